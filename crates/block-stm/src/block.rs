@@ -1,0 +1,90 @@
+//! A block to execute: transactions, the state before them, and the rules for its end.
+
+use std::fmt;
+
+use crate::hints::Hints;
+use crate::limits::Limits;
+use crate::vm::{Storage, Vm};
+
+/// What an invalid transaction means for its block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidPolicy {
+    /// The block is invalid: [`Error::Invalid`](crate::Error::Invalid). For validators.
+    #[default]
+    Reject,
+    /// The transaction is left out, without any effect. For builders.
+    Skip,
+}
+
+/// An ordered block, ready to be executed.
+///
+/// # Examples
+/// See the [crate's front page](crate).
+pub struct Block<'a, V: Vm> {
+    pub(crate) vm: &'a V,
+    pub(crate) txns: &'a [V::Txn],
+    pub(crate) storage: &'a dyn Storage<V::Location, V::Value>,
+    pub(crate) policy: InvalidPolicy,
+    pub(crate) limits: Limits,
+    pub(crate) hints: Option<&'a dyn Hints<V>>,
+    pub(crate) conflict_graph: bool,
+}
+
+impl<'a, V: Vm> Block<'a, V> {
+    /// A block without limits and hints, in which an invalid transaction is an error.
+    pub fn new(
+        vm: &'a V,
+        txns: &'a [V::Txn],
+        storage: &'a dyn Storage<V::Location, V::Value>,
+    ) -> Self {
+        Self {
+            vm,
+            txns,
+            storage,
+            policy: InvalidPolicy::default(),
+            limits: Limits::default(),
+            hints: None,
+            conflict_graph: false,
+        }
+    }
+
+    /// Sets what an invalid transaction means.
+    #[must_use]
+    pub fn policy(mut self, policy: InvalidPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets where the block ends early, and who may stop it.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Declares what transactions will probably write.
+    #[must_use]
+    pub fn hints(mut self, hints: &'a dyn Hints<V>) -> Self {
+        self.hints = Some(hints);
+        self
+    }
+
+    /// Asks for the block's [`ConflictGraph`](crate::ConflictGraph).
+    #[must_use]
+    pub fn conflict_graph(mut self) -> Self {
+        self.conflict_graph = true;
+        self
+    }
+}
+
+impl<V: Vm> fmt::Debug for Block<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("txns", &self.txns.len())
+            .field("policy", &self.policy)
+            .field("limits", &self.limits)
+            .field("hints", &self.hints.is_some())
+            .field("conflict_graph", &self.conflict_graph)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! How an engine is set up.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+
+/// Settings of an [`Engine`]. Every one has a default that suits most hosts.
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) pool: Option<Arc<rayon::ThreadPool>>,
+    pub(crate) inline_below: usize,
+    pub(crate) window: Option<NonZeroUsize>,
+}
+
+/// Blocks shorter than this are executed on the caller's thread alone.
+const INLINE_BELOW: usize = 4;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { threads: None, pool: None, inline_below: INLINE_BELOW, window: None }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("threads", &self.threads)
+            .field("pool", &self.pool.as_ref().map(|pool| pool.current_num_threads()))
+            .field("inline_below", &self.inline_below)
+            .field("window", &self.window)
+            .finish()
+    }
+}
+
+impl Config {
+    /// The number of workers, the calling thread included. Default: all that the machine offers.
+    ///
+    /// More workers than cores pay when storage is slow: they wait for it, the cores do not.
+    #[must_use]
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Borrows the host's thread pool instead of starting one.
+    ///
+    /// Up to `threads - 1` of its threads work for a block while it is executed, beside the calling
+    /// thread. A pool that is busy elsewhere makes a block slower, never stuck: the calling thread alone can finish it.
+    #[must_use]
+    pub fn pool(mut self, pool: Arc<rayon::ThreadPool>) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4.
+    #[must_use]
+    pub fn inline_below(mut self, txns: usize) -> Self {
+        self.inline_below = txns;
+        self
+    }
+
+    /// The most transactions that may be started beyond the lowest uncommitted one. Default: grows with the threads.
+    ///
+    /// Within this bound the engine adapts: it looks ahead less when speculation fails.
+    #[must_use]
+    pub fn window(mut self, txns: NonZeroUsize) -> Self {
+        self.window = Some(txns);
+        self
+    }
+
+    /// Builds the engine, starting its threads if it has its own.
+    ///
+    /// # Errors
+    /// [`BuildError`] if a thread cannot be started.
+    pub fn build(self) -> Result<Engine, BuildError> {
+        Engine::with(self)
+    }
+}
+
+/// A thread of the engine's pool could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("could not start the engine's threads: {source}")]
+pub struct BuildError {
+    pub(crate) source: rayon::ThreadPoolBuildError,
+}

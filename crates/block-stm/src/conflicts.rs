@@ -1,0 +1,57 @@
+//! Who read what from whom: the block's dependencies as they really were.
+
+use crate::ids::TxnIndex;
+
+/// One dependency: `reader` observed at `location` what `writer` had written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict<L> {
+    /// The transaction that wrote.
+    pub writer: TxnIndex,
+    /// The transaction that read it.
+    pub reader: TxnIndex,
+    /// Where.
+    pub location: L,
+}
+
+/// The read-from edges of a block's committed transactions, in the order of the readers.
+///
+/// Deltas and predicate reads are not in it unless a predicate's location was also read: they make no order. The same block gives the same graph,
+/// whatever the number of threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictGraph<L> {
+    /// The edges; `writer < reader` in each.
+    pub edges: Vec<Conflict<L>>,
+}
+
+impl<L> ConflictGraph<L> {
+    /// The number of transactions on the longest chain of dependencies, out of `txns`: with unit costs and any
+    /// number of workers, no schedule is faster.
+    #[must_use]
+    pub fn critical_path(&self, txns: usize) -> usize {
+        let mut depth = vec![1_usize; txns];
+        for edge in &self.edges {
+            let above = depth[edge.writer.as_usize()] + 1;
+            let reader = &mut depth[edge.reader.as_usize()];
+            *reader = above.max(*reader);
+        }
+        depth.into_iter().max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn critical_path_counts_transactions() {
+        let edge = |writer, reader| Conflict {
+            writer: TxnIndex::new(writer),
+            reader: TxnIndex::new(reader),
+            location: (),
+        };
+        let graph = ConflictGraph { edges: vec![edge(0, 1), edge(0, 2), edge(2, 3), edge(1, 3)] };
+        assert_eq!(graph.critical_path(5), 3);
+        assert_eq!(ConflictGraph::<()> { edges: vec![] }.critical_path(4), 1);
+        assert_eq!(ConflictGraph::<()> { edges: vec![] }.critical_path(0), 0);
+    }
+}

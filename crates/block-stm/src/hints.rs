@@ -1,0 +1,16 @@
+//! Declared writes: what somebody believes that a transaction will write.
+
+use crate::ids::TxnIndex;
+use crate::vm::Vm;
+
+/// Knows, or guesses, which locations a transaction will write.
+///
+/// A reader of such a location waits for the transaction instead of reading too early. Hints are
+/// always safe: a missing one costs a re-execution, a wrong one a short wait, and when wrong ones abound
+/// they are no longer believed. They never change a result.
+pub trait Hints<V: Vm>: Sync {
+    /// Calls `declare` with each location that `txn` will probably write.
+    ///
+    /// Called once for each transaction, from several threads, before the block starts.
+    fn declare(&self, index: TxnIndex, txn: &V::Txn, declare: &mut dyn FnMut(V::Location));
+}

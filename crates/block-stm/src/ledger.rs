@@ -1,0 +1,144 @@
+//! The rules by which a block grows, transaction by transaction: admission, limits, policy, sink.
+//!
+//! One copy for both ways of executing. Whoever has the final outcome of the next transaction brings it here.
+
+use crate::block::{Block, InvalidPolicy};
+use crate::error::{Error, Failure};
+use crate::ids::TxnIndex;
+use crate::limits::{Cut, Stop};
+use crate::sink::{Admission, CommitSink, Flow, Outcome, Writes};
+use crate::vm::{Execution, Vm};
+
+/// Why no further transaction is taken.
+#[derive(Debug)]
+pub(crate) enum End<I: std::fmt::Debug + std::fmt::Display> {
+    Cut(Cut),
+    Failed(Error<I>),
+}
+
+/// What [`Ledger::admit`] decides about the next transaction.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// It is to be executed, then brought to [`Ledger::settle`].
+    Execute,
+    /// It was left out; the next one is due.
+    LeftOut,
+}
+
+/// What [`Ledger::settle`] decides about an executed transaction.
+#[derive(Debug)]
+pub(crate) enum Settled<O> {
+    /// It takes effect: its writes are to be made final, then [`Ledger::commit`] called.
+    Include(O),
+    /// It was left out; its writes are void.
+    LeftOut,
+}
+
+pub(crate) struct Ledger<'a, V: Vm> {
+    block: &'a Block<'a, V>,
+    sink: &'a mut dyn CommitSink<V>,
+    weight: u64,
+    included: usize,
+    committed: usize,
+}
+
+type Step<T, V> = Result<T, End<<V as Vm>::Invalid>>;
+
+impl<'a, V: Vm> Ledger<'a, V> {
+    pub(crate) fn new(block: &'a Block<'a, V>, sink: &'a mut dyn CommitSink<V>) -> Self {
+        Self { block, sink, weight: 0, included: 0, committed: 0 }
+    }
+
+    /// How many transactions the sink was given.
+    pub(crate) fn committed(&self) -> usize {
+        self.committed
+    }
+
+    /// Ends the block if someone outside it says so.
+    pub(crate) fn poll(&self) -> Step<(), V> {
+        match self.block.limits.stop() {
+            None => Ok(()),
+            Some(Stop::Cancelled) => {
+                Err(End::Failed(Error::Cancelled { committed: self.committed }))
+            }
+            Some(Stop::Deadline) => Err(End::Cut(Cut::Deadline)),
+        }
+    }
+
+    /// Decides whether the next transaction is executed at all. Once per transaction, in order.
+    pub(crate) fn admit(&mut self, index: TxnIndex) -> Step<Entry, V> {
+        if self.block.limits.max_txns.is_some_and(|max| self.included >= max) {
+            return Err(End::Cut(Cut::Count));
+        }
+        match self.sink.admit(index, &self.block.txns[index.as_usize()]) {
+            Admission::Admit => Ok(Entry::Execute),
+            Admission::Refuse(reason) => self.leave_out(index, reason).map(|()| Entry::LeftOut),
+            Admission::Cut => Err(End::Cut(Cut::Sink)),
+        }
+    }
+
+    /// Decides whether what the transaction did stands.
+    pub(crate) fn settle(
+        &mut self,
+        index: TxnIndex,
+        execution: Execution<V::Output, V::Invalid>,
+    ) -> Step<Settled<V::Output>, V> {
+        let output = match execution {
+            Execution::Done(output) => output,
+            Execution::Invalid(reason) => {
+                return self.leave_out(index, reason).map(|()| Settled::LeftOut);
+            }
+        };
+        let txn = &self.block.txns[index.as_usize()];
+        let weight = self.weight.saturating_add(self.block.vm.weight(txn, &output));
+        if self.block.limits.max_weight.is_some_and(|max| weight > max) {
+            return Err(End::Cut(Cut::Weight));
+        }
+        match self.sink.settle(index, txn, &output) {
+            Admission::Admit => {
+                self.weight = weight;
+                Ok(Settled::Include(output))
+            }
+            Admission::Refuse(reason) => self.leave_out(index, reason).map(|()| Settled::LeftOut),
+            Admission::Cut => Err(End::Cut(Cut::Sink)),
+        }
+    }
+
+    /// Hands an included transaction to the sink.
+    pub(crate) fn commit(
+        &mut self,
+        index: TxnIndex,
+        output: V::Output,
+        writes: Writes<'_, V>,
+    ) -> Step<(), V> {
+        self.included += 1;
+        self.hand_over(index, Outcome::Done(output), writes)
+    }
+
+    /// Ends the block: the transaction that is really next has no result.
+    pub(crate) fn fail(&self, index: TxnIndex, failure: Failure) -> End<V::Invalid> {
+        End::Failed(failure.at(index))
+    }
+
+    fn leave_out(&mut self, index: TxnIndex, reason: V::Invalid) -> Step<(), V> {
+        match self.block.policy {
+            InvalidPolicy::Reject => Err(End::Failed(Error::Invalid { txn: index, reason })),
+            InvalidPolicy::Skip => {
+                self.hand_over(index, Outcome::Invalid(reason), Writes { entries: &[] })
+            }
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        index: TxnIndex,
+        outcome: Outcome<V::Output, V::Invalid>,
+        writes: Writes<'_, V>,
+    ) -> Step<(), V> {
+        self.committed += 1;
+        match self.sink.commit(index, outcome, writes) {
+            Flow::Continue => Ok(()),
+            Flow::Cut => Err(End::Cut(Cut::Sink)),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The oracle: executes a block one transaction after another, and so *defines* the right answer.
+//!
+//! No speculation, no versions, no threads: a map of what was written so far over the storage, and
+//! the transaction's own writes over that map. It runs tiny blocks in production, and every test of the
+//! parallel execution compares with it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use foldhash::fast::RandomState;
+
+use crate::block::Block;
+use crate::conflicts::{Conflict, ConflictGraph};
+use crate::engine::Executed;
+use crate::error::{Error, Failure};
+use crate::ids::TxnIndex;
+use crate::ledger::{End, Entry, Ledger, Settled};
+use crate::sink::{CommitSink, Writes};
+use crate::stats::Stats;
+use crate::view::{Backend, Interrupt, View};
+use crate::vm::{BoxError, Execution, Storage, Value, Vm};
+
+/// Executes `block` sequentially on the caller's thread.
+///
+/// # Errors
+/// See [`Error`].
+///
+/// # Panics
+/// Only if the sink panics.
+pub fn execute_sequential<V: Vm>(
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+) -> Result<Executed<V>, Error<V::Invalid>> {
+    let mut ledger = Ledger::new(block, sink);
+    let mut view = View::new(Backend::Sequential(Overlay::new(block)));
+    let mut context = None;
+    let mut stats = Stats { workers: u64::from(!block.txns.is_empty()), ..Stats::default() };
+    let mut cut = None;
+    for index in (0..block.txns.len() as u32).map(TxnIndex::new) {
+        match step(block, &mut ledger, &mut view, &mut context, &mut stats, index) {
+            Ok(()) => {}
+            Err(End::Cut(reason)) => {
+                cut = Some(reason);
+                break;
+            }
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+    stats.committed = ledger.committed() as u64;
+    let overlay = overlay(&mut view).expect("every step leaves the view whole");
+    stats.base_reads = overlay.base_reads;
+    Ok(Executed {
+        committed: ledger.committed(),
+        cut,
+        conflict_graph: overlay.edges.take().map(|edges| ConflictGraph { edges }),
+        state: overlay.final_state(),
+        stats,
+    })
+}
+
+/// Takes the block one transaction further.
+fn step<'a, V: Vm>(
+    block: &'a Block<'a, V>,
+    ledger: &mut Ledger<'a, V>,
+    view: &mut View<'a, V>,
+    context: &mut Option<V::Context<'a>>,
+    stats: &mut Stats,
+    index: TxnIndex,
+) -> Result<(), End<V::Invalid>> {
+    ledger.poll()?;
+    if matches!(ledger.admit(index)?, Entry::LeftOut) {
+        return Ok(());
+    }
+    stats.executions += 1;
+    stats.head_executions += 1;
+    let execution = run(block.vm, &block.txns[index.as_usize()], context, view)
+        .map_err(|failure| ledger.fail(index, failure))?;
+    let settled = ledger.settle(index, execution);
+    stats.aborts.refused += u64::from(settled.is_err());
+    let overlay = overlay(view).expect("a run with a result leaves the view whole");
+    match settled? {
+        Settled::LeftOut => {
+            overlay.discard();
+            Ok(())
+        }
+        Settled::Include(output) => {
+            let writes = overlay.own_writes();
+            let committed = ledger.commit(index, output, Writes { entries: &writes });
+            drop(writes);
+            overlay.absorb(index);
+            committed
+        }
+    }
+}
+
+/// Executes `txn` once, containing panics and seeing through swallowed interrupts.
+fn run<'a, V: Vm>(
+    vm: &'a V,
+    txn: &V::Txn,
+    context: &mut Option<V::Context<'a>>,
+    view: &mut View<'a, V>,
+) -> Result<Execution<V::Output, V::Invalid>, Failure> {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let context = context.get_or_insert_with(|| vm.context());
+        vm.execute(context, txn, view)
+    }));
+    let result = result.map_err(|payload| Failure::panicked(&*payload))?;
+    let Some(overlay) = overlay(view) else {
+        return Err(Failure::Vm("the VM did not put the view back".into()));
+    };
+    match (overlay.failure.take(), result) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(execution)) => Ok(execution),
+        (None, Err(Interrupt { .. })) => {
+            Err(Failure::Vm("the VM returned an interrupt that its view never gave".into()))
+        }
+    }
+}
+
+fn overlay<'v, 'b, V: Vm>(view: &'v mut View<'b, V>) -> Option<&'v mut Overlay<'b, V>> {
+    match view.backend() {
+        Some(Backend::Sequential(overlay)) => Some(overlay),
+        _ => None,
+    }
+}
+
+/// A value over the storage, and who put it there.
+struct Known<T> {
+    value: T,
+    writer: Option<TxnIndex>,
+}
+
+/// A write of the transaction that is being executed.
+struct Own<T> {
+    value: T,
+    /// Made by deltas alone, so that reading it observes what lies below.
+    by_delta: bool,
+}
+
+/// What lower transactions wrote, over the storage, with the running transaction's own writes on top.
+pub(crate) struct Overlay<'b, V: Vm> {
+    storage: &'b dyn Storage<V::Location, V::Value>,
+    known: HashMap<V::Location, Known<V::Value>, RandomState>,
+    /// Every location ever written, in the order of the first committed write.
+    written: Vec<V::Location>,
+    own: HashMap<V::Location, Own<V::Value>, RandomState>,
+    /// The keys of `own` in the order of the first write.
+    own_order: Vec<V::Location>,
+    /// What the running transaction read from others, for the conflict graph.
+    own_reads: Vec<(V::Location, TxnIndex)>,
+    edges: Option<Vec<Conflict<V::Location>>>,
+    failure: Option<Failure>,
+    base_reads: u64,
+}
+
+impl<'b, V: Vm> Overlay<'b, V> {
+    fn new(block: &Block<'b, V>) -> Self {
+        Self {
+            storage: block.storage,
+            known: HashMap::default(),
+            written: Vec::new(),
+            own: HashMap::default(),
+            own_order: Vec::new(),
+            own_reads: Vec::new(),
+            edges: block.conflict_graph.then(Vec::new),
+            failure: None,
+            base_reads: 0,
+        }
+    }
+
+    pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        if let Some(own) = self.own.get(location)
+            && !own.by_delta
+        {
+            return Ok(own.value.clone());
+        }
+        let below = self.below(location)?;
+        if let (Some(_), Some(writer)) = (&self.edges, below.writer)
+            && !self.own_reads.iter().any(|(seen, _)| seen == location)
+        {
+            self.own_reads.push((location.clone(), writer));
+        }
+        Ok(self.own.get(location).map_or(below.value, |own| own.value.clone()))
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        location: &V::Location,
+        value: V::Value,
+    ) -> Result<(), Interrupt> {
+        self.set(location, Own { value, by_delta: false });
+        Ok(())
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        location: &V::Location,
+        delta: &<V::Value as Value>::Delta,
+    ) -> Result<bool, Interrupt> {
+        let (value, by_delta) = self.current(location)?;
+        let Some(value) = value.apply(delta) else {
+            return Ok(false);
+        };
+        self.set(location, Own { value, by_delta });
+        Ok(true)
+    }
+
+    pub(crate) fn check(
+        &mut self,
+        location: &V::Location,
+        predicate: &<V::Value as Value>::Predicate,
+    ) -> Result<bool, Interrupt> {
+        Ok(self.current(location)?.0.satisfies(predicate))
+    }
+
+    /// The value without observing it.
+    pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        Ok(self.current(location)?.0)
+    }
+
+    pub(crate) fn fail(&mut self, source: BoxError) -> Interrupt {
+        self.failure.get_or_insert(Failure::Vm(source));
+        Interrupt::new()
+    }
+
+    /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas alone.
+    fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
+        match self.own.get(location) {
+            Some(own) => Ok((own.value.clone(), own.by_delta)),
+            None => Ok((self.below(location)?.value, true)),
+        }
+    }
+
+    /// The value as lower transactions left it.
+    fn below(&mut self, location: &V::Location) -> Result<Known<V::Value>, Interrupt> {
+        if let Some(known) = self.known.get(location) {
+            return Ok(Known { value: known.value.clone(), writer: known.writer });
+        }
+        self.base_reads += 1;
+        match self.storage.read(location) {
+            Ok(value) => {
+                let known = Known { value: value.clone(), writer: None };
+                self.known.insert(location.clone(), known);
+                Ok(Known { value, writer: None })
+            }
+            Err(source) => {
+                let location = format!("{location:?}");
+                self.failure.get_or_insert(Failure::Storage { location, source });
+                Err(Interrupt::new())
+            }
+        }
+    }
+
+    fn set(&mut self, location: &V::Location, own: Own<V::Value>) {
+        match self.own.entry(location.clone()) {
+            MapEntry::Occupied(mut entry) => {
+                entry.insert(own);
+            }
+            MapEntry::Vacant(entry) => {
+                entry.insert(own);
+                self.own_order.push(location.clone());
+            }
+        }
+    }
+
+    fn own_writes(&self) -> Vec<(&V::Location, &V::Value)> {
+        self.own_order.iter().map(|location| (location, &self.own[location].value)).collect()
+    }
+
+    /// Makes the transaction's writes part of what the next ones see.
+    fn absorb(&mut self, index: TxnIndex) {
+        for location in self.own_order.drain(..) {
+            let own = self.own.remove(&location).expect("each ordered write is there");
+            let known = Known { value: own.value, writer: Some(index) };
+            let before = self.known.insert(location.clone(), known);
+            if before.is_none_or(|known| known.writer.is_none()) {
+                self.written.push(location);
+            }
+        }
+        let reads = self.own_reads.drain(..);
+        if let Some(edges) = &mut self.edges {
+            edges.extend(reads.map(|(location, writer)| Conflict { writer, reader: index, location }));
+        }
+    }
+
+    fn discard(&mut self) {
+        self.own.clear();
+        self.own_order.clear();
+        self.own_reads.clear();
+    }
+
+    fn final_state(&mut self) -> Vec<(V::Location, V::Value)> {
+        let known = &mut self.known;
+        self.written
+            .drain(..)
+            .map(|location| {
+                let value = known.remove(&location).expect("each written location is known").value;
+                (location, value)
+            })
+            .collect()
+    }
+}

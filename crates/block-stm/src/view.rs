@@ -1,0 +1,194 @@
+//! What a transaction sees of the state while it is executed.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::sequential::Overlay;
+use crate::speculative::Speculation;
+use crate::vm::{BoxError, Vm};
+
+/// The run cannot go on: it is doomed, or the state could not be read.
+///
+/// It says nothing else on purpose: the view remembers why. Hand it on at once.
+#[derive(Debug)]
+pub struct Interrupt(());
+
+impl Interrupt {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the execution was interrupted by the engine")
+    }
+}
+
+impl StdError for Interrupt {}
+
+/// One transaction's view of the state: everything that lower transactions wrote, and its own writes.
+///
+/// A thin handle that lives as long as the block: a VM that owns its database can [`take`](View::take) it into
+/// its context for the time of an execution, and put it back. `V` is the VM.
+///
+/// # Errors
+/// Every method that answers may return an [`Interrupt`] instead, which ends the execution.
+///
+/// # Panics
+/// Every method panics on a handle whose inside was taken.
+pub struct View<'b, V: Vm> {
+    backend: Option<Box<Backend<'b, V>>>,
+}
+
+pub(crate) enum Backend<'b, V: Vm> {
+    Sequential(Overlay<'b, V>),
+    Speculative(Speculation<'b, V>),
+}
+
+impl<V: Vm> Default for View<'_, V> {
+    /// A handle with nothing inside, as [`View::take`] leaves behind.
+    fn default() -> Self {
+        Self { backend: None }
+    }
+}
+
+impl<V: Vm> fmt::Debug for View<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.backend.as_deref() {
+            None => "View(taken)",
+            Some(Backend::Sequential(_)) => "View(sequential)",
+            Some(Backend::Speculative(_)) => "View(speculative)",
+        })
+    }
+}
+
+impl<'b, V: Vm> View<'b, V> {
+    pub(crate) fn new(backend: Backend<'b, V>) -> Self {
+        Self { backend: Some(Box::new(backend)) }
+    }
+
+    pub(crate) fn backend(&mut self) -> Option<&mut Backend<'b, V>> {
+        self.backend.as_deref_mut()
+    }
+
+    fn inside(&mut self) -> &mut Backend<'b, V> {
+        self.backend.as_deref_mut().expect("the view's inside was taken and not put back")
+    }
+
+    /// Moves the inside out, leaving an empty handle. Put it back before the execution returns.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self { backend: self.backend.take() }
+    }
+
+    /// Whether the inside was taken.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.backend.is_none()
+    }
+
+    /// The value of `location`.
+    ///
+    /// The answer is the same however often it is asked, until the transaction itself writes there.
+    ///
+    /// # Cost
+    /// One hash and a lookup without locks; the first read in the block also asks the storage.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.read(location),
+            Backend::Speculative(view) => view.read(location),
+        }
+    }
+
+    /// Sets `location` to `value`, without observing what was there.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on. Only possible after [`add`](View::add) on the same location.
+    pub fn write(&mut self, location: &V::Location, value: V::Value) -> Result<(), Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.write(location, value),
+            Backend::Speculative(view) => view.write(location, value),
+        }
+    }
+
+    /// Applies `delta` to `location` without observing what was there, and says whether it applies.
+    ///
+    /// Where it does not apply, nothing changes and the VM decides what that means. Transactions that
+    /// only add to a location do not conflict: the sum is made when they are committed. An optimistic execution takes
+    /// for granted that the delta applies; should that turn out wrong, the transaction is executed
+    /// again with the exact answer.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn add(
+        &mut self,
+        location: &V::Location,
+        delta: <V::Value as crate::Value>::Delta,
+    ) -> Result<bool, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.add(location, &delta),
+            Backend::Speculative(view) => view.add(location, delta),
+        }
+    }
+
+    /// Whether `predicate` holds at `location`, observing nothing else of what is there.
+    ///
+    /// The execution stands as long as the answer does, whatever the value.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn check(
+        &mut self,
+        location: &V::Location,
+        predicate: <V::Value as crate::Value>::Predicate,
+    ) -> Result<bool, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.check(location, &predicate),
+            Backend::Speculative(view) => view.check(location, predicate),
+        }
+    }
+
+    /// The value of `location` as it looks now, without observing it: the execution may rely on it only through
+    /// [`check`](View::check)s of its own.
+    ///
+    /// For VMs that must hold a value which does not matter, such as an account's balance when only an
+    /// amount is taken from it. Two peeks agree.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.peek(location),
+            Backend::Speculative(view) => view.peek(location),
+        }
+    }
+
+    /// Ends the execution with a failure of the VM's own: a broken invariant, a missing setting.
+    ///
+    /// If the transaction is really reached, the block fails with [`Error::Vm`](crate::Error::Vm).
+    #[must_use = "return the interrupt"]
+    pub fn fail(&mut self, source: impl Into<BoxError>) -> Interrupt {
+        match self.inside() {
+            Backend::Sequential(view) => view.fail(source.into()),
+            Backend::Speculative(view) => view.fail(source.into()),
+        }
+    }
+
+    /// Whether what was read so far no longer holds, so that going on is a waste.
+    ///
+    /// For VMs with long computations between reads; never needed for correctness.
+    ///
+    /// # Cost
+    /// A few loads for each read so far. Nothing in sequential execution.
+    #[must_use]
+    pub fn is_doomed(&mut self) -> bool {
+        match self.inside() {
+            Backend::Sequential(_) => false,
+            Backend::Speculative(view) => view.is_doomed(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The seam: what a virtual machine and a state give to the engine.
+
+use std::error::Error as StdError;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+use crate::view::{Interrupt, View};
+
+/// A failure of the host's state or of the VM itself, kept as the source of the engine's error.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What a location holds, with the commutative updates and the assertions that it understands.
+///
+/// A VM without deltas or predicates names [`std::convert::Infallible`] for both.
+pub trait Value: Clone + Eq + Send + Sync + 'static {
+    /// A commutative update, such as "add 5".
+    type Delta: Clone + Send + Sync + 'static;
+    /// An assertion, such as "at least 7".
+    type Predicate: Clone + Send + Sync + 'static;
+
+    /// The value after `delta`, or `None` where it does not apply (overflow, underflow).
+    ///
+    /// Must be a pure function. It decides; nothing ever wraps behind its back.
+    fn apply(&self, delta: &Self::Delta) -> Option<Self>;
+
+    /// Whether `predicate` holds for this value. Must be a pure function.
+    fn satisfies(&self, predicate: &Self::Predicate) -> bool;
+}
+
+/// How one execution ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Execution<O, I> {
+    /// The transaction took effect; its writes count. A revert inside the VM is one of these too.
+    Done(O),
+    /// The transaction may not stand in the block; its writes are dropped.
+    /// What this means for the block is the [`InvalidPolicy`](crate::InvalidPolicy)'s to say.
+    Invalid(I),
+}
+
+/// A virtual machine that executes one transaction at a time against a [`View`].
+///
+/// The engine calls [`execute`](Vm::execute) from several threads, for several transactions at
+/// once, and any number of times for the same one. An execution must be a pure function of the
+/// transaction and of what the view answers; whatever else it touches would break determinism.
+pub trait Vm: Sync + Sized {
+    /// One entry of the block.
+    type Txn: Sync;
+    /// What is read and written: an address, a storage slot, a key.
+    type Location: Clone + Eq + Hash + Debug + Send + Sync + 'static;
+    /// What a location holds.
+    type Value: Value;
+    /// What a transaction leaves behind beside its writes: a receipt, gas used, logs.
+    type Output: Send;
+    /// Why a transaction may not stand in the block.
+    type Invalid: Debug + Display + Send;
+    /// What a worker builds once and uses for many executions: an interpreter, buffers.
+    ///
+    /// Never shared between threads. It is thrown away after a panic.
+    type Context<'b>
+    where
+        Self: 'b;
+
+    /// Builds a worker's context.
+    fn context(&self) -> Self::Context<'_>;
+
+    /// Executes `txn` once.
+    ///
+    /// # Errors
+    /// An [`Interrupt`] from the view is handed on as it came, at once: the run is doomed or cannot
+    /// go on. An execution that swallows one is thrown away all the same.
+    fn execute<'b>(
+        &'b self,
+        context: &mut Self::Context<'b>,
+        txn: &Self::Txn,
+        view: &mut View<'b, Self>,
+    ) -> Result<Execution<Self::Output, Self::Invalid>, Interrupt>;
+
+    /// What a committed transaction counts towards [`Limits::max_weight`](crate::Limits::max_weight).
+    fn weight(&self, txn: &Self::Txn, output: &Self::Output) -> u64 {
+        let _ = (txn, output);
+        0
+    }
+}
+
+/// The state before the block.
+pub trait Storage<L, V>: Sync {
+    /// The value of `location`. A state in which a location may be absent says so in its value type.
+    ///
+    /// Called from several threads. In parallel execution, a value is kept for the rest of the block:
+    /// each location is read once, except after an error.
+    ///
+    /// # Errors
+    /// Whatever keeps the host from answering. It surfaces as [`Error::Storage`](crate::Error::Storage)
+    /// if the transaction that asked is really reached, and is forgotten if only a doomed execution asked.
+    fn read(&self, location: &L) -> Result<V, BoxError>;
+}
+
+impl<L, V, F> Storage<L, V> for F
+where
+    F: Fn(&L) -> Result<V, BoxError> + Sync,
+{
+    fn read(&self, location: &L) -> Result<V, BoxError> {
+        self(location)
+    }
+}
