@@ -10,5 +10,6 @@ impl<V: Vm> Speculation<'_, V> {
     pub(crate) fn add(&mut self, _: &V::Location, _: <V::Value as Value>::Delta) -> Result<bool, Interrupt> { unreachable!() }
     pub(crate) fn check(&mut self, _: &V::Location, _: <V::Value as Value>::Predicate) -> Result<bool, Interrupt> { unreachable!() }
     pub(crate) fn fail(&mut self, _: BoxError) -> Interrupt { unreachable!() }
+    pub(crate) fn assume(&mut self, _: &V::Location, _: <V::Value as Value>::Predicate) -> Result<bool, Interrupt> { unreachable!() }
     pub(crate) fn is_doomed(&mut self) -> bool { unreachable!() }
 }

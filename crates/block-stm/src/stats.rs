@@ -11,8 +11,8 @@ pub struct Aborts {
     pub early_validation: u64,
     /// Its reads were found stale at its turn to commit.
     pub commit_validation: u64,
-    /// A delta that it took for granted did not apply.
-    pub delta: u64,
+    /// A delta or a predicate that it took for granted did not hold.
+    pub assumption: u64,
     /// It ended in a storage error, a panic or a failure of the VM, which is only believed of the head.
     pub failure: u64,
     /// It was refused a place in the block, or the block ended before it.
@@ -26,7 +26,7 @@ impl Aborts {
         self.estimate
             + self.early_validation
             + self.commit_validation
-            + self.delta
+            + self.assumption
             + self.failure
             + self.refused
     }
@@ -92,7 +92,7 @@ impl AddAssign for Aborts {
         self.estimate += other.estimate;
         self.early_validation += other.early_validation;
         self.commit_validation += other.commit_validation;
-        self.delta += other.delta;
+        self.assumption += other.assumption;
         self.failure += other.failure;
         self.refused += other.refused;
     }

@@ -152,6 +152,26 @@ impl<'b, V: Vm> View<'b, V> {
         }
     }
 
+    /// Takes for granted that `predicate` holds at `location`, or says that it does not.
+    ///
+    /// Unlike [`check`](View::check), an optimistic execution does not look: what lower transactions
+    /// have not written yet cannot mislead it. The judge looks at commit; should the
+    /// predicate not hold there, the transaction is executed again with the exact answer. For rules that nearly always hold,
+    /// such as "the nonce is the next one".
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn assume(
+        &mut self,
+        location: &V::Location,
+        predicate: <V::Value as crate::Value>::Predicate,
+    ) -> Result<bool, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.check(location, &predicate),
+            Backend::Speculative(view) => view.assume(location, predicate),
+        }
+    }
+
     /// The value of `location` as it looks now, without observing it: the execution may rely on it only through
     /// [`check`](View::check)s of its own.
     ///
