@@ -1,13 +1,40 @@
 //! Ethereum blocks on the `block-stm` engine, executed by [`revm`].
 //!
 //! A [`Block`] (what a header and its body mean to execution) and a [`PreState`] (the state before
-//! it, or any revm [`DatabaseRef`](revm::DatabaseRef) of your own) go in.
+//! it, or any revm [`DatabaseRef`](revm::DatabaseRef) of your own) go in; a [`BlockResult`]
+//! (receipts, requests and state changes) comes out.
 #![forbid(unsafe_code)]
 
 pub use revm;
 
+mod admission;
 mod block;
+mod block_state;
+mod dao;
+mod deposits;
+mod error;
+mod post_block;
+mod pre_block;
 mod pre_state;
+mod receipts;
+mod result;
+mod sequential;
+mod state_changes;
+mod state_root;
+mod system_call;
+mod warm_up;
 
+pub use admission::BlockGas;
 pub use block::{Block, Ommer, SystemContracts};
+pub use block_state::BlockState;
+pub use deposits::deposit_requests;
+pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
+pub use post_block::{apply_post_block, balance_increments, post_block_calls};
+pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};
 pub use pre_state::{PreAccount, PreState, PreStateError};
+pub use receipts::{Receipt, ReceiptStatus, logs_bloom, receipts_root};
+pub use result::{BlockRecord, BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
+pub use sequential::execute_sequential;
+pub use state_changes::{AccountChange, SlotChange, StateChanges};
+pub use system_call::SystemCall;
+pub use warm_up::warm_up;

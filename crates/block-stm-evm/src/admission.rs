@@ -1,0 +1,163 @@
+//! Whether a transaction still fits into the block, checked in block order.
+
+use std::cmp::min;
+
+use revm::{
+    context::{Cfg, TxEnv, result::ResultGas, transaction::Transaction},
+    primitives::hardfork::SpecId,
+};
+
+use crate::{Block, InvalidTxnReason};
+
+/// Gas and blob gas that a block has used so far, and what it has left.
+///
+/// Fed in block order with what every committed transaction used. A transaction that is left out
+/// uses nothing.
+#[derive(Clone, Debug)]
+pub struct BlockGas {
+    gas_limit: u64,
+    blob_gas_limit: u64,
+    /// From Amsterdam on: most of a transaction's limit that counts as regular gas (EIP-8037).
+    two_dimensional_cap: Option<u64>,
+    cumulative: u64,
+    regular: u64,
+    state: u64,
+    blob: u64,
+}
+
+impl BlockGas {
+    /// Nothing used yet.
+    pub fn new(block: &Block) -> Self {
+        let amsterdam = block.spec.is_enabled_in(SpecId::AMSTERDAM);
+        let blobs = block.blob_params();
+        Self {
+            gas_limit: block.env.gas_limit,
+            blob_gas_limit: blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block()),
+            two_dimensional_cap: amsterdam.then(|| block.cfg_env().tx_gas_limit_cap()),
+            cumulative: 0,
+            regular: 0,
+            state: 0,
+            blob: 0,
+        }
+    }
+
+    /// Checks that the block has room for all that `txn` may use.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`]. A blob transaction before
+    /// Cancun passes; that its type is unknown is for revm to say.
+    pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
+        let fits = |gas_limit: u64, used: u64| {
+            let available = self.gas_limit.saturating_sub(used);
+            let reason = InvalidTxnReason::BlockGas {
+                gas_limit,
+                available,
+            };
+            (gas_limit <= available).then_some(()).ok_or(reason)
+        };
+        match self.two_dimensional_cap {
+            None => fits(txn.gas_limit, self.cumulative)?,
+            Some(cap) => {
+                fits(min(txn.gas_limit, cap), self.regular)?;
+                fits(txn.gas_limit, self.state)?;
+            }
+        }
+        let blob_gas = txn.total_blob_gas();
+        let available = self.blob_gas_limit.saturating_sub(self.blob);
+        if self.blob_gas_limit > 0 && blob_gas > available {
+            return Err(InvalidTxnReason::BlobGas {
+                blob_gas,
+                available,
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts a transaction that was executed, and returns the block's cumulative gas for its receipt.
+    pub fn record(&mut self, txn: &TxEnv, gas: &ResultGas) -> u64 {
+        self.cumulative = self.cumulative.saturating_add(gas.tx_gas_used());
+        self.regular = self.regular.saturating_add(gas.block_regular_gas_used());
+        self.state = self.state.saturating_add(gas.block_state_gas_used());
+        self.blob = self.blob.saturating_add(txn.total_blob_gas());
+        self.cumulative
+    }
+
+    /// The header's gas used: what the transactions paid for, from Amsterdam on the larger dimension before refunds.
+    pub fn gas_used(&self) -> u64 {
+        match self.two_dimensional_cap {
+            None => self.cumulative,
+            Some(_) => self.regular.max(self.state),
+        }
+    }
+
+    /// The header's blob gas used.
+    pub fn blob_gas_used(&self) -> u64 {
+        self.blob
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use revm::{context::BlockEnv, primitives::B256};
+
+    use super::*;
+
+    fn block(spec: SpecId, gas_limit: u64) -> BlockGas {
+        let env = BlockEnv {
+            gas_limit,
+            ..BlockEnv::default()
+        };
+        BlockGas::new(&Block::new(spec, env, Vec::new()))
+    }
+
+    fn txn(gas_limit: u64, blobs: usize) -> TxEnv {
+        TxEnv {
+            gas_limit,
+            blob_hashes: vec![B256::ZERO; blobs],
+            ..TxEnv::default()
+        }
+    }
+
+    #[test]
+    fn a_limit_may_use_up_the_block_but_not_one_more() {
+        let mut gas = block(SpecId::LONDON, 100_000);
+        gas.record(
+            &txn(60_000, 0),
+            &ResultGas::default().with_total_gas_spent(40_000),
+        );
+        assert_eq!(gas.admit(&txn(60_000, 0)), Ok(()));
+        let refused = InvalidTxnReason::BlockGas {
+            gas_limit: 60_001,
+            available: 60_000,
+        };
+        assert_eq!(gas.admit(&txn(60_001, 0)), Err(refused));
+    }
+
+    #[test]
+    fn blobs_are_limited_per_block() {
+        let mut gas = block(SpecId::CANCUN, u64::MAX);
+        gas.record(&txn(0, 4), &ResultGas::default());
+        assert_eq!(gas.blob_gas_used(), 4 << 17);
+        assert_eq!(gas.admit(&txn(0, 2)), Ok(()));
+        let refused = InvalidTxnReason::BlobGas {
+            blob_gas: 3 << 17,
+            available: 2 << 17,
+        };
+        assert_eq!(gas.admit(&txn(0, 3)), Err(refused));
+    }
+
+    #[test]
+    fn from_amsterdam_on_regular_and_state_gas_have_a_budget_each() {
+        let mut gas = block(SpecId::AMSTERDAM, 30_000_000);
+        // The full limit counts against state gas, the capped one against regular gas.
+        assert_eq!(gas.admit(&txn(30_000_000, 0)), Ok(()));
+        let used = ResultGas::default()
+            .with_total_gas_spent(14_000_000)
+            .with_state_gas_spent(1_000_000);
+        gas.record(&txn(14_000_000, 0), &used);
+        assert_eq!(gas.gas_used(), 13_000_000);
+        assert_eq!(gas.admit(&txn(29_000_000, 0)), Ok(()));
+        assert!(gas.admit(&txn(29_000_001, 0)).is_err());
+    }
+}

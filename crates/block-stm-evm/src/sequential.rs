@@ -1,0 +1,76 @@
+//! Executing a block one transaction after another: the plain revm loop, and what the parallel path must equal.
+
+use revm::{
+    Context, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    context::{
+        ContextTr,
+        result::{EVMError, ExecutionResult},
+    },
+    handler::MainnetContext,
+};
+
+use crate::{
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage,
+    apply_post_block, apply_pre_block,
+};
+
+/// Executes `block` on the state `db`, one transaction after another on one reused revm instance.
+///
+/// # Errors
+///
+/// An [`ExecutionError`]: the block is invalid, or `db` failed. No transaction after the one that
+/// is to blame has been executed.
+///
+/// # Examples
+///
+/// ```
+/// use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
+/// use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
+///
+/// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// let result = execute_sequential(&block, &PreState::new(), InvalidTxn::Reject)?;
+/// assert_eq!(result.gas_used, 0);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn execute_sequential<DB: DatabaseRef>(
+    block: &Block,
+    db: &DB,
+    policy: InvalidTxn,
+) -> Result<BlockResult, ExecutionError<DB::Error>> {
+    let mut evm = Context::mainnet()
+        .with_db(BlockState::new(db))
+        .with_block(block.env.clone())
+        .with_cfg(block.cfg_env())
+        .build_mainnet();
+    apply_pre_block(block, &mut evm)?;
+    let mut record = BlockRecord::new(block);
+    for index in 0..block.txns.len() {
+        match execute_txn(block, index, &record, &mut evm) {
+            Ok(result) => record.executed(&block.txns[index], result),
+            Err(ExecutionError::InvalidTxn { reason, .. }) if policy == InvalidTxn::Skip => {
+                record.skipped(reason);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
+    let state = evm.ctx.journaled_state.database.into_changes();
+    Ok(record.finish(requests, state))
+}
+
+fn execute_txn<DB: DatabaseRef>(
+    block: &Block,
+    index: usize,
+    record: &BlockRecord,
+    evm: &mut MainnetEvm<MainnetContext<BlockState<&DB>>>,
+) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
+    let txn = &block.txns[index];
+    let admitted = record.admit(txn);
+    admitted.map_err(|reason| ExecutionError::InvalidTxn { index, reason })?;
+    let result: Result<_, EVMError<_>> = evm.transact_one(txn.clone());
+    // Also after an error: the journal must not leak into the next transaction.
+    let state = evm.finalize();
+    let result = result.map_err(|error| ExecutionError::from_evm(Stage::Txn(index), error))?;
+    evm.ctx.db_mut().commit(state);
+    Ok(result)
+}
