@@ -18,6 +18,7 @@ mod pre_block;
 mod pre_state;
 mod receipts;
 mod result;
+mod schedule;
 mod sequential;
 mod state_changes;
 mod state_root;
@@ -34,6 +35,9 @@ pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};
 pub use pre_state::{PreAccount, PreState, PreStateError};
 pub use receipts::{Receipt, ReceiptStatus, logs_bloom, receipts_root};
 pub use result::{BlockRecord, BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
+pub use schedule::{
+    FORK_NAMES, ForkSchedule, ScheduleError, UnknownFork, blob_gas_price, spec_by_name,
+};
 pub use sequential::execute_sequential;
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
 pub use system_call::SystemCall;
