@@ -1,0 +1,130 @@
+//! What a block's header says about the result of executing it.
+
+use std::fmt;
+
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bloom};
+
+use crate::BlockResult;
+
+/// The header fields that depend on the block's execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderChecks {
+    /// Gas that the transactions used.
+    pub gas_used: u64,
+    /// Blob gas that they used, from Cancun on.
+    pub blob_gas_used: Option<u64>,
+    /// Root of the receipts trie.
+    pub receipts_root: B256,
+    /// Union of the receipts' blooms.
+    pub logs_bloom: Bloom,
+    /// Hash of the requests, from Prague on.
+    pub requests_hash: Option<B256>,
+    /// Root of the state after the block.
+    pub state_root: B256,
+}
+
+impl From<&Header> for HeaderChecks {
+    fn from(header: &Header) -> Self {
+        Self {
+            gas_used: header.gas_used,
+            blob_gas_used: header.blob_gas_used,
+            receipts_root: header.receipts_root,
+            logs_bloom: header.logs_bloom,
+            requests_hash: header.requests_hash,
+            state_root: header.state_root,
+        }
+    }
+}
+
+/// One header field against the result of execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderCheck {
+    /// The field's name as in JSON.
+    pub field: &'static str,
+    /// What came of it.
+    pub outcome: CheckOutcome,
+}
+
+/// What checking one header field came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckOutcome {
+    /// The header and the result agree.
+    Agrees,
+    /// They don't.
+    Differs {
+        /// The header's value.
+        header: String,
+        /// The result's value.
+        result: String,
+    },
+    /// The result can't be compared, for this reason. It is neither right nor wrong.
+    NotCheckable(&'static str),
+}
+
+impl HeaderChecks {
+    /// Compares all fields but the state root with `result`.
+    ///
+    /// The state root takes the whole state ([`PreState::state_root`](crate::PreState::state_root)
+    /// after [`apply`](crate::PreState::apply)), which a block's own pre-state is not.
+    pub fn check(&self, result: &BlockResult) -> Vec<HeaderCheck> {
+        let no_state_roots = "receipts before Byzantium hold state roots";
+        let receipts = result.receipts_root();
+        vec![
+            check("gasUsed", self.gas_used, Some(result.gas_used), ""),
+            check(
+                "blobGasUsed",
+                self.blob_gas_used.unwrap_or_default(),
+                Some(result.blob_gas_used),
+                "",
+            ),
+            check("receiptsRoot", self.receipts_root, receipts, no_state_roots),
+            check("logsBloom", self.logs_bloom, Some(result.logs_bloom()), ""),
+            check(
+                "requestsHash",
+                Presence(self.requests_hash),
+                Some(Presence(result.requests_hash())),
+                "",
+            ),
+        ]
+    }
+
+    /// The fields of which [`check`](Self::check) says that header and result differ.
+    pub fn differences(&self, result: &BlockResult) -> Vec<HeaderCheck> {
+        let mut checks = self.check(result);
+        checks.retain(|check| matches!(check.outcome, CheckOutcome::Differs { .. }));
+        checks
+    }
+}
+
+fn check<T: PartialEq + fmt::Display>(
+    field: &'static str,
+    header: T,
+    result: Option<T>,
+    why_not: &'static str,
+) -> HeaderCheck {
+    let outcome = match result {
+        None => CheckOutcome::NotCheckable(why_not),
+        Some(result) if result == header => CheckOutcome::Agrees,
+        Some(result) => CheckOutcome::Differs {
+            header: header.to_string(),
+            result: result.to_string(),
+        },
+    };
+    HeaderCheck { field, outcome }
+}
+
+/// A value that may be absent on both sides.
+#[derive(PartialEq)]
+struct Presence(Option<B256>);
+
+impl fmt::Display for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(hash) => hash.fmt(f),
+            None => f.write_str("absent"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A chain from its genesis file and a file of RLP blocks.
+
+use std::path::Path;
+
+use alloy_consensus::{Block as RlpBlock, Header, proofs::calculate_ommers_root};
+use alloy_genesis::ChainConfig;
+use alloy_primitives::{B256, Sealed};
+use serde::Deserialize;
+
+use super::{
+    ImportError, SignedTxn,
+    alloc::{self, Alloc},
+    assemble::{AssembleError, Parts},
+    files::{Document, MAX_FILE_BYTES, read},
+    folder::name_of,
+};
+use crate::{Block, ForkSchedule, HeaderChecks, PreState};
+
+/// The first blocks of a chain, with the whole state before them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImportedChain {
+    /// The folder's name.
+    pub name: String,
+    /// Which rules are in force when.
+    pub schedule: ForkSchedule,
+    /// The whole state before the first block, and the hashes of all blocks for BLOCKHASH.
+    pub genesis: PreState,
+    /// The blocks in order, each the child of the one before it.
+    pub blocks: Vec<ChainBlock>,
+}
+
+/// One block of an [`ImportedChain`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ChainBlock {
+    /// The block's number.
+    pub number: u64,
+    /// Hash of its header.
+    pub hash: B256,
+    /// What to execute.
+    pub block: Block,
+    /// What the header says about the result.
+    pub header: HeaderChecks,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a genesis object")]
+struct JsonGenesis {
+    config: ChainConfig,
+    alloc: Alloc,
+}
+
+/// Imports the chain in the folder `folder`.
+///
+/// The folder holds `genesis.json`, in geth's format, and `chain.rlp`: the blocks after the genesis
+/// block, RLP-encoded one after the other, as clients export them. Transactions are checked as
+/// [`import_folder`](super::import_folder) does, and that every block is the child of the one before it.
+///
+/// # Errors
+///
+/// An [`ImportError`] that names the file, and within it the field or the block.
+pub fn import_chain(folder: &Path) -> Result<ImportedChain, ImportError> {
+    let file = folder.join("genesis.json");
+    let json = read(&file, MAX_FILE_BYTES)?;
+    let document = Document::open(&file, &json)?;
+    let JsonGenesis { config, alloc } = document.parse()?;
+    let mut genesis = PreState::new();
+    alloc::insert(alloc, document, &mut genesis)?;
+    let schedule = ForkSchedule::from_genesis(&config);
+    let schedule = schedule.map_err(|source| ImportError::Schedule { file, source })?;
+    let blocks = blocks(&folder.join("chain.rlp"), &schedule)?;
+    for block in &blocks {
+        let parent = block.number.saturating_sub(1);
+        genesis.insert_block_hash(parent, block.block.parent_hash);
+    }
+    Ok(ImportedChain {
+        name: name_of(folder),
+        schedule,
+        genesis,
+        blocks,
+    })
+}
+
+fn blocks(file: &Path, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, ImportError> {
+    let bytes = read(file, MAX_FILE_BYTES)?;
+    let mut rest = bytes.as_slice();
+    let mut blocks: Vec<ChainBlock> = Vec::new();
+    while !rest.is_empty() {
+        let index = blocks.len();
+        let offset = bytes.len() - rest.len();
+        let wrong = |message: String| ImportError::Rlp {
+            file: file.to_owned(),
+            index,
+            offset,
+            message,
+        };
+        let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest);
+        let sealed = sealed.map_err(|error| wrong(error.to_string()))?;
+        let block = chain_block(sealed, schedule).map_err(|error| match error {
+            AssembleError::Field(field, message) => wrong(format!("{field}: {message}")),
+            AssembleError::Txn((txn, hash, reason)) => {
+                wrong(format!("txn {txn} ({hash}): {reason}"))
+            }
+        })?;
+        if let Some(parent) = blocks.last()
+            && (block.block.parent_hash, block.number) != (parent.hash, parent.number + 1)
+        {
+            let message = "it is not the child of the block before it";
+            return Err(wrong(message.to_owned()));
+        }
+        blocks.push(block);
+    }
+    Ok(blocks)
+}
+
+fn chain_block(
+    sealed: Sealed<RlpBlock<SignedTxn>>,
+    schedule: &ForkSchedule,
+) -> Result<ChainBlock, AssembleError> {
+    let (block, hash) = sealed.into_parts();
+    let RlpBlock { header, body } = block;
+    check_ommers(&header, &body.ommers)?;
+    let number = header.number;
+    let parts = Parts {
+        header,
+        txns: body.transactions,
+        claims: Vec::new(),
+        withdrawals: body.withdrawals.unwrap_or_default().0,
+        ommers: body.ommers,
+    };
+    let (block, header) = parts.assemble(schedule)?;
+    Ok(ChainBlock {
+        number,
+        hash,
+        block,
+        header,
+    })
+}
+
+fn check_ommers(header: &Header, ommers: &[Header]) -> Result<(), AssembleError> {
+    let hash = calculate_ommers_root(ommers);
+    if hash == header.ommers_hash {
+        return Ok(());
+    }
+    let message = format!("the hash of the ommers is {hash}");
+    Err(AssembleError::Field("sha3Uncles", message))
+}

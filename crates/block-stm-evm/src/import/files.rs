@@ -1,0 +1,149 @@
+//! Reading files with bounds, and JSON with errors that name the field.
+
+use std::{fs::File, io::Read, path::Path};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::ImportError;
+
+/// The largest file that is imported, in bytes: 1 GiB.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// The bytes of a file of at most [`MAX_FILE_BYTES`], or `None` if there is no such file.
+pub(super) fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, ImportError> {
+    match read(file, MAX_FILE_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(ImportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The bytes of a file of at most `max` bytes.
+pub(super) fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
+    let io = |source| ImportError::Io {
+        file: file.to_owned(),
+        source,
+    };
+    let handle = File::open(file).map_err(io)?;
+    let size = handle.metadata().map_err(io)?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(max)).unwrap_or(0));
+    // The size may be unknown (a pipe) or change, so that the bound is on what is read.
+    handle.take(max + 1).read_to_end(&mut bytes).map_err(io)?;
+    let read = bytes.len() as u64;
+    if read > max {
+        return Err(ImportError::TooLarge {
+            file: file.to_owned(),
+            bytes: size.max(read),
+            max,
+        });
+    }
+    Ok(bytes)
+}
+
+/// A JSON document and where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Document<'a> {
+    file: &'a Path,
+    /// Path of the document within the file, such as `result.`.
+    prefix: &'static str,
+    json: &'a [u8],
+}
+
+/// The answer of a JSON-RPC server, as far as it matters.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl<'a> Document<'a> {
+    /// The document in `json`, which may be wrapped as the answer of a JSON-RPC server.
+    pub(super) fn open(file: &'a Path, json: &'a [u8]) -> Result<Self, ImportError> {
+        let prefix = "";
+        let bare = Self { file, prefix, json };
+        // A file that isn't even an object is for the real parser to complain about.
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'a>>(json) else {
+            return Ok(bare);
+        };
+        match (envelope.result, envelope.error) {
+            (Some(result), _) => Ok(Self {
+                file,
+                prefix: "result.",
+                json: result.get().as_bytes(),
+            }),
+            (None, Some(error)) => {
+                Err(bare.wrong("error", format!("the server answered {}", error.get())))
+            }
+            (None, None) => Ok(bare),
+        }
+    }
+
+    /// Parses the document.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
+        // Tracking the path costs time, so that only a document with an error pays for it.
+        if let Ok(value) = serde_json::from_slice(self.json) {
+            return Ok(value);
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(self.json);
+        let parsed = serde_path_to_error::deserialize(&mut deserializer);
+        let error = match parsed {
+            Err(error) => (error.path().to_string(), error.inner().to_string()),
+            Ok(value) => match deserializer.end() {
+                Ok(()) => return Ok(value),
+                Err(error) => (".".to_owned(), error.to_string()),
+            },
+        };
+        Err(ImportError::Json {
+            file: self.file.to_owned(),
+            field: format!("{}{}", self.prefix, error.0),
+            message: error.1,
+        })
+    }
+
+    /// An error about the field at the path `field`.
+    pub(super) fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
+        ImportError::Field {
+            file: self.file.to_owned(),
+            field: format!("{}{field}", self.prefix),
+            message: message.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let bytes = read(&file, 1 << 20).expect("this crate has a manifest");
+        let size = bytes.len() as u64;
+        assert!(read(&file, size).is_ok());
+        let error = read(&file, size - 1).expect_err("too large").to_string();
+        let expected = format!("{size} bytes are more than the {} that", size - 1);
+        assert!(error.contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn an_answer_of_a_server_is_unwrapped_and_its_error_reported() {
+        let file = Path::new("block.json");
+        let json = br#"{"jsonrpc":"2.0","id":1,"result":[1,"x"]}"#;
+        let document = Document::open(file, json).expect("an answer");
+        let error = document.parse::<Vec<u8>>().expect_err("x is no number");
+        assert!(error.to_string().starts_with("block.json: result.[1]: "));
+        let json = br#"{"id":1,"error":{"code":-32000}}"#;
+        let error = Document::open(file, json)
+            .expect_err("an error")
+            .to_string();
+        assert_eq!(
+            error,
+            "block.json: error: the server answered {\"code\":-32000}"
+        );
+    }
+}

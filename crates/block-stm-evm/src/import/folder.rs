@@ -1,0 +1,188 @@
+//! One block from a folder of JSON files.
+
+use std::path::Path;
+
+use alloy_consensus::{Header, proofs::calculate_ommers_root};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_genesis::ChainConfig;
+use alloy_primitives::B256;
+use serde::Deserialize;
+
+use super::{
+    ImportError, alloc,
+    assemble::{AssembleError, Parts},
+    files::{Document, MAX_FILE_BYTES, read, read_if_there},
+    json_header::JsonHeader,
+    json_txn::JsonTxn,
+};
+use crate::{Block, ForkSchedule, HeaderChecks, PreState};
+
+/// A block with what it takes to execute it and to check the result.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImportedBlock {
+    /// The folder's name.
+    pub name: String,
+    /// The block's number.
+    pub number: u64,
+    /// What to execute.
+    pub block: Block,
+    /// The state before it, as far as the block touches it.
+    pub pre_state: PreState,
+    /// What the header says about the result.
+    pub header: HeaderChecks,
+    /// How many ommers are known by their hash alone. The result then lacks their rewards and the
+    /// producer's share of them; gas, receipts and logs are not affected.
+    pub unknown_ommers: usize,
+}
+
+/// Body of a block, without the header's fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a block object")]
+struct JsonBody {
+    transactions: Vec<JsonTxn>,
+    #[serde(default)]
+    uncles: Vec<B256>,
+    #[serde(default)]
+    withdrawals: Option<Vec<Withdrawal>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with the chain's config")]
+struct JsonChain {
+    config: ChainConfig,
+}
+
+/// Imports the block in the folder `folder`.
+///
+/// The folder holds
+///
+/// - `block.json`: the answer of `eth_getBlockByNumber` with full transactions,
+/// - `prestate.json`: the state before the block, address to account, as geth's prestate tracer and
+///   genesis files write it: what is missing is zero,
+/// - `blockhashes.json`, optional: number to hash of earlier blocks, for BLOCKHASH,
+/// - `ommers.json`, optional: a list of the ommers' headers,
+/// - `genesis.json` or `chain.json`, optional: its `config` gives the chain's forks in place of
+///   mainnet's.
+///
+/// Each may also be wrapped as the answer of a JSON-RPC server. Numbers may be hexadecimal or
+/// decimal. What the block claims about itself is checked: its hash, every transaction's hash,
+/// signature, sender and chain, and the root of the transactions.
+///
+/// # Errors
+///
+/// An [`ImportError`] that names the file, and within it the field or the transaction.
+///
+/// # Cost
+///
+/// Signatures are recovered on all threads of rayon's current pool, at 40 us each.
+pub fn import_folder(folder: &Path) -> Result<ImportedBlock, ImportError> {
+    let schedule = schedule(folder)?;
+    let (parts, unknown_ommers) = parts(folder)?;
+    let number = parts.header.number;
+    let (block, header) = parts
+        .assemble(&schedule)
+        .map_err(|error| from_assemble(error, folder))?;
+    Ok(ImportedBlock {
+        name: name_of(folder),
+        number,
+        block,
+        pre_state: pre_state(folder)?,
+        header,
+        unknown_ommers,
+    })
+}
+
+/// The last part of the folder's path.
+pub(super) fn name_of(folder: &Path) -> String {
+    let name = folder.file_name();
+    let name = name.unwrap_or(folder.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn schedule(folder: &Path) -> Result<ForkSchedule, ImportError> {
+    for name in ["genesis.json", "chain.json"] {
+        let file = folder.join(name);
+        if let Some(json) = read_if_there(&file)? {
+            let chain: JsonChain = Document::open(&file, &json)?.parse()?;
+            return ForkSchedule::from_genesis(&chain.config)
+                .map_err(|source| ImportError::Schedule { file, source });
+        }
+    }
+    Ok(ForkSchedule::mainnet())
+}
+
+fn parts(folder: &Path) -> Result<(Parts, usize), ImportError> {
+    let file = folder.join("block.json");
+    let json = read(&file, MAX_FILE_BYTES)?;
+    let document = Document::open(&file, &json)?;
+    let header = document.parse::<JsonHeader>()?.into_header(document)?;
+    let body: JsonBody = document.parse()?;
+    let mut txns = Vec::with_capacity(body.transactions.len());
+    let mut claims = Vec::with_capacity(body.transactions.len());
+    for (index, txn) in body.transactions.into_iter().enumerate() {
+        let (txn, claim) = txn.into_signed(document, index)?;
+        txns.push(txn);
+        claims.push(claim);
+    }
+    let ommers = ommers(folder, &header)?;
+    let unknown_ommers = match &ommers {
+        Some(_) => 0,
+        None => body.uncles.len(),
+    };
+    let parts = Parts {
+        header,
+        txns,
+        claims,
+        withdrawals: body.withdrawals.unwrap_or_default(),
+        ommers: ommers.unwrap_or_default(),
+    };
+    Ok((parts, unknown_ommers))
+}
+
+fn ommers(folder: &Path, header: &Header) -> Result<Option<Vec<Header>>, ImportError> {
+    let file = folder.join("ommers.json");
+    let Some(json) = read_if_there(&file)? else {
+        return Ok(None);
+    };
+    let document = Document::open(&file, &json)?;
+    let ommers: Vec<JsonHeader> = document.parse()?;
+    let ommers = ommers.into_iter().map(|ommer| ommer.into_header(document));
+    let ommers = ommers.collect::<Result<Vec<_>, _>>()?;
+    let hash = calculate_ommers_root(&ommers);
+    if hash != header.ommers_hash {
+        let message = format!("their hash is {hash}, the block has {}", header.ommers_hash);
+        return Err(document.wrong(".", message));
+    }
+    Ok(Some(ommers))
+}
+
+fn pre_state(folder: &Path) -> Result<PreState, ImportError> {
+    let mut state = PreState::new();
+    let file = folder.join("prestate.json");
+    let json = read(&file, MAX_FILE_BYTES)?;
+    let document = Document::open(&file, &json)?;
+    alloc::insert(document.parse()?, document, &mut state)?;
+    let file = folder.join("blockhashes.json");
+    if let Some(json) = read_if_there(&file)? {
+        alloc::insert_block_hashes(Document::open(&file, &json)?, &mut state)?;
+    }
+    Ok(state)
+}
+
+fn from_assemble(error: AssembleError, folder: &Path) -> ImportError {
+    let file = folder.join("block.json");
+    match error {
+        AssembleError::Field(field, message) => ImportError::Field {
+            file,
+            field: field.to_owned(),
+            message,
+        },
+        AssembleError::Txn((index, hash, reason)) => ImportError::Txn {
+            file,
+            index,
+            hash,
+            reason,
+        },
+    }
+}

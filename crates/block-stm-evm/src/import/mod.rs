@@ -1,0 +1,20 @@
+//! Blocks and chains from files, with every claim of theirs checked.
+
+mod alloc;
+mod assemble;
+mod chain;
+mod error;
+mod files;
+mod folder;
+mod json_header;
+mod json_txn;
+mod quantity;
+mod senders;
+
+pub use chain::{ChainBlock, ImportedChain, import_chain};
+pub use error::{ImportError, TxnError};
+pub use files::MAX_FILE_BYTES;
+pub use folder::{ImportedBlock, import_folder};
+
+/// A transaction as it is in a block: without blobs.
+type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -1,0 +1,38 @@
+//! A whole chain with every fork from Frontier to BPO2, whose whole state is known.
+
+use std::error::Error;
+
+use block_stm_evm::{InvalidTxn, execute_sequential, import::import_chain};
+
+use crate::fixtures;
+
+#[test]
+fn every_block_of_the_chain_gives_its_state_root() -> Result<(), Box<dyn Error>> {
+    let test = "every_block_of_the_chain_gives_its_state_root";
+    let Some(folder) = fixtures::folder(test, "chain") else {
+        return Ok(());
+    };
+    let chain = import_chain(&folder)?;
+    assert_eq!(chain.blocks.len(), 54);
+    let mut state = chain.genesis;
+    for block in &chain.blocks {
+        let result = execute_sequential(&block.block, &state, InvalidTxn::Reject)
+            .map_err(|error| format!("block {}: {error}", block.number))?;
+        let differences = block.header.differences(&result);
+        assert!(
+            differences.is_empty(),
+            "block {} ({:?}): {differences:#?}",
+            block.number,
+            block.block.spec
+        );
+        state.apply(&result.state);
+        assert_eq!(
+            state.state_root(),
+            block.header.state_root,
+            "block {} ({:?})",
+            block.number,
+            block.block.spec
+        );
+    }
+    Ok(())
+}
