@@ -22,14 +22,14 @@ type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 /// It does what revm's `CacheDB` does at the same price, and remembers two things more: the values
 /// before the block, so that only real changes are reported, and that an account was destroyed
 /// even when it exists again later in the block, so that its old slots stay gone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BlockState<DB> {
     db: DB,
     accounts: AddressMap<CachedAccount>,
     code: B256Map<Bytecode>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct CachedAccount {
     before: Option<Fields>,
     now: Option<AccountInfo>,
@@ -39,14 +39,14 @@ struct CachedAccount {
 }
 
 /// An account's fields without its code.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Fields {
     balance: U256,
     nonce: u64,
     code_hash: B256,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     before: U256,
     now: U256,

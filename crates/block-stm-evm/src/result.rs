@@ -45,9 +45,22 @@ pub struct BlockResult {
 
 impl BlockResult {
     /// Root of the receipts trie, or `None` before Byzantium, where receipts hold state roots that
-    /// can't be computed from the part of the state that a block touches.
+    /// can't be computed from the part of the state that a block touches. An owner of the whole
+    /// state can supply them with [`set_state_roots`](Self::set_state_roots).
     pub fn receipts_root(&self) -> Option<B256> {
         receipts_root(&self.receipts)
+    }
+
+    /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they are.
+    ///
+    /// `roots` are the state roots after each executed transaction, as
+    /// [`PreState::state_roots_within`](crate::PreState::state_roots_within) returns them.
+    pub fn set_state_roots(&mut self, roots: &[B256]) {
+        for (receipt, root) in self.receipts.iter_mut().zip(roots) {
+            if let ReceiptStatus::StateRoot(known) = &mut receipt.status {
+                *known = Some(*root);
+            }
+        }
     }
 
     /// The header's log bloom.

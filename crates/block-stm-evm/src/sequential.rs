@@ -37,6 +37,16 @@ pub fn execute_sequential<DB: DatabaseRef>(
     db: &DB,
     policy: InvalidTxn,
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
+    execute_observed(block, db, policy, |_| {})
+}
+
+/// [`execute_sequential`], which shows `observe` the state after every executed transaction.
+pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
+    block: &Block,
+    db: &'db DB,
+    policy: InvalidTxn,
+    mut observe: impl FnMut(&BlockState<&'db DB>),
+) -> Result<BlockResult, ExecutionError<DB::Error>> {
     let mut evm = Context::mainnet()
         .with_db(BlockState::new(db))
         .with_block(block.env.clone())
@@ -46,7 +56,10 @@ pub fn execute_sequential<DB: DatabaseRef>(
     let mut record = BlockRecord::new(block);
     for index in 0..block.txns.len() {
         match execute_txn(block, index, &record, &mut evm) {
-            Ok(result) => record.executed(&block.txns[index], result),
+            Ok(result) => {
+                record.executed(&block.txns[index], result);
+                observe(evm.ctx.db());
+            }
             Err(ExecutionError::InvalidTxn { reason, .. }) if policy == InvalidTxn::Skip => {
                 record.skipped(reason);
             }

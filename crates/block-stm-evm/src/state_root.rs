@@ -6,7 +6,9 @@ use alloy_trie::{
     root::{state_root_unsorted, storage_root_unsorted},
 };
 
-use crate::PreState;
+use crate::{
+    Block, ExecutionError, InvalidTxn, PreState, PreStateError, sequential::execute_observed,
+};
 
 impl PreState {
     /// The root of the state trie, if this is the chain's whole state and not a block's part of it.
@@ -26,6 +28,34 @@ impl PreState {
             };
             (keccak256(address), trie_account)
         }))
+    }
+
+    /// The state roots after each executed transaction of `block`, if this is the chain's whole
+    /// state before it.
+    ///
+    /// Receipts before Byzantium hold them; [`BlockResult::set_state_roots`] puts them there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute_sequential`](crate::execute_sequential).
+    ///
+    /// # Cost
+    ///
+    /// Executes the block, and copies and hashes the whole state after every transaction.
+    ///
+    /// [`BlockResult::set_state_roots`]: crate::BlockResult::set_state_roots
+    pub fn state_roots_within(
+        &self,
+        block: &Block,
+        policy: InvalidTxn,
+    ) -> Result<Vec<B256>, ExecutionError<PreStateError>> {
+        let mut roots = Vec::with_capacity(block.txns.len());
+        execute_observed(block, self, policy, |state| {
+            let mut after = self.clone();
+            after.apply(&state.clone().into_changes());
+            roots.push(after.state_root());
+        })?;
+        Ok(roots)
     }
 }
 

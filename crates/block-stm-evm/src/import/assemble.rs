@@ -1,8 +1,12 @@
 //! From a header and a body to an executable block.
 
-use alloy_consensus::{Header, proofs::calculate_transaction_root};
+use alloy_consensus::{
+    Header,
+    proofs::{calculate_transaction_root, calculate_withdrawals_root},
+};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::U256;
+use alloy_trie::EMPTY_ROOT_HASH;
 use revm::{
     context::BlockEnv, context_interface::block::BlobExcessGasAndPrice,
     primitives::hardfork::SpecId,
@@ -56,6 +60,12 @@ impl Parts {
         if root != header.transactions_root {
             let message = format!("the root of the transactions is {root}");
             return Err(AssembleError::Field("transactionsRoot", message));
+        }
+        // A header without the field, from before Shanghai, stands for no withdrawals.
+        let root = calculate_withdrawals_root(&withdrawals);
+        if root != header.withdrawals_root.unwrap_or(EMPTY_ROOT_HASH) {
+            let message = format!("the root of the withdrawals is {root}");
+            return Err(AssembleError::Field("withdrawalsRoot", message));
         }
         let mut block = Block::new(spec, env, recovered).with_chain_id(schedule.chain_id());
         block.parent_hash = header.parent_hash;
