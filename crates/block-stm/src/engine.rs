@@ -1,16 +1,30 @@
 //! The front door: an engine with its threads, executing one block after another.
 
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use crate::access::CellOf;
 use crate::block::Block;
+use crate::commit::Committer;
 use crate::config::{BuildError, Config};
 use crate::conflicts::ConflictGraph;
 use crate::error::Error;
+use crate::job::{Job, Slot};
+use crate::ledger::Ledger;
 use crate::limits::Cut;
+use crate::mvmemory::MvMemory;
+use crate::scheduler::Scheduler;
+use crate::scheduler::baton::Baton;
+use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::stats::Stats;
 use crate::vm::Vm;
+use crate::worker::Worker;
 
 /// A block's result beside what its sink received.
 #[derive(Debug)]
@@ -30,17 +44,57 @@ pub struct Executed<V: Vm> {
 }
 
 /// Executes blocks in parallel on a persistent set of threads.
-#[derive(Debug)]
+///
+/// One engine serves any number of blocks, one after another or at the same time, from any thread. Between
+/// blocks its threads sleep.
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     threads: usize,
-    config: Config,
+    inline_below: usize,
+    window: u32,
+}
+
+/// The default window, in transactions for each worker.
+const WINDOW_PER_WORKER: usize = 16;
+
+thread_local! {
+    /// Whether this thread works for a block. A pool may hand a block's task to a thread that waits inside an
+    /// execution; a worker started there would sit on top of that execution until the block ends, which waits for it.
+    static WORKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread as working until dropped.
+struct Working(());
+
+impl Working {
+    /// `None` if the thread works already.
+    fn start() -> Option<Self> {
+        (!WORKING.replace(true)).then_some(Self(()))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        WORKING.set(false);
+    }
 }
 
 impl Engine {
     pub(crate) fn with(config: Config) -> Result<Self, BuildError> {
-        let threads = 1;
-        Ok(Self { pool: config.pool.clone(), threads, config })
+        let threads = config.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
+        let pool = match config.pool {
+            Some(pool) => Some(pool),
+            None if threads == 1 => None,
+            None => {
+                let builder = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads - 1)
+                    .thread_name(|n| format!("block-stm-{n}"));
+                Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
+            }
+        };
+        let window = config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
+        let window = u32::try_from(window).unwrap_or(u32::MAX);
+        Ok(Self { pool, threads, inline_below: config.inline_below, window })
     }
 
     /// The number of workers, the calling thread included.
@@ -55,13 +109,83 @@ impl Engine {
     /// See [`Error`]. The engine is ready for the next block in any case.
     ///
     /// # Panics
-    /// Only if the sink, the storage or a value's methods panic outside an execution; the panic is the original one.
+    /// If the sink, the hints or a value's methods panic; the panic is the original one.
+    /// Panics of the VM or of the storage during an execution are errors instead, provided that panics unwind.
     pub fn execute<V: Vm>(
         &self,
         block: &Block<'_, V>,
         sink: &mut dyn CommitSink<V>,
     ) -> Result<Executed<V>, Error<V::Invalid>> {
-        let _ = (&self.pool, &self.config);
-        execute_sequential(block, sink)
+        let txns = block.txns.len();
+        let max = u32::MAX as usize - 1;
+        if txns > max {
+            return Err(Error::TooLong { txns, max });
+        }
+        let helpers = (self.threads - 1).min(txns.saturating_sub(1));
+        match (&self.pool, Working::start()) {
+            (Some(pool), Some(_working)) if helpers > 0 && txns >= self.inline_below => {
+                self.execute_parallel(block, sink, pool, helpers)
+            }
+            _ => execute_sequential(block, sink),
+        }
+    }
+
+    fn execute_parallel<V: Vm>(
+        &self,
+        block: &Block<'_, V>,
+        sink: &mut dyn CommitSink<V>,
+        pool: &rayon::ThreadPool,
+        helpers: usize,
+    ) -> Result<Executed<V>, Error<V::Invalid>> {
+        let txns = block.txns.len();
+        let memory = MvMemory::new(txns);
+        let scheduler = Scheduler::new(txns as u32, self.window, &block.limits);
+        let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
+        let window = WindowControl::new(self.window, helpers as u32 + 1);
+        let ledger = Ledger::new(block, sink);
+        let job = Job {
+            block,
+            memory: &memory,
+            scheduler: &scheduler,
+            slots: &slots,
+            baton: Baton::new(Committer::new(block, ledger, window)),
+            stats: Mutex::new(Stats::default()),
+            hint_distance: self.window,
+        };
+        job.declare_first();
+        pool.in_place_scope(|scope| {
+            for _ in 0..helpers {
+                scope.spawn(|_| {
+                    if let Some(_working) = Working::start() {
+                        Worker::work_for(&job);
+                    }
+                });
+            }
+            Worker::work_for(&job);
+        });
+        let stats = job.finish_stats();
+        let end = job.baton.into_inner().finish();
+        let cut = end.end?;
+        let value = |cell: &CellOf<V>| {
+            let (_, value) = cell.committed().expect("a touched cell has a committed value");
+            (cell.location().clone(), value.clone())
+        };
+        Ok(Executed {
+            committed: end.committed,
+            cut,
+            state: end.touched.into_iter().map(value).collect(),
+            conflict_graph: end.edges.map(|edges| ConflictGraph { edges }),
+            stats: Stats { committed: end.committed as u64, ..stats },
+        })
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("threads", &self.threads)
+            .field("inline_below", &self.inline_below)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }

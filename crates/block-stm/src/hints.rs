@@ -11,6 +11,6 @@ use crate::vm::Vm;
 pub trait Hints<V: Vm>: Sync {
     /// Calls `declare` with each location that `txn` will probably write.
     ///
-    /// Called once for each transaction, from several threads, before the block starts.
+    /// Called at most once for each transaction, from several threads, some time before it is executed.
     fn declare(&self, index: TxnIndex, txn: &V::Txn, declare: &mut dyn FnMut(V::Location));
 }

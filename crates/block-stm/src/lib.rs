@@ -1,20 +1,26 @@
 //! Parallel execution of ordered blocks of transactions, with exactly the sequential result.
 
+mod access;
 mod block;
+mod commit;
 mod config;
 mod conflicts;
 mod engine;
 mod error;
 mod hints;
 mod ids;
+mod job;
 mod ledger;
 mod limits;
+mod mvmemory;
+mod scheduler;
 mod sequential;
 mod sink;
 mod speculative;
 mod stats;
 mod view;
 mod vm;
+mod worker;
 
 pub use block::{Block, InvalidPolicy};
 pub use config::{BuildError, Config};

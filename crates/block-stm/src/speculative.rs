@@ -1,15 +1,346 @@
-//! Placeholder while the seam settles.
+//! The view of an optimistic execution: reads from the multi-version memory, and remembers what it relied on.
+//!
+//! The same code serves the *head*, the lowest uncommitted transaction: there it reads committed values
+//! alone, takes nothing for granted, and so needs no judge.
+
+use crossbeam_epoch::Guard;
+
+use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen};
+use crate::error::Failure;
+use crate::ids::{TxnIndex, Version};
+use crate::mvmemory::{Deltas, Found, MvMemory};
+use crate::scheduler::Scheduler;
+use crate::stats::Stats;
 use crate::view::Interrupt;
-use crate::vm::{BoxError, Value, Vm};
-use std::marker::PhantomData;
-pub(crate) struct Speculation<'b, V: Vm>(PhantomData<&'b V>);
-impl<V: Vm> Speculation<'_, V> {
-    pub(crate) fn read(&mut self, _: &V::Location) -> Result<V::Value, Interrupt> { unreachable!() }
-    pub(crate) fn peek(&mut self, _: &V::Location) -> Result<V::Value, Interrupt> { unreachable!() }
-    pub(crate) fn write(&mut self, _: &V::Location, _: V::Value) -> Result<(), Interrupt> { unreachable!() }
-    pub(crate) fn add(&mut self, _: &V::Location, _: <V::Value as Value>::Delta) -> Result<bool, Interrupt> { unreachable!() }
-    pub(crate) fn check(&mut self, _: &V::Location, _: <V::Value as Value>::Predicate) -> Result<bool, Interrupt> { unreachable!() }
-    pub(crate) fn fail(&mut self, _: BoxError) -> Interrupt { unreachable!() }
-    pub(crate) fn assume(&mut self, _: &V::Location, _: <V::Value as Value>::Predicate) -> Result<bool, Interrupt> { unreachable!() }
-    pub(crate) fn is_doomed(&mut self) -> bool { unreachable!() }
+use crate::vm::{BoxError, Storage, Value, Vm};
+
+type DeltaOf<V> = <<V as Vm>::Value as Value>::Delta;
+type PredicateOf<V> = <<V as Vm>::Value as Value>::Predicate;
+pub(crate) type MemoryOf<V> = MvMemory<<V as Vm>::Location, <V as Vm>::Value>;
+
+/// How often the clock and the cancel token are looked at, in reads.
+const READS_PER_POLL: u32 = 64;
+
+/// How an execution relates to what is below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Lower transactions may still change.
+    Optimistic,
+    /// Every lower transaction is committed.
+    Head,
+}
+
+/// Why the view ended an execution.
+#[derive(Debug)]
+pub(crate) enum Interruption {
+    /// The write of this transaction is awaited.
+    Estimate(TxnIndex),
+    /// Something that the run took for granted contradicts what it saw afterwards.
+    Contradiction,
+    /// What the run saw is no longer there.
+    Stale,
+    /// The block is over, or about to be.
+    Stopped,
+    Failure(Failure),
+}
+
+/// What the views of a block share.
+pub(crate) struct Shared<'b, V: Vm> {
+    pub(crate) memory: &'b MemoryOf<V>,
+    pub(crate) storage: &'b dyn Storage<V::Location, V::Value>,
+    pub(crate) scheduler: &'b Scheduler<'b>,
+}
+
+impl<V: Vm> Clone for Shared<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V: Vm> Copy for Shared<'_, V> {}
+
+pub(crate) struct Speculation<'b, V: Vm> {
+    shared: Shared<'b, V>,
+    guard: Guard,
+    txn: TxnIndex,
+    mode: Mode,
+    run: Run<'b, V>,
+    interruption: Option<Interruption>,
+    reads: u32,
+    stats: Stats,
+}
+
+impl<'b, V: Vm> Speculation<'b, V> {
+    pub(crate) fn new(shared: Shared<'b, V>, guard: Guard) -> Self {
+        Self {
+            shared,
+            guard,
+            txn: TxnIndex::new(0),
+            mode: Mode::Optimistic,
+            run: Run::default(),
+            interruption: None,
+            reads: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Starts an execution of `txn`, recording into `run`, which is empty.
+    pub(crate) fn begin(&mut self, txn: TxnIndex, mode: Mode, run: Run<'b, V>) {
+        self.guard.repin();
+        self.txn = txn;
+        self.mode = mode;
+        self.run = run;
+        self.interruption = None;
+    }
+
+    /// Ends the execution: what it did, and why the view ended it if it did.
+    pub(crate) fn end(&mut self) -> (Run<'b, V>, Option<Interruption>) {
+        (std::mem::take(&mut self.run), self.interruption.take())
+    }
+
+    pub(crate) fn take_stats(&mut self) -> Stats {
+        std::mem::take(&mut self.stats)
+    }
+
+    pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        let place = self.place(location)?;
+        let access = self.run.access(place);
+        let value = match &access.own {
+            Some(Own::Value(value)) if !access.by_delta => return Ok(value.clone()),
+            Some(Own::Value(value)) => value.clone(),
+            Some(Own::Deltas(_)) | None => self.rely_on(place)?,
+        };
+        self.run.observe(place);
+        Ok(value)
+    }
+
+    pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        let place = self.place(location)?;
+        match &self.run.access(place).own {
+            Some(Own::Value(value)) => Ok(value.clone()),
+            Some(Own::Deltas(_)) => self.rely_on(place),
+            None => self.see(place),
+        }
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        location: &V::Location,
+        value: V::Value,
+    ) -> Result<(), Interrupt> {
+        let place = self.place(location)?;
+        if let Some(Own::Deltas(_)) = self.run.access(place).own {
+            // The run was told that its deltas apply; overwriting them does not make that true.
+            self.rely_on(place)?;
+        }
+        self.run.overwrite(place, value);
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, location: &V::Location, delta: DeltaOf<V>) -> Result<bool, Interrupt> {
+        let place = self.place(location)?;
+        let access = self.run.access(place);
+        let exact = self.mode == Mode::Head || access.relied_on;
+        let value = match &access.own {
+            Some(Own::Value(value)) => value.clone(),
+            None if exact => self.rely_on(place)?,
+            Some(Own::Deltas(_)) | None => {
+                self.run.push_delta(place, delta);
+                return Ok(true);
+            }
+        };
+        let Some(value) = value.apply(&delta) else {
+            return Ok(false);
+        };
+        self.run.update(place, Own::Value(value));
+        Ok(true)
+    }
+
+    pub(crate) fn check(
+        &mut self,
+        location: &V::Location,
+        predicate: PredicateOf<V>,
+    ) -> Result<bool, Interrupt> {
+        let place = self.place(location)?;
+        if let Some(value) = self.exact(place)? {
+            return Ok(value.satisfies(&predicate));
+        }
+        let answer = self.see(place)?.satisfies(&predicate);
+        self.run.assert(Assertion { place, predicate, answer, looked: true });
+        Ok(answer)
+    }
+
+    pub(crate) fn assume(
+        &mut self,
+        location: &V::Location,
+        predicate: PredicateOf<V>,
+    ) -> Result<bool, Interrupt> {
+        let place = self.place(location)?;
+        if self.mode == Mode::Head {
+            return Ok(self.see_current(place)?.satisfies(&predicate));
+        }
+        if let Some(value) = self.exact(place)? {
+            return Ok(value.satisfies(&predicate));
+        }
+        self.run.assert(Assertion { place, predicate, answer: true, looked: false });
+        Ok(true)
+    }
+
+    pub(crate) fn fail(&mut self, source: BoxError) -> Interrupt {
+        self.interrupt(Interruption::Failure(Failure::Vm(source)))
+    }
+
+    pub(crate) fn checkpoint(&mut self) -> Result<(), Interrupt> {
+        if self.mode == Mode::Optimistic && !self.holds(self.txn, &self.run) {
+            return Err(self.interrupt(Interruption::Stale));
+        }
+        Ok(())
+    }
+
+    /// Whether `run` would see the same if `txn` were executed now.
+    pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
+        run.validate(|cell| self.look(txn, cell)).is_ok()
+    }
+
+    /// Fetches what the judge will need, so that he need not wait for the storage.
+    pub(crate) fn prefetch(&mut self) {
+        let Shared { storage, .. } = self.shared;
+        for cell in self.run.unseen_cells() {
+            if cell.base().is_none()
+                && cell.rests_on_base(self.txn, &self.guard)
+                && let Ok((_, fetched)) = cell.fetch_base(storage)
+            {
+                self.stats.base_reads += u64::from(fetched);
+            }
+        }
+    }
+
+    /// What `txn` would find in `cell` now, without fetching anything. `None` if that cannot be said.
+    fn look(
+        &self,
+        txn: TxnIndex,
+        cell: &'b CellOf<V>,
+    ) -> Option<(Option<Version>, Reading<'b, V::Value>)> {
+        let trust_hints = false;
+        match cell.latest_below(txn, trust_hints, &self.guard) {
+            Found::Value(version, value) => Some((version, Reading::Owned(value))),
+            Found::Base => Some((Some(Version::BASE), Reading::Borrowed(cell.base()?))),
+            Found::Unsettled(_) => None,
+        }
+    }
+
+    fn place(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
+        if self.interruption.is_some() {
+            // The VM swallowed an interrupt; nothing that it does counts any more.
+            return Err(Interrupt::new());
+        }
+        self.reads = self.reads.wrapping_add(1);
+        let scheduler = self.shared.scheduler;
+        if self.reads.is_multiple_of(READS_PER_POLL) {
+            scheduler.poll_limits();
+        }
+        if scheduler.is_stopping() {
+            return Err(self.interrupt(Interruption::Stopped));
+        }
+        Ok(self.run.place(self.shared.memory.cell(location)))
+    }
+
+    /// The value as the run itself left it, if it need not look below or has done so.
+    fn exact(&mut self, place: usize) -> Result<Option<V::Value>, Interrupt> {
+        let access = self.run.access(place);
+        match &access.own {
+            Some(Own::Value(value)) => Ok(Some(value.clone())),
+            Some(Own::Deltas(_)) => self.rely_on(place).map(Some),
+            None if access.relied_on => self.see(place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The value as the run itself left it.
+    fn see_current(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+        match self.exact(place)? {
+            Some(value) => Ok(value),
+            None => self.see(place),
+        }
+    }
+
+    /// The value as the run itself left it, on which the run stands or falls from now on.
+    fn rely_on(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+        let below = self.see(place)?;
+        self.run.rely_on(place);
+        let Some(Own::Deltas(deltas)) = &self.run.access(place).own else {
+            return Ok(below);
+        };
+        match Deltas::apply_to(deltas, &below) {
+            Some(value) => {
+                self.run.update(place, Own::Value(value.clone()));
+                Ok(value)
+            }
+            None => Err(self.interrupt(Interruption::Contradiction)),
+        }
+    }
+
+    /// The value from below, the same each time.
+    fn see(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+        let access = self.run.access(place);
+        if let Some(seen) = &access.seen {
+            return Ok(seen.value.clone());
+        }
+        let seen = match self.mode {
+            Mode::Head => self.fetch_committed(access.cell),
+            Mode::Optimistic => self.fetch_latest(access.cell),
+        }?;
+        let value = seen.value.clone();
+        self.run.see(place, seen);
+        Ok(value)
+    }
+
+    fn fetch_committed(&mut self, cell: &'b CellOf<V>) -> Result<Seen<V::Value>, Interrupt> {
+        if let Some((version, value)) = cell.committed() {
+            return Ok(Seen { version: Some(version), value: value.clone() });
+        }
+        let value = self.fetch_base(cell)?.clone();
+        Ok(Seen { version: Some(Version::BASE), value })
+    }
+
+    fn fetch_latest(&mut self, cell: &'b CellOf<V>) -> Result<Seen<V::Value>, Interrupt> {
+        let scheduler = self.shared.scheduler;
+        let mut waited_for = None;
+        loop {
+            match cell.latest_below(self.txn, scheduler.trusts_hints(), &self.guard) {
+                Found::Value(version, value) => return Ok(Seen { version, value }),
+                Found::Base => {
+                    if let Some(value) = cell.base() {
+                        return Ok(Seen { version: Some(Version::BASE), value: value.clone() });
+                    }
+                    self.fetch_base(cell)?;
+                }
+                Found::Unsettled(writer) => {
+                    if waited_for == Some(writer) || !scheduler.wait_briefly(writer) {
+                        return Err(self.interrupt(Interruption::Estimate(writer)));
+                    }
+                    self.stats.waits += 1;
+                    waited_for = Some(writer);
+                }
+            }
+        }
+    }
+
+    fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
+        match cell.fetch_base(self.shared.storage) {
+            Ok((value, fetched)) => {
+                self.stats.base_reads += u64::from(fetched);
+                Ok(value)
+            }
+            Err(source) => {
+                let location = format!("{:?}", cell.location());
+                Err(self.interrupt(Interruption::Failure(Failure::Storage { location, source })))
+            }
+        }
+    }
+
+    fn interrupt(&mut self, interruption: Interruption) -> Interrupt {
+        self.interruption.get_or_insert(interruption);
+        Interrupt::new()
+    }
 }

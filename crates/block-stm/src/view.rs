@@ -198,17 +198,19 @@ impl<'b, V: Vm> View<'b, V> {
         }
     }
 
-    /// Whether what was read so far no longer holds, so that going on is a waste.
+    /// Ends the execution if what was read so far no longer holds, so that going on is a waste.
     ///
     /// For VMs with long computations between reads; never needed for correctness.
     ///
     /// # Cost
     /// A few loads for each read so far. Nothing in sequential execution.
-    #[must_use]
-    pub fn is_doomed(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn checkpoint(&mut self) -> Result<(), Interrupt> {
         match self.inside() {
-            Backend::Sequential(_) => false,
-            Backend::Speculative(view) => view.is_doomed(),
+            Backend::Sequential(_) => Ok(()),
+            Backend::Speculative(view) => view.checkpoint(),
         }
     }
 }

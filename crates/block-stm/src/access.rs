@@ -1,0 +1,272 @@
+//! What one incarnation read, relied on and wrote: its read set and its write set, in one table.
+
+use std::collections::HashMap;
+use std::ptr;
+
+use foldhash::fast::RandomState;
+
+use crate::ids::{TxnIndex, Version};
+use crate::mvmemory::{Cell, Deltas, Payload, Write};
+use crate::vm::{Value, Vm};
+
+pub(crate) type CellOf<V> = Cell<<V as Vm>::Location, <V as Vm>::Value>;
+type PredicateOf<V> = <<V as Vm>::Value as Value>::Predicate;
+
+/// Up to this many accesses, a linear scan is faster than an index.
+const SCAN: usize = 16;
+
+/// Everything that a run did at one location.
+pub(crate) struct Access<'b, V: Vm> {
+    pub(crate) cell: &'b CellOf<V>,
+    /// The value from below that the run was shown, the same whenever it looks again.
+    pub(crate) seen: Option<Seen<V::Value>>,
+    /// Whether the run stands or falls with `seen`, beyond its assertions.
+    pub(crate) relied_on: bool,
+    /// When the VM first read what somebody else had written here, counted from 1; 0 for never.
+    pub(crate) observed: u32,
+    pub(crate) own: Option<Own<V::Value>>,
+    /// `own` is made by deltas alone, so that reading it observes what lies below.
+    pub(crate) by_delta: bool,
+}
+
+impl<'b, V: Vm> Access<'b, V> {
+    const fn new(cell: &'b CellOf<V>) -> Self {
+        Self { cell, seen: None, relied_on: false, observed: 0, own: None, by_delta: false }
+    }
+}
+
+/// A value from below, with the version that wrote it unless it was summed up from deltas.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen<T> {
+    pub(crate) version: Option<Version>,
+    pub(crate) value: T,
+}
+
+/// A write of the run itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Own<T: Value> {
+    Value(T),
+    Deltas(Deltas<T::Delta>),
+}
+
+/// A predicate and what it answered, or was taken to answer.
+pub(crate) struct Assertion<V: Vm> {
+    pub(crate) place: usize,
+    pub(crate) predicate: PredicateOf<V>,
+    pub(crate) answer: bool,
+    /// The answer came from the value seen, not from faith.
+    pub(crate) looked: bool,
+}
+
+pub(crate) struct Run<'b, V: Vm> {
+    accesses: Vec<Access<'b, V>>,
+    assertions: Vec<Assertion<V>>,
+    /// Places of the accesses with a write, in the order of the first write.
+    writes: Vec<usize>,
+    observations: u32,
+    /// Address of the cell to place, once there are more than `SCAN` accesses.
+    index: HashMap<usize, usize, RandomState>,
+}
+
+impl<V: Vm> Default for Run<'_, V> {
+    fn default() -> Self {
+        Self {
+            accesses: Vec::new(),
+            assertions: Vec::new(),
+            writes: Vec::new(),
+            observations: 0,
+            index: HashMap::default(),
+        }
+    }
+}
+
+impl<'b, V: Vm> Run<'b, V> {
+    /// Forgets everything but the allocations.
+    pub(crate) fn clear(&mut self) {
+        self.accesses.clear();
+        self.assertions.clear();
+        self.writes.clear();
+        self.observations = 0;
+        self.index.clear();
+    }
+
+    /// The place of `cell`'s access, made on first use.
+    pub(crate) fn place(&mut self, cell: &'b CellOf<V>) -> usize {
+        if let Some(place) = self.find(cell) {
+            return place;
+        }
+        let place = self.accesses.len();
+        self.accesses.push(Access::new(cell));
+        match place {
+            ..SCAN => {}
+            SCAN => {
+                let places = self.accesses.iter().enumerate();
+                self.index.extend(places.map(|(place, access)| (ptr::from_ref(access.cell).addr(), place)));
+            }
+            _ => {
+                self.index.insert(ptr::from_ref(cell).addr(), place);
+            }
+        }
+        place
+    }
+
+    fn find(&self, cell: &CellOf<V>) -> Option<usize> {
+        if self.accesses.len() > SCAN {
+            return self.index.get(&ptr::from_ref(cell).addr()).copied();
+        }
+        self.accesses.iter().position(|access| ptr::eq(access.cell, cell))
+    }
+
+    pub(crate) fn access(&self, place: usize) -> &Access<'b, V> {
+        &self.accesses[place]
+    }
+
+    pub(crate) fn see(&mut self, place: usize, seen: Seen<V::Value>) {
+        self.accesses[place].seen = Some(seen);
+    }
+
+    pub(crate) fn rely_on(&mut self, place: usize) {
+        self.accesses[place].relied_on = true;
+    }
+
+    /// Notes that the VM read somebody else's write.
+    pub(crate) fn observe(&mut self, place: usize) {
+        let access = &mut self.accesses[place];
+        access.relied_on = true;
+        if access.observed == 0 {
+            self.observations += 1;
+            access.observed = self.observations;
+        }
+    }
+
+    pub(crate) fn assert(&mut self, assertion: Assertion<V>) {
+        self.assertions.push(assertion);
+    }
+
+    /// Sets the run's own write, whatever it was.
+    pub(crate) fn overwrite(&mut self, place: usize, value: V::Value) {
+        self.update(place, Own::Value(value));
+        self.accesses[place].by_delta = false;
+    }
+
+    /// Sets the run's own write to what deltas made of it, or of the value below.
+    pub(crate) fn update(&mut self, place: usize, own: Own<V::Value>) {
+        let access = &mut self.accesses[place];
+        if access.own.replace(own).is_none() {
+            access.by_delta = true;
+            self.writes.push(place);
+        }
+    }
+
+    /// Adds `delta` to the deltas made so far.
+    pub(crate) fn push_delta(&mut self, place: usize, delta: <V::Value as Value>::Delta) {
+        match &mut self.accesses[place].own {
+            Some(Own::Deltas(deltas)) => deltas.push(delta),
+            _ => self.update(place, Own::Deltas(Deltas::One(delta))),
+        }
+    }
+
+    /// Moves the writes out, in the order of the first write at each location.
+    pub(crate) fn take_writes(
+        &mut self,
+    ) -> impl ExactSizeIterator<Item = Write<'b, V::Location, V::Value>> {
+        let accesses = &mut self.accesses;
+        self.writes.iter().map(|&place| {
+            let access = &mut accesses[place];
+            let payload = match access.own.take().expect("each place in the list has a write") {
+                Own::Value(value) => Payload::Value(value),
+                Own::Deltas(deltas) => Payload::Deltas(deltas),
+            };
+            (access.cell, payload)
+        })
+    }
+
+    /// Cells whose value the judge will need, though the run did not look.
+    pub(crate) fn unseen_cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
+        let unseen = |access: &&Access<'b, V>| access.seen.is_none();
+        let judged = |access: &&Access<'b, V>| match access.own {
+            Some(Own::Value(_)) => false,
+            Some(Own::Deltas(_)) | None => true,
+        };
+        self.accesses.iter().filter(unseen).filter(judged).map(|access| access.cell)
+    }
+
+    /// Whether the run would see and answer the same on top of what `now` tells of each cell:
+    /// the value and its version, if there is one. This is the only judge of reads.
+    pub(crate) fn validate<'v>(
+        &self,
+        mut now: impl FnMut(&'b CellOf<V>) -> Option<(Option<Version>, Reading<'v, V::Value>)>,
+    ) -> Result<(), Stale>
+    where
+        V::Value: 'v,
+    {
+        for access in self.accesses.iter().filter(|access| access.relied_on) {
+            let seen = access.seen.as_ref().ok_or(Stale::Read)?;
+            let (version, value) = now(access.cell).ok_or(Stale::Read)?;
+            let same_version = seen.version.is_some() && seen.version == version;
+            if !same_version && seen.value != *value.get() {
+                return Err(Stale::Read);
+            }
+        }
+        for assertion in &self.assertions {
+            let access = &self.accesses[assertion.place];
+            let (version, value) = now(access.cell).ok_or(Stale::Read)?;
+            let looked_at = access.seen.as_ref().filter(|_| assertion.looked);
+            let same_version =
+                looked_at.is_some_and(|seen| seen.version.is_some() && seen.version == version);
+            if !same_version && value.get().satisfies(&assertion.predicate) != assertion.answer {
+                return Err(if assertion.looked { Stale::Read } else { Stale::Assumption });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the deltas of a run whose writes are dropped would have applied on top of `now`, as it was told.
+    pub(crate) fn deltas_apply<'v>(
+        &self,
+        mut now: impl FnMut(&'b CellOf<V>) -> Option<&'v V::Value>,
+    ) -> bool
+    where
+        V::Value: 'v,
+    {
+        self.accesses.iter().all(|access| match &access.own {
+            Some(Own::Deltas(deltas)) => {
+                now(access.cell).is_some_and(|value| Deltas::apply_to(deltas, value).is_some())
+            }
+            Some(Own::Value(_)) | None => true,
+        })
+    }
+
+    /// Who wrote what the VM read, in the order in which it was first read.
+    pub(crate) fn observations(
+        &self,
+        mut writer: impl FnMut(&'b CellOf<V>) -> Option<TxnIndex>,
+    ) -> Vec<(&'b V::Location, TxnIndex)> {
+        let mut observed: Vec<_> = self.accesses.iter().filter(|access| access.observed > 0).collect();
+        observed.sort_unstable_by_key(|access| access.observed);
+        let edge = |access: &Access<'b, V>| Some((access.cell.location(), writer(access.cell)?));
+        observed.into_iter().filter_map(edge).collect()
+    }
+}
+
+/// Why a run does not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    Read,
+    Assumption,
+}
+
+/// A value that is borrowed where possible.
+pub(crate) enum Reading<'v, T> {
+    Borrowed(&'v T),
+    Owned(T),
+}
+
+impl<T> Reading<'_, T> {
+    fn get(&self) -> &T {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
+}

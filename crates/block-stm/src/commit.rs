@@ -1,0 +1,261 @@
+//! The only judge: makes transactions final, lowest first.
+//!
+//! Whoever holds the baton takes the *head*, the lowest uncommitted transaction. Everything below it is
+//! final. If the head was executed optimistically, its reads are checked against the committed state; if they
+//! hold, that execution did exactly what a sequential one would have done at this place. If they do not, or if it was
+//! not executed yet, it is executed here and now, reading committed values alone, which is what a sequential execution does.
+//! Either way its writes become the committed state for the next one. By induction the block's result is the sequential one.
+//!
+//! Failures (storage errors, panics) of optimistic executions are not believed: the head is executed again, and
+//! only a failure of *that* execution fails the block. So errors are those of the sequential execution.
+//!
+//! The head waits for nobody, so the block always goes on: if the head is ready, whoever looks next takes the baton; if somebody
+//! else owns it (executes or validates it), he looks when he is done. See `scheduler/baton.rs` for why no head is left lying.
+
+use crate::access::{CellOf, Reading, Run, Stale};
+use crate::block::Block;
+use crate::conflicts::Conflict;
+use crate::error::Error;
+use crate::ids::TxnIndex;
+use crate::job::{Attempt, Disbelieved};
+use crate::ledger::{End, Entry, Ledger, Settled};
+use crate::limits::Cut;
+use crate::scheduler::Claim;
+use crate::scheduler::status::State;
+use crate::scheduler::window::WindowControl;
+use crate::sink::Writes;
+use crate::speculative::{Interruption, MemoryOf, Mode};
+use crate::vm::{Execution, Vm};
+use crate::worker::{Ended, Worker};
+
+type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
+
+/// What only the holder of the baton touches.
+pub(crate) struct Committer<'b, V: Vm> {
+    ledger: Ledger<'b, V>,
+    window: WindowControl,
+    /// The cells with a committed write, in the order of the first one.
+    touched: Vec<&'b CellOf<V>>,
+    edges: Option<Vec<Conflict<V::Location>>>,
+    /// The writes of the transaction that is being committed.
+    writes: Vec<(&'b V::Location, &'b V::Value)>,
+    end: Option<Ending<V>>,
+}
+
+/// How the block ended: `Ok(None)` after its last transaction.
+pub(crate) type Ending<V> = Result<Option<Cut>, Error<<V as Vm>::Invalid>>;
+
+/// What the committer leaves behind.
+pub(crate) struct Final<'b, V: Vm> {
+    pub(crate) end: Ending<V>,
+    pub(crate) committed: usize,
+    pub(crate) touched: Vec<&'b CellOf<V>>,
+    pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
+}
+
+impl<'b, V: Vm> Committer<'b, V> {
+    pub(crate) fn new(block: &Block<'b, V>, ledger: Ledger<'b, V>, window: WindowControl) -> Self {
+        Self {
+            ledger,
+            window,
+            touched: Vec::new(),
+            edges: block.conflict_graph.then(Vec::new),
+            writes: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// The block's end, once it is over.
+    pub(crate) fn finish(self) -> Final<'b, V> {
+        Final {
+            end: self.end.expect("workers leave when the block has its end"),
+            committed: self.ledger.committed(),
+            touched: self.touched,
+            edges: self.edges,
+        }
+    }
+
+    /// Hands the head's settled writes to the sink and makes them final.
+    fn include(
+        &mut self,
+        memory: &'b MemoryOf<V>,
+        txn: TxnIndex,
+        output: V::Output,
+        run: &Run<'b, V>,
+    ) -> Result<(), End<V::Invalid>> {
+        self.add_edges(txn, run);
+        self.writes.clear();
+        memory.commit(txn, &mut self.writes, &mut self.touched);
+        self.ledger.commit(txn, output, Writes { entries: &self.writes })
+    }
+
+    fn add_edges(&mut self, reader: TxnIndex, run: &Run<'b, V>) {
+        let Some(edges) = &mut self.edges else { return };
+        // Asked before the reader's own writes are committed, so that the writer is a lower transaction.
+        let writer = |cell: &'b CellOf<V>| cell.committed().and_then(|(version, _)| version.txn());
+        edges.extend(run.observations(writer).into_iter().map(|(location, writer)| Conflict {
+            writer,
+            reader,
+            location: location.clone(),
+        }));
+    }
+}
+
+impl<'b, V: Vm> Worker<'_, 'b, V> {
+    /// Commits as far as possible, if nobody else does.
+    pub(crate) fn commit_ready(&mut self) {
+        let job = self.job;
+        while job.scheduler.head_is_waiting() && !job.scheduler.is_over() {
+            let Some(mut committer) = job.baton.try_take() else { return };
+            while self.commit_head(&mut committer) {}
+        }
+    }
+
+    /// Takes the block one transaction further. Whether to go on.
+    fn commit_head(&mut self, committer: &mut Committer<'b, V>) -> bool {
+        let scheduler = self.job.scheduler;
+        let txn = scheduler.head();
+        if scheduler.is_over() {
+            return false;
+        }
+        let status = scheduler.status(txn);
+        let executed = status.claim(State::Executed);
+        let Some(incarnation) = executed.or_else(|| status.claim(State::Ready)) else {
+            return false;
+        };
+        let claim = Claim { txn, incarnation };
+        let lag = u64::from(scheduler.next().saturating_sub(txn.get() + 1));
+        self.stats.commit_lag_sum += lag;
+        self.stats.commit_lag_max = self.stats.commit_lag_max.max(lag);
+        let end = match self.commit_claimed(committer, claim, executed.is_some()) {
+            Ok(()) => {
+                scheduler.finish_commit(claim);
+                let next = txn.next();
+                scheduler.advance(next);
+                if next.as_usize() < self.job.block.txns.len() {
+                    return true;
+                }
+                Ok(None)
+            }
+            Err(End::Cut(cut)) => Ok(Some(cut)),
+            Err(End::Failed(error)) => Err(error),
+        };
+        committer.end = Some(end);
+        scheduler.end();
+        false
+    }
+
+    fn commit_claimed(
+        &mut self,
+        committer: &mut Committer<'b, V>,
+        claim: Claim,
+        executed: bool,
+    ) -> Result<(), End<V::Invalid>> {
+        let txn = claim.txn;
+        let attempt = if executed { self.job.slot(txn).attempt.lock().take() } else { None };
+        if let Err(end) = committer.ledger.poll() {
+            self.stats.aborts.refused += u64::from(attempt.is_some());
+            return Err(end);
+        }
+        match committer.ledger.admit(txn) {
+            Ok(Entry::Execute) => {}
+            left_out => {
+                self.stats.aborts.refused += u64::from(attempt.is_some());
+                self.withdraw(txn);
+                return left_out.map(|_| ());
+            }
+        }
+        let (run, execution) = match self.judge(committer, txn, attempt) {
+            Some(standing) => standing,
+            None => self.execute_head(committer, claim, executed)?,
+        };
+        let settled = committer.ledger.settle(txn, execution);
+        self.stats.aborts.refused += u64::from(settled.is_err());
+        let included = match settled? {
+            Settled::Include(output) => committer.include(self.job.memory, txn, output, &run),
+            Settled::LeftOut => {
+                self.withdraw(txn);
+                Ok(())
+            }
+        };
+        self.recycle(run);
+        included
+    }
+
+    /// The attempt, if it did what a sequential execution would have done.
+    fn judge(
+        &mut self,
+        committer: &mut Committer<'b, V>,
+        txn: TxnIndex,
+        attempt: Option<Attempt<'b, V>>,
+    ) -> Option<(Run<'b, V>, ExecutionOf<V>)> {
+        let window = &self.job.scheduler.window;
+        let Some(Attempt { run, result }) = attempt else {
+            committer.window.report(None, window);
+            return None;
+        };
+        let verdict = result.and_then(|execution| {
+            self.stats.validations += 1;
+            run.validate(|cell| {
+                cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
+            })
+            .map_err(Disbelieved::Stale)?;
+            let deltas_apply = match execution {
+                Execution::Done(_) => self.job.memory.settle(txn),
+                // The writes are dropped, but the VM may have come here because it was told that they apply.
+                Execution::Invalid(_) => {
+                    run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
+                }
+            };
+            if deltas_apply { Ok(execution) } else { Err(Disbelieved::Contradiction) }
+        });
+        committer.window.report(Some(verdict.is_ok()), window);
+        let aborts = &mut self.stats.aborts;
+        match verdict {
+            Ok(execution) => return Some((run, execution)),
+            Err(Disbelieved::Failure) => aborts.failure += 1,
+            Err(Disbelieved::Stale(Stale::Read)) => aborts.commit_validation += 1,
+            Err(Disbelieved::Contradiction | Disbelieved::Stale(Stale::Assumption)) => {
+                aborts.assumption += 1;
+            }
+        }
+        self.recycle(run);
+        None
+    }
+
+    /// Executes the head on committed values alone; right by construction.
+    fn execute_head(
+        &mut self,
+        committer: &mut Committer<'b, V>,
+        claim: Claim,
+        again: bool,
+    ) -> Result<(Run<'b, V>, ExecutionOf<V>), End<V::Invalid>> {
+        let Claim { txn, incarnation } = claim;
+        self.stats.head_executions += 1;
+        let (mut run, ended) = self.execute(txn, Mode::Head);
+        match ended {
+            Ended::Executed(execution) => {
+                let incarnation = incarnation.wrapping_add(u32::from(again));
+                self.publish(Claim { txn, incarnation }, &mut run, &execution);
+                Ok((run, execution))
+            }
+            Ended::Failed(failure) => Err(committer.ledger.fail(txn, failure)),
+            Ended::Interrupted(Interruption::Stopped) => {
+                self.stats.aborts.refused += 1;
+                committer.ledger.poll()?;
+                // Not stopped from outside: another worker panicked, and the caller will see that.
+                Err(End::Failed(Error::Cancelled { committed: committer.ledger.committed() }))
+            }
+            Ended::Interrupted(interruption) => {
+                unreachable!("the head takes nothing for granted, but: {interruption:?}")
+            }
+        }
+    }
+
+    /// Takes back what was published for a transaction without effect.
+    fn withdraw(&mut self, txn: TxnIndex) {
+        if self.job.memory.withdraw(txn, &self.handle.pin()) {
+            self.job.scheduler.note_rewrite();
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One block under execution: what its workers share.
+
+use std::sync::atomic::AtomicU64;
+
+use crossbeam_epoch::LocalHandle;
+use parking_lot::Mutex;
+
+use crate::access::{Run, Stale};
+use crate::block::Block;
+use crate::commit::Committer;
+use crate::ids::TxnIndex;
+use crate::scheduler::Scheduler;
+use crate::scheduler::baton::Baton;
+use crate::speculative::{MemoryOf, Shared};
+use crate::stats::Stats;
+use crate::vm::{Execution, Vm};
+
+pub(crate) struct Job<'b, V: Vm> {
+    pub(crate) block: &'b Block<'b, V>,
+    pub(crate) memory: &'b MemoryOf<V>,
+    pub(crate) scheduler: &'b Scheduler<'b>,
+    pub(crate) slots: &'b [Slot<'b, V>],
+    pub(crate) baton: Baton<Committer<'b, V>>,
+    pub(crate) stats: Mutex<Stats>,
+    /// How far ahead of its start a transaction's declared writes are looked at.
+    pub(crate) hint_distance: u32,
+}
+
+/// A transaction's latest execution, touched by the transaction's owner alone.
+pub(crate) struct Slot<'b, V: Vm> {
+    pub(crate) attempt: Mutex<Option<Attempt<'b, V>>>,
+    /// The count of rewrites up to which the attempt was seen to hold.
+    pub(crate) validated: AtomicU64,
+}
+
+/// An optimistic execution that waits for its judge.
+pub(crate) struct Attempt<'b, V: Vm> {
+    pub(crate) run: Run<'b, V>,
+    /// What it came to; `Err` if it failed in a way that is only believed of the head.
+    pub(crate) result: Result<Execution<V::Output, V::Invalid>, Disbelieved>,
+}
+
+/// Why an attempt cannot be committed as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Disbelieved {
+    /// A storage error, a panic, a failure of the VM.
+    Failure,
+    /// It took something for granted that is false.
+    Contradiction,
+    /// What it saw is not what a sequential execution would have seen.
+    Stale(Stale),
+}
+
+impl<V: Vm> Slot<'_, V> {
+    pub(crate) const fn new() -> Self {
+        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0) }
+    }
+}
+
+impl<'b, V: Vm> Job<'b, V> {
+    pub(crate) fn shared(&self) -> Shared<'b, V> {
+        Shared { memory: self.memory, storage: self.block.storage, scheduler: self.scheduler }
+    }
+
+    /// Puts estimates where the block's first transactions will probably write.
+    pub(crate) fn declare_first(&self) {
+        if self.block.hints.is_some() {
+            let handle = self.memory.register();
+            let first = self.hint_distance.min(self.block.txns.len() as u32);
+            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
+        }
+    }
+
+    /// What the workers counted, once they have left, with the attempts that nobody judged.
+    pub(crate) fn finish_stats(&self) -> Stats {
+        let mut stats = *self.stats.lock();
+        let unjudged = self.slots.iter().filter(|slot| slot.attempt.lock().is_some()).count();
+        stats.aborts.refused += unjudged as u64;
+        stats
+    }
+
+    /// Puts estimates where `txn` will probably write, if somebody said so.
+    pub(crate) fn declare(&self, txn: TxnIndex, handle: &LocalHandle) {
+        let Some(hints) = self.block.hints else { return };
+        let Some(entry) = self.block.txns.get(txn.as_usize()) else { return };
+        let mut cells = Vec::new();
+        hints.declare(txn, entry, &mut |location| cells.push(self.memory.cell(&location)));
+        cells.sort_unstable_by_key(|cell| std::ptr::from_ref(*cell).addr());
+        cells.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        self.memory.declare(txn, &cells, &handle.pin());
+    }
+
+    pub(crate) fn slot(&self, txn: TxnIndex) -> &'b Slot<'b, V> {
+        &self.slots[txn.as_usize()]
+    }
+
+    pub(crate) fn txn(&self, txn: TxnIndex) -> &'b V::Txn {
+        &self.block.txns[txn.as_usize()]
+    }
+}

@@ -1,0 +1,299 @@
+//! One location: its base value, and what the block's transactions wrote there.
+//!
+//! ```text
+//! versions -> [txn 9] -> [txn 7, estimate] -> [txn 4, committed] -> [txn 1, committed] -> null
+//!                                              ^ committed
+//! ```
+//!
+//! The chain is sorted, highest transaction first, one entry for each. A reader at transaction 8 walks from the
+//! front to the first entry below 8. Readers take no lock and write nothing; whoever changes the chain holds
+//! the cell's one-byte lock. As a reader is never more than a window above the commit
+//! point, the walk is bounded by the window, however many versions lie below.
+
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
+
+use super::entry::{Entry, Payload};
+use crate::ids::{TxnIndex, Version};
+use crate::vm::{BoxError, Storage, Value};
+
+pub(crate) struct Cell<L, V: Value> {
+    location: L,
+    hash: u64,
+    /// Held by whoever changes `versions`.
+    chain_lock: Mutex<()>,
+    /// Held while the base value is fetched, so that it is fetched once.
+    base_lock: Mutex<()>,
+    base: OnceLock<V>,
+    versions: AtomicPtr<Entry<L, V>>,
+    /// The highest committed entry; null while the base value stands.
+    committed: AtomicPtr<Entry<L, V>>,
+    /// The next cell with the same hash.
+    twin: AtomicPtr<Cell<L, V>>,
+}
+
+/// What a reader finds below its transaction.
+#[derive(Debug)]
+pub(crate) enum Found<V> {
+    /// A value with the version that wrote it; `None` where it was summed up from deltas
+    /// that are not final yet.
+    Value(Option<Version>, V),
+    /// No transaction below wrote here: the base value stands, which may not have been fetched yet.
+    Base,
+    /// This transaction's write is not known yet.
+    Unsettled(TxnIndex),
+}
+
+impl<L, V: Value> Cell<L, V> {
+    pub(super) const fn new(location: L, hash: u64) -> Self {
+        Self {
+            location,
+            hash,
+            chain_lock: Mutex::new(()),
+            base_lock: Mutex::new(()),
+            base: OnceLock::new(),
+            versions: AtomicPtr::new(ptr::null_mut()),
+            committed: AtomicPtr::new(ptr::null_mut()),
+            twin: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    pub(crate) const fn location(&self) -> &L {
+        &self.location
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The value from before the block, if it was fetched.
+    pub(crate) fn base(&self) -> Option<&V> {
+        self.base.get()
+    }
+
+    /// The value from before the block, fetched if need be; whether it was fetched now.
+    pub(crate) fn fetch_base(&self, storage: &dyn Storage<L, V>) -> Result<(&V, bool), BoxError> {
+        if let Some(value) = self.base.get() {
+            return Ok((value, false));
+        }
+        let _fetching = self.base_lock.lock();
+        if let Some(value) = self.base.get() {
+            return Ok((value, false));
+        }
+        let value = storage.read(&self.location)?;
+        Ok((self.base.get_or_init(|| value), true))
+    }
+
+    /// The final value below the lowest uncommitted transaction, with its version.
+    ///
+    /// `None` if that is the base value and nobody has fetched it.
+    pub(crate) fn committed(&self) -> Option<(Version, &V)> {
+        // ORDERING: Acquire pairs with the Release in `commit`: the entry's resolved value is visible.
+        let entry = self.committed.load(Ordering::Acquire);
+        if entry.is_null() {
+            return self.base.get().map(|value| (Version::BASE, value));
+        }
+        // SAFETY: a committed entry is freed only with the memory, after every cell borrow ended.
+        let entry = unsafe { &*entry };
+        Some((entry.version(), entry.settled_value().expect("a committed entry has its value")))
+    }
+
+    /// Whether some committed transaction wrote here.
+    pub(super) fn is_committed(&self) -> bool {
+        // ORDERING: Relaxed: only asked by the committer, who is ordered with all earlier commits.
+        !self.committed.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Makes `entry`, which is in the chain, the highest committed one.
+    pub(super) fn commit(&self, entry: *mut Entry<L, V>) {
+        // ORDERING: Release publishes the resolved value to `committed`.
+        self.committed.store(entry, Ordering::Release);
+    }
+
+    /// What a reader at `txn` sees now.
+    pub(crate) fn latest_below(&self, txn: TxnIndex, trust_hints: bool, _pinned: &Guard) -> Found<V> {
+        // Deltas met on the way down, to be applied from the lowest up.
+        let mut deltas: Vec<&Entry<L, V>> = Vec::new();
+        let mut link = &self.versions;
+        loop {
+            // ORDERING: Acquire pairs with the Release stores of `link` and `unlink`.
+            let entry = link.load(Ordering::Acquire);
+            if entry.is_null() {
+                return match self.base.get() {
+                    _ if deltas.is_empty() => Found::Base,
+                    None => Found::Base,
+                    Some(base) => sum_up(base.clone(), &deltas),
+                };
+            }
+            // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
+            // that was; entries are freed only after every guard from before their unlinking is gone.
+            let entry = unsafe { &*entry };
+            link = &entry.next;
+            if entry.txn() >= txn {
+                continue;
+            }
+            if entry.is_estimate() {
+                match entry.payload() {
+                    Payload::Hint if !trust_hints => continue,
+                    _ => return Found::Unsettled(entry.txn()),
+                }
+            }
+            match entry.settled_value() {
+                Some(value) if deltas.is_empty() => {
+                    return Found::Value(Some(entry.version()), value.clone());
+                }
+                Some(value) => return sum_up(value.clone(), &deltas),
+                None => deltas.push(entry),
+            }
+        }
+    }
+
+    /// Whether a reader at `txn` would need the base value.
+    pub(crate) fn rests_on_base(&self, txn: TxnIndex, _pinned: &Guard) -> bool {
+        let mut link = &self.versions;
+        loop {
+            // ORDERING: Acquire, as in `latest_below`.
+            let entry = link.load(Ordering::Acquire);
+            if entry.is_null() {
+                return true;
+            }
+            // SAFETY: as in `latest_below`.
+            let entry = unsafe { &*entry };
+            if entry.txn() < txn && entry.settled_value().is_some() {
+                return false;
+            }
+            link = &entry.next;
+        }
+    }
+
+    /// Puts `entry` into the chain, in place of the same transaction's older one if there is one.
+    pub(super) fn link(&self, entry: *mut Entry<L, V>, _pinned: &Guard) {
+        // SAFETY: the caller owns the entry until its write set is retired.
+        let new = unsafe { &*entry };
+        let _changing = self.chain_lock.lock();
+        let place = self.find(|old| old.txn() <= new.txn());
+        // ORDERING: Relaxed: the chain only changes under the lock that we hold.
+        let mut next = place.load(Ordering::Relaxed);
+        // SAFETY: in the chain, and we hold the lock: not unlinked, so not freed.
+        if let Some(old) = unsafe { next.as_ref() }
+            && old.txn() == new.txn()
+        {
+            // ORDERING: Relaxed, under the lock.
+            next = old.next.load(Ordering::Relaxed);
+        }
+        // ORDERING: Relaxed: published by the Release store below.
+        new.next.store(next, Ordering::Relaxed);
+        // ORDERING: Release publishes the entry to the Acquire loads of the readers.
+        place.store(entry, Ordering::Release);
+    }
+
+    /// Takes `entry` out of the chain, if it is still in it.
+    pub(super) fn unlink(&self, entry: *mut Entry<L, V>, _pinned: &Guard) {
+        let _changing = self.chain_lock.lock();
+        // SAFETY: the caller owns the entry until its write set is retired.
+        let txn = unsafe { &*entry }.txn();
+        let place = self.find(|old| old.txn() <= txn);
+        // ORDERING: Relaxed, under the lock.
+        if place.load(Ordering::Relaxed) != entry {
+            return;
+        }
+        // SAFETY: as above. ORDERING: Relaxed, under the lock.
+        let next = unsafe { &*entry }.next.load(Ordering::Relaxed);
+        // ORDERING: Release: what `next` points to was published to us, not by us, and is handed on.
+        place.store(next, Ordering::Release);
+    }
+
+    /// The first link whose entry fits, or the last link. The caller holds the lock.
+    fn find(&self, fits: impl Fn(&Entry<L, V>) -> bool) -> &AtomicPtr<Entry<L, V>> {
+        let mut link = &self.versions;
+        loop {
+            // ORDERING: Relaxed, under the lock.
+            let entry = link.load(Ordering::Relaxed);
+            // SAFETY: in the chain under the lock: not freed, and stays in it while the link is used.
+            match unsafe { entry.as_ref() } {
+                Some(entry) if !fits(entry) => link = &entry.next,
+                _ => return link,
+            }
+        }
+    }
+}
+
+impl<L: Eq + Clone, V: Value> Cell<L, V> {
+    /// The cell of `location` among those with this cell's hash, made on first use.
+    pub(super) fn find_or_insert_twin(&self, location: &L) -> &Self {
+        let mut cell = self;
+        while cell.location != *location {
+            // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
+            let mut twin = cell.twin.load(Ordering::Acquire);
+            if twin.is_null() {
+                let new = Box::into_raw(Box::new(Self::new(location.clone(), self.hash)));
+                // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
+                twin = match cell.twin.compare_exchange(
+                    twin,
+                    new,
+                    Ordering::Release,
+                    Ordering::Acquire,
+                ) {
+                    Ok(_) => new,
+                    Err(other) => {
+                        // SAFETY: not published, so still ours alone.
+                        drop(unsafe { Box::from_raw(new) });
+                        other
+                    }
+                };
+            }
+            // SAFETY: twins are freed only with the table.
+            cell = unsafe { &*twin };
+        }
+        cell
+    }
+}
+
+impl<L, V: Value> Drop for Cell<L, V> {
+    fn drop(&mut self) {
+        // A loop, not recursion: a hash without any quality makes one long list.
+        let mut twin = std::mem::replace(self.twin.get_mut(), ptr::null_mut());
+        while !twin.is_null() {
+            // SAFETY: from `Box::into_raw` in `find_or_insert_twin`; its predecessor was the only owner.
+            let mut cell = unsafe { Box::from_raw(twin) };
+            twin = std::mem::replace(cell.twin.get_mut(), ptr::null_mut());
+        }
+    }
+}
+
+/// Applies the deltas, which were met from the highest down, to the value below them.
+fn sum_up<L, V: Value>(mut value: V, deltas: &[&Entry<L, V>]) -> Found<V> {
+    for entry in deltas.iter().rev() {
+        match entry.apply_to(&value) {
+            Some(sum) => value = sum,
+            None => return Found::Unsettled(entry.txn()),
+        }
+    }
+    Found::Value(None, value)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A bounded counter: deltas that leave `0..=255` do not apply.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct Number(pub(crate) u8);
+
+    impl Value for Number {
+        type Delta = i16;
+        type Predicate = u8;
+
+        fn apply(&self, delta: &i16) -> Option<Self> {
+            u8::try_from(i16::from(self.0) + delta).ok().map(Number)
+        }
+
+        fn satisfies(&self, at_least: &u8) -> bool {
+            self.0 >= *at_least
+        }
+    }
+}

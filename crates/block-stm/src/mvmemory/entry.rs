@@ -1,0 +1,130 @@
+//! What one incarnation wrote at one location.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use super::cell::Cell;
+use crate::ids::{TxnIndex, Version};
+use crate::vm::Value;
+
+/// A write: a whole value, deltas in order, or only the belief that there will be a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Payload<V: Value> {
+    Value(V),
+    Deltas(Deltas<V::Delta>),
+    Hint,
+}
+
+/// One delta or several, in the order in which they were made; nearly always one.
+#[derive(Clone, Debug)]
+pub(crate) enum Deltas<D> {
+    One(D),
+    Many(Vec<D>),
+}
+
+impl<D> Deltas<D> {
+    pub(crate) fn push(&mut self, delta: D) {
+        match self {
+            Self::Many(deltas) => deltas.push(delta),
+            Self::One(_) => {
+                let Self::One(first) = std::mem::replace(self, Self::Many(Vec::new())) else {
+                    unreachable!("matched just above");
+                };
+                *self = Self::Many(vec![first, delta]);
+            }
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[D] {
+        match self {
+            Self::One(delta) => std::slice::from_ref(delta),
+            Self::Many(deltas) => deltas,
+        }
+    }
+
+    /// `value` after all deltas, or `None` if one of them does not apply.
+    pub(crate) fn apply_to<V: Value<Delta = D>>(&self, value: &V) -> Option<V> {
+        let (first, rest) = self.as_slice().split_first()?;
+        rest.iter().try_fold(value.apply(first)?, |value, delta| value.apply(delta))
+    }
+}
+
+/// An element of a write set, linked into its cell's chain.
+pub(crate) struct Entry<L, V: Value> {
+    version: Version,
+    txn: TxnIndex,
+    pub(super) cell: *const Cell<L, V>,
+    pub(super) next: AtomicPtr<Entry<L, V>>,
+    estimate: AtomicBool,
+    payload: Payload<V>,
+    /// What deltas came to; set by the committer.
+    sum: OnceLock<V>,
+}
+
+impl<L, V: Value> Entry<L, V> {
+    pub(super) fn new(txn: TxnIndex, incarnation: u32, cell: &Cell<L, V>, payload: Payload<V>) -> Self {
+        Self {
+            version: Version::new(txn, incarnation),
+            txn,
+            cell,
+            next: AtomicPtr::default(),
+            estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
+            payload,
+            sum: OnceLock::new(),
+        }
+    }
+
+    pub(super) const fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(super) const fn txn(&self) -> TxnIndex {
+        self.txn
+    }
+
+    pub(super) const fn payload(&self) -> &Payload<V> {
+        &self.payload
+    }
+
+    pub(super) fn is_estimate(&self) -> bool {
+        // ORDERING: Relaxed: the mark is advice; the judge catches whoever reads past it.
+        self.estimate.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_estimate(&self) {
+        // ORDERING: Relaxed: see `is_estimate`.
+        self.estimate.store(true, Ordering::Relaxed);
+    }
+
+    /// The value written, unless it is made of deltas that are not summed up yet.
+    pub(super) fn settled_value(&self) -> Option<&V> {
+        match &self.payload {
+            Payload::Value(value) => Some(value),
+            Payload::Deltas(_) => self.sum.get(),
+            Payload::Hint => None,
+        }
+    }
+
+    /// What the entry makes of the value below it. A hint makes nothing.
+    pub(super) fn apply_to(&self, below: &V) -> Option<V> {
+        match &self.payload {
+            Payload::Value(value) => Some(value.clone()),
+            Payload::Deltas(deltas) => deltas.apply_to(below),
+            Payload::Hint => Some(below.clone()),
+        }
+    }
+
+    /// Fixes what the deltas came to.
+    pub(super) fn settle(&self, sum: V) {
+        let first = self.sum.set(sum).is_ok();
+        debug_assert!(first, "an incarnation is committed once");
+    }
+
+    /// Whether both write the same, whatever lies below.
+    pub(super) fn writes_same(&self, other: &Payload<V>) -> bool {
+        match (&self.payload, other) {
+            (Payload::Value(a), Payload::Value(b)) => a == b,
+            _ => false,
+        }
+    }
+}

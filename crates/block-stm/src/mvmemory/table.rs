@@ -1,0 +1,202 @@
+//! Location to cell: a lock-free hash trie that only grows.
+//!
+//! The root has about two slots for each transaction of the block. Where two locations meet in a slot,
+//! the slot is replaced by a branch of 16, chosen by the next four bits of the hash. A slot thus goes
+//! through `empty -> cell -> branch`, each step one compare-and-swap, and never back: a cell keeps its address until the block is
+//! over, and a lookup is a few loads that write nothing.
+//!
+//! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
+//! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
+
+use std::hash::{BuildHasher, Hash};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use foldhash::fast::RandomState;
+
+use super::cell::Cell;
+use crate::vm::Value;
+
+const BRANCH_BITS: u32 = 4;
+const BRANCH: usize = 1 << BRANCH_BITS;
+const MIN_ROOT: usize = 64;
+const MAX_ROOT: usize = 1 << 18;
+
+/// Null, a cell, or a branch (lowest bit set).
+struct Slot<L, V: Value>(AtomicPtr<Cell<L, V>>);
+
+type Branch<L, V> = [Slot<L, V>; BRANCH];
+
+enum Content<'t, L, V: Value> {
+    Empty,
+    Cell(&'t Cell<L, V>),
+    Branch(&'t Branch<L, V>),
+}
+
+impl<L, V: Value> Slot<L, V> {
+    const fn empty() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// What is in the slot now, and the word to compare with when replacing it.
+    fn load(&self) -> (Content<'_, L, V>, *mut Cell<L, V>) {
+        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: whoever sees
+        // the pointer sees the cell or branch whole.
+        let word = self.0.load(Ordering::Acquire);
+        let content = if word.is_null() {
+            Content::Empty
+        } else if is_branch(word) {
+            // SAFETY: a tagged word was made by `branch_word` from a leaked box, which is freed only when
+            // the table is dropped; `&self` keeps the table alive.
+            Content::Branch(unsafe { &*branch_of(word) })
+        } else {
+            // SAFETY: an untagged word came from a leaked `Box<Cell>`, freed only when the table is dropped.
+            Content::Cell(unsafe { &*word })
+        };
+        (content, word)
+    }
+
+    /// Puts `new` in place of `expected`; whether it was still there.
+    fn replace(&self, expected: *mut Cell<L, V>, new: *mut Cell<L, V>) -> bool {
+        // ORDERING: Release publishes what `new` points to, see `load`. Failure carries nothing: the caller loads again.
+        self.0.compare_exchange(expected, new, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl<L, V: Value> Drop for Slot<L, V> {
+    fn drop(&mut self) {
+        let word = *self.0.get_mut();
+        if word.is_null() {
+            return;
+        }
+        if is_branch(word) {
+            // SAFETY: made by `branch_word` from `Box::into_raw`; this slot is its only owner.
+            drop(unsafe { Box::from_raw(branch_of(word)) });
+        } else {
+            // SAFETY: from `Box::into_raw` in `find_or_insert`; this slot is its only owner.
+            drop(unsafe { Box::from_raw(word) });
+        }
+    }
+}
+
+fn is_branch<L, V: Value>(word: *mut Cell<L, V>) -> bool {
+    word.addr() & 1 == 1
+}
+
+fn branch_of<L, V: Value>(word: *mut Cell<L, V>) -> *mut Branch<L, V> {
+    word.map_addr(|addr| addr & !1).cast()
+}
+
+fn branch_word<L, V: Value>(branch: Box<Branch<L, V>>) -> *mut Cell<L, V> {
+    Box::into_raw(branch).cast::<Cell<L, V>>().map_addr(|addr| addr | 1)
+}
+
+/// The block's locations, each with its cell.
+pub(super) struct Table<L, V: Value> {
+    hasher: RandomState,
+    root: Box<[Slot<L, V>]>,
+    root_bits: u32,
+}
+
+impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
+    /// A table with room for `locations` before it branches.
+    pub(super) fn new(locations: usize) -> Self {
+        Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two())
+    }
+
+    fn with_root(len: usize) -> Self {
+        let root = (0..len).map(|_| Slot::empty()).collect();
+        Self { hasher: RandomState::default(), root, root_bits: len.trailing_zeros() }
+    }
+
+    /// The cell of `location`, made on first use.
+    pub(super) fn find_or_insert(&self, location: &L) -> &Cell<L, V> {
+        self.find_or_insert_hashed(location, self.hasher.hash_one(location))
+    }
+
+    fn find_or_insert_hashed(&self, location: &L, hash: u64) -> &Cell<L, V> {
+        let mut slot = &self.root[(hash as usize) & (self.root.len() - 1)];
+        let mut shift = self.root_bits;
+        loop {
+            match slot.load() {
+                (Content::Empty, word) => {
+                    let new = Box::into_raw(Box::new(Cell::new(location.clone(), hash)));
+                    if slot.replace(word, new) {
+                        // SAFETY: just published, freed only with the table.
+                        return unsafe { &*new };
+                    }
+                    // SAFETY: not published, so still ours alone.
+                    drop(unsafe { Box::from_raw(new) });
+                }
+                (Content::Branch(branch), _) => {
+                    slot = &branch[branch_index(hash, shift)];
+                    shift += BRANCH_BITS;
+                }
+                (Content::Cell(cell), _) if cell.hash() == hash => {
+                    return cell.find_or_insert_twin(location);
+                }
+                (Content::Cell(cell), word) => grow(slot, word, branch_index(cell.hash(), shift)),
+            }
+        }
+    }
+}
+
+/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
+fn grow<L, V: Value>(slot: &Slot<L, V>, word: *mut Cell<L, V>, index: usize) {
+    let mut branch: Box<Branch<L, V>> = Box::new([const { Slot::empty() }; BRANCH]);
+    *branch[index].0.get_mut() = word;
+    let tagged = branch_word(branch);
+    if !slot.replace(word, tagged) {
+        // SAFETY: not published, so still ours alone.
+        let mut branch = unsafe { Box::from_raw(branch_of(tagged)) };
+        // The cell belongs to the slot in the table: it must not be dropped with the branch.
+        *branch[index].0.get_mut() = ptr::null_mut();
+    }
+}
+
+/// The place in a branch whose hash bits start at `shift`; two hashes that differ part ways before the bits run out.
+fn branch_index(hash: u64, shift: u32) -> usize {
+    (hash.checked_shr(shift).unwrap_or(0) as usize) & (BRANCH - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::mvmemory::cell::tests::Number;
+
+    #[test]
+    fn each_location_has_one_cell() {
+        let table = Table::<u64, Number>::with_root(1);
+        let cells: Vec<_> = (0..2_000).map(|n| ptr::from_ref(table.find_or_insert(&n))).collect();
+        assert_eq!(cells.iter().collect::<HashSet<_>>().len(), 2_000);
+        for (n, cell) in cells.iter().enumerate() {
+            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64))));
+        }
+    }
+
+    #[test]
+    fn equal_and_nearly_equal_hashes_stay_apart() {
+        let table = Table::<u64, Number>::with_root(2);
+        let hashes = [0, 0, 1 << 63, 1 << 62, u64::MAX, u64::MAX, u64::MAX >> 1];
+        let find = |n: usize| ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n]));
+        let cells: Vec<_> = (0..hashes.len()).map(find).collect();
+        assert_eq!(cells.iter().collect::<HashSet<_>>().len(), hashes.len());
+        assert!((0..hashes.len()).all(|n| find(n) == cells[n]));
+    }
+
+    #[test]
+    fn racing_threads_agree_on_the_cells() {
+        let table = Table::<u64, Number>::with_root(1);
+        let addresses = || {
+            (0..500).map(|n| ptr::from_ref(table.find_or_insert(&n)).addr()).collect::<Vec<_>>()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(addresses)).collect();
+            for thread in threads {
+                assert_eq!(thread.join().expect("no panic"), addresses());
+            }
+        });
+    }
+}

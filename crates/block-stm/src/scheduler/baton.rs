@@ -1,0 +1,57 @@
+//! The right to commit, held by one worker at a time, for which nobody ever waits.
+//!
+//! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks whether the
+//! head is ready. Between the two steps each passes a `SeqCst` fence. In the single order of the two fences, either the maker's
+//! comes first, and the holder sees the ready head; or the holder's does, and the maker
+//! finds the baton free (or in the hands of a third, who will give it back and look). So a ready head is never left lying.
+
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{Ordering, fence};
+
+use parking_lot::{Mutex, MutexGuard};
+
+pub(crate) struct Baton<T>(Mutex<T>);
+
+/// The baton in hand, with what only its holder may touch.
+pub(crate) struct Held<'a, T>(ManuallyDrop<MutexGuard<'a, T>>);
+
+impl<T> Baton<T> {
+    pub(crate) const fn new(state: T) -> Self {
+        Self(Mutex::new(state))
+    }
+
+    /// Takes the baton if it is free. Call it after the head was seen ready.
+    pub(crate) fn try_take(&self) -> Option<Held<'_, T>> {
+        // ORDERING: SeqCst: the maker's fence, see the module's documentation.
+        fence(Ordering::SeqCst);
+        self.0.try_lock().map(|guard| Held(ManuallyDrop::new(guard)))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: dropped here and nowhere else.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+        // ORDERING: SeqCst: the holder's fence, see the module's documentation. The caller looks at the head next.
+        fence(Ordering::SeqCst);
+    }
+}

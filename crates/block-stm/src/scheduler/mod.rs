@@ -1,0 +1,305 @@
+//! Which speculative work is done when. Nothing in here can change a result, only the time it takes.
+//!
+//! Transactions are started in order, as far as the [`window`] above the commit point allows; those
+//! whose execution was thrown away wait in [`redo`]; workers without work sleep in [`parking`]. Who owns
+//! a transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
+//!
+//! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the head, is
+//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `commit.rs`).
+
+pub(crate) mod baton;
+pub(crate) mod parking;
+pub(crate) mod redo;
+pub(crate) mod status;
+pub(crate) mod trust;
+pub(crate) mod window;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::ids::TxnIndex;
+use crate::limits::Limits;
+use parking::Parking;
+use redo::Redo;
+use status::{State, Status};
+use trust::Trust;
+use window::Window;
+
+/// How long a reader waits for the writer of an estimate that is being executed, in spins.
+const WAIT_SPINS: u32 = 2_000;
+/// How long a worker looks for work before it sleeps, in spins.
+const IDLE_SPINS: u32 = 200;
+/// How often a sleeping worker looks at the clock and the cancel token, where there are any.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+pub(crate) struct Scheduler<'b> {
+    txns: u32,
+    statuses: Box<[Status]>,
+    /// Transactions that wait for a write of this one.
+    waiters: Box<[Mutex<Vec<TxnIndex>>]>,
+    /// The lowest uncommitted transaction.
+    head: AtomicU32,
+    /// The lowest transaction that was never started, about.
+    next: AtomicU32,
+    /// Counts publications that readers may have missed.
+    rewrites: AtomicU64,
+    /// No more results are wanted: runs are interrupted.
+    stopping: AtomicBool,
+    /// The block has its end; workers leave.
+    over: AtomicBool,
+    limits: &'b Limits,
+    pub(crate) window: Window,
+    pub(crate) redo: Redo,
+    pub(crate) trust: Trust,
+    parking: Parking,
+}
+
+/// A transaction that the calling worker now owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) txn: TxnIndex,
+    pub(crate) incarnation: u32,
+}
+
+impl<'b> Scheduler<'b> {
+    pub(crate) fn new(txns: u32, window: u32, limits: &'b Limits) -> Self {
+        Self {
+            txns,
+            statuses: (0..txns).map(|_| Status::new()).collect(),
+            waiters: (0..txns).map(|_| Mutex::new(Vec::new())).collect(),
+            head: AtomicU32::new(0),
+            next: AtomicU32::new(0),
+            rewrites: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            limits,
+            window: Window::new(window),
+            redo: Redo::new(txns as usize),
+            trust: Trust::new(),
+            parking: Parking::new(),
+        }
+    }
+
+    pub(crate) fn status(&self, txn: TxnIndex) -> &Status {
+        &self.statuses[txn.as_usize()]
+    }
+
+    /// The lowest uncommitted transaction; the number of transactions once all are committed.
+    pub(crate) fn head(&self) -> TxnIndex {
+        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `commit.rs`.
+        TxnIndex::new(self.head.load(Ordering::SeqCst))
+    }
+
+    /// The committer moves on.
+    pub(crate) fn advance(&self, head: TxnIndex) {
+        // ORDERING: SeqCst: see `head`.
+        self.head.store(head.get(), Ordering::SeqCst);
+        if self.next() < self.limit() {
+            self.parking.wake(1);
+        }
+    }
+
+    /// The lowest transaction that was never started, about.
+    pub(crate) fn next(&self) -> u32 {
+        // ORDERING: SeqCst: parking workers look here after announcing themselves.
+        self.next.load(Ordering::SeqCst)
+    }
+
+    /// The first transaction beyond the window.
+    fn limit(&self) -> u32 {
+        self.head().get().saturating_add(self.window.size()).min(self.txns)
+    }
+
+    /// Takes the lowest transaction that needs an execution: an aborted one, else the next one.
+    ///
+    /// `on_start` is told of each transaction that is passed for the first time.
+    pub(crate) fn claim_for_execution(&self, mut on_start: impl FnMut(TxnIndex)) -> Option<Claim> {
+        while let Some(txn) = self.redo.take_lowest(self.head()) {
+            if let Some(incarnation) = self.status(txn).claim(State::Ready) {
+                return Some(Claim { txn, incarnation });
+            }
+        }
+        loop {
+            let next = self.next();
+            if next >= self.limit() {
+                return None;
+            }
+            // ORDERING: SeqCst: see `next`.
+            if self
+                .next
+                .compare_exchange(next, next + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_err()
+            {
+                continue;
+            }
+            let txn = TxnIndex::new(next);
+            on_start(txn);
+            if let Some(incarnation) = self.status(txn).claim(State::Ready) {
+                return Some(Claim { txn, incarnation });
+            }
+        }
+    }
+
+    /// The owner executed its transaction. Wakes those who wait for its writes.
+    pub(crate) fn finish(&self, claim: Claim) {
+        self.status(claim.txn).finish(claim.incarnation);
+        self.release_waiters(claim.txn);
+    }
+
+    /// The owner made its transaction final.
+    pub(crate) fn finish_commit(&self, claim: Claim) {
+        self.status(claim.txn).commit(claim.incarnation);
+        self.release_waiters(claim.txn);
+    }
+
+    /// The owner gives its transaction back, to be executed once `writer` is, or at once.
+    pub(crate) fn release(&self, claim: Claim, writer: Option<TxnIndex>) {
+        self.status(claim.txn).release(claim.incarnation);
+        if let Some(writer) = writer {
+            let mut waiters = self.waiters[writer.as_usize()].lock();
+            // Looked at under the lock: `release_waiters` takes the lock after the state has changed, so
+            // either it finds us in the list, or we see the state.
+            if !matches!(self.status(writer).state(), State::Executed | State::Committed) {
+                waiters.push(claim.txn);
+                return;
+            }
+        }
+        self.redo.insert(claim.txn);
+        self.parking.wake(1);
+    }
+
+    fn release_waiters(&self, txn: TxnIndex) {
+        let mut waiters = self.waiters[txn.as_usize()].lock();
+        if waiters.is_empty() {
+            return;
+        }
+        let released = std::mem::take(&mut *waiters);
+        drop(waiters);
+        released.iter().for_each(|waiter| self.redo.insert(*waiter));
+        self.parking.wake(released.len());
+    }
+
+    /// Spins while `writer` is being executed. Whether it is worth looking again.
+    pub(crate) fn wait_briefly(&self, writer: TxnIndex) -> bool {
+        for _ in 0..WAIT_SPINS {
+            match self.status(writer).state() {
+                State::Ready => return false,
+                State::Executed | State::Committed => return true,
+                State::Claimed => std::hint::spin_loop(),
+            }
+            if self.is_stopping() {
+                return false;
+            }
+        }
+        false
+    }
+
+    pub(crate) fn trusts_hints(&self) -> bool {
+        self.trust.holds()
+    }
+
+    /// Notes that something was published which readers above may have missed.
+    pub(crate) fn note_rewrite(&self) {
+        // ORDERING: Relaxed: a hint for early validation.
+        self.rewrites.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rewrites(&self) -> u64 {
+        // ORDERING: Relaxed: as above.
+        self.rewrites.load(Ordering::Relaxed)
+    }
+
+    /// Whether the head can be committed or executed right now.
+    pub(crate) fn head_is_waiting(&self) -> bool {
+        let head = self.head();
+        head.get() < self.txns
+            && matches!(self.status(head).state(), State::Ready | State::Executed)
+    }
+
+    /// Waits for work, first awake, then asleep. Whether it slept.
+    pub(crate) fn idle(&self, has_work: impl Fn() -> bool) -> bool {
+        for _ in 0..IDLE_SPINS {
+            if has_work() {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        let at_most = self.limits.can_stop().then_some(POLL_INTERVAL);
+        let slept = self.parking.park(at_most, has_work);
+        self.poll_limits();
+        slept
+    }
+
+    /// Whether there is something to execute.
+    pub(crate) fn has_executions(&self) -> bool {
+        !self.redo.is_empty() || self.next() < self.limit()
+    }
+
+    /// Looks at the clock and the cancel token, and interrupts every run if the block is to stop.
+    pub(crate) fn poll_limits(&self) {
+        if self.limits.can_stop() && self.limits.stop().is_some() {
+            self.stop();
+        }
+    }
+
+    /// Interrupts every run at its next access.
+    pub(crate) fn stop(&self) {
+        // ORDERING: Relaxed: carries no data.
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        // ORDERING: Relaxed: carries no data.
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Ends the block: runs are interrupted, workers leave.
+    pub(crate) fn end(&self) {
+        self.stop();
+        // ORDERING: SeqCst: parking workers look here after announcing themselves.
+        self.over.store(true, Ordering::SeqCst);
+        self.parking.wake(usize::MAX / 2);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: SeqCst: see `end`.
+        self.over.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_in_order_within_the_window() {
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(10, 3, &limits);
+        let mut started = Vec::new();
+        let claims: Vec<_> = std::iter::from_fn(|| {
+            scheduler.claim_for_execution(|txn| started.push(txn.get()))
+        })
+        .collect();
+        assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(started, [0, 1, 2]);
+        scheduler.advance(TxnIndex::new(1));
+        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(3));
+    }
+
+    #[test]
+    fn a_waiter_comes_back_when_its_writer_has_executed() {
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(4, 4, &limits);
+        let writer = scheduler.claim_for_execution(|_| {}).expect("txn 0");
+        let reader = scheduler.claim_for_execution(|_| {}).expect("txn 1");
+        scheduler.release(reader, Some(writer.txn));
+        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(2));
+        scheduler.finish(writer);
+        let again = Claim { txn: reader.txn, incarnation: 1 };
+        assert_eq!(scheduler.claim_for_execution(|_| {}), Some(again));
+        scheduler.release(again, Some(writer.txn));
+        assert!(scheduler.has_executions(), "the writer was done already");
+    }
+}

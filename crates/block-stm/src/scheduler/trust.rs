@@ -1,0 +1,47 @@
+//! Whether declared writes are still believed.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// How far wrong declarations may outweigh right ones before readers stop waiting for them.
+const PATIENCE: i32 = 8;
+
+/// A balance of right against wrong declarations.
+pub(crate) struct Trust(AtomicI32);
+
+impl Trust {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicI32::new(0))
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        // ORDERING: Relaxed: advice only.
+        self.0.load(Ordering::Relaxed) > -PATIENCE
+    }
+
+    /// Takes the report of one transaction's declared locations. Trust does not pile up beyond what
+    /// a few wrong declarations can undo.
+    pub(crate) fn report(&self, right: usize, wrong: usize) {
+        let change = right.min(PATIENCE as usize) as i32 - wrong.min(2 * PATIENCE as usize) as i32;
+        // ORDERING: Relaxed: advice only; a lost update is as good as none.
+        let sum = self.0.load(Ordering::Relaxed).saturating_add(change);
+        self.0.store(sum.clamp(-2 * PATIENCE, PATIENCE), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_declarations_lose_trust_and_right_ones_regain_it() {
+        let trust = Trust::new();
+        (0..100).for_each(|_| trust.report(1, 0));
+        assert!(trust.holds());
+        (0..2 * PATIENCE).for_each(|_| trust.report(0, 1));
+        assert!(!trust.holds());
+        (0..2 * PATIENCE).for_each(|_| trust.report(1, 0));
+        assert!(trust.holds());
+        trust.report(0, usize::MAX);
+        assert!(!trust.holds());
+    }
+}

@@ -1,0 +1,290 @@
+//! What one thread does for a block.
+//!
+//! A turn is the first of these that is possible: commit what is ready; execute the lowest
+//! transaction that needs it; look whether executed ones still hold; wait. All of it but the first is speculation.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use crossbeam_epoch::LocalHandle;
+
+use crate::access::Run;
+use crate::error::Failure;
+use crate::ids::TxnIndex;
+use crate::job::{Attempt, Disbelieved, Job};
+use crate::mvmemory::Published;
+use crate::scheduler::Claim;
+use crate::scheduler::status::State;
+use crate::speculative::{Interruption, Mode, Speculation};
+use crate::stats::Stats;
+use crate::view::{Backend, Interrupt, View};
+use crate::vm::{Execution, Vm};
+
+pub(crate) struct Worker<'j, 'b, V: Vm> {
+    pub(crate) job: &'j Job<'b, V>,
+    context: Option<V::Context<'b>>,
+    view: View<'b, V>,
+    pub(crate) handle: LocalHandle,
+    /// Runs that are done with, for their allocations.
+    spare: Vec<Run<'b, V>>,
+    pub(crate) stats: Stats,
+    /// The count of rewrites after which nothing was found to validate.
+    swept: u64,
+}
+
+/// How an execution ended.
+pub(crate) enum Ended<V: Vm> {
+    Executed(Execution<V::Output, V::Invalid>),
+    Failed(Failure),
+    Interrupted(Interruption),
+}
+
+/// Ends the block if its worker panics, so that the others leave and the panic can surface.
+struct EndOnPanic<'j, 'b, V: Vm>(&'j Job<'b, V>);
+
+impl<V: Vm> Drop for EndOnPanic<'_, '_, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.scheduler.end();
+        }
+    }
+}
+
+impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
+    /// Works until the block is over.
+    ///
+    /// # Panics
+    /// If something other than an execution panics: the sink, a value's method, the engine itself.
+    pub(crate) fn work_for(job: &'j Job<'b, V>) {
+        let _end = EndOnPanic(job);
+        let handle = job.memory.register();
+        let view = fresh_view(job, &handle);
+        let mut worker = Self {
+            job,
+            context: None,
+            view,
+            handle,
+            spare: Vec::new(),
+            stats: Stats::default(),
+            swept: 0,
+        };
+        while !job.scheduler.is_over() {
+            worker.turn();
+        }
+        worker.report();
+    }
+
+    fn turn(&mut self) {
+        self.commit_ready();
+        if let Some(claim) = self.claim() {
+            self.speculate(claim);
+        } else if !self.validate_early() {
+            let scheduler = self.job.scheduler;
+            let swept = self.swept;
+            let slept = scheduler.idle(|| {
+                scheduler.is_over()
+                    || scheduler.head_is_waiting()
+                    || scheduler.has_executions()
+                    || scheduler.rewrites() != swept
+            });
+            self.stats.parks += u64::from(slept);
+        }
+    }
+
+    fn report(mut self) {
+        if let Some(speculation) = speculation(&mut self.view) {
+            self.stats += speculation.take_stats();
+        }
+        self.stats.workers = u64::from(self.stats.executions > 0);
+        *self.job.stats.lock() += self.stats;
+    }
+
+    fn claim(&self) -> Option<Claim> {
+        self.job.scheduler.claim_for_execution(|started| {
+            let declared = started.get().saturating_add(self.job.hint_distance);
+            self.job.declare(TxnIndex::new(declared), &self.handle);
+        })
+    }
+
+    /// Executes a claimed transaction optimistically.
+    fn speculate(&mut self, claim: Claim) {
+        let job = self.job;
+        let rewrites = job.scheduler.rewrites();
+        let (mut run, ended) = self.execute(claim.txn, Mode::Optimistic);
+        let result = match ended {
+            Ended::Executed(execution) => {
+                self.publish(claim, &mut run, &execution);
+                Ok(execution)
+            }
+            Ended::Failed(_) => Err(Disbelieved::Failure),
+            Ended::Interrupted(Interruption::Contradiction) => Err(Disbelieved::Contradiction),
+            Ended::Interrupted(interruption) => return self.give_up(claim, run, interruption),
+        };
+        let slot = job.slot(claim.txn);
+        *slot.attempt.lock() = Some(Attempt { run, result });
+        // ORDERING: Relaxed: published to the next owner by the status word.
+        slot.validated.store(rewrites, Ordering::Relaxed);
+        job.scheduler.finish(claim);
+    }
+
+    fn give_up(&mut self, claim: Claim, run: Run<'b, V>, interruption: Interruption) {
+        self.recycle(run);
+        let aborts = &mut self.stats.aborts;
+        let writer = match interruption {
+            Interruption::Estimate(writer) => {
+                aborts.estimate += 1;
+                Some(writer)
+            }
+            Interruption::Stale => {
+                aborts.early_validation += 1;
+                None
+            }
+            Interruption::Stopped | Interruption::Contradiction | Interruption::Failure(_) => {
+                aborts.refused += 1;
+                None
+            }
+        };
+        self.job.scheduler.release(claim, writer);
+    }
+
+    /// Makes the writes of an execution visible, none if it was invalid.
+    pub(crate) fn publish(
+        &mut self,
+        claim: Claim,
+        run: &mut Run<'b, V>,
+        execution: &Execution<V::Output, V::Invalid>,
+    ) {
+        let Claim { txn, incarnation } = claim;
+        let guard = &self.handle.pin();
+        let memory = self.job.memory;
+        let Published { changed, right_hints, wrong_hints } = match execution {
+            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), guard),
+            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), guard),
+        };
+        let scheduler = self.job.scheduler;
+        if right_hints + wrong_hints > 0 {
+            scheduler.trust.report(right_hints, wrong_hints);
+        }
+        if changed && scheduler.next() > txn.get() + 1 {
+            scheduler.note_rewrite();
+        }
+    }
+
+    /// Looks whether executed transactions still hold, and executes again the first that does not.
+    /// Whether anything was done.
+    fn validate_early(&mut self) -> bool {
+        let scheduler = self.job.scheduler;
+        let rewrites = scheduler.rewrites();
+        if rewrites == self.swept {
+            return false;
+        }
+        let first = scheduler.head().get().saturating_add(1);
+        for txn in (first..scheduler.next()).map(TxnIndex::new) {
+            // ORDERING: Relaxed: a hint.
+            if self.job.slot(txn).validated.load(Ordering::Relaxed) >= rewrites {
+                continue;
+            }
+            let Some(incarnation) = scheduler.status(txn).claim(State::Executed) else {
+                continue;
+            };
+            let claim = Claim { txn, incarnation };
+            if self.still_holds(claim, rewrites) {
+                scheduler.finish(claim);
+            } else {
+                self.abort_and_repeat(claim);
+            }
+            return true;
+        }
+        self.swept = rewrites;
+        false
+    }
+
+    /// Validates an attempt that the caller owns.
+    fn still_holds(&mut self, claim: Claim, rewrites: u64) -> bool {
+        let slot = self.job.slot(claim.txn);
+        let attempt = slot.attempt.lock();
+        let Some(attempt) = attempt.as_ref() else { return true };
+        // ORDERING: Relaxed: a hint.
+        slot.validated.store(rewrites, Ordering::Relaxed);
+        self.stats.early_validations += 1;
+        match (&attempt.result, speculation(&mut self.view)) {
+            (Ok(_), Some(speculation)) => speculation.holds(claim.txn, &attempt.run),
+            _ => true,
+        }
+    }
+
+    fn abort_and_repeat(&mut self, claim: Claim) {
+        self.stats.aborts.early_validation += 1;
+        self.job.memory.mark_estimates(claim.txn);
+        if let Some(attempt) = self.job.slot(claim.txn).attempt.lock().take() {
+            self.recycle(attempt.run);
+        }
+        self.speculate(Claim { incarnation: claim.incarnation.wrapping_add(1), ..claim });
+    }
+
+    /// Executes `txn` once, containing panics and seeing through swallowed interrupts.
+    pub(crate) fn execute(&mut self, txn: TxnIndex, mode: Mode) -> (Run<'b, V>, Ended<V>) {
+        self.stats.executions += 1;
+        let run = self.spare.pop().unwrap_or_default();
+        let vm = self.job.block.vm;
+        if let Some(speculation) = speculation(&mut self.view) {
+            speculation.begin(txn, mode, run);
+        }
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let context = self.context.get_or_insert_with(|| vm.context());
+            let result = vm.execute(context, self.job.txn(txn), &mut self.view);
+            if let (Ok(_), Mode::Optimistic, Some(speculation)) =
+                (&result, mode, speculation(&mut self.view))
+            {
+                speculation.prefetch();
+            }
+            result
+        }));
+        let (run, interruption) = match speculation(&mut self.view) {
+            Some(speculation) => speculation.end(),
+            None => (Run::default(), None),
+        };
+        (run, self.conclude(caught, interruption))
+    }
+
+    fn conclude(
+        &mut self,
+        caught: std::thread::Result<Result<Execution<V::Output, V::Invalid>, Interrupt>>,
+        interruption: Option<Interruption>,
+    ) -> Ended<V> {
+        let lost = self.view.is_taken();
+        if lost || caught.is_err() {
+            // Whatever the context holds now, an old view perhaps, is not to be met again.
+            self.context = None;
+            self.view = fresh_view(self.job, &self.handle);
+        }
+        match (caught, interruption) {
+            (Err(payload), _) => Ended::Failed(Failure::panicked(&*payload)),
+            (Ok(_), _) if lost => {
+                Ended::Failed(Failure::Vm("the VM did not put the view back".into()))
+            }
+            (Ok(_), Some(Interruption::Failure(failure))) => Ended::Failed(failure),
+            (Ok(_), Some(interruption)) => Ended::Interrupted(interruption),
+            (Ok(Ok(execution)), None) => Ended::Executed(execution),
+            (Ok(Err(Interrupt { .. })), None) => Ended::Failed(Failure::Vm(
+                "the VM returned an interrupt that its view never gave".into(),
+            )),
+        }
+    }
+
+    pub(crate) fn recycle(&mut self, mut run: Run<'b, V>) {
+        run.clear();
+        self.spare.push(run);
+    }
+}
+
+fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, handle: &LocalHandle) -> View<'b, V> {
+    View::new(Backend::Speculative(Speculation::new(job.shared(), handle.pin())))
+}
+
+fn speculation<'v, 'b, V: Vm>(view: &'v mut View<'b, V>) -> Option<&'v mut Speculation<'b, V>> {
+    match view.backend() {
+        Some(Backend::Speculative(speculation)) => Some(speculation),
+        _ => None,
+    }
+}
