@@ -101,7 +101,9 @@ impl<'b, V: Vm> Run<'b, V> {
             ..SCAN => {}
             SCAN => {
                 let places = self.accesses.iter().enumerate();
-                self.index.extend(places.map(|(place, access)| (ptr::from_ref(access.cell).addr(), place)));
+                self.index.extend(
+                    places.map(|(place, access)| (ptr::from_ref(access.cell).addr(), place)),
+                );
             }
             _ => {
                 self.index.insert(ptr::from_ref(cell).addr(), place);
@@ -242,7 +244,8 @@ impl<'b, V: Vm> Run<'b, V> {
         &self,
         mut writer: impl FnMut(&'b CellOf<V>) -> Option<TxnIndex>,
     ) -> Vec<(&'b V::Location, TxnIndex)> {
-        let mut observed: Vec<_> = self.accesses.iter().filter(|access| access.observed > 0).collect();
+        let mut observed: Vec<_> =
+            self.accesses.iter().filter(|access| access.observed > 0).collect();
         observed.sort_unstable_by_key(|access| access.observed);
         let edge = |access: &Access<'b, V>| Some((access.cell.location(), writer(access.cell)?));
         observed.into_iter().filter_map(edge).collect()

@@ -29,6 +29,8 @@ use crate::vm::{Execution, Vm};
 use crate::worker::{Ended, Worker};
 
 type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
+/// A run of the head, and what it came to.
+type HeadRun<'b, V> = (Run<'b, V>, ExecutionOf<V>);
 
 /// What only the holder of the baton touches.
 pub(crate) struct Committer<'b, V: Vm> {
@@ -188,7 +190,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         committer: &mut Committer<'b, V>,
         txn: TxnIndex,
         attempt: Option<Attempt<'b, V>>,
-    ) -> Option<(Run<'b, V>, ExecutionOf<V>)> {
+    ) -> Option<HeadRun<'b, V>> {
         let window = &self.job.scheduler.window;
         let Some(Attempt { run, result }) = attempt else {
             committer.window.report(None, window);
@@ -229,7 +231,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         committer: &mut Committer<'b, V>,
         claim: Claim,
         again: bool,
-    ) -> Result<(Run<'b, V>, ExecutionOf<V>), End<V::Invalid>> {
+    ) -> Result<HeadRun<'b, V>, End<V::Invalid>> {
         let Claim { txn, incarnation } = claim;
         self.stats.head_executions += 1;
         let (mut run, ended) = self.execute(txn, Mode::Head);

@@ -81,7 +81,8 @@ impl Drop for Working {
 
 impl Engine {
     pub(crate) fn with(config: Config) -> Result<Self, BuildError> {
-        let threads = config.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
+        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = config.threads.unwrap_or_else(all).get();
         let pool = match config.pool {
             Some(pool) => Some(pool),
             None if threads == 1 => None,
@@ -92,7 +93,8 @@ impl Engine {
                 Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
             }
         };
-        let window = config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
+        let window =
+            config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
         let window = u32::try_from(window).unwrap_or(u32::MAX);
         Ok(Self { pool, threads, inline_below: config.inline_below, window })
     }

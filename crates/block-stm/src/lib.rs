@@ -1,4 +1,74 @@
 //! Parallel execution of ordered blocks of transactions, with exactly the sequential result.
+//!
+//! An [`Engine`] takes an ordered [`Block`] of transactions for a virtual machine of yours, executes it
+//! optimistically on all cores (in the manner of Block-STM: Gelashvili et al., PPoPP 2023), and hands every
+//! transaction to a [`CommitSink`] in order, as it becomes final. The outcome is that of
+//! executing the transactions one after another: outputs, final state, errors, panics and all.
+//!
+//! The engine knows no chain, file, clock (but for a deadline that you set) or environment variable. A VM implements
+//! [`Vm`], which comes to two methods, and reads and writes through a [`View`]:
+//!
+//! | operation | conflicts with |
+//! |---|---|
+//! | [`read`](View::read) | a lower transaction that changes the value |
+//! | [`check`](View::check) a predicate | a lower transaction that changes the predicate's answer |
+//! | [`assume`](View::assume) a predicate | nothing, as long as the predicate holds in the end |
+//! | [`add`](View::add) a delta | nothing, as long as the delta applies in the end |
+//! | [`write`](View::write) | nothing by itself |
+//!
+//! # Examples
+//! A bank whose transfers are executed in parallel:
+//!
+//! ```
+//! use block_stm::{Block, BoxError, Collect, Config, Execution, Interrupt, Value, View, Vm};
+//!
+//! #[derive(Clone, Debug, PartialEq, Eq)]
+//! struct Balance(u64);
+//!
+//! impl Value for Balance {
+//!     type Delta = i64;
+//!     type Predicate = std::convert::Infallible;
+//!     fn apply(&self, delta: &i64) -> Option<Self> {
+//!         self.0.checked_add_signed(*delta).map(Balance)
+//!     }
+//!     fn satisfies(&self, never: &Self::Predicate) -> bool {
+//!         match *never {}
+//!     }
+//! }
+//!
+//! struct Transfer { from: u32, to: u32, amount: i64 }
+//! struct Bank;
+//!
+//! impl Vm for Bank {
+//!     type Txn = Transfer;
+//!     type Location = u32;
+//!     type Value = Balance;
+//!     type Output = bool;
+//!     type Invalid = std::convert::Infallible;
+//!     type Context<'b> = ();
+//!     fn context(&self) {}
+//!     fn execute<'b>(&'b self, _: &mut (), txn: &Transfer, view: &mut View<'b, Self>)
+//!         -> Result<Execution<bool, Self::Invalid>, Interrupt> {
+//!         // Withdraws only if the money is there, and observes nothing else of the account.
+//!         let paid = view.add(&txn.from, -txn.amount)? && view.add(&txn.to, txn.amount)?;
+//!         Ok(Execution::Done(paid))
+//!     }
+//! }
+//!
+//! let opening = |_: &u32| Ok::<_, BoxError>(Balance(100));
+//! let txns: Vec<_> = (0..1_000).map(|n| Transfer { from: n, to: 7, amount: 60 }).collect();
+//! let mut sink = Collect::default();
+//! let engine = Config::default().build()?;
+//! let executed = engine.execute(&Block::new(&Bank, &txns, &opening), &mut sink)?;
+//! assert_eq!(executed.committed, 1_000);
+//! assert!(executed.state.contains(&(7, Balance(100 + 999 * 60))));
+//! # Ok::<(), BoxError>(())
+//! ```
+//!
+//! # How it is built
+//! `sequential.rs` defines the right answer; `commit.rs` is the one place that decides what is right in a
+//! parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
+//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory` and to the baton.
 
 mod access;
 mod block;

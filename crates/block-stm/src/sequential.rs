@@ -280,7 +280,11 @@ impl<'b, V: Vm> Overlay<'b, V> {
         }
         let reads = self.own_reads.drain(..);
         if let Some(edges) = &mut self.edges {
-            edges.extend(reads.map(|(location, writer)| Conflict { writer, reader: index, location }));
+            edges.extend(reads.map(|(location, writer)| Conflict {
+                writer,
+                reader: index,
+                location,
+            }));
         }
     }
 

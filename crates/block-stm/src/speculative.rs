@@ -137,7 +137,11 @@ impl<'b, V: Vm> Speculation<'b, V> {
         Ok(())
     }
 
-    pub(crate) fn add(&mut self, location: &V::Location, delta: DeltaOf<V>) -> Result<bool, Interrupt> {
+    pub(crate) fn add(
+        &mut self,
+        location: &V::Location,
+        delta: DeltaOf<V>,
+    ) -> Result<bool, Interrupt> {
         let place = self.place(location)?;
         let access = self.run.access(place);
         let exact = self.mode == Mode::Head || access.relied_on;

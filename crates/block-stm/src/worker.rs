@@ -39,6 +39,9 @@ pub(crate) enum Ended<V: Vm> {
     Interrupted(Interruption),
 }
 
+/// What the VM's `execute` returns.
+type Returned<V> = Result<Execution<<V as Vm>::Output, <V as Vm>::Invalid>, Interrupt>;
+
 /// Ends the block if its worker panics, so that the others leave and the panic can surface.
 struct EndOnPanic<'j, 'b, V: Vm>(&'j Job<'b, V>);
 
@@ -249,7 +252,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     fn conclude(
         &mut self,
-        caught: std::thread::Result<Result<Execution<V::Output, V::Invalid>, Interrupt>>,
+        caught: std::thread::Result<Returned<V>>,
         interruption: Option<Interruption>,
     ) -> Ended<V> {
         let lost = self.view.is_taken();

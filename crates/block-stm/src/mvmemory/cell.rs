@@ -115,7 +115,12 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// What a reader at `txn` sees now.
-    pub(crate) fn latest_below(&self, txn: TxnIndex, trust_hints: bool, _pinned: &Guard) -> Found<V> {
+    pub(crate) fn latest_below(
+        &self,
+        txn: TxnIndex,
+        trust_hints: bool,
+        _pinned: &Guard,
+    ) -> Found<V> {
         // Deltas met on the way down, to be applied from the lowest up.
         let mut deltas: Vec<&Entry<L, V>> = Vec::new();
         let mut link = &self.versions;

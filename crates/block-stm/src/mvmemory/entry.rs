@@ -62,7 +62,12 @@ pub(crate) struct Entry<L, V: Value> {
 }
 
 impl<L, V: Value> Entry<L, V> {
-    pub(super) fn new(txn: TxnIndex, incarnation: u32, cell: &Cell<L, V>, payload: Payload<V>) -> Self {
+    pub(super) fn new(
+        txn: TxnIndex,
+        incarnation: u32,
+        cell: &Cell<L, V>,
+        payload: Payload<V>,
+    ) -> Self {
         Self {
             version: Version::new(txn, incarnation),
             txn,

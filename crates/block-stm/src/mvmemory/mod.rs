@@ -54,8 +54,8 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 pub(crate) use cell::{Cell, Found};
-pub(crate) use entry::{Deltas, Payload};
 use entry::Entry;
+pub(crate) use entry::{Deltas, Payload};
 use table::Table;
 
 use crate::ids::TxnIndex;
@@ -195,9 +195,9 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let mut same = writes.len() == before.len();
         let entry = |(place, (cell, payload)): (usize, Write<'m, L, V>)| {
             same = same
-                && before.get(place).is_some_and(|old| {
-                    std::ptr::eq(old.cell, cell) && old.writes_same(&payload)
-                });
+                && before
+                    .get(place)
+                    .is_some_and(|old| std::ptr::eq(old.cell, cell) && old.writes_same(&payload));
             Entry::new(txn, incarnation, cell, payload)
         };
         let entries: Vec<_> = writes.enumerate().map(entry).collect();
@@ -281,7 +281,12 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         if !old.entries().is_empty() {
             // SAFETY: the set is out of every chain, and it was never committed (checked by the callers), so
             // only readers who pinned before can still reach it. Values are `'static`.
-            unsafe { guard.defer_unchecked(move || { let old = old; old.free() }) };
+            unsafe {
+                guard.defer_unchecked(move || {
+                    let old = old;
+                    old.free()
+                })
+            };
         } else {
             // SAFETY: there is nothing in it to reach.
             unsafe { old.free() };
@@ -325,7 +330,13 @@ mod tests {
         }
     }
 
-    fn write(memory: &Memory, at: u32, incarnation: u32, payload: Payload<Number>, guard: &Guard) -> bool {
+    fn write(
+        memory: &Memory,
+        at: u32,
+        incarnation: u32,
+        payload: Payload<Number>,
+        guard: &Guard,
+    ) -> bool {
         let writes = vec![(memory.cell(&"x"), payload)];
         memory.publish(txn(at), incarnation, writes.into_iter(), guard).changed
     }

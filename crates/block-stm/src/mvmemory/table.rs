@@ -189,9 +189,8 @@ mod tests {
     #[test]
     fn racing_threads_agree_on_the_cells() {
         let table = Table::<u64, Number>::with_root(1);
-        let addresses = || {
-            (0..500).map(|n| ptr::from_ref(table.find_or_insert(&n)).addr()).collect::<Vec<_>>()
-        };
+        let addresses =
+            || (0..500).map(|n| ptr::from_ref(table.find_or_insert(&n)).addr()).collect::<Vec<_>>();
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(addresses)).collect();
             for thread in threads {

@@ -278,10 +278,9 @@ mod tests {
         let limits = Limits::default();
         let scheduler = Scheduler::new(10, 3, &limits);
         let mut started = Vec::new();
-        let claims: Vec<_> = std::iter::from_fn(|| {
-            scheduler.claim_for_execution(|txn| started.push(txn.get()))
-        })
-        .collect();
+        let claims: Vec<_> =
+            std::iter::from_fn(|| scheduler.claim_for_execution(|txn| started.push(txn.get())))
+                .collect();
         assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(started, [0, 1, 2]);
         scheduler.advance(TxnIndex::new(1));
