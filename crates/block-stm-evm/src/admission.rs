@@ -50,10 +50,7 @@ impl BlockGas {
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         let fits = |gas_limit: u64, used: u64| {
             let available = self.gas_limit.saturating_sub(used);
-            let reason = InvalidTxnReason::BlockGas {
-                gas_limit,
-                available,
-            };
+            let reason = InvalidTxnReason::BlockGas { gas_limit, available };
             (gas_limit <= available).then_some(()).ok_or(reason)
         };
         match self.two_dimensional_cap {
@@ -66,10 +63,7 @@ impl BlockGas {
         let blob_gas = txn.total_blob_gas();
         let available = self.blob_gas_limit.saturating_sub(self.blob);
         if self.blob_gas_limit > 0 && blob_gas > available {
-            return Err(InvalidTxnReason::BlobGas {
-                blob_gas,
-                available,
-            });
+            return Err(InvalidTxnReason::BlobGas { blob_gas, available });
         }
         Ok(())
     }
@@ -104,33 +98,20 @@ mod tests {
     use super::*;
 
     fn block(spec: SpecId, gas_limit: u64) -> BlockGas {
-        let env = BlockEnv {
-            gas_limit,
-            ..BlockEnv::default()
-        };
+        let env = BlockEnv { gas_limit, ..BlockEnv::default() };
         BlockGas::new(&Block::new(spec, env, Vec::new()))
     }
 
     fn txn(gas_limit: u64, blobs: usize) -> TxEnv {
-        TxEnv {
-            gas_limit,
-            blob_hashes: vec![B256::ZERO; blobs],
-            ..TxEnv::default()
-        }
+        TxEnv { gas_limit, blob_hashes: vec![B256::ZERO; blobs], ..TxEnv::default() }
     }
 
     #[test]
     fn a_limit_may_use_up_the_block_but_not_one_more() {
         let mut gas = block(SpecId::LONDON, 100_000);
-        gas.record(
-            &txn(60_000, 0),
-            &ResultGas::default().with_total_gas_spent(40_000),
-        );
+        gas.record(&txn(60_000, 0), &ResultGas::default().with_total_gas_spent(40_000));
         assert_eq!(gas.admit(&txn(60_000, 0)), Ok(()));
-        let refused = InvalidTxnReason::BlockGas {
-            gas_limit: 60_001,
-            available: 60_000,
-        };
+        let refused = InvalidTxnReason::BlockGas { gas_limit: 60_001, available: 60_000 };
         assert_eq!(gas.admit(&txn(60_001, 0)), Err(refused));
     }
 
@@ -140,10 +121,7 @@ mod tests {
         gas.record(&txn(0, 4), &ResultGas::default());
         assert_eq!(gas.blob_gas_used(), 4 << 17);
         assert_eq!(gas.admit(&txn(0, 2)), Ok(()));
-        let refused = InvalidTxnReason::BlobGas {
-            blob_gas: 3 << 17,
-            available: 2 << 17,
-        };
+        let refused = InvalidTxnReason::BlobGas { blob_gas: 3 << 17, available: 2 << 17 };
         assert_eq!(gas.admit(&txn(0, 3)), Err(refused));
     }
 
@@ -152,9 +130,8 @@ mod tests {
         let mut gas = block(SpecId::AMSTERDAM, 30_000_000);
         // The full limit counts against state gas, the capped one against regular gas.
         assert_eq!(gas.admit(&txn(30_000_000, 0)), Ok(()));
-        let used = ResultGas::default()
-            .with_total_gas_spent(14_000_000)
-            .with_state_gas_spent(1_000_000);
+        let used =
+            ResultGas::default().with_total_gas_spent(14_000_000).with_state_gas_spent(1_000_000);
         gas.record(&txn(14_000_000, 0), &used);
         assert_eq!(gas.gas_used(), 13_000_000);
         assert_eq!(gas.admit(&txn(29_000_000, 0)), Ok(()));

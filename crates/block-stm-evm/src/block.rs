@@ -199,9 +199,7 @@ mod tests {
         let cancun = block(SpecId::CANCUN).cfg_env();
         assert_eq!(cancun.max_blobs_per_tx, Some(6));
         assert_eq!(cancun.blob_base_fee_update_fraction, Some(3_338_477));
-        let bpo2 = block(SpecId::OSAKA)
-            .with_blob_params(BlobParams::bpo2())
-            .cfg_env();
+        let bpo2 = block(SpecId::OSAKA).with_blob_params(BlobParams::bpo2()).cfg_env();
         assert_eq!(bpo2.max_blobs_per_tx, Some(6));
         assert_eq!(bpo2.blob_base_fee_update_fraction, Some(11_684_671));
     }

@@ -55,29 +55,19 @@ struct Slot {
 impl<DB> BlockState<DB> {
     /// The state `db`, with nothing read or changed yet.
     pub fn new(db: DB) -> Self {
-        Self {
-            db,
-            accounts: AddressMap::default(),
-            code: B256Map::default(),
-        }
+        Self { db, accounts: AddressMap::default(), code: B256Map::default() }
     }
 
     /// What was changed since [`new`](Self::new).
     pub fn into_changes(self) -> StateChanges {
         let accounts = self.accounts.into_iter();
-        accounts
-            .filter_map(|(address, account)| account.into_change(address))
-            .collect()
+        accounts.filter_map(|(address, account)| account.into_change(address)).collect()
     }
 }
 
 impl CachedAccount {
     fn loaded(info: Option<AccountInfo>) -> Self {
-        Self {
-            before: info.as_ref().map(Fields::of),
-            now: info,
-            ..Self::default()
-        }
+        Self { before: info.as_ref().map(Fields::of), now: info, ..Self::default() }
     }
 
     fn wipe(&mut self) {
@@ -116,11 +106,7 @@ impl CachedAccount {
             .storage
             .into_iter()
             .filter(|(_, slot)| slot.before != slot.now)
-            .map(|(slot, Slot { before, now: after })| SlotChange {
-                slot,
-                before,
-                after,
-            })
+            .map(|(slot, Slot { before, now: after })| SlotChange { slot, before, after })
             .collect();
         let storage_wiped = self.wiped && self.before.is_some();
         let same_fields = self.before == Some(Fields::of(&info));
@@ -136,11 +122,7 @@ impl CachedAccount {
 
 impl Fields {
     fn of(info: &AccountInfo) -> Self {
-        Self {
-            balance: info.balance,
-            nonce: info.nonce,
-            code_hash: info.code_hash,
-        }
+        Self { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
     }
 }
 
@@ -272,10 +254,7 @@ mod tests {
         let mut state = BlockState::new(&pre);
         touch(&mut state, 0, AccountStatus::empty(), 100);
         let changes = state.into_changes();
-        assert_eq!(
-            changes.account(ALICE).map(|change| change.info.is_none()),
-            Some(true)
-        );
+        assert_eq!(changes.account(ALICE).map(|change| change.info.is_none()), Some(true));
 
         let nowhere = PreState::new();
         let mut state = BlockState::new(&nowhere);

@@ -33,13 +33,8 @@ pub fn deposit_requests<E>(
     for (receipt, logs) in receipts.iter().map(|receipt| &receipt.logs).enumerate() {
         for (index, log) in logs.iter().enumerate() {
             if log.address == contract && log.topics().first() == Some(&DEPOSIT_EVENT) {
-                append_request(&log.data.data, &mut requests).map_err(|reason| {
-                    ExecutionError::DepositLog {
-                        receipt,
-                        log: index,
-                        reason,
-                    }
-                })?;
+                append_request(&log.data.data, &mut requests)
+                    .map_err(|reason| ExecutionError::DepositLog { receipt, log: index, reason })?;
             }
         }
     }

@@ -78,21 +78,16 @@ impl<E> ExecutionError<E> {
         E: std::fmt::Display,
     {
         match (error, stage) {
-            (EVMError::Transaction(reason), Stage::Txn(index)) => Self::InvalidTxn {
-                index,
-                reason: reason.into(),
-            },
+            (EVMError::Transaction(reason), Stage::Txn(index)) => {
+                Self::InvalidTxn { index, reason: reason.into() }
+            }
             (EVMError::Header(header), _) => Self::Header(header),
             (EVMError::Database(source), stage) => Self::Database { stage, source },
-            (EVMError::Transaction(reason), stage) => Self::Vm {
-                stage,
-                message: reason.to_string(),
-            },
+            (EVMError::Transaction(reason), stage) => {
+                Self::Vm { stage, message: reason.to_string() }
+            }
             (EVMError::Custom(message), stage) => Self::Vm { stage, message },
-            (EVMError::CustomAny(error), stage) => Self::Vm {
-                stage,
-                message: error.to_string(),
-            },
+            (EVMError::CustomAny(error), stage) => Self::Vm { stage, message: error.to_string() },
         }
     }
 }

@@ -108,10 +108,9 @@ fn check<T: PartialEq + fmt::Display>(
     let outcome = match result {
         None => CheckOutcome::NotCheckable(why_not),
         Some(result) if result == header => CheckOutcome::Agrees,
-        Some(result) => CheckOutcome::Differs {
-            header: header.to_string(),
-            result: result.to_string(),
-        },
+        Some(result) => {
+            CheckOutcome::Differs { header: header.to_string(), result: result.to_string() }
+        }
     };
     HeaderCheck { field, outcome }
 }

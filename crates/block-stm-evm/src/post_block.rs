@@ -27,10 +27,7 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
     let withdrawals = SystemCall::after("withdrawal requests", contracts.withdrawal_requests);
     let consolidations =
         SystemCall::after("consolidation requests", contracts.consolidation_requests);
-    vec![
-        (WITHDRAWAL_REQUEST_TYPE, withdrawals),
-        (CONSOLIDATION_REQUEST_TYPE, consolidations),
-    ]
+    vec![(WITHDRAWAL_REQUEST_TYPE, withdrawals), (CONSOLIDATION_REQUEST_TYPE, consolidations)]
 }
 
 /// Wei that the end of `block` credits: withdrawals from Shanghai on, before the Merge the rewards
@@ -55,14 +52,8 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         for ommer in &block.ommers {
             let age = number.checked_sub(ommer.number);
             let age = age.filter(|age| (1..=6).contains(age));
-            let age = age.ok_or(ExecutionError::Ommer {
-                ommer: ommer.number,
-                block: number,
-            })?;
-            credit(
-                ommer.beneficiary,
-                reward * U256::from(8 - age) / U256::from(8),
-            );
+            let age = age.ok_or(ExecutionError::Ommer { ommer: ommer.number, block: number })?;
+            credit(ommer.beneficiary, reward * U256::from(8 - age) / U256::from(8));
         }
         let nephew = reward / U256::from(32) * U256::from(block.ommers.len());
         credit(block.env.beneficiary, reward + nephew);
@@ -103,10 +94,8 @@ pub fn apply_post_block<DB: Database + DatabaseCommit>(
     };
     let increments = balance_increments(block)?;
     let db = evm.ctx.db_mut();
-    credit_all(db, &increments).map_err(|source| ExecutionError::Database {
-        stage: Stage::PostBlock,
-        source,
-    })?;
+    credit_all(db, &increments)
+        .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(requests)
 }
 
@@ -140,16 +129,9 @@ mod tests {
     const UNCLE: Address = Address::repeat_byte(2);
 
     fn block(spec: SpecId, ommer: Option<u64>) -> Block {
-        let env = BlockEnv {
-            number: U256::from(100),
-            beneficiary: MINER,
-            ..BlockEnv::default()
-        };
+        let env = BlockEnv { number: U256::from(100), beneficiary: MINER, ..BlockEnv::default() };
         let mut block = Block::new(spec, env, Vec::new());
-        block.ommers.extend(ommer.map(|number| Ommer {
-            number,
-            beneficiary: UNCLE,
-        }));
+        block.ommers.extend(ommer.map(|number| Ommer { number, beneficiary: UNCLE }));
         block
     }
 
@@ -167,10 +149,7 @@ mod tests {
             credits(&with_ommer),
             [(MINER, 3_093_750 * finney / 1000), (UNCLE, 2_250 * finney)]
         );
-        assert_eq!(
-            credits(&block(SpecId::FRONTIER, None)),
-            [(MINER, 5_000 * finney)]
-        );
+        assert_eq!(credits(&block(SpecId::FRONTIER, None)), [(MINER, 5_000 * finney)]);
     }
 
     #[test]
@@ -184,11 +163,7 @@ mod tests {
 
     #[test]
     fn withdrawals_add_up_and_there_is_no_reward_after_the_merge() {
-        let withdrawal = Withdrawal {
-            address: UNCLE,
-            amount: 3,
-            ..Withdrawal::default()
-        };
+        let withdrawal = Withdrawal { address: UNCLE, amount: 3, ..Withdrawal::default() };
         let block = block(SpecId::SHANGHAI, None).with_withdrawals(vec![withdrawal; 2]);
         assert_eq!(credits(&block), [(UNCLE, 6 * 1_000_000_000)]);
     }

@@ -23,18 +23,10 @@ pub fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, ExecutionErr
     if block.spec.is_enabled_in(SpecId::CANCUN) {
         let root = block.parent_beacon_block_root;
         let root = root.ok_or(ExecutionError::MissingBeaconRoot)?;
-        calls.push(SystemCall::before(
-            "beacon roots",
-            contracts.beacon_roots,
-            root.into(),
-        ));
+        calls.push(SystemCall::before("beacon roots", contracts.beacon_roots, root.into()));
     }
     if block.spec.is_enabled_in(SpecId::PRAGUE) {
-        calls.push(SystemCall::before(
-            "history",
-            contracts.history,
-            block.parent_hash.into(),
-        ));
+        calls.push(SystemCall::before("history", contracts.history, block.parent_hash.into()));
     }
     Ok(calls)
 }
@@ -50,10 +42,8 @@ pub fn apply_pre_block<DB: Database + DatabaseCommit>(
 ) -> Result<(), ExecutionError<DB::Error>> {
     if block.dao_fork {
         let db = evm.ctx.db_mut();
-        drain_dao(db).map_err(|source| ExecutionError::Database {
-            stage: Stage::PreBlock,
-            source,
-        })?;
+        drain_dao(db)
+            .map_err(|source| ExecutionError::Database { stage: Stage::PreBlock, source })?;
     }
     for call in pre_block_calls(block)? {
         let (_, state) = call.run(evm)?;

@@ -67,9 +67,7 @@ impl PreState {
         if let Some(code) = &info.code {
             info.code_hash = code.hash_slow();
             if !code.is_empty() {
-                self.contracts
-                    .entry(info.code_hash)
-                    .or_insert_with(|| code.clone());
+                self.contracts.entry(info.code_hash).or_insert_with(|| code.clone());
             }
         }
         self.accounts.entry(address).or_default().info = info;
@@ -122,10 +120,7 @@ impl PreState {
     /// The value of a slot; zero where the account or the slot is absent.
     pub fn storage(&self, address: &Address, slot: &U256) -> U256 {
         let account = self.accounts.get(address);
-        account
-            .and_then(|account| account.storage.get(slot))
-            .copied()
-            .unwrap_or_default()
+        account.and_then(|account| account.storage.get(slot)).copied().unwrap_or_default()
     }
 
     /// The code with the hash `hash`; empty code is always known.
@@ -185,15 +180,9 @@ mod tests {
         assert_eq!(state.basic_ref(ALICE), Ok(None));
         assert_eq!(state.storage_ref(ALICE, U256::ONE), Ok(U256::ZERO));
         let error = state.block_hash_ref(17).expect_err("no hash was given");
-        assert_eq!(
-            error.to_string(),
-            "the hash of block 17 is not in the pre-state"
-        );
+        assert_eq!(error.to_string(), "the hash of block 17 is not in the pre-state");
         let hash = B256::repeat_byte(7);
-        assert_eq!(
-            state.code_by_hash_ref(hash),
-            Err(PreStateError::MissingCode { hash })
-        );
+        assert_eq!(state.code_by_hash_ref(hash), Err(PreStateError::MissingCode { hash }));
     }
 
     #[test]
@@ -206,10 +195,7 @@ mod tests {
             ..AccountInfo::default()
         };
         state.insert_account(ALICE, claimed);
-        let info = state
-            .basic_ref(ALICE)
-            .expect("in memory")
-            .expect("inserted");
+        let info = state.basic_ref(ALICE).expect("in memory").expect("inserted");
         assert_eq!(info.code_hash, code.hash_slow());
         assert_eq!(state.code_by_hash_ref(info.code_hash), Ok(code));
     }

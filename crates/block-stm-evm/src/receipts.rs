@@ -39,12 +39,7 @@ impl Receipt {
         cumulative_gas_used: u64,
         logs: Vec<Log>,
     ) -> Self {
-        Self {
-            txn_type,
-            status,
-            cumulative_gas_used,
-            logs,
-        }
+        Self { txn_type, status, cumulative_gas_used, logs }
     }
 
     /// The log bloom: three bits for each log address and topic.
@@ -74,11 +69,7 @@ impl Receipt {
             out.put_u8(self.txn_type);
         }
         let list = true;
-        Header {
-            list,
-            payload_length,
-        }
-        .encode(out);
+        Header { list, payload_length }.encode(out);
         first.encode(out);
         self.cumulative_gas_used.encode(out);
         bloom.encode(out);

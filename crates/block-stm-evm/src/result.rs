@@ -147,17 +147,13 @@ impl BlockRecord {
         let gas_used = result.tx_gas_used();
         let cumulative = self.gas.record(txn, result.gas());
         let (end, logs) = match result {
-            ExecutionResult::Success {
-                reason,
-                output,
-                logs,
-                ..
-            } => (TxnEnd::Success { reason, output }, logs),
+            ExecutionResult::Success { reason, output, logs, .. } => {
+                (TxnEnd::Success { reason, output }, logs)
+            }
             ExecutionResult::Revert { output, logs, .. } => (TxnEnd::Revert(output), logs),
             ExecutionResult::Halt { reason, logs, .. } => (TxnEnd::Halt(reason), logs),
         };
-        self.receipts
-            .push(Receipt::new(txn.tx_type, status, cumulative, logs));
+        self.receipts.push(Receipt::new(txn.tx_type, status, cumulative, logs));
         self.outcomes.push(TxnOutcome::Executed { end, gas_used });
     }
 

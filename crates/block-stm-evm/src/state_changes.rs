@@ -51,12 +51,7 @@ pub struct SlotChange {
 impl AccountChange {
     /// A change of the fields of `address` only.
     pub fn new(address: Address, info: Option<AccountInfo>) -> Self {
-        Self {
-            address,
-            storage_wiped: info.is_none(),
-            info,
-            storage: Vec::new(),
-        }
+        Self { address, storage_wiped: info.is_none(), info, storage: Vec::new() }
     }
 
     fn sorted_storage(&self) -> Vec<SlotChange> {
@@ -104,9 +99,7 @@ impl PartialEq for StateChanges {
 impl FromIterator<AccountChange> for StateChanges {
     /// Collects changes, of which every address has at most one.
     fn from_iter<T: IntoIterator<Item = AccountChange>>(changes: T) -> Self {
-        Self {
-            accounts: changes.into_iter().collect(),
-        }
+        Self { accounts: changes.into_iter().collect() }
     }
 }
 
@@ -143,17 +136,12 @@ impl StateChanges {
     ///
     /// Looks through all changes.
     pub fn account(&self, address: Address) -> Option<&AccountChange> {
-        self.accounts
-            .iter()
-            .find(|change| change.address == address)
+        self.accounts.iter().find(|change| change.address == address)
     }
 
     /// Code that changed accounts have now, by its hash, where it is at hand; may repeat.
     pub fn code(&self) -> impl Iterator<Item = (B256, &Bytecode)> {
-        let infos = self
-            .accounts
-            .iter()
-            .filter_map(|change| change.info.as_ref());
+        let infos = self.accounts.iter().filter_map(|change| change.info.as_ref());
         infos.filter_map(|info| Some((info.code_hash, info.code.as_ref()?)))
     }
 
@@ -214,10 +202,8 @@ impl StateChanges {
         &self,
         db: DB,
     ) -> Result<BundleState, EvmDatabaseError<DB::Error>> {
-        let mut state = State::builder()
-            .with_database(WrapDatabaseRef(db))
-            .with_bundle_update()
-            .build();
+        let mut state =
+            State::builder().with_database(WrapDatabaseRef(db)).with_bundle_update().build();
         self.commit_to(&mut state)?;
         state.merge_transitions(BundleRetention::Reverts);
         Ok(state.take_bundle())

@@ -32,24 +32,12 @@ pub struct SystemCall {
 impl SystemCall {
     /// A call before the transactions, whose failure has no effect.
     pub(crate) fn before(contract: &'static str, address: Address, data: Bytes) -> Self {
-        Self {
-            contract,
-            address,
-            data,
-            stage: Stage::PreBlock,
-            must_succeed: false,
-        }
+        Self { contract, address, data, stage: Stage::PreBlock, must_succeed: false }
     }
 
     /// A call after the transactions, which must succeed.
     pub(crate) fn after(contract: &'static str, address: Address) -> Self {
-        Self {
-            contract,
-            address,
-            data: Bytes::new(),
-            stage: Stage::PostBlock,
-            must_succeed: true,
-        }
+        Self { contract, address, data: Bytes::new(), stage: Stage::PostBlock, must_succeed: true }
     }
 
     /// Makes the call, and returns its output with the changes that are to be committed.

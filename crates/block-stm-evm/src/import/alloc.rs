@@ -29,9 +29,8 @@ pub(super) fn insert(
     state: &mut PreState,
 ) -> Result<(), ImportError> {
     for (address, account) in alloc {
-        let info = AccountInfo::default()
-            .with_balance(account.balance.0)
-            .with_nonce(account.nonce.0);
+        let info =
+            AccountInfo::default().with_balance(account.balance.0).with_nonce(account.nonce.0);
         let code = Bytecode::new_raw_checked(account.code.unwrap_or_default());
         let code =
             code.map_err(|error| document.wrong(&format!("{address}.code"), error.to_string()))?;

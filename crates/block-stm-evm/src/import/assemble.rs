@@ -45,13 +45,7 @@ impl Parts {
         self,
         schedule: &ForkSchedule,
     ) -> Result<(Block, HeaderChecks), AssembleError> {
-        let Self {
-            header,
-            txns,
-            claims,
-            withdrawals,
-            ommers,
-        } = self;
+        let Self { header, txns, claims, withdrawals, ommers } = self;
         let spec = schedule.spec_of(header.number, header.timestamp, header.difficulty);
         let env = environment(&header, spec, schedule)?;
         let recovered = recover(&txns, &claims, spec, schedule.chain_id());
@@ -80,10 +74,7 @@ impl Parts {
 }
 
 fn ommer(header: &Header) -> Ommer {
-    Ommer {
-        number: header.number,
-        beneficiary: header.beneficiary,
-    }
+    Ommer { number: header.number, beneficiary: header.beneficiary }
 }
 
 fn environment(
@@ -133,8 +124,5 @@ fn blob_price(
         let message = format!("{excess_blob_gas} makes a blob price beyond 128 bits");
         AssembleError::Field("excessBlobGas", message)
     };
-    Ok(BlobExcessGasAndPrice {
-        excess_blob_gas,
-        blob_gasprice: price.ok_or_else(too_high)?,
-    })
+    Ok(BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice: price.ok_or_else(too_high)? })
 }

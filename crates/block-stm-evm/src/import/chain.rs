@@ -74,12 +74,7 @@ pub fn import_chain(folder: &Path) -> Result<ImportedChain, ImportError> {
         let parent = block.number.saturating_sub(1);
         genesis.insert_block_hash(parent, block.block.parent_hash);
     }
-    Ok(ImportedChain {
-        name: name_of(folder),
-        schedule,
-        genesis,
-        blocks,
-    })
+    Ok(ImportedChain { name: name_of(folder), schedule, genesis, blocks })
 }
 
 fn blocks(file: &Path, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, ImportError> {
@@ -89,12 +84,8 @@ fn blocks(file: &Path, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, Impor
     while !rest.is_empty() {
         let index = blocks.len();
         let offset = bytes.len() - rest.len();
-        let wrong = |message: String| ImportError::Rlp {
-            file: file.to_owned(),
-            index,
-            offset,
-            message,
-        };
+        let wrong =
+            |message: String| ImportError::Rlp { file: file.to_owned(), index, offset, message };
         let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest);
         let sealed = sealed.map_err(|error| wrong(error.to_string()))?;
         let block = chain_block(sealed, schedule).map_err(|error| match error {
@@ -130,12 +121,7 @@ fn chain_block(
         ommers: body.ommers,
     };
     let (block, header) = parts.assemble(schedule)?;
-    Ok(ChainBlock {
-        number,
-        hash,
-        block,
-        header,
-    })
+    Ok(ChainBlock { number, hash, block, header })
 }
 
 fn check_ommers(header: &Header, ommers: &[Header]) -> Result<(), AssembleError> {

@@ -23,10 +23,7 @@ pub(super) fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, ImportError>
 
 /// The bytes of a file of at most `max` bytes.
 pub(super) fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
-    let io = |source| ImportError::Io {
-        file: file.to_owned(),
-        source,
-    };
+    let io = |source| ImportError::Io { file: file.to_owned(), source };
     let handle = File::open(file).map_err(io)?;
     let size = handle.metadata().map_err(io)?.len();
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(max)).unwrap_or(0));
@@ -34,11 +31,7 @@ pub(super) fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     handle.take(max + 1).read_to_end(&mut bytes).map_err(io)?;
     let read = bytes.len() as u64;
     if read > max {
-        return Err(ImportError::TooLarge {
-            file: file.to_owned(),
-            bytes: size.max(read),
-            max,
-        });
+        return Err(ImportError::TooLarge { file: file.to_owned(), bytes: size.max(read), max });
     }
     Ok(bytes)
 }
@@ -71,11 +64,9 @@ impl<'a> Document<'a> {
             return Ok(bare);
         };
         match (envelope.result, envelope.error) {
-            (Some(result), _) => Ok(Self {
-                file,
-                prefix: "result.",
-                json: result.get().as_bytes(),
-            }),
+            (Some(result), _) => {
+                Ok(Self { file, prefix: "result.", json: result.get().as_bytes() })
+            }
             (None, Some(error)) => {
                 Err(bare.wrong("error", format!("the server answered {}", error.get())))
             }
@@ -138,12 +129,7 @@ mod tests {
         let error = document.parse::<Vec<u8>>().expect_err("x is no number");
         assert!(error.to_string().starts_with("block.json: result.[1]: "));
         let json = br#"{"id":1,"error":{"code":-32000}}"#;
-        let error = Document::open(file, json)
-            .expect_err("an error")
-            .to_string();
-        assert_eq!(
-            error,
-            "block.json: error: the server answered {\"code\":-32000}"
-        );
+        let error = Document::open(file, json).expect_err("an error").to_string();
+        assert_eq!(error, "block.json: error: the server answered {\"code\":-32000}");
     }
 }

@@ -80,9 +80,8 @@ pub fn import_folder(folder: &Path) -> Result<ImportedBlock, ImportError> {
     let schedule = schedule(folder)?;
     let (parts, unknown_ommers) = parts(folder)?;
     let number = parts.header.number;
-    let (block, header) = parts
-        .assemble(&schedule)
-        .map_err(|error| from_assemble(error, folder))?;
+    let (block, header) =
+        parts.assemble(&schedule).map_err(|error| from_assemble(error, folder))?;
     Ok(ImportedBlock {
         name: name_of(folder),
         number,
@@ -116,8 +115,9 @@ fn parts(folder: &Path) -> Result<(Parts, usize), ImportError> {
     let file = folder.join("block.json");
     let json = read(&file, MAX_FILE_BYTES)?;
     let document = Document::open(&file, &json)?;
-    let header = document.parse::<JsonHeader>()?.into_header(document)?;
+    // The body first: it says more of where a file is cut off.
     let body: JsonBody = document.parse()?;
+    let header = document.parse::<JsonHeader>()?.into_header(document)?;
     let mut txns = Vec::with_capacity(body.transactions.len());
     let mut claims = Vec::with_capacity(body.transactions.len());
     for (index, txn) in body.transactions.into_iter().enumerate() {
@@ -173,16 +173,9 @@ fn pre_state(folder: &Path) -> Result<PreState, ImportError> {
 fn from_assemble(error: AssembleError, folder: &Path) -> ImportError {
     let file = folder.join("block.json");
     match error {
-        AssembleError::Field(field, message) => ImportError::Field {
-            file,
-            field: field.to_owned(),
-            message,
-        },
-        AssembleError::Txn((index, hash, reason)) => ImportError::Txn {
-            file,
-            index,
-            hash,
-            reason,
-        },
+        AssembleError::Field(field, message) => {
+            ImportError::Field { file, field: field.to_owned(), message }
+        }
+        AssembleError::Txn((index, hash, reason)) => ImportError::Txn { file, index, hash, reason },
     }
 }

@@ -52,10 +52,7 @@ impl JsonTxn {
         document: Document<'_>,
         index: usize,
     ) -> Result<(SignedTxn, Claims), ImportError> {
-        let claims = Claims {
-            hash: self.hash,
-            sender: self.from,
-        };
+        let claims = Claims { hash: self.hash, sender: self.from };
         let field = |name: &str| format!("transactions[{index}].{name}");
         self.into_txn()
             .map_err(|(name, message)| document.wrong(&field(name), message))

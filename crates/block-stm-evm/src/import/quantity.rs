@@ -77,9 +77,7 @@ mod tests {
 
     fn parse<T: TryFrom<U256>>(json: &str) -> Result<T, String> {
         let parsed: Result<Quantity<T>, _> = serde_json::from_str(json);
-        parsed
-            .map(|number| number.0)
-            .map_err(|error| error.to_string())
+        parsed.map(|number| number.0).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -97,18 +95,9 @@ mod tests {
             ("\"0xg\"", "\"0xg\" is not a number"),
             ("\"1_0\"", "\"1_0\" is not a number"),
             ("\"-1\"", "\"-1\" is not a number"),
-            (
-                "-1",
-                "invalid type: integer `-1`, expected a hexadecimal or",
-            ),
-            (
-                "null",
-                "invalid type: null, expected a hexadecimal or decimal",
-            ),
-            (
-                "\"0x10000000000000000\"",
-                "0x10000000000000000 exceeds 64 bits",
-            ),
+            ("-1", "invalid type: integer `-1`, expected a hexadecimal or"),
+            ("null", "invalid type: null, expected a hexadecimal or decimal"),
+            ("\"0x10000000000000000\"", "0x10000000000000000 exceeds 64 bits"),
         ];
         for (json, message) in cases {
             let error = parse::<u64>(json).expect_err(json);

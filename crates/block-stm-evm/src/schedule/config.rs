@@ -69,11 +69,7 @@ fn block_forks(
         ("eip150Block", config.eip150_block, SpecId::TANGERINE),
         ("eip158Block", config.eip158_block, SpecId::SPURIOUS_DRAGON),
         ("byzantiumBlock", config.byzantium_block, SpecId::BYZANTIUM),
-        (
-            "constantinopleBlock",
-            config.constantinople_block,
-            SpecId::PETERSBURG,
-        ),
+        ("constantinopleBlock", config.constantinople_block, SpecId::PETERSBURG),
         ("petersburgBlock", petersburg, SpecId::PETERSBURG),
         ("istanbulBlock", config.istanbul_block, SpecId::ISTANBUL),
         ("berlinBlock", config.berlin_block, SpecId::BERLIN),
@@ -104,12 +100,7 @@ fn check_order<T>(forks: &[Fork<T>]) -> Result<(), ScheduleError> {
         match (earlier_at, later_at) {
             (None, Some(_)) => return Err(ScheduleError::Missing { earlier, later }),
             (Some(earlier_at), Some(later_at)) if later_at < earlier_at => {
-                return Err(ScheduleError::Order {
-                    earlier,
-                    earlier_at,
-                    later,
-                    later_at,
-                });
+                return Err(ScheduleError::Order { earlier, earlier_at, later, later_at });
             }
             _ => {}
         }
@@ -118,9 +109,7 @@ fn check_order<T>(forks: &[Fork<T>]) -> Result<(), ScheduleError> {
 }
 
 fn active<T: Copy>(forks: &[Fork<T>]) -> impl Iterator<Item = (u64, T)> {
-    forks
-        .iter()
-        .filter_map(|(_, at, value)| Some(((*at)?, *value)))
+    forks.iter().filter_map(|(_, at, value)| Some(((*at)?, *value)))
 }
 
 fn blob_forks(config: &ChainConfig) -> Result<Vec<(u64, BlobParams)>, ScheduleError> {

@@ -72,10 +72,8 @@ mod tests {
 
     #[test]
     fn every_listed_name_is_known_and_they_ascend() {
-        let specs: Vec<_> = FORK_NAMES
-            .iter()
-            .map(|name| spec_by_name(name).expect("listed"))
-            .collect();
+        let specs: Vec<_> =
+            FORK_NAMES.iter().map(|name| spec_by_name(name).expect("listed")).collect();
         assert!(specs.is_sorted());
         assert_eq!(specs.last(), Some(&SpecId::NEXT));
     }
