@@ -15,10 +15,6 @@ pub(crate) fn folder(test: &str, name: &str) -> Option<PathBuf> {
         return None;
     };
     let folder = PathBuf::from(root).join(name);
-    assert!(
-        folder.is_dir(),
-        "{test}: {} is no folder of fixtures",
-        folder.display()
-    );
+    assert!(folder.is_dir(), "{test}: {} is no folder of fixtures", folder.display());
     Some(folder)
 }

@@ -3,3 +3,8 @@
 mod chain;
 mod fixtures;
 mod mainnet;
+mod malformed;
+mod policy;
+mod sample;
+mod schedule;
+mod state_changes;
