@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Proof that a virtual machine on the `block-stm` engine gives exactly the sequential result.
+//!
+//! [`check`] executes a block sequentially and then in parallel, with many numbers of threads
+//! and look-ahead windows, and compares everything that a host can see: the calls that the sink
+//! received, the outcome and the writes of every transaction, the error or the cut, the final state with its order, the
+//! conflict graph and the statistics. An author of a VM adapter calls it with blocks of their own:
+//!
+//! ```
+//! use block_stm::Block;
+//! use block_stm_testkit::bank::{Balance, Bank, Style, Transfer};
+//! use block_stm_testkit::check;
+//!
+//! let bank = Bank::new(Style::Deltas);
+//! let transfers: Vec<_> = (0..20).map(|n| Transfer::new(n % 3, 3 + n % 4, 5)).collect();
+//! let opening = |_account: &u32| Ok(Balance(12));
+//! check(&Block::new(&bank, &transfers, &opening)).expect("parallel is sequential");
+//! ```
+//!
+//! The rest of the crate makes such blocks and disturbs them: [`language`] is a tiny transaction language whose
+//! control flow depends on what it reads, [`strategies`] draws programs and blocks of it for `proptest`,
+//! [`faults`] fails, panics, cancels, delays and shakes interleavings at chosen moments, and [`watchdog`]
+//! turns a hang into a failure with a message.
+
+pub mod bank;
+pub mod check;
+pub mod compare;
+pub mod faults;
+pub mod language;
+pub mod record;
+pub mod strategies;
+pub mod watchdog;
+
+pub use check::{Arm, Checker, Mismatch, Trial, check};

@@ -1,0 +1,407 @@
+//! The helper on which everything rests: parallel execution equals sequential execution.
+
+use std::fmt::{self, Debug, Display};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+
+use block_stm::{
+    Block, BuildError, CommitSink, Config, Engine, Flow, Outcome, Stats, TxnIndex, Vm, Writes,
+};
+
+use crate::compare::{Comparable, Difference, keeps_books, keeps_protocol, same};
+use crate::record::{Record, record_parallel, record_sequential};
+use crate::watchdog::Hang;
+
+/// One way in which an engine is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arm {
+    /// The number of workers.
+    pub threads: usize,
+    /// The look-ahead window; `None` for the engine's own choice.
+    pub window: Option<usize>,
+}
+
+impl Arm {
+    /// One worker for every number up to 8, and windows from the tightest to one beyond any block.
+    pub const ALL: [Self; 11] = [
+        Self { threads: 1, window: None },
+        Self { threads: 2, window: None },
+        Self { threads: 2, window: Some(1) },
+        Self { threads: 2, window: Some(2) },
+        Self { threads: 3, window: None },
+        Self { threads: 3, window: Some(100_000) },
+        Self { threads: 4, window: Some(3) },
+        Self { threads: 5, window: None },
+        Self { threads: 6, window: Some(8) },
+        Self { threads: 7, window: None },
+        Self { threads: 8, window: Some(100_000) },
+    ];
+
+    /// A selection that is quick enough for hundreds of blocks.
+    pub const FEW: [Self; 5] = [
+        Self { threads: 2, window: None },
+        Self { threads: 2, window: Some(1) },
+        Self { threads: 3, window: Some(100_000) },
+        Self { threads: 4, window: Some(2) },
+        Self { threads: 8, window: None },
+    ];
+
+    /// An engine set up like this, which executes the smallest blocks in parallel too.
+    ///
+    /// # Errors
+    /// [`BuildError`] if its threads cannot be started.
+    pub fn engine(self) -> Result<Engine, BuildError> {
+        let threads = NonZeroUsize::new(self.threads).unwrap_or(NonZeroUsize::MIN);
+        let mut config = Config::default().threads(threads).inline_below(0);
+        if let Some(window) = self.window.and_then(NonZeroUsize::new) {
+            config = config.window(window);
+        }
+        config.build()
+    }
+}
+
+impl Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { threads, window } = self;
+        match window {
+            Some(window) => write!(f, "{threads} threads, window {window}"),
+            None => write!(f, "{threads} threads, the engine's own window"),
+        }
+    }
+}
+
+/// What belongs to the executions of a block beside the block: a fresh sink for each, and a look afterwards.
+pub trait Trial<V: Vm> {
+    /// The sink.
+    type Sink: CommitSink<V>;
+
+    /// Prepares the next execution.
+    fn sink(&self) -> Self::Sink;
+
+    /// Looks at what an execution left behind; `stats` if it has a result.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn inspect(&self, stats: Option<&Stats>) -> Result<(), String> {
+        let _ = stats;
+        Ok(())
+    }
+}
+
+/// A trial whose sink accepts everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptAll;
+
+impl<V: Vm> Trial<V> for AcceptAll {
+    type Sink = Self;
+
+    fn sink(&self) -> Self {
+        *self
+    }
+}
+
+impl<V: Vm> CommitSink<V> for AcceptAll {
+    fn commit(
+        &mut self,
+        _index: TxnIndex,
+        _outcome: Outcome<V::Output, V::Invalid>,
+        _writes: Writes<'_, V>,
+    ) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// A proof that failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// Two sequential executions differ: the VM is not a pure function, or the storage changes.
+    Impure(Difference),
+    /// An execution broke a rule of its own.
+    Broken {
+        /// The set-up; `None` is the oracle.
+        arm: Option<Arm>,
+        /// What is wrong.
+        breach: String,
+    },
+    /// The parallel execution is not the sequential one.
+    Differs {
+        /// The set-up.
+        arm: Arm,
+        /// Where they part ways.
+        difference: Difference,
+    },
+    /// An execution does not end.
+    Hang(Hang),
+    /// One of the above, with the block that shows it.
+    In {
+        /// What failed.
+        mismatch: Box<Mismatch>,
+        /// How the block is rebuilt.
+        source: String,
+    },
+}
+
+impl Mismatch {
+    /// Adds how the block is rebuilt.
+    #[must_use]
+    pub fn with_source(self, source: impl Display) -> Self {
+        Self::In { mismatch: Box::new(self), source: source.to_string() }
+    }
+}
+
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Impure(difference) => {
+                write!(
+                    f,
+                    "two sequential executions differ: the VM or the storage is not pure\n{difference}"
+                )
+            }
+            Self::Broken { arm: None, breach } => write!(f, "sequential execution: {breach}"),
+            Self::Broken { arm: Some(arm), breach } => {
+                write!(f, "parallel execution with {arm}: {breach}")
+            }
+            Self::Differs { arm, difference } => {
+                write!(
+                    f,
+                    "parallel execution with {arm} differs from sequential execution\n{difference}"
+                )
+            }
+            Self::Hang(hang) => write!(f, "{hang}"),
+            Self::In { mismatch, source } => {
+                write!(f, "{mismatch}\nrepeat it a few hundred times with this block:\n{source}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// Engines of many set-ups, used for one block after another.
+#[derive(Debug)]
+pub struct Checker {
+    engines: Vec<(Arm, Engine)>,
+    rounds: usize,
+}
+
+impl Checker {
+    /// Starts the engines.
+    ///
+    /// # Errors
+    /// [`BuildError`] if threads cannot be started.
+    pub fn new(arms: impl IntoIterator<Item = Arm>) -> Result<Self, BuildError> {
+        let start = |arm: Arm| Ok((arm, arm.engine()?));
+        Ok(Self { engines: arms.into_iter().map(start).collect::<Result<_, _>>()?, rounds: 1 })
+    }
+
+    /// Sets how often each engine executes each block; interleavings differ from one time to the next.
+    #[must_use]
+    pub fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// The checker with [`Arm::ALL`], started on first use and shared by the process.
+    ///
+    /// # Panics
+    /// If threads cannot be started.
+    pub fn all() -> &'static Arc<Self> {
+        static ALL: OnceLock<Arc<Checker>> = OnceLock::new();
+        ALL.get_or_init(|| Arc::new(Self::new(Arm::ALL).expect("threads can be started")))
+    }
+
+    /// The checker with [`Arm::FEW`], started on first use and shared by the process.
+    ///
+    /// # Panics
+    /// If threads cannot be started.
+    pub fn few() -> &'static Arc<Self> {
+        static FEW: OnceLock<Arc<Checker>> = OnceLock::new();
+        FEW.get_or_init(|| Arc::new(Self::new(Arm::FEW).expect("threads can be started")))
+    }
+
+    /// The engines with their set-ups.
+    pub fn engines(&self) -> impl Iterator<Item = (Arm, &Engine)> {
+        self.engines.iter().map(|(arm, engine)| (*arm, engine))
+    }
+
+    /// Proves that `block` has the same result on every engine as in sequential execution.
+    ///
+    /// Blocks with a deadline or a cancel token have no single result: see [`begins`](crate::compare::begins) for these.
+    ///
+    /// # Errors
+    /// The first [`Mismatch`].
+    pub fn check<V, T>(&self, block: &Block<'_, V>, trial: &T) -> Result<(), Mismatch>
+    where
+        V: Comparable,
+        T: Trial<V>,
+    {
+        let expected = oracle(block, trial)?;
+        for (arm, engine) in (0..self.rounds).flat_map(|_| self.engines()) {
+            let found = record_parallel(engine, block, trial.sink());
+            same(&expected, &found).map_err(|difference| Mismatch::Differs { arm, difference })?;
+            keeps_rules(&found, arm.threads, trial)
+                .map_err(|breach| Mismatch::Broken { arm: Some(arm), breach })?;
+        }
+        Ok(())
+    }
+}
+
+/// The right answer, and proof that there is one.
+fn oracle<V, T>(block: &Block<'_, V>, trial: &T) -> Result<Record<V>, Mismatch>
+where
+    V: Comparable,
+    T: Trial<V>,
+{
+    let expected = record_sequential(block, trial.sink());
+    keeps_rules(&expected, 1, trial).map_err(|breach| Mismatch::Broken { arm: None, breach })?;
+    let again = record_sequential(block, trial.sink());
+    same(&expected, &again).map_err(Mismatch::Impure)?;
+    Ok(expected)
+}
+
+fn keeps_rules<V: Vm>(
+    record: &Record<V>,
+    threads: usize,
+    trial: &impl Trial<V>,
+) -> Result<(), String> {
+    keeps_protocol::<V>(&record.events)?;
+    keeps_books(record, threads)?;
+    trial.inspect(record.stats.as_ref())
+}
+
+/// Proves that `block` has the same result on 1 to 8 threads as in sequential execution.
+///
+/// # Errors
+/// The first [`Mismatch`].
+///
+/// # Panics
+/// If threads cannot be started.
+pub fn check<V: Comparable>(block: &Block<'_, V>) -> Result<(), Mismatch> {
+    Checker::all().check(block, &AcceptAll)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use block_stm::{BoxError, Execution, Interrupt, Value, View};
+
+    use super::*;
+
+    /// A value without deltas and predicates.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Plain(u64);
+
+    impl Value for Plain {
+        type Delta = Infallible;
+        type Predicate = Infallible;
+
+        fn apply(&self, delta: &Infallible) -> Option<Self> {
+            match *delta {}
+        }
+
+        fn satisfies(&self, predicate: &Infallible) -> bool {
+            match *predicate {}
+        }
+    }
+
+    /// Copies what it reads, plus what it must not look at: how often it was called.
+    struct Copier {
+        calls: AtomicU64,
+        pure_calls: u64,
+    }
+
+    impl Copier {
+        fn pure_for(pure_calls: u64) -> Self {
+            Self { calls: AtomicU64::new(0), pure_calls }
+        }
+    }
+
+    impl Vm for Copier {
+        type Txn = ();
+        type Location = u8;
+        type Value = Plain;
+        type Output = u64;
+        type Invalid = &'static str;
+        type Context<'b> = ();
+
+        fn context(&self) {}
+
+        fn execute<'b>(
+            &'b self,
+            (): &mut (),
+            (): &(),
+            view: &mut View<'b, Self>,
+        ) -> Result<Execution<u64, &'static str>, Interrupt> {
+            let calls = self.calls.fetch_add(1, Ordering::SeqCst);
+            let Plain(value) = view.read(&0)?;
+            view.write(&0, Plain(value + 1))?;
+            Ok(Execution::Done(value + calls.saturating_sub(self.pure_calls)))
+        }
+    }
+
+    fn verdict(vm: &Copier, storage: &dyn block_stm::Storage<u8, Plain>) -> Result<(), Mismatch> {
+        check(&Block::new(vm, &[(), (), ()], storage))
+    }
+
+    #[test]
+    fn honest_blocks_pass() {
+        verdict(&Copier::pure_for(u64::MAX), &|_: &u8| Ok(Plain(5)))
+            .expect("parallel is sequential");
+    }
+
+    #[test]
+    fn an_impure_vm_is_reported() {
+        let storage = |_: &u8| Ok(Plain(5));
+        let verdict = verdict(&Copier::pure_for(4), &storage);
+        let mismatch = verdict.expect_err("the second execution by the oracle differs");
+        assert!(matches!(mismatch, Mismatch::Impure(_)), "{mismatch}");
+    }
+
+    #[test]
+    fn a_vm_that_is_impure_in_parallel_only_is_reported() {
+        let storage = |_: &u8| Ok(Plain(5));
+        // Both executions by the oracle make six calls.
+        let mismatch =
+            verdict(&Copier::pure_for(6), &storage).expect_err("the engine's run differs");
+        let Mismatch::Differs { difference, .. } = &mismatch else { panic!("{mismatch}") };
+        assert!(difference.place.starts_with("call to the sink"), "{mismatch}");
+        let text = mismatch.with_source("the source").to_string();
+        assert!(text.contains("- expected") && text.ends_with("the source"), "{text}");
+    }
+
+    #[test]
+    fn a_storage_that_changes_is_reported() {
+        let reads = AtomicU64::new(0);
+        let changing = |_: &u8| -> Result<Plain, BoxError> {
+            Ok(Plain(reads.fetch_add(1, Ordering::SeqCst) / 2))
+        };
+        assert!(verdict(&Copier::pure_for(u64::MAX), &changing).is_err());
+    }
+
+    /// A trial that finds fault with every execution.
+    struct Nagging;
+
+    impl Trial<Copier> for Nagging {
+        type Sink = AcceptAll;
+
+        fn sink(&self) -> AcceptAll {
+            AcceptAll
+        }
+
+        fn inspect(&self, _: Option<&Stats>) -> Result<(), String> {
+            Err("never good enough".to_owned())
+        }
+    }
+
+    #[test]
+    fn what_a_trial_finds_is_reported() {
+        let vm = Copier::pure_for(u64::MAX);
+        let storage = |_: &u8| Ok(Plain(5));
+        let verdict = Checker::few().check(&Block::new(&vm, &[()], &storage), &Nagging);
+        assert!(matches!(verdict, Err(Mismatch::Broken { arm: None, .. })));
+    }
+}

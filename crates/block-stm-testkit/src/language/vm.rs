@@ -1,0 +1,513 @@
+//! The interpreter, which also watches that the engine keeps its promises to a running VM.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use block_stm::{Execution, Interrupt, View, Vm};
+
+use super::location::{Place, Slot};
+use super::program::{At, Op, Program, Registers, Seen, Trace};
+use super::rules::Refusal;
+use super::value::{Number, Small};
+
+/// Operations after which a program ends by itself.
+const FUEL: u32 = 400;
+
+/// A moment of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The transaction.
+    pub txn: u32,
+    /// Which of the block's executions it is, counted from 0 in the order of their starts.
+    pub execution: u64,
+    /// How many operations on the view came before; 0 is also the start of the execution.
+    pub op: u32,
+}
+
+/// Is told about moments of a block's execution, and may disturb them: delay, panic, cancel.
+pub trait Probe: fmt::Debug + Send + Sync {
+    /// A new run of the block begins.
+    fn reset(&self) {}
+
+    /// An operation on a view is about to happen; also called once at the start of each execution.
+    fn operation(&self, site: Site) {
+        let _ = site;
+    }
+
+    /// The storage is about to be read.
+    fn storage(&self, slot: u16) {
+        let _ = slot;
+    }
+
+    /// The sink was given a transaction.
+    fn commit(&self, txn: u32) {
+        let _ = txn;
+    }
+}
+
+/// Executes [`Program`]s.
+///
+/// Every other transaction takes its view apart as VMs do that own their database, and all of them record what
+/// breaks the engine's promises, also in executions that are thrown away: reads that contradict each other or the
+/// program's own writes, and contexts that are used twice at once or after a panic.
+pub struct LanguageVm<P: Place = Slot, N: Number = Small> {
+    mint: N::Mint,
+    probe: Option<Arc<dyn Probe>>,
+    executions: AtomicU64,
+    broken: Mutex<Vec<String>>,
+    places: PhantomData<fn() -> P>,
+}
+
+impl<P: Place, N: Number> fmt::Debug for LanguageVm<P, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LanguageVm").field("probe", &self.probe).finish_non_exhaustive()
+    }
+}
+
+impl<P: Place, N: Number> LanguageVm<P, N> {
+    /// A machine that makes its values from `mint` and tells `probe` what it does.
+    #[must_use]
+    pub fn new(mint: N::Mint, probe: Option<Arc<dyn Probe>>) -> Self {
+        Self {
+            mint,
+            probe,
+            executions: AtomicU64::new(0),
+            broken: Mutex::default(),
+            places: PhantomData,
+        }
+    }
+
+    /// Starts to count and to record anew.
+    pub fn reset(&self) {
+        self.executions.store(0, Ordering::SeqCst);
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many executions began since the last [`reset`](LanguageVm::reset).
+    #[must_use]
+    pub fn executions(&self) -> u64 {
+        self.executions.load(Ordering::SeqCst)
+    }
+
+    /// The promises that were broken since the last [`reset`](LanguageVm::reset).
+    #[must_use]
+    pub fn broken_promises(&self) -> Vec<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn enter(&self, context: &Interpreter<'_>, txn: u32) {
+        if context.busy.replace(true) {
+            self.complain(format!("txn {txn}: the context is in use or survived a panic"));
+        }
+    }
+
+    fn complain(&self, what: String) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+}
+
+/// A worker's context: it only knows whether it is in use. Deliberately tied to its thread.
+#[derive(Debug)]
+pub struct Interpreter<'b> {
+    busy: Cell<bool>,
+    tied: PhantomData<(*mut (), &'b ())>,
+}
+
+impl<P: Place, N: Number> Vm for LanguageVm<P, N> {
+    type Txn = Program;
+    type Location = P;
+    type Value = N;
+    type Output = Trace;
+    type Invalid = Refusal;
+    type Context<'b>
+        = Interpreter<'b>
+    where
+        Self: 'b;
+
+    fn context(&self) -> Interpreter<'_> {
+        Interpreter { busy: Cell::new(false), tied: PhantomData }
+    }
+
+    fn execute<'b>(
+        &'b self,
+        context: &mut Interpreter<'b>,
+        txn: &Program,
+        view: &mut View<'b, Self>,
+    ) -> Result<Execution<Trace, Refusal>, Interrupt> {
+        self.enter(context, txn.id);
+        let execution = self.executions.fetch_add(1, Ordering::SeqCst);
+        let mut run = Run::new(self, txn, execution);
+        let result = if txn.id % 2 == 1 {
+            let mut taken = view.take();
+            let result = run.program(&mut taken);
+            *view = taken;
+            result
+        } else {
+            run.program(view)
+        };
+        context.busy.set(false);
+        result
+    }
+
+    fn weight(&self, _txn: &Program, output: &Trace) -> u64 {
+        output.weight
+    }
+}
+
+/// Whether the program goes on.
+enum Next {
+    At(usize),
+    End(Execution<Trace, Refusal>),
+}
+
+/// One execution of one program.
+struct Run<'a, P: Place, N: Number> {
+    vm: &'a LanguageVm<P, N>,
+    txn: &'a Program,
+    execution: u64,
+    registers: Registers,
+    trace: Trace,
+    view_ops: u32,
+    swallows: bool,
+    /// An interrupt was ignored: from here on nothing is promised.
+    ignored: bool,
+    /// How often each [`Op::Again`] has jumped, by its place in the program.
+    jumps: Vec<(usize, u8)>,
+    /// What the next read of a slot must answer.
+    known: Vec<(u16, u8)>,
+}
+
+impl<'a, P: Place, N: Number> Run<'a, P, N> {
+    fn new(vm: &'a LanguageVm<P, N>, txn: &'a Program, execution: u64) -> Self {
+        Self {
+            vm,
+            txn,
+            execution,
+            registers: Registers::default(),
+            trace: Trace::default(),
+            view_ops: 0,
+            swallows: false,
+            ignored: false,
+            jumps: Vec::new(),
+            known: Vec::new(),
+        }
+    }
+
+    fn program(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+    ) -> Result<Execution<Trace, Refusal>, Interrupt> {
+        self.tell_probe();
+        let mut place = 0;
+        for _ in 0..FUEL {
+            let Some(op) = self.txn.ops.get(place) else { break };
+            match self.step(view, place, *op)? {
+                Next::At(next) => place = next,
+                Next::End(execution) => return Ok(execution),
+            }
+        }
+        Ok(self.done())
+    }
+
+    fn done(&mut self) -> Execution<Trace, Refusal> {
+        Execution::Done(std::mem::take(&mut self.trace))
+    }
+
+    fn step(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+        place: usize,
+        op: Op,
+    ) -> Result<Next, Interrupt> {
+        match op {
+            Op::Read(at) => self.read(view, at)?,
+            Op::Write(at, expr) => self.write(view, at, self.registers.value(expr))?,
+            Op::Gain(at, expr) => self.add(view, at, self.registers.value(expr) as i8)?,
+            Op::Lose(at, expr) => self.add(view, at, -(self.registers.value(expr) as i8))?,
+            Op::Check(at, test) => {
+                let (slot, test) = (self.registers.slot(at), self.registers.test(test));
+                self.ask(slot, |location| view.check(location, test))?;
+            }
+            Op::Assume(at, test) => {
+                let (slot, test) = (self.registers.slot(at), self.registers.test(test));
+                self.ask(slot, |location| view.assume(location, test))?;
+            }
+            Op::Peek(at) => self.peek(view, at)?,
+            Op::Set(expr) => self.registers.acc = self.registers.value(expr),
+            Op::Keep => self.registers.kept = self.registers.acc,
+            Op::SkipUnless(expr, test, ops) => {
+                if !self.registers.test(test).holds(self.registers.value(expr)) {
+                    return Ok(Next::At(place + 1 + usize::from(ops)));
+                }
+            }
+            Op::Again(back, times) => {
+                if self.jumps_again(place, times) {
+                    return Ok(Next::At(place.saturating_sub(usize::from(back))));
+                }
+            }
+            Op::Weigh(expr) => self.trace.weight += u64::from(self.registers.value(expr)),
+            Op::Spin(units) => spin(units),
+            Op::Swallow => self.swallows = true,
+            Op::Checkpoint => {
+                let answer = view.checkpoint();
+                self.survive(answer, ())?;
+            }
+            Op::Stop => return Ok(Next::End(self.done())),
+            Op::Invalid => {
+                let reason = Refusal::Program { acc: self.registers.acc };
+                return Ok(Next::End(Execution::Invalid(reason)));
+            }
+            Op::Fail => {
+                let interrupt = view.fail(format!("acc is {}", self.registers.acc));
+                self.survive(Err(interrupt), ())?;
+            }
+            // Not `panic!`: the hook would write every doomed execution's panic to the terminal.
+            Op::Panic => resume_unwind(Box::new(format!("acc was {}", self.registers.acc))),
+            Op::LoseView => {
+                drop(view.take());
+                return Ok(Next::End(self.done()));
+            }
+        }
+        Ok(Next::At(place + 1))
+    }
+
+    fn read(&mut self, view: &mut View<'_, LanguageVm<P, N>>, at: At) -> Result<(), Interrupt> {
+        let slot = self.registers.slot(at);
+        self.tell_probe();
+        let answer = view.read(&P::at(slot)).map(|value| Some(value.get()));
+        if let Some(value) = self.survive(answer, None)? {
+            self.expect(slot, value);
+            self.registers.acc = value;
+            self.trace.seen.push(Seen::Value(slot, value));
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+        at: At,
+        value: u8,
+    ) -> Result<(), Interrupt> {
+        let slot = self.registers.slot(at);
+        self.tell_probe();
+        let answer = view.write(&P::at(slot), N::mint(&self.vm.mint, value));
+        self.survive(answer, ())?;
+        self.know(slot, value);
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+        at: At,
+        delta: i8,
+    ) -> Result<(), Interrupt> {
+        let slot = self.registers.slot(at);
+        self.tell_probe();
+        let answer = view.add(&P::at(slot), delta);
+        let applied = self.survive(answer, false)?;
+        if applied && let Some(place) = self.known.iter().position(|(known, _)| *known == slot) {
+            let (_, value) = self.known.swap_remove(place);
+            if let Some(sum) = N::mint(&self.vm.mint, value).apply(&delta) {
+                self.know(slot, sum.get());
+            }
+        }
+        self.registers.flag = applied;
+        self.trace.seen.push(Seen::Applied(slot, applied));
+        Ok(())
+    }
+
+    fn ask(
+        &mut self,
+        slot: u16,
+        question: impl FnOnce(&P) -> Result<bool, Interrupt>,
+    ) -> Result<(), Interrupt> {
+        self.tell_probe();
+        let held = self.survive(question(&P::at(slot)), false)?;
+        self.registers.flag = held;
+        self.trace.seen.push(Seen::Held(slot, held));
+        Ok(())
+    }
+
+    fn peek(&mut self, view: &mut View<'_, LanguageVm<P, N>>, at: At) -> Result<(), Interrupt> {
+        let location = P::at(self.registers.slot(at));
+        self.tell_probe();
+        let mut look = || view.peek(&location).map(|value| Some(value.get()));
+        let (first, second) = (look(), look());
+        let first = self.survive(first, None)?;
+        let second = self.survive(second, None)?;
+        if first != second && !self.ignored {
+            let txn = self.txn.id;
+            self.vm.complain(format!("txn {txn}: peeks of {location:?}: {first:?}, {second:?}"));
+        }
+        Ok(())
+    }
+
+    /// Hands an interrupt on, or ignores it if the program is of that sort.
+    fn survive<T>(&mut self, answer: Result<T, Interrupt>, otherwise: T) -> Result<T, Interrupt> {
+        match answer {
+            Err(_) if self.swallows => {
+                self.ignored = true;
+                Ok(otherwise)
+            }
+            answer => answer,
+        }
+    }
+
+    fn tell_probe(&mut self) {
+        if let Some(probe) = &self.vm.probe {
+            let (txn, execution) = (self.txn.id, self.execution);
+            probe.operation(Site { txn, execution, op: self.view_ops });
+        }
+        self.view_ops += 1;
+    }
+
+    fn expect(&mut self, slot: u16, value: u8) {
+        let known = self.known.iter().find(|(known, _)| *known == slot);
+        if let Some((_, known)) = known
+            && *known != value
+            && !self.ignored
+        {
+            let txn = self.txn.id;
+            self.vm.complain(format!("txn {txn}: slot {slot} is {known}, but was read as {value}"));
+        }
+        self.know(slot, value);
+    }
+
+    fn know(&mut self, slot: u16, value: u8) {
+        match self.known.iter_mut().find(|(known, _)| *known == slot) {
+            Some((_, known)) => *known = value,
+            None => self.known.push((slot, value)),
+        }
+    }
+
+    fn jumps_again(&mut self, place: usize, times: u8) -> bool {
+        let index = self.jumps.iter().position(|(jump, _)| *jump == place);
+        let index = index.unwrap_or_else(|| {
+            self.jumps.push((place, 0));
+            self.jumps.len() - 1
+        });
+        let jumped = &mut self.jumps[index].1;
+        *jumped = jumped.saturating_add(1);
+        *jumped <= times
+    }
+}
+
+/// Computes without looking at anything.
+fn spin(units: u8) {
+    for _ in 0..u32::from(units) * 50 {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use block_stm::Outcome;
+
+    use super::super::program::Expr;
+    use super::super::value::{MAX, Test};
+    use super::*;
+    use crate::check::Trial;
+    use crate::language::LanguageBlock;
+    use crate::record::{Ending, Event, Record, record_sequential};
+
+    const HERE: At = At::Slot(0);
+
+    fn run(programs: Vec<Vec<Op>>, state: &[u8]) -> Record<LanguageVm> {
+        let stage = LanguageBlock::new(programs).state(state).skip_invalid().stage();
+        let record = record_sequential(&stage.block(), stage.sink());
+        assert_eq!(stage.vm.broken_promises(), [""; 0]);
+        record
+    }
+
+    /// What a single program observed.
+    fn seen(ops: Vec<Op>, state: &[u8]) -> Vec<Seen> {
+        match run(vec![ops], state).events.pop() {
+            Some(Event::Commit { outcome: Outcome::Done(trace), .. }) => trace.seen,
+            other => panic!("not committed but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_writes_and_deltas_are_traced() {
+        let ops = vec![
+            Op::Read(HERE),
+            Op::Write(At::Beyond(1), Expr::Plus(1)),
+            Op::Read(At::Slot(6)),
+            Op::Gain(HERE, Expr::Const(2)),
+            Op::Gain(HERE, Expr::Const(1)),
+            Op::Lose(HERE, Expr::Const(7)),
+            Op::Read(HERE),
+        ];
+        let expected = [
+            Seen::Value(0, 5),
+            Seen::Value(6, 6),
+            Seen::Applied(0, true),
+            Seen::Applied(0, false),
+            Seen::Applied(0, true),
+            Seen::Value(0, 0),
+        ];
+        assert_eq!(seen(ops, &[5]), expected);
+        assert_eq!(MAX, 7);
+    }
+
+    #[test]
+    fn conditions_and_loops_are_bounded() {
+        let ops = vec![
+            Op::Gain(HERE, Expr::Const(1)),
+            Op::Again(1, 2),
+            Op::Check(HERE, Test::AtLeast(Expr::Const(3))),
+            Op::SkipUnless(Expr::Flag, Test::Is(Expr::Const(0)), 1),
+            Op::Panic,
+            Op::Again(u8::MAX, u8::MAX),
+        ];
+        let seen = seen(ops, &[0]);
+        assert_eq!(seen[3], Seen::Held(0, true));
+        assert!(seen.len() < FUEL as usize);
+    }
+
+    #[test]
+    fn misbehaviour_surfaces_as_it_should() {
+        let ending = |ops: Vec<Op>| match run(vec![vec![], ops], &[]).ending {
+            Ending::Failed { message, .. } => message,
+            other => panic!("not failed but {other:?}"),
+        };
+        assert_eq!(
+            ending(vec![Op::Set(Expr::Const(3)), Op::Panic]),
+            "txn 1: the VM panicked: acc was 3"
+        );
+        assert_eq!(ending(vec![Op::Fail]), "txn 1: the VM failed: acc is 0");
+        assert_eq!(ending(vec![Op::Swallow, Op::Fail]), ending(vec![Op::Fail]));
+        assert_eq!(
+            ending(vec![Op::LoseView]),
+            "txn 1: the VM failed: the VM did not put the view back"
+        );
+    }
+
+    #[test]
+    fn a_broken_promise_is_noticed() {
+        let vm = LanguageVm::<Slot, Small>::new((), None);
+        let program = Program { id: 0, ops: Vec::new() };
+        let mut run = Run::new(&vm, &program, 0);
+        run.know(3, 5);
+        run.expect(3, 5);
+        assert_eq!(vm.broken_promises(), [""; 0]);
+        run.expect(3, 4);
+        assert_eq!(vm.broken_promises(), ["txn 0: slot 3 is 5, but was read as 4"]);
+    }
+
+    #[test]
+    fn a_context_in_use_is_noticed() {
+        let vm = LanguageVm::<Slot, Small>::new((), None);
+        let context = vm.context();
+        vm.enter(&context, 3);
+        assert_eq!(vm.broken_promises(), [""; 0]);
+        vm.enter(&context, 4);
+        assert_eq!(vm.broken_promises(), ["txn 4: the context is in use or survived a panic"]);
+    }
+}

@@ -1,0 +1,290 @@
+//! Strategies that draw programs and blocks of the language for `proptest`.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use block_stm::InvalidPolicy;
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::{Just, Strategy, any};
+use proptest::strategy::{BoxedStrategy, Union};
+use proptest::{option, prop_oneof};
+
+use crate::faults::Jitter;
+use crate::language::{At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
+
+/// What blocks are drawn.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The number of slots that programs name; few make conflicts.
+    pub slots: u16,
+    /// The number of transactions.
+    pub txns: RangeInclusive<usize>,
+    /// The number of operations of each.
+    pub ops: RangeInclusive<usize>,
+    /// How often each kind of operation is drawn.
+    pub mix: Mix,
+    /// Whether the sink refuses and cuts, and limits are set.
+    pub rules: bool,
+    /// Whether some slots cannot be read.
+    pub unreadable: bool,
+    /// Whether executions are delayed at random.
+    pub jitter: bool,
+}
+
+/// Weights of the kinds of operations.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// [`Op::Read`].
+    pub reads: u32,
+    /// [`Op::Write`].
+    pub writes: u32,
+    /// [`Op::Gain`] and [`Op::Lose`].
+    pub deltas: u32,
+    /// [`Op::Check`], [`Op::Assume`] and [`Op::Peek`].
+    pub checks: u32,
+    /// Registers, jumps, weight, delays, early ends.
+    pub control: u32,
+    /// [`Op::Invalid`] behind a condition.
+    pub invalid: u32,
+    /// [`Op::Fail`], [`Op::Panic`] and [`Op::LoseView`] behind a condition, and [`Op::Swallow`].
+    pub failures: u32,
+}
+
+impl Mix {
+    /// Reads, writes, deltas and checks alike; no failures.
+    pub const ALL: Self =
+        Self { reads: 6, writes: 6, deltas: 4, checks: 3, control: 4, invalid: 1, failures: 0 };
+    /// Reads and writes alone.
+    pub const READS_AND_WRITES: Self =
+        Self { deltas: 0, checks: 0, control: 2, invalid: 0, ..Self::ALL };
+    /// Mostly deltas and checks, with now and then a read or a write that pins a value.
+    pub const DELTAS: Self =
+        Self { reads: 2, writes: 1, deltas: 10, checks: 6, control: 3, invalid: 0, failures: 0 };
+    /// With misbehaviour.
+    pub const FAILURES: Self = Self { failures: 1, ..Self::ALL };
+}
+
+impl Shape {
+    /// Blocks of up to 40 short transactions over a handful of slots.
+    #[must_use]
+    pub const fn new(mix: Mix) -> Self {
+        let (rules, unreadable, jitter) = (false, false, false);
+        Self { slots: 5, txns: 0..=40, ops: 1..=8, mix, rules, unreadable, jitter }
+    }
+
+    /// With a delay here and there.
+    #[must_use]
+    pub const fn jitter(mut self) -> Self {
+        self.jitter = true;
+        self
+    }
+}
+
+/// A block of the language.
+pub fn block(shape: &Shape) -> BoxedStrategy<LanguageBlock> {
+    let programs = vec(program(shape), shape.txns.clone());
+    let state = vec(0..=MAX, usize::from(shape.slots));
+    let policy = prop_oneof![1 => Just(InvalidPolicy::Reject), 3 => Just(InvalidPolicy::Skip)];
+    let bad = if shape.unreadable { 1 } else { 0 };
+    let unreadable = btree_set(0..shape.slots + u16::from(MAX), 0..=bad);
+    let (longest, slots) = (*shape.txns.end(), shape.slots);
+    let rules = if shape.rules { rules(longest).boxed() } else { Just(Rules::default()).boxed() };
+    let limits = if shape.rules { limits(longest).boxed() } else { Just((None, None)).boxed() };
+    let jitter =
+        if shape.jitter { option::weighted(0.7, jitter()).boxed() } else { Just(None).boxed() };
+    (programs, state, policy, unreadable, rules, limits, hints(longest, slots), jitter)
+        .prop_map(|(programs, state, policy, unreadable, rules, limits, hints, jitter)| {
+            let block = LanguageBlock::new(programs).state(state);
+            let (max_weight, max_txns) = limits;
+            let block = match hints {
+                Declared::Nothing => block,
+                Declared::Guesses(slots) => {
+                    LanguageBlock { hints: Some(LanguageHints(slots)), ..block }
+                }
+                Declared::Truth => block.with_true_hints(),
+            };
+            let block = LanguageBlock { policy, unreadable, rules, max_weight, max_txns, ..block };
+            match jitter {
+                Some(jitter) => block.probe(jitter),
+                None => block,
+            }
+        })
+        .boxed()
+}
+
+/// A schedule of delays.
+pub fn jitter() -> impl Strategy<Value = Jitter> {
+    (any::<u64>(), 1..24_u8).prop_map(|(seed, often)| Jitter { seed, often })
+}
+
+/// A program's operations.
+pub fn program(shape: &Shape) -> impl Strategy<Value = Vec<Op>> + use<> {
+    let ops = vec(ops(shape.slots, shape.mix), shape.ops.clone());
+    ops.prop_map(|ops| ops.into_iter().flatten().collect())
+}
+
+/// One operation, or a few that belong together.
+fn ops(slots: u16, mix: Mix) -> impl Strategy<Value = Vec<Op>> {
+    let one = |op: BoxedStrategy<Op>| op.prop_map(|op| vec![op]).boxed();
+    let kinds = [
+        (mix.reads, one(at(slots).prop_map(Op::Read).boxed())),
+        (mix.writes, one((at(slots), expr()).prop_map(|(at, e)| Op::Write(at, e)).boxed())),
+        (mix.deltas, one(delta(slots).boxed())),
+        (mix.checks, one(question(slots).boxed())),
+        (mix.control, one(control().boxed())),
+        (mix.invalid, rarely(Just(Op::Invalid)).boxed()),
+        (mix.failures, misbehaviour().boxed()),
+    ];
+    Union::new_weighted(kinds.into_iter().filter(|(weight, _)| *weight > 0).collect())
+}
+
+fn at(slots: u16) -> impl Strategy<Value = At> {
+    prop_oneof![3 => (0..slots).prop_map(At::Slot), 1 => (0..slots).prop_map(At::Beyond)]
+}
+
+fn expr() -> impl Strategy<Value = Expr> {
+    prop_oneof![
+        2 => (0..=MAX).prop_map(Expr::Const),
+        3 => Just(Expr::Acc),
+        1 => Just(Expr::Kept),
+        1 => Just(Expr::Flag),
+        3 => (1..=MAX).prop_map(Expr::Plus),
+    ]
+}
+
+fn test() -> impl Strategy<Value = Test<Expr>> {
+    prop_oneof![
+        expr().prop_map(Test::AtLeast),
+        expr().prop_map(Test::AtMost),
+        expr().prop_map(Test::Is),
+        Just(Test::Even),
+    ]
+}
+
+fn delta(slots: u16) -> impl Strategy<Value = Op> {
+    let amount = || prop_oneof![4 => (0..=2_u8).prop_map(Expr::Const), 1 => expr()];
+    prop_oneof![
+        (at(slots), amount()).prop_map(|(at, e)| Op::Gain(at, e)),
+        (at(slots), amount()).prop_map(|(at, e)| Op::Lose(at, e)),
+    ]
+}
+
+fn question(slots: u16) -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (at(slots), test()).prop_map(|(at, test)| Op::Check(at, test)),
+        2 => (at(slots), test()).prop_map(|(at, test)| Op::Assume(at, test)),
+        1 => at(slots).prop_map(Op::Peek),
+    ]
+}
+
+fn control() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        2 => expr().prop_map(Op::Set),
+        2 => Just(Op::Keep),
+        4 => (expr(), test(), 1..4_u8).prop_map(|(e, test, ops)| Op::SkipUnless(e, test, ops)),
+        1 => (1..4_u8, 1..4_u8).prop_map(|(back, times)| Op::Again(back, times)),
+        1 => expr().prop_map(Op::Weigh),
+        1 => any::<u8>().prop_map(Op::Spin),
+        1 => Just(Op::Checkpoint),
+        1 => Just(Op::Stop),
+    ]
+}
+
+/// The operation behind a condition that holds for one value of the accumulator.
+fn rarely(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
+    (op, 1..=MAX).prop_map(|(op, value)| {
+        vec![Op::SkipUnless(Expr::Acc, Test::Is(Expr::Const(value)), 1), op]
+    })
+}
+
+fn misbehaviour() -> impl Strategy<Value = Vec<Op>> {
+    prop_oneof![
+        1 => rarely(prop_oneof![Just(Op::Fail), Just(Op::Panic), Just(Op::LoseView)]),
+        2 => Just(vec![Op::Swallow]),
+    ]
+}
+
+fn place(txns: usize) -> impl Strategy<Value = Option<u32>> {
+    option::weighted(0.15, 0..txns as u32 + 1)
+}
+
+/// What a sink decides about a block of up to `txns` transactions; it never panics.
+pub fn rules(txns: usize) -> impl Strategy<Value = Rules> {
+    let refuse = btree_set(0..txns as u32 + 1, 0..=3);
+    let refuse = prop_oneof![2 => Just(BTreeSet::new()), 1 => refuse];
+    let budget = option::weighted(0.3, 0..txns as u64 * 2 + 8);
+    let unsettled = option::weighted(0.3, 1..8_u64);
+    (refuse, budget, unsettled, place(txns), place(txns), place(txns)).prop_map(
+        |(refuse, budget, unsettled, cut_before, cut_at, cut_after)| Rules {
+            refuse,
+            budget,
+            unsettled,
+            cut_before,
+            cut_at,
+            cut_after,
+            panic_at: None,
+        },
+    )
+}
+
+fn limits(txns: usize) -> impl Strategy<Value = (Option<u64>, Option<usize>)> {
+    (option::weighted(0.3, 0..txns as u64), option::weighted(0.3, 0..=txns))
+}
+
+#[derive(Clone, Debug)]
+enum Declared {
+    Nothing,
+    Guesses(Vec<Vec<u16>>),
+    Truth,
+}
+
+fn hints(txns: usize, slots: u16) -> impl Strategy<Value = Declared> {
+    let guesses = vec(vec(0..slots + u16::from(MAX), 0..4), 0..=txns);
+    prop_oneof![
+        2 => Just(Declared::Nothing),
+        1 => guesses.prop_map(Declared::Guesses),
+        1 => Just(Declared::Truth),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::check::Trial;
+    use crate::record::{Ending, record_sequential};
+
+    /// How many of 200 sequential executions of drawn blocks fit.
+    fn count(
+        shape: &Shape,
+        fits: impl Fn(&Ending<crate::language::Slot, crate::language::Small>) -> bool,
+    ) -> usize {
+        let mut runner = TestRunner::deterministic();
+        let strategy = block(shape);
+        let draw = |_: &usize| {
+            let block = strategy.new_tree(&mut runner).expect("a block can be drawn").current();
+            let stage = block.stage();
+            fits(&record_sequential(&stage.block(), stage.sink()).ending)
+        };
+        (0..200).filter(draw).count()
+    }
+
+    #[test]
+    fn drawn_blocks_reach_all_kinds_of_endings() {
+        let failing = Shape { rules: true, unreadable: true, ..Shape::new(Mix::FAILURES) };
+        let kinds = ["invalid", "storage", "vm", "panicked"];
+        for kind in kinds {
+            let failed = |ending: &Ending<_, _>| matches!(ending, Ending::Failed { kind: k, .. } if *k == kind);
+            assert!(count(&failing, failed) > 0, "no block ends with {kind}");
+        }
+        let cut = |ending: &Ending<_, _>| matches!(ending, Ending::Finished { cut: Some(_), .. });
+        assert!(count(&failing, cut) > 10);
+        let deep = |ending: &Ending<_, _>| {
+            matches!(ending, Ending::Finished { committed, edges: Some(edges), .. }
+                if *committed > 20 && edges.len() > 20)
+        };
+        assert!(count(&Shape::new(Mix::ALL), deep) > 20);
+    }
+}

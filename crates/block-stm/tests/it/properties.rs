@@ -1,0 +1,83 @@
+//! Drawn blocks of the transaction language: parallel execution is sequential execution.
+//!
+//! `PROPTEST_CASES` sets how many blocks each property tries.
+
+use block_stm_testkit::Checker;
+use block_stm_testkit::language::{Colliding, LanguageBlock, Small};
+use block_stm_testkit::strategies::{Mix, Shape, block};
+use proptest::prelude::{ProptestConfig, TestCaseError, proptest};
+
+/// A hang makes shrinking slow, so it is bounded.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_time: 120_000,
+        ..ProptestConfig::default()
+    }
+}
+
+fn check(block: &LanguageBlock) -> Result<(), TestCaseError> {
+    block.check(Checker::few()).map_err(|mismatch| TestCaseError::fail(mismatch.to_string()))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn reads_and_writes(block in block(&Shape::new(Mix::READS_AND_WRITES).jitter())) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn one_slot_for_all(block in block(&Shape { slots: 1, ..Shape::new(Mix::ALL).jitter() })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn everything_over_few_slots(block in block(&Shape::new(Mix::ALL))) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn everything_over_few_slots_with_delays(block in block(&Shape::new(Mix::ALL).jitter())) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn everything_over_many_slots(block in block(&Shape { slots: 200, ..Shape::new(Mix::ALL) })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn deltas(block in block(&Shape { slots: 3, ..Shape::new(Mix::DELTAS).jitter() })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn long_programs(block in block(&Shape { ops: 20..=60, txns: 0..=16, slots: 24, ..Shape::new(Mix::ALL) })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn limits_and_refusals(block in block(&Shape { rules: true, ..Shape::new(Mix::ALL).jitter() })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn failures(block in block(&Shape { unreadable: true, ..Shape::new(Mix::FAILURES).jitter() })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn failures_amid_limits(
+        block in block(&Shape { rules: true, unreadable: true, slots: 9, ..Shape::new(Mix::FAILURES) }),
+    ) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn colliding_locations(block in block(&Shape { slots: 12, ..Shape::new(Mix::ALL).jitter() })) {
+        let verdict = block.check_as::<Colliding, Small>(Checker::few(), ());
+        verdict.map_err(|mismatch| TestCaseError::fail(mismatch.to_string()))?;
+    }
+}
