@@ -1,1 +1,77 @@
-//! Placeholder.
+//! What the benches share: the loop that a revm user has today, and blocks to run it on.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::path::PathBuf;
+
+use block_stm_evm::import::import_folder;
+use block_stm_evm::revm::context::result::ExecutionResult;
+use block_stm_evm::revm::database::CacheDB;
+use block_stm_evm::revm::{Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
+use block_stm_evm::{Block, PreState, apply_pre_block};
+use block_stm_workloads::{Params, Workload};
+
+/// A block and the state before it.
+#[derive(Debug)]
+pub struct Case {
+    /// What to call it.
+    pub name: String,
+    /// The block.
+    pub block: Block,
+    /// The state before it.
+    pub state: PreState,
+}
+
+/// Every workload at `txns` transactions.
+///
+/// # Panics
+/// If the parameters are out of range.
+#[must_use]
+pub fn workloads(txns: usize) -> Vec<Case> {
+    let params = Params { txns, accounts: 2 * txns, ..Params::default() };
+    let case = |workload: &Workload| {
+        let generated = workload.generate(&params).expect("the parameters are in range");
+        Case { name: workload.to_string(), block: generated.block, state: generated.pre_state }
+    };
+    Workload::ALL.iter().map(case).collect()
+}
+
+/// The mainnet block `number` of the fixtures; `None`, saying so, where there are none.
+///
+/// # Panics
+/// If the folder is there but is not a good block.
+#[must_use]
+pub fn real_block(number: u64) -> Option<Case> {
+    let Some(fixtures) = env::var_os("BLOCK_STM_FIXTURES") else {
+        eprintln!("skipped: mainnet block {number} needs BLOCK_STM_FIXTURES");
+        return None;
+    };
+    let folder = PathBuf::from(fixtures).join("mainnet").join(number.to_string());
+    let imported = import_folder(&folder).expect("the fixture is a good block");
+    Some(Case { name: number.to_string(), block: imported.block, state: imported.pre_state })
+}
+
+/// Executes the block's transactions with one reused `Evm` over `CacheDB`, keeping the results; the gas used.
+///
+/// This is the whole of it: no admission, no post-block steps, no state changes in canonical form. So it
+/// is a lower bound of what a user has today.
+///
+/// # Panics
+/// If a transaction is invalid or the state lacks something.
+#[must_use]
+pub fn plain_revm_loop(case: &Case) -> (Vec<ExecutionResult>, u64) {
+    let mut evm = Context::mainnet()
+        .with_db(CacheDB::new(&case.state))
+        .with_block(case.block.env.clone())
+        .with_cfg(case.block.cfg_env())
+        .build_mainnet();
+    apply_pre_block(&case.block, &mut evm).expect("the pre-block steps work");
+    let mut results = Vec::with_capacity(case.block.txns.len());
+    for txn in &case.block.txns {
+        let result = evm.transact_one(txn.clone()).expect("the transaction is valid");
+        evm.commit_inner();
+        results.push(result);
+    }
+    let gas = results.iter().map(ExecutionResult::tx_gas_used).sum();
+    (results, gas)
+}
