@@ -25,31 +25,31 @@ type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 #[derive(Clone, Debug)]
 pub struct BlockState<DB> {
     db: DB,
-    accounts: AddressMap<CachedAccount>,
-    code: B256Map<Bytecode>,
+    pub(crate) accounts: AddressMap<CachedAccount>,
+    pub(crate) code: B256Map<Bytecode>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct CachedAccount {
-    before: Option<Fields>,
-    now: Option<AccountInfo>,
+pub(crate) struct CachedAccount {
+    pub(crate) before: Option<Fields>,
+    pub(crate) now: Option<AccountInfo>,
     /// The account ceased to exist or was created anew: slots that are not cached are zero.
-    wiped: bool,
-    storage: SlotMap,
+    pub(crate) wiped: bool,
+    pub(crate) storage: SlotMap,
 }
 
 /// An account's fields without its code.
 #[derive(Clone, Debug, PartialEq)]
-struct Fields {
-    balance: U256,
-    nonce: u64,
-    code_hash: B256,
+pub(crate) struct Fields {
+    pub(crate) balance: U256,
+    pub(crate) nonce: u64,
+    pub(crate) code_hash: B256,
 }
 
 #[derive(Clone, Debug)]
-struct Slot {
-    before: U256,
-    now: U256,
+pub(crate) struct Slot {
+    pub(crate) before: U256,
+    pub(crate) now: U256,
 }
 
 impl<DB> BlockState<DB> {
@@ -121,7 +121,7 @@ impl CachedAccount {
 }
 
 impl Fields {
-    fn of(info: &AccountInfo) -> Self {
+    pub(crate) fn of(info: &AccountInfo) -> Self {
         Self { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
     }
 }

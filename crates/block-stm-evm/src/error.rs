@@ -69,6 +69,26 @@ pub enum ExecutionError<E> {
         /// What it said.
         message: String,
     },
+    /// Something panicked while it was executed, most likely the database. Only the parallel path catches that.
+    #[error("panic in {stage}: {message}")]
+    Panicked {
+        /// What was executed.
+        stage: Stage,
+        /// The panic's message.
+        message: String,
+    },
+    /// Someone cancelled the block through its token. Only the parallel path can be cancelled.
+    #[error("cancelled after {committed} txns")]
+    Cancelled {
+        /// How many transactions were final by then.
+        committed: usize,
+    },
+    /// The engine can't execute the block at all.
+    #[error("{message}")]
+    Engine {
+        /// What it said.
+        message: String,
+    },
 }
 
 impl<E> ExecutionError<E> {

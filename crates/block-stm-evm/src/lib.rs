@@ -15,6 +15,7 @@ mod deposits;
 mod error;
 mod header;
 pub mod import;
+mod parallel;
 mod post_block;
 mod pre_block;
 mod pre_state;
@@ -33,6 +34,10 @@ pub use block_state::BlockState;
 pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};
+pub use parallel::{
+    AccountState, Delta, Location, ParallelOptions, ParallelResult, Predicate, StateValue, TxnHints,
+    execute_parallel, execute_with_oracle,
+};
 pub use post_block::{apply_post_block, balance_increments, post_block_calls};
 pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};
 pub use pre_state::{PreAccount, PreState, PreStateError};

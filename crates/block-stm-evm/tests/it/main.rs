@@ -4,6 +4,7 @@ mod chain;
 mod fixtures;
 mod mainnet;
 mod malformed;
+mod parallel;
 mod policy;
 mod sample;
 mod schedule;

@@ -9,7 +9,7 @@ use block_stm_evm::{
 
 use crate::fixtures;
 
-fn block_folders(test: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+pub(crate) fn block_folders(test: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let Some(root) = fixtures::folder(test, "mainnet") else {
         return Ok(Vec::new());
     };

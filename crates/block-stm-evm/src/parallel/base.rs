@@ -1,0 +1,180 @@
+//! The state that the transactions of a block start from: the host's, with the pre-block steps applied.
+
+use std::sync::{Mutex, PoisonError};
+
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use block_stm::{BoxError, Storage};
+use revm::{
+    DatabaseRef,
+    state::{AccountInfo, Bytecode},
+};
+
+use super::{
+    codes::Codes,
+    location::Location,
+    value::{AccountState, BeforeId, StateValue, has_code},
+};
+use crate::block_state::{BlockState, CachedAccount, Fields};
+
+/// What the VM asks of the state before the block beside locations. Neither ever changes within it.
+pub(crate) trait Base: Sync {
+    fn code(&self, hash: B256) -> Result<Bytecode, BoxError>;
+    fn block_hash(&self, number: u64) -> Result<B256, BoxError>;
+}
+
+/// The host's state under the changes of the pre-block steps.
+pub(crate) struct BlockBase<'s, DB> {
+    db: &'s DB,
+    pre_block: &'s BlockState<&'s DB>,
+    codes: &'s Codes,
+    before: Before,
+}
+
+impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
+    pub(crate) fn new<'d: 's>(
+        db: &'d DB,
+        pre_block: &'s BlockState<&'d DB>,
+        codes: &'s Codes,
+    ) -> Self {
+        Self { db, pre_block, codes, before: Before::default() }
+    }
+
+    /// What was read of accounts before the block.
+    pub(crate) fn into_before(self) -> Before {
+        self.before
+    }
+
+    fn account(&self, address: &Address) -> Result<AccountState, DB::Error> {
+        if let Some(cached) = self.pre_block.accounts.get(address) {
+            let wiped = is_wiped(cached);
+            return Ok(self.state(cached.now.as_ref(), wiped, BeforeId::PRE_BLOCK));
+        }
+        let info = self.db.basic_ref(*address)?;
+        let before = self.before.remember(address, info.as_ref().map(Fields::of));
+        Ok(self.state(info.as_ref(), info.is_none(), before))
+    }
+
+    fn state(&self, info: Option<&AccountInfo>, wiped: bool, before: BeforeId) -> AccountState {
+        let wipes = u32::from(wiped);
+        let Some(info) = info else {
+            return AccountState {
+                balance: U256::ZERO,
+                code_hash: KECCAK256_EMPTY,
+                nonce: 0,
+                wipes,
+                before,
+                exists: false,
+            };
+        };
+        if let Some(code) = &info.code
+            && has_code(&info.code_hash)
+        {
+            self.codes.insert(info.code_hash, code);
+        }
+        AccountState {
+            balance: info.balance,
+            code_hash: info.code_hash,
+            nonce: info.nonce,
+            wipes,
+            before,
+            exists: true,
+        }
+    }
+
+    /// The slot after the pre-block steps and before them.
+    fn slot(&self, address: Address, wipes: u32, key: U256) -> Result<(U256, U256), DB::Error> {
+        let mut first = 0;
+        if let Some(cached) = self.pre_block.accounts.get(&address) {
+            first = u32::from(is_wiped(cached));
+            if wipes == first
+                && let Some(slot) = cached.storage.get(&key)
+            {
+                return Ok((slot.now, slot.before));
+            }
+        }
+        // Zero and wiped are the same; only what was never wiped is in the host's state.
+        if wipes > 0 || first > 0 {
+            return Ok((U256::ZERO, U256::ZERO));
+        }
+        let value = self.db.storage_ref(address, key)?;
+        Ok((value, value))
+    }
+}
+
+/// Whether slots that are not cached are zero. An account that is absent counts as wiped.
+pub(crate) fn is_wiped(cached: &CachedAccount) -> bool {
+    cached.wiped || cached.before.is_none()
+}
+
+impl<DB> Storage<Location, StateValue> for BlockBase<'_, DB>
+where
+    DB: DatabaseRef + Sync,
+{
+    fn read(&self, location: &Location) -> Result<StateValue, BoxError> {
+        Ok(match location {
+            Location::Account(address) => {
+                StateValue::Account(self.account(address).map_err(Box::new)?)
+            }
+            Location::Slot { address, wipes, key } => {
+                let slot = self.slot(*address, *wipes, *key).map_err(Box::new)?;
+                let (now, before) = slot;
+                StateValue::Slot { now, before }
+            }
+        })
+    }
+}
+
+impl<DB: DatabaseRef + Sync> Base for BlockBase<'_, DB> {
+    fn code(&self, hash: B256) -> Result<Bytecode, BoxError> {
+        if let Some(code) = self.pre_block.code.get(&hash) {
+            return Ok(code.clone());
+        }
+        Ok(self.db.code_by_hash_ref(hash).map_err(Box::new)?)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, BoxError> {
+        Ok(self.db.block_hash_ref(number).map_err(Box::new)?)
+    }
+}
+
+const SHARDS: u32 = 16;
+
+type Shard = Vec<(Address, Option<Fields>)>;
+
+/// Accounts as they were before the block, so that its changes can be told without reading them again.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    shards: [Mutex<Shard>; SHARDS as usize],
+}
+
+impl BeforeId {
+    /// The pre-block steps loaded the account: [`BlockState`] knows it.
+    pub(crate) const PRE_BLOCK: Self = Self(u32::MAX);
+}
+
+impl Before {
+    fn remember(&self, address: &Address, fields: Option<Fields>) -> BeforeId {
+        let shard = u32::from(address[19]) % SHARDS;
+        let shard_fields = &self.shards[shard as usize];
+        let mut remembered = shard_fields.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.push((*address, fields));
+        let place = u32::try_from(remembered.len() - 1);
+        let place = place.expect("a block has fewer than 2^28 accounts");
+        BeforeId(place * SHARDS + shard)
+    }
+
+    /// The account behind `id`, which is given out once.
+    pub(crate) fn take(&mut self, id: BeforeId) -> Option<Fields> {
+        let shard = self.shards[(id.0 % SHARDS) as usize].get_mut();
+        let shard = shard.unwrap_or_else(PoisonError::into_inner);
+        shard.get_mut((id.0 / SHARDS) as usize)?.1.take()
+    }
+
+    /// The accounts that were not taken.
+    pub(crate) fn iter(&mut self) -> impl Iterator<Item = (Address, &Fields)> {
+        let shards = self.shards.iter_mut();
+        let shards = shards.map(|shard| shard.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let all = shards.flat_map(|shard| shard.iter());
+        all.filter_map(|(address, fields)| Some((*address, fields.as_ref()?)))
+    }
+}

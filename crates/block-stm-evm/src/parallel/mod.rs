@@ -1,0 +1,291 @@
+//! Executing a block's transactions in parallel on revm, with exactly the sequential result.
+//!
+//! # The problem
+//!
+//! revm asks for whole accounts, and a run of it that reads every account whole conflicts with
+//! nearly every other one: each pays fees to one beneficiary, each raises a nonce and takes from a balance.
+//! Leaving such reads out of account, as others do, accepts blocks that are invalid.
+//!
+//! # The idea
+//!
+//! Watch what a transaction really observes, and tell the engine no more and no less.
+//!
+//! ```text
+//! engine          peek                                check / assume, add, read, write
+//!                  |                                        ^
+//! database   account as it looks now        what was observed: [`observed`], what was done: deltas
+//!                  v                                        |
+//! revm       journal, watched at each load, transfer, creation, destruction: [`journal`]
+//!                  ^ intents: what is this load for?
+//!            [`instructions`], [`handler`]
+//! ```
+//!
+//! * An account is shown to revm by [`peek`](block_stm::View::peek), which observes nothing. Each
+//!   decision that revm then takes on it narrows a [`Predicate`]: the code is this, the nonce is that, the balance
+//!   lies in a range. After the run the predicate is declared; the run stands as long as it holds.
+//! * What a run does to an account is declared as a [`Delta`]: a payment, a raised nonce, a touch. What the
+//!   account is afterwards follows where the delta is applied, see [`value`].
+//! * The sender's nonce and funds are [assumed](block_stm::View::assume): a chain of one sender's transactions runs in parallel. The fee
+//!   is a delta that looks at nothing.
+//! * Storage slots are read and written as such. A slot is addressed with the number of times that its account's
+//!   storage was wiped, so destroying or re-creating a contract needs no special care.
+//!
+//! # Why it is exact
+//!
+//! A run depends on the state only through the code, the slots, and the decisions that the journal takes on
+//! accounts. Code and slots are observed in full. For decisions see [`observed`]; a load by a caller whose intent is not known is
+//! observed in full, too. So a run whose predicates hold for the final lower state is, step by step, the run on that
+//! state, and its deltas lead to what the sequential run writes.
+//!
+//! The pre-block steps run before the transactions on [`BlockState`], which the transactions start from. What they leave is put into the
+//! same [`BlockState`] for the post-block steps, and both come out of it as one set of changes: the shared
+//! code of the sequential path.
+
+mod base;
+mod codes;
+mod database;
+mod handler;
+mod instructions;
+mod journal;
+mod location;
+mod observed;
+mod result;
+mod value;
+mod vm;
+
+use block_stm::{
+    ConflictGraph, Cut, Engine, Executed, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
+};
+use revm::{
+    Context, DatabaseRef, MainBuilder, MainContext,
+    context::{ContextTr, TxEnv},
+};
+
+pub use location::Location;
+pub use value::{AccountState, Delta, Predicate, StateValue};
+
+use self::{
+    base::BlockBase,
+    codes::Codes,
+    result::{RecordSink, absorb, execution_error},
+    vm::BlockVm,
+};
+use crate::{
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
+    apply_post_block, apply_pre_block,
+};
+
+/// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct ParallelOptions<'a> {
+    /// What happens to invalid transactions.
+    pub policy: InvalidTxn,
+    /// Where the block ends early, and who may stop it. A transaction's weight is the gas that it used.
+    pub limits: Limits,
+    /// Whether to report who read what from whom.
+    pub conflict_graph: bool,
+    /// What transactions will probably write.
+    pub hints: Option<&'a dyn TxnHints>,
+}
+
+/// Knows, or guesses, which locations a transaction will write; safe when wrong.
+pub trait TxnHints: Sync {
+    /// Calls `declare` with each location that the transaction at `index` will probably write.
+    ///
+    /// Only worth its while for storage slots: payments, fees and nonces do not conflict.
+    fn declare(&self, index: usize, txn: &TxEnv, declare: &mut dyn FnMut(Location));
+}
+
+/// A block's result, and what it took.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ParallelResult {
+    /// The result, equal to that of [`execute_sequential`](crate::execute_sequential). Of a block that was cut: that of
+    /// the part before the cut.
+    pub result: BlockResult,
+    /// Why the block ended before its last transaction, if it did.
+    pub cut: Option<Cut>,
+    /// Who read what from whom, if that was asked for.
+    pub conflict_graph: Option<ConflictGraph<Location>>,
+    /// Counters.
+    pub stats: Stats,
+}
+
+impl std::fmt::Debug for ParallelOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParallelOptions")
+            .field("policy", &self.policy)
+            .field("limits", &self.limits)
+            .field("conflict_graph", &self.conflict_graph)
+            .field("hints", &self.hints.is_some())
+            .finish()
+    }
+}
+
+impl<'a> ParallelOptions<'a> {
+    /// The same options with another policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: InvalidTxn) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The same options with limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same options, asking for the conflict graph.
+    #[must_use]
+    pub fn with_conflict_graph(mut self) -> Self {
+        self.conflict_graph = true;
+        self
+    }
+
+    /// The same options with hints.
+    #[must_use]
+    pub fn with_hints(mut self, hints: &'a dyn TxnHints) -> Self {
+        self.hints = Some(hints);
+        self
+    }
+}
+
+/// Executes `block` on the state `db` with the threads of `engine`.
+///
+/// # Errors
+///
+/// An [`ExecutionError`], the same as from [`execute_sequential`](crate::execute_sequential): the block is invalid, or `db` failed for a
+/// transaction that was really reached. If `db` fails, which transaction is named may differ, since
+/// fewer accounts may be read and each is read once.
+///
+/// # Panics
+///
+/// If `db` panics in the pre-block or post-block steps.
+///
+/// # Examples
+///
+/// ```
+/// use block_stm::Config;
+/// use block_stm_evm::{Block, ParallelOptions, PreState, execute_parallel};
+/// use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
+///
+/// let engine = Config::default().build()?;
+/// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// let executed = execute_parallel(&engine, &block, &PreState::new(), &ParallelOptions::default())?;
+/// assert_eq!(executed.result.gas_used, 0);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn execute_parallel<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    db: &DB,
+    options: &ParallelOptions<'_>,
+) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    execute(&Backend::Engine(engine), block, db, options)
+}
+
+/// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
+///
+/// For telling a fault of the adapter from one of the engine: it has no threads and speculates on nothing.
+///
+/// # Errors
+///
+/// As [`execute_parallel`].
+///
+/// # Panics
+///
+/// As [`execute_parallel`].
+pub fn execute_with_oracle<DB: DatabaseRef + Sync>(
+    block: &Block,
+    db: &DB,
+    options: &ParallelOptions<'_>,
+) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    execute(&Backend::Oracle, block, db, options)
+}
+
+enum Backend<'a> {
+    Engine(&'a Engine),
+    Oracle,
+}
+
+fn execute<DB: DatabaseRef + Sync>(
+    backend: &Backend<'_>,
+    block: &Block,
+    db: &DB,
+    options: &ParallelOptions<'_>,
+) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    let mut evm = Context::mainnet()
+        .with_db(BlockState::new(db))
+        .with_block(block.env.clone())
+        .with_cfg(block.cfg_env())
+        .build_mainnet();
+    apply_pre_block(block, &mut evm)?;
+    let state = evm.ctx.db_mut();
+    let codes = Codes::default();
+    let mut record = BlockRecord::new(block);
+    let base = BlockBase::new(db, state, &codes);
+    let executed = execute_txns(backend, block, &base, &codes, options, &mut record);
+    let executed = executed.map_err(execution_error)?;
+    let before = base.into_before();
+    absorb(state, executed.state, before, &codes);
+    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
+    let state = evm.ctx.journaled_state.database.into_changes();
+    Ok(ParallelResult {
+        result: record.finish(requests, state),
+        cut: executed.cut,
+        conflict_graph: executed.conflict_graph,
+        stats: executed.stats,
+    })
+}
+
+/// What the transactions came to, without the VM that executed them.
+struct TxnsExecuted {
+    state: Vec<(Location, StateValue)>,
+    cut: Option<Cut>,
+    conflict_graph: Option<ConflictGraph<Location>>,
+    stats: Stats,
+}
+
+fn execute_txns<DB: DatabaseRef + Sync>(
+    backend: &Backend<'_>,
+    block: &Block,
+    base: &BlockBase<'_, DB>,
+    codes: &Codes,
+    options: &ParallelOptions<'_>,
+    record: &mut BlockRecord,
+) -> Result<TxnsExecuted, block_stm::Error<InvalidTxnReason>> {
+    let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
+    let vm = BlockVm::new(block, &cfg, &no_txn, codes, base);
+    let txns: Vec<&TxEnv> = block.txns.iter().collect();
+    let hints = options.hints.map(HintsForVm);
+    let mut task = block_stm::Block::new(&vm, &txns, base)
+        .policy(match options.policy {
+            InvalidTxn::Reject => InvalidPolicy::Reject,
+            InvalidTxn::Skip => InvalidPolicy::Skip,
+        })
+        .limits(options.limits.clone());
+    if options.conflict_graph {
+        task = task.conflict_graph();
+    }
+    if let Some(hints) = &hints {
+        task = task.hints(hints);
+    }
+    let mut sink = RecordSink::new(block, record);
+    let executed = match backend {
+        Backend::Engine(engine) => engine.execute(&task, &mut sink),
+        Backend::Oracle => block_stm::execute_sequential(&task, &mut sink),
+    }?;
+    let Executed { state, cut, conflict_graph, stats, .. } = executed;
+    Ok(TxnsExecuted { state, cut, conflict_graph, stats })
+}
+
+struct HintsForVm<'a>(&'a dyn TxnHints);
+
+impl<'s> Hints<BlockVm<'s>> for HintsForVm<'_> {
+    fn declare(&self, index: TxnIndex, txn: &&'s TxEnv, declare: &mut dyn FnMut(Location)) {
+        self.0.declare(index.as_usize(), txn, declare);
+    }
+}

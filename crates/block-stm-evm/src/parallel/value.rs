@@ -1,0 +1,262 @@
+//! What locations hold, how it is updated without being read, and what can be asked about it.
+//!
+//! [`AccountState`] is changed by [`Delta`]s only, never overwritten. A delta says what a transaction did
+//! (took 5 wei, raised the nonce, touched the account); what the account *is* afterwards follows from
+//! the state in which it is applied. So two payments to one account do not conflict, and neither do a
+//! payment and a call of its code, and yet every rule about accounts holds exactly, in particular
+//! the one that clears empty accounts (EIP-161), as it is applied to final values.
+
+use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
+use block_stm::Value;
+
+/// The value of a [`Location`](super::Location).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateValue {
+    /// An account's fields.
+    Account(AccountState),
+    /// A slot's value, beside the one from before the block.
+    Slot {
+        /// The value now.
+        now: U256,
+        /// The value before the block, so that a change is known without another look.
+        before: U256,
+    },
+}
+
+/// An account at some point of the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountState {
+    /// Wei.
+    pub balance: U256,
+    /// Keccak-256 of the code, that of nothing where there is none.
+    pub code_hash: B256,
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// How often the storage was wiped: by destruction or creation of the account.
+    ///
+    /// Slots are addressed with this number, so that a slot written before a wipe is never found after it,
+    /// and no slot need be touched when an account is destroyed.
+    pub wipes: u32,
+    /// Where the account before the block is remembered.
+    pub(crate) before: BeforeId,
+    /// Whether the account is in the state. An account that is not has no balance, nonce or code.
+    pub exists: bool,
+}
+
+/// A handle to an account's fields before the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BeforeId(pub(crate) u32);
+
+/// What a transaction did to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delta {
+    pub(crate) balance: Shift,
+    /// How much the nonce was raised.
+    pub(crate) nonce: u64,
+    /// The new code, if it was changed.
+    pub(crate) code_hash: Option<B256>,
+    pub(crate) fate: Fate,
+    /// Whether a touched account that is empty ceases to exist (EIP-161).
+    pub(crate) clears_empty: bool,
+}
+
+/// A change of a balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shift {
+    Credit(U256),
+    Debit(U256),
+    /// A fee: left out if the balance would overflow, as revm does.
+    CreditIfItFits(U256),
+}
+
+/// What became of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was touched.
+    Touched,
+    /// A contract was created there: its storage starts empty.
+    Created,
+    /// It was destroyed.
+    Destroyed,
+}
+
+/// What a transaction relied on about an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predicate {
+    /// Code and generation of the storage are these; every load of an account observes them.
+    pub(crate) code_hash: B256,
+    pub(crate) wipes: u32,
+    /// The account is in the state or it is not, where that was observed.
+    pub(crate) exists: Option<bool>,
+    pub(crate) nonce: NonceTest,
+    /// The least and the greatest balance with which the transaction does the same.
+    pub(crate) balance: (U256, U256),
+}
+
+/// What was observed of a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NonceTest {
+    Any,
+    NotZero,
+    Is(u64),
+}
+
+impl AccountState {
+    /// Whether the account is empty in the sense of EIP-161.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.balance.is_zero() && self.nonce == 0 && !has_code(&self.code_hash)
+    }
+
+    fn apply(&self, delta: &Delta) -> Option<Self> {
+        let mut after = *self;
+        match delta.fate {
+            Fate::Touched => {}
+            Fate::Created => after.wipes += 1,
+            Fate::Destroyed => return Some(self.removed()),
+        }
+        after.balance = delta.balance.apply(self.balance)?;
+        after.nonce = self.nonce.wrapping_add(delta.nonce);
+        after.code_hash = delta.code_hash.unwrap_or(self.code_hash);
+        after.exists = true;
+        let empty = delta.fate == Fate::Touched && after.is_empty();
+        match (empty, self.exists) {
+            (false, _) => Some(after),
+            (true, true) if delta.clears_empty => Some(self.removed()),
+            // Nothing to clear, or, before EIP-161, nothing that revm hands on.
+            (true, true) => Some(*self),
+            (true, false) if delta.clears_empty => Some(*self),
+            (true, false) => Some(after),
+        }
+    }
+
+    fn removed(&self) -> Self {
+        Self {
+            balance: U256::ZERO,
+            code_hash: KECCAK256_EMPTY,
+            nonce: 0,
+            wipes: self.wipes + 1,
+            before: self.before,
+            exists: false,
+        }
+    }
+
+    fn satisfies(&self, predicate: &Predicate) -> bool {
+        let (least, greatest) = predicate.balance;
+        self.code_hash == predicate.code_hash
+            && self.wipes == predicate.wipes
+            && predicate.exists.is_none_or(|exists| exists == self.exists)
+            && match predicate.nonce {
+                NonceTest::Any => true,
+                NonceTest::NotZero => self.nonce != 0,
+                NonceTest::Is(nonce) => self.nonce == nonce,
+            }
+            && least <= self.balance
+            && self.balance <= greatest
+    }
+}
+
+impl Shift {
+    /// The change from `before` to `after`.
+    pub(crate) fn between(before: U256, after: U256) -> Self {
+        if after >= before { Self::Credit(after - before) } else { Self::Debit(before - after) }
+    }
+
+    fn apply(self, balance: U256) -> Option<U256> {
+        match self {
+            Self::Credit(wei) => balance.checked_add(wei),
+            Self::Debit(wei) => balance.checked_sub(wei),
+            Self::CreditIfItFits(wei) => Some(balance.checked_add(wei).unwrap_or(balance)),
+        }
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        let (Self::Credit(wei) | Self::Debit(wei) | Self::CreditIfItFits(wei)) = self;
+        wei.is_zero()
+    }
+}
+
+impl Value for StateValue {
+    type Delta = Delta;
+    type Predicate = Predicate;
+
+    fn apply(&self, delta: &Delta) -> Option<Self> {
+        match self {
+            Self::Account(account) => account.apply(delta).map(Self::Account),
+            Self::Slot { .. } => None,
+        }
+    }
+
+    fn satisfies(&self, predicate: &Predicate) -> bool {
+        match self {
+            Self::Account(account) => account.satisfies(predicate),
+            Self::Slot { .. } => false,
+        }
+    }
+}
+
+/// Whether an account with this code hash has code; a zero hash stands for none, as in revm.
+pub(crate) fn has_code(code_hash: &B256) -> bool {
+    *code_hash != KECCAK256_EMPTY && !code_hash.is_zero()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABSENT: AccountState = AccountState {
+        balance: U256::ZERO,
+        code_hash: KECCAK256_EMPTY,
+        nonce: 0,
+        wipes: 1,
+        before: BeforeId(0),
+        exists: false,
+    };
+    const HUSK: AccountState = AccountState { exists: true, wipes: 0, ..ABSENT };
+
+    fn touch(balance: Shift, clears_empty: bool) -> Delta {
+        Delta { balance, nonce: 0, code_hash: None, fate: Fate::Touched, clears_empty }
+    }
+
+    fn credit(wei: u64) -> Shift {
+        Shift::Credit(U256::from(wei))
+    }
+
+    #[test]
+    fn a_payment_brings_an_account_into_being_under_any_rules() {
+        for clears_empty in [false, true] {
+            let after = ABSENT.apply(&touch(credit(5), clears_empty));
+            let expected = AccountState { balance: U256::from(5), exists: true, ..ABSENT };
+            assert_eq!(after, Some(expected));
+        }
+    }
+
+    #[test]
+    fn touching_an_empty_account_creates_it_before_eip_161_and_clears_it_since() {
+        let nothing = credit(0);
+        let created = ABSENT.apply(&touch(nothing, false));
+        assert_eq!(created, Some(AccountState { exists: true, ..ABSENT }));
+        assert_eq!(HUSK.apply(&touch(nothing, false)), Some(HUSK));
+        assert_eq!(ABSENT.apply(&touch(nothing, true)), Some(ABSENT));
+        assert_eq!(HUSK.apply(&touch(nothing, true)), Some(ABSENT));
+    }
+
+    #[test]
+    fn a_created_account_may_be_empty_and_a_destroyed_one_is_gone() {
+        let created = Delta { fate: Fate::Created, ..touch(credit(0), true) };
+        let after = HUSK.apply(&created).expect("applies");
+        assert!(after.exists && after.wipes == 1);
+        let destroyed = Delta { fate: Fate::Destroyed, ..touch(Shift::Debit(U256::ONE), true) };
+        assert_eq!(after.apply(&destroyed), Some(AccountState { wipes: 2, ..ABSENT }));
+    }
+
+    #[test]
+    fn what_does_not_fit_does_not_apply_but_for_fees() {
+        let full = AccountState { balance: U256::MAX, ..HUSK };
+        assert_eq!(full.apply(&touch(credit(1), true)), None);
+        let fee = Shift::CreditIfItFits(U256::ONE);
+        assert_eq!(full.apply(&touch(fee, true)), Some(full));
+        assert_eq!(HUSK.apply(&touch(Shift::Debit(U256::ONE), true)), None);
+    }
+}

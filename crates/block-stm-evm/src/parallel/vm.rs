@@ -1,0 +1,282 @@
+//! revm as a VM of the engine: one transaction, executed against a view.
+
+use std::fmt;
+
+use alloy_primitives::U256;
+use block_stm::{Execution, Interrupt, View, Vm};
+use revm::{
+    context::{
+        CfgEnv, Context, Evm, JournalTr, LocalContext, TxEnv,
+        result::{ExecutionResult, InvalidHeader},
+    },
+    handler::{EthPrecompiles, Handler},
+    primitives::hardfork::SpecId,
+    state::Account,
+};
+
+use super::{
+    base::Base,
+    codes::Codes,
+    database::TxnDb,
+    handler::{TxnError, TxnEvm, TxnHandler},
+    instructions::watched_instructions,
+    journal::WatchedJournal,
+    location::Location,
+    observed::Observed,
+    value::{Delta, Fate, Shift, StateValue, has_code},
+};
+use crate::{Block, InvalidTxnReason};
+
+/// The VM for the transactions of one block.
+pub(crate) struct BlockVm<'s> {
+    block: &'s Block,
+    cfg: &'s CfgEnv,
+    /// What the block's start does not need to ask for; never sent by a transaction.
+    no_txn: &'s TxEnv,
+    codes: &'s Codes,
+    base: &'s dyn Base,
+}
+
+impl fmt::Debug for BlockVm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockVm").field("spec", &self.block.spec).finish_non_exhaustive()
+    }
+}
+
+impl<'s> BlockVm<'s> {
+    pub(crate) fn new(
+        block: &'s Block,
+        cfg: &'s CfgEnv,
+        no_txn: &'s TxEnv,
+        codes: &'s Codes,
+        base: &'s dyn Base,
+    ) -> Self {
+        Self { block, cfg, no_txn, codes, base }
+    }
+}
+
+/// A failure of revm that is neither the transaction's nor the state's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VmFailure {
+    #[error("{0}")]
+    Header(InvalidHeader),
+    #[error("{0}")]
+    Custom(String),
+}
+
+/// One worker's instance of revm.
+pub(crate) struct Worker<'b, 's>(TxnEvm<'b, 's>);
+
+impl fmt::Debug for Worker<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl<'s> Vm for BlockVm<'s> {
+    type Txn = &'s TxEnv;
+    type Location = Location;
+    type Value = StateValue;
+    type Output = ExecutionResult;
+    type Invalid = InvalidTxnReason;
+    type Context<'b>
+        = Worker<'b, 's>
+    where
+        's: 'b;
+
+    fn context(&self) -> Worker<'_, 's> {
+        let mut journal = WatchedJournal::new(TxnDb::new(self.codes, self.base));
+        journal.set_spec_id(self.block.spec);
+        journal.set_eip7708_config(
+            self.cfg.amsterdam_eip7708_disabled,
+            self.cfg.amsterdam_eip8246_delayed_clear_disabled,
+        );
+        let context = Context {
+            block: &self.block.env,
+            tx: self.no_txn,
+            cfg: self.cfg,
+            journaled_state: journal,
+            chain: (),
+            local: LocalContext::default(),
+            error: Ok(()),
+        };
+        let instructions = watched_instructions(self.block.spec);
+        Worker(Evm::new(context, instructions, EthPrecompiles::new(self.block.spec)))
+    }
+
+    fn execute<'b>(
+        &'b self,
+        worker: &mut Worker<'b, 's>,
+        txn: &&'s TxEnv,
+        view: &mut View<'b, Self>,
+    ) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
+        let Worker(evm) = worker;
+        evm.ctx.tx = txn;
+        evm.ctx.journaled_state.db_mut().view = view.take();
+        let result = TxnHandler::default().run(evm);
+        let journal = &mut evm.ctx.journaled_state;
+        let result = conclude(journal, self.block, result);
+        *view = journal.db_mut().view.take();
+        reset(journal);
+        evm.ctx.error = Ok(());
+        result
+    }
+
+    fn weight(&self, _txn: &&'s TxEnv, output: &ExecutionResult) -> u64 {
+        output.tx_gas_used()
+    }
+}
+
+/// Makes the journal ready for the next run, whatever became of this one.
+fn reset(journal: &mut WatchedJournal<'_, '_>) {
+    /// Up to this size, a map is kept for the next run rather than allocated anew.
+    const KEPT: usize = 256;
+    let mut state = journal.finalize();
+    if state.capacity() <= KEPT {
+        state.clear();
+        journal.journal.inner.state = state;
+    }
+    journal.fee = None;
+    let db = journal.db_mut();
+    db.observed.clear();
+    db.interrupt = None;
+}
+
+/// Tells the view what the run relied on and what it did.
+fn conclude(
+    journal: &mut WatchedJournal<'_, '_>,
+    block: &Block,
+    result: Result<ExecutionResult, TxnError>,
+) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
+    // An interrupt counts even if revm made something else of it.
+    if let Some(interrupt) = journal.db_mut().interrupt.take() {
+        return Err(interrupt);
+    }
+    let fail = |failure| Err(failure);
+    let failure = match result {
+        Ok(result) => {
+            declare_observations(journal.db_mut())?;
+            declare_changes(journal, block)?;
+            return Ok(Execution::Done(result));
+        }
+        Err(TxnError::Transaction(reason)) => {
+            declare_observations(journal.db_mut())?;
+            return Ok(Execution::Invalid(reason.into()));
+        }
+        Err(TxnError::Header(header)) => VmFailure::Header(header),
+        Err(TxnError::Custom(message)) => VmFailure::Custom(message),
+        Err(error) => VmFailure::Custom(error.to_string()),
+    };
+    fail(journal.db_mut().view.fail(failure))
+}
+
+fn declare_observations(db: &mut TxnDb<'_, '_>) -> Result<(), Interrupt> {
+    let TxnDb { view, observed, .. } = db;
+    for observed in observed {
+        let predicate = observed.predicate();
+        if observed.assumed == Some(predicate) {
+            continue;
+        }
+        let location = Location::Account(observed.address);
+        let holds = if observed.guessed {
+            view.assume(&location, predicate)?
+        } else {
+            view.check(&location, predicate)?
+        };
+        if !holds {
+            return Err(inconsistent(view, observed));
+        }
+    }
+    Ok(())
+}
+
+fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Result<(), Interrupt> {
+    let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    let inner = &mut journal.journal.inner;
+    let TxnDb { view, observed, codes, .. } = &mut journal.journal.database;
+    for observed in observed.iter() {
+        let Some(account) = inner.state.get(&observed.address) else {
+            continue;
+        };
+        if !account.is_touched() {
+            continue;
+        }
+        if let Some(delta) = delta(observed, account, clears_empty) {
+            if delta.code_hash.is_some()
+                && let Some(code) = &account.info.code
+            {
+                codes.insert(account.info.code_hash, code);
+            }
+            if !view.add(&Location::Account(observed.address), delta)? {
+                return Err(inconsistent(view, observed));
+            }
+        }
+        write_slots(view, observed, account)?;
+    }
+    if let Some(fee) = journal.fee {
+        let credit = Delta {
+            balance: Shift::CreditIfItFits(fee),
+            nonce: 0,
+            code_hash: None,
+            fate: Fate::Touched,
+            clears_empty,
+        };
+        // It applies to any account.
+        view.add(&Location::Account(block.env.beneficiary), credit)?;
+    }
+    Ok(())
+}
+
+/// What the run did to a touched account; `None` if that was nothing.
+fn delta(observed: &Observed, account: &Account, clears_empty: bool) -> Option<Delta> {
+    let original = &observed.original;
+    let fate = match () {
+        () if account.is_selfdestructed() => Fate::Destroyed,
+        () if account.is_created() => Fate::Created,
+        () => Fate::Touched,
+    };
+    let delta = Delta {
+        balance: Shift::between(original.balance, account.info.balance),
+        nonce: account.info.nonce.wrapping_sub(original.nonce),
+        code_hash: (account.info.code_hash != original.code_hash).then_some(account.info.code_hash),
+        fate,
+        clears_empty,
+    };
+    let only_touched = fate == Fate::Touched
+        && delta.balance.is_zero()
+        && delta.nonce == 0
+        && delta.code_hash.is_none();
+    // An account with code stays as it is when it is touched; others may come, or go.
+    (!only_touched || !has_code(&original.code_hash)).then_some(delta)
+}
+
+fn write_slots(
+    view: &mut View<'_, BlockVm<'_>>,
+    observed: &Observed,
+    account: &Account,
+) -> Result<(), Interrupt> {
+    if account.is_selfdestructed() {
+        return Ok(());
+    }
+    let address = observed.address;
+    let wipes = observed.original.wipes + u32::from(account.is_created());
+    for (&key, slot) in account.changed_storage_slots() {
+        let location = Location::Slot { address, wipes, key };
+        let before = match account.is_created() {
+            true => U256::ZERO,
+            false => match view.read(&location)? {
+                StateValue::Slot { before, .. } => before,
+                StateValue::Account(_) => return Err(inconsistent(view, observed)),
+            },
+        };
+        let now = slot.present_value;
+        view.write(&location, StateValue::Slot { now, before })?;
+    }
+    Ok(())
+}
+
+/// The run's own bookkeeping contradicts the view: a bug, which is not to become a wrong state.
+fn inconsistent(view: &mut View<'_, BlockVm<'_>>, observed: &Observed) -> Interrupt {
+    let message = format!("inconsistent bookkeeping of account {}", observed.address);
+    view.fail(VmFailure::Custom(message))
+}

@@ -1,0 +1,4 @@
+//! The parallel path against the sequential baseline: same results, same errors, never a hang.
+
+mod fixtures;
+mod same;
