@@ -1,2 +1,42 @@
-//! Placeholder.
-fn main() {}
+//! `block-stm`: replays real blocks in parallel and measures what that brings.
+#![forbid(unsafe_code)]
+
+mod args;
+mod check;
+mod command;
+mod completions;
+mod delivery;
+mod difference;
+mod discover;
+mod error;
+mod exit;
+mod json_target;
+mod latency;
+mod measure;
+mod notes;
+mod output;
+mod progress;
+mod replay;
+mod report;
+mod run;
+mod units;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_else(Command::default_run);
+    let exit = match command {
+        Command::Run(args) => run::run(&args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Completions(args) => completions::print(args.shell),
+    };
+    exit.unwrap_or_else(|error| {
+        output::error(error);
+        Exit::BadInput
+    })
+    .into()
+}

@@ -1,0 +1,330 @@
+//! The command line: its words, their ranges and what `--help` says about them.
+
+use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+
+use block_stm_workloads::{Params, Workload};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
+};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  block-stm                                    run all workloads on all cores
+  block-stm run --workload amm --pools 1       one pair, on which all trades depend
+  block-stm run --threads 1,2,4,8 --json -     how it scales, as JSON
+  block-stm replay blocks/17034870             replay a real block and check its header
+  block-stm replay blocks --json results.json  replay a folder of blocks
+
+Exit codes:
+  0  every check holds
+  1  a check failed: a result differs from sequential execution or from a block's header
+  2  bad usage, input that can't be read, or output that can't be written";
+
+const RUN_EXAMPLES: &str = "\
+Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first
+untimed and then --repeat times; times are medians. After every execution, receipts and state
+are compared: a difference ends in exit code 1.
+
+Examples:
+  block-stm run
+  block-stm run --workload mixed --txns 50000 --zipf 1.1
+  block-stm run --workload transfers,chain --threads 1,2,4
+  block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us";
+
+const REPLAY_EXAMPLES: &str = "\
+PATH is one of
+  a block folder   block.json      the answer of eth_getBlockByNumber with full transactions
+                   prestate.json   the accounts before the block, as geth's prestate tracer writes them
+                   blockhashes.json, ommers.json, genesis.json or chain.json (its config): optional
+  a chain folder   genesis.json and chain.rlp, as clients export them; each block is executed on
+                   the state that the one before it left
+  a folder of such folders
+
+Each block is executed sequentially and in parallel. Both results are compared after every
+execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests
+hash, and in a chain the state root. A check that can't be made (the receipts root of a lone
+block from before Byzantium takes the whole state) is null in JSON and marked in the table.
+
+Examples:
+  block-stm replay blocks/17034870
+  block-stm replay blocks --threads 1,2,4 --repeat 9
+  block-stm replay chain --json - | jq .totals";
+
+/// Execute blocks of Ethereum transactions in parallel, and measure what that brings
+///
+/// Transactions run on all cores, and the result is exactly the one of executing them one after
+/// another. `run` measures generated blocks of DeFi transactions, `replay` real ones.
+#[derive(Debug, Parser)]
+#[command(name = "block-stm", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do; `run` if nothing is said.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Generate DeFi blocks and execute them sequentially and in parallel (the default command)
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Replay real blocks sequentially and in parallel, and check the results against their headers
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// What a bare `block-stm` does.
+    pub(crate) fn default_run() -> Self {
+        Cli::parse_from(["block-stm", "run"]).command.expect("a subcommand was given")
+    }
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Workloads to run, separated by commas
+    #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
+    #[arg(value_parser = workload_parser())]
+    pub(crate) workload: Vec<WorkloadChoice>,
+    /// Transactions in a block
+    #[arg(long, value_name = "N", default_value_t = Params::default().txns)]
+    #[arg(value_parser = size_parser(0, Params::TXNS_MAX))]
+    pub(crate) txns: usize,
+    /// Accounts that send and receive [default: twice the transactions]
+    #[arg(long, value_name = "N", value_parser = size_parser(1, Params::ACCOUNTS_MAX))]
+    pub(crate) accounts: Option<usize>,
+    /// Tokens, pairs, lending pools, collections or markets: the fewer, the more conflicts
+    #[arg(long, value_name = "N", default_value_t = Params::default().pools)]
+    #[arg(value_parser = size_parser(1, Params::POOLS_MAX))]
+    pub(crate) pools: usize,
+    /// Skew of accounts and pools, the exponent of a Zipf law: 0 is uniform, 1 is like real life
+    #[arg(long, value_name = "EXPONENT", default_value_t = Params::default().zipf)]
+    #[arg(value_parser = parse_zipf)]
+    pub(crate) zipf: f64,
+    /// Seed of all random choices: the same seed gives the same blocks on every machine
+    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
+    pub(crate) seed: u64,
+    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
+    ///
+    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
+    /// 60us longer than asked for on Linux. Below 50us it spins.
+    #[arg(long, value_name = "TIME", default_value = "0us")]
+    pub(crate) read_latency: Latency,
+    /// How and where to.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+impl RunArgs {
+    /// The parameters of the blocks.
+    pub(crate) fn params(&self) -> Params {
+        Params {
+            txns: self.txns,
+            accounts: self.accounts.unwrap_or((2 * self.txns).max(1)),
+            pools: self.pools,
+            zipf: self.zipf,
+            seed: self.seed,
+        }
+    }
+
+    /// The chosen workloads, each once, in the order in which they are documented.
+    pub(crate) fn workloads(&self) -> Vec<Workload> {
+        let chosen = |workload: &Workload| {
+            self.workload.iter().any(|choice| match choice {
+                WorkloadChoice::All => true,
+                WorkloadChoice::One(one) => one == workload,
+            })
+        };
+        Workload::ALL.into_iter().filter(chosen).collect()
+    }
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Block folders, chain folders, or folders of these
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How and where to.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Options that `run` and `replay` share.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// Threads of the parallel side [default: all cores]; several numbers make one table each
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', hide_default_value = true)]
+    #[arg(default_values_t = [default_threads()])]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: Vec<NonZeroUsize>,
+    /// How often each block is timed, on both sides
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = size_parser(1, REPEAT_MAX))]
+    pub(crate) repeat: usize,
+    /// Write the results as JSON, `-` for standard output in place of the table
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+const REPEAT_MAX: usize = 10_000;
+const THREADS_MAX: u64 = 1_024;
+
+fn default_threads() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let max = NonZeroUsize::new(THREADS_MAX as usize).expect("a positive limit");
+    cores.min(max)
+}
+
+fn size_parser(min: usize, max: usize) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(min as u64..=max as u64)
+}
+
+fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
+    let range = RangedU64ValueParser::<usize>::new().range(1..=THREADS_MAX);
+    range.map(|threads| NonZeroUsize::new(threads).expect("the range starts at 1"))
+}
+
+fn parse_zipf(text: &str) -> Result<f64, String> {
+    let zipf: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let params = Params { zipf, ..Params::default() };
+    params.validate().map_err(|error| error.to_string())?;
+    Ok(zipf)
+}
+
+/// One word of `--workload`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkloadChoice {
+    /// Every workload.
+    All,
+    /// This one.
+    One(Workload),
+}
+
+fn workload_parser() -> impl TypedValueParser<Value = WorkloadChoice> {
+    let all = PossibleValue::new("all").help("every workload");
+    let ones = Workload::ALL.map(|one| PossibleValue::new(one.name()).help(one.description()));
+    let names = PossibleValuesParser::new(std::iter::once(all).chain(ones));
+    names.try_map(|name| match name.as_str() {
+        "all" => Ok(WorkloadChoice::All),
+        name => name.parse().map(WorkloadChoice::One),
+    })
+}
+
+/// A time span on the command line, such as `50us`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Latency(pub(crate) Duration);
+
+/// A read that takes longer is no storage anyone has.
+const LATENCY_MAX: Duration = Duration::from_secs(1);
+
+impl FromStr for Latency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let wanted =
+            || "expected a whole number with a unit (ns, us, ms, s), such as 50us".to_owned();
+        let number: u64 = number.parse().map_err(|_| wanted())?;
+        let nanos = match unit {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "" if number == 0 => 0,
+            _ => return Err(wanted()),
+        };
+        let latency = number.checked_mul(nanos).map(Duration::from_nanos);
+        match latency {
+            Some(latency) if latency <= LATENCY_MAX => Ok(Self(latency)),
+            _ => Err("more than 1s".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Latency {
+    /// In the largest unit that divides it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_nanos() {
+            nanos if nanos % 1_000_000 == 0 && nanos > 0 => write!(f, "{}ms", nanos / 1_000_000),
+            nanos if nanos % 1_000 == 0 => write!(f, "{}us", nanos / 1_000),
+            nanos => write!(f, "{nanos}ns"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run_args(args: &[&str]) -> Result<RunArgs, clap::Error> {
+        let words = ["block-stm", "run"].iter().chain(args);
+        match Cli::try_parse_from(words)?.command {
+            Some(Command::Run(args)) => Ok(args),
+            other => panic!("run was asked for, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_means_run_with_the_defaults() {
+        let Command::Run(args) = Command::default_run() else {
+            panic!("the default is run");
+        };
+        assert_eq!(args.workloads(), Workload::ALL);
+        assert_eq!(args.params(), Params::default());
+        assert_eq!(args.common.threads, [default_threads()]);
+    }
+
+    #[test]
+    fn accounts_follow_the_transactions_unless_given() -> Result<(), clap::Error> {
+        assert_eq!(run_args(&["--txns", "70"])?.params().accounts, 140);
+        assert_eq!(run_args(&["--txns", "0"])?.params().accounts, 1);
+        let given = run_args(&["--txns", "70", "--accounts", "9"])?;
+        assert_eq!(given.params().accounts, 9);
+        Ok(())
+    }
+
+    #[test]
+    fn workloads_are_chosen_by_name_and_each_runs_once() -> Result<(), clap::Error> {
+        let some = run_args(&["--workload", "nft,amm", "--workload", "nft"])?;
+        assert_eq!(some.workloads(), [Workload::Amm, Workload::Nft]);
+        assert_eq!(run_args(&["--workload", "nft,all"])?.workloads(), Workload::ALL);
+        Ok(())
+    }
+
+    #[test]
+    fn latencies_have_units_and_bounds() {
+        let parse = |text: &str| text.parse::<Latency>().map(|latency| latency.0);
+        assert_eq!(parse("50us"), Ok(Duration::from_micros(50)));
+        assert_eq!(parse("0"), Ok(Duration::ZERO));
+        assert_eq!(parse("1s"), Ok(Duration::from_secs(1)));
+        for bad in ["", "us", "50", "5.5us", "-1us", "2s", "99999999999999999999s", "1001ms"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        for text in ["0us", "7ns", "50us", "3ms", "1000ms"] {
+            assert_eq!(text.parse::<Latency>().map(|latency| latency.to_string()), Ok(text.into()));
+        }
+    }
+}

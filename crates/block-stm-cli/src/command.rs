@@ -1,0 +1,53 @@
+//! The command that repeats one measurement.
+
+use std::path::Path;
+
+use block_stm_workloads::Workload;
+
+use crate::args::{CommonArgs, RunArgs};
+
+/// `block-stm run` for one workload and one number of threads.
+pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
+    let params = args.params();
+    format!(
+        "block-stm run --workload {workload} --txns {} --accounts {} --pools {} --zipf {} \
+         --seed {} --read-latency {}{}",
+        params.txns,
+        params.accounts,
+        params.pools,
+        params.zipf,
+        params.seed,
+        args.read_latency,
+        common(&args.common, threads),
+    )
+}
+
+/// `block-stm replay` for one folder and one number of threads.
+pub(crate) fn replay(args: &CommonArgs, folder: &Path, threads: usize) -> String {
+    format!("block-stm replay {}{}", quoted(&folder.to_string_lossy()), common(args, threads))
+}
+
+fn common(args: &CommonArgs, threads: usize) -> String {
+    format!(" --threads {threads} --repeat {}", args.repeat)
+}
+
+/// The word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let dash = if word.starts_with('-') { "./" } else { "" };
+    format!("'{dash}{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_the_shell() {
+        let texts = ["blocks/17", "my blocks", "it's", "-x"].map(quoted);
+        assert_eq!(texts, ["blocks/17", "'my blocks'", r"'it'\''s'", "'./-x'"]);
+    }
+}

@@ -1,0 +1,49 @@
+//! Which blocks and chains lie at a path.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::error::CliError;
+
+/// Something to replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A folder with one block.
+    Block(PathBuf),
+    /// A folder with a chain.
+    Chain(PathBuf),
+}
+
+/// What lies at `path`: itself, or else the folders in it, by number where they have one.
+///
+/// A folder that has one of a block's two files counts as a block, so that the missing one is reported.
+pub(crate) fn sources(path: &Path) -> Result<Vec<Source>, CliError> {
+    let failed = |source| CliError::Path { path: path.to_owned(), source };
+    let entries = fs::read_dir(path).map_err(failed)?;
+    if let Some(source) = source(path) {
+        return Ok(vec![source]);
+    }
+    let mut folders = Vec::new();
+    for entry in entries {
+        folders.push(entry.map_err(failed)?.path());
+    }
+    folders.sort_by_cached_key(|folder| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (name.parse::<u64>().unwrap_or(u64::MAX), name)
+    });
+    let sources: Vec<_> = folders.iter().filter_map(|folder| source(folder)).collect();
+    if sources.is_empty() {
+        return Err(CliError::NoBlock { path: path.to_owned() });
+    }
+    Ok(sources)
+}
+
+fn source(folder: &Path) -> Option<Source> {
+    let has = |name: &str| folder.join(name).exists();
+    if has("chain.rlp") && !has("block.json") {
+        return Some(Source::Chain(folder.to_owned()));
+    }
+    (has("block.json") || has("prestate.json")).then(|| Source::Block(folder.to_owned()))
+}

@@ -1,0 +1,66 @@
+//! Why a command could not do what it was asked.
+
+use std::{io, path::PathBuf};
+
+use block_stm::BuildError;
+use block_stm_evm::import::ImportError;
+use block_stm_workloads::ParamsError;
+
+/// Bad usage or a world that does not play along; a failed check is not an error but a result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum CliError {
+    /// A file of a block or a chain is missing or wrong.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A path given to `replay` can't be read.
+    #[error("{}: {source}", path.display())]
+    Path {
+        /// Which path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder given to `replay` has no block.
+    #[error(
+        "{}: no block here; a block folder has block.json and prestate.json, a chain folder has \
+         genesis.json and chain.rlp",
+        path.display()
+    )]
+    NoBlock {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A block can't be executed, sequentially or in parallel: it is invalid, or its pre-state is incomplete.
+    #[error("{}: block {number} can't be executed: {message}", path.display())]
+    Execution {
+        /// Where the block comes from.
+        path: PathBuf,
+        /// The block's number.
+        number: u64,
+        /// What both executions said.
+        message: String,
+    },
+    /// A generated block can't be executed.
+    #[error("workload {name} can't be executed: {message}")]
+    Workload {
+        /// Which workload.
+        name: &'static str,
+        /// What both executions said.
+        message: String,
+    },
+    /// The parameters of a workload are out of their range.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The threads could not be started.
+    #[error(transparent)]
+    Engine(#[from] BuildError),
+    /// A result can't be written.
+    #[error("cannot write {target}: {source}")]
+    Write {
+        /// Where to.
+        target: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,24 @@
+//! What the process tells its caller.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All that was asked is done, and every check holds.
+    Success,
+    /// A result is not what it must be.
+    CheckFailed,
+    /// Bad usage, input that can't be read or output that can't be written.
+    BadInput,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Success => Self::SUCCESS,
+            Exit::CheckFailed => Self::from(1),
+            Exit::BadInput => Self::from(2),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! One block, sequential against parallel: times, counters, and whether all executions agree.
+//!
+//! Both sides do the same job from the same inputs: a block and the state before it go in, receipts and
+//! state changes come out. The sequential side is the plain revm loop, what one has without
+//! this engine. Comparing and freeing results is not timed.
+//!
+//! The sides take turns, so that a machine that slows down slows both. The first turn of each is not
+//! timed: it fills caches, and loads what a process loads once, such as the trusted set-up for blobs.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use block_stm::{Engine, Stats};
+use block_stm_evm::{
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, execute_parallel,
+    execute_sequential, revm::DatabaseRef,
+};
+
+use crate::difference::{Difference, first_difference};
+
+/// What measuring one block came to.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// The median time of the sequential side.
+    pub(crate) sequential: Duration,
+    /// The median time of the parallel side.
+    pub(crate) parallel: Duration,
+    /// The median number of executions on the parallel side.
+    pub(crate) executions: u64,
+    /// The median number of aborts on the parallel side.
+    pub(crate) aborts: u64,
+    /// The first sequential result, or why there is none although the parallel side has one or fails otherwise.
+    pub(crate) reference: Result<BlockResult, Failure>,
+    /// The first execution that did not give what the first sequential one gave.
+    pub(crate) difference: Option<Difference>,
+}
+
+/// Why an execution has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Where reading the state fails, the sides may name different transactions.
+    in_state: bool,
+    message: String,
+}
+
+impl<E> From<ExecutionError<E>> for Failure
+where
+    ExecutionError<E>: std::fmt::Display,
+{
+    fn from(error: ExecutionError<E>) -> Self {
+        let in_state = matches!(error, ExecutionError::Database { .. });
+        Self { in_state, message: error.to_string() }
+    }
+}
+
+/// Measures `block` on the state `state`, `repeat` times on each side.
+///
+/// # Errors
+///
+/// The block can't be executed; both sides agree about that. The message says why.
+pub(crate) fn measure<DB>(
+    engine: &Engine,
+    block: &Block,
+    state: &DB,
+    repeat: usize,
+) -> Result<Measured, String>
+where
+    DB: DatabaseRef + Sync,
+{
+    let warm_up = sequential(block, state);
+    let mut judge = Judge::new(warm_up.result);
+    let warm_up = parallel(engine, block, state);
+    if let (Err(failure), Err(other)) = (&judge.reference, &warm_up.result)
+        && (failure == other || failure.in_state && other.in_state)
+    {
+        return Err(failure.message.clone());
+    }
+    judge.look("the parallel warm-up", &warm_up.result);
+    let mut times = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
+    let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
+    for turn in 1..=repeat {
+        let run = sequential(block, state);
+        times.0.push(run.time);
+        judge.look(&format!("sequential execution {turn}"), &run.result);
+        let run = parallel(engine, block, state);
+        times.1.push(run.time);
+        counters.0.push(run.stats.executions);
+        counters.1.push(run.stats.aborts.total());
+        judge.look(&format!("parallel execution {turn}"), &run.result);
+    }
+    Ok(Measured {
+        sequential: median_time(&mut times.0),
+        parallel: median_time(&mut times.1),
+        executions: lower_median(&mut counters.0),
+        aborts: lower_median(&mut counters.1),
+        reference: judge.reference,
+        difference: judge.difference,
+    })
+}
+
+/// One execution.
+struct Run {
+    time: Duration,
+    result: Result<BlockResult, Failure>,
+    stats: Stats,
+}
+
+fn sequential<DB: DatabaseRef>(block: &Block, state: &DB) -> Run {
+    let start = Instant::now();
+    let result = black_box(execute_sequential(black_box(block), state, InvalidTxn::Reject));
+    let time = start.elapsed();
+    Run { time, result: result.map_err(Failure::from), stats: Stats::default() }
+}
+
+fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
+    let options = ParallelOptions::default();
+    let start = Instant::now();
+    let executed = black_box(execute_parallel(engine, black_box(block), state, &options));
+    let time = start.elapsed();
+    match executed {
+        Ok(executed) => Run { time, result: Ok(executed.result), stats: executed.stats },
+        Err(error) => Run { time, result: Err(error.into()), stats: Stats::default() },
+    }
+}
+
+/// Compares every execution with the first one, and remembers the first difference.
+struct Judge {
+    reference: Result<BlockResult, Failure>,
+    digest: Option<[u8; 32]>,
+    difference: Option<Difference>,
+}
+
+impl Judge {
+    fn new(reference: Result<BlockResult, Failure>) -> Self {
+        let digest = reference.as_ref().ok().map(|result| result.state.digest());
+        Self { reference, digest, difference: None }
+    }
+
+    /// Looks at the result of the execution that is called `name`.
+    fn look(&mut self, name: &str, result: &Result<BlockResult, Failure>) {
+        if self.difference.is_none() {
+            self.difference = self.compare(result).map(|difference| Difference {
+                place: format!("{name}: {}", difference.place),
+                ..difference
+            });
+        }
+    }
+
+    fn compare(&self, result: &Result<BlockResult, Failure>) -> Option<Difference> {
+        match (&self.reference, result) {
+            (Ok(expected), Ok(found)) => first_difference(expected, found).or_else(|| {
+                let (expected, found) = (self.digest?, found.state.digest());
+                let hex = block_stm_evm::revm::primitives::hex::encode::<[u8; 32]>;
+                (expected != found)
+                    .then(|| Difference::new("state digest", hex(expected), hex(found)))
+            }),
+            (Err(expected), Err(found)) if expected == found => None,
+            (expected, found) => {
+                Some(Difference::new("outcome of the block", in_words(expected), in_words(found)))
+            }
+        }
+    }
+}
+
+fn in_words(result: &Result<BlockResult, Failure>) -> String {
+    match result {
+        Ok(_) => "a valid block".to_owned(),
+        Err(failure) => failure.message.clone(),
+    }
+}
+
+/// The middle of an odd number of times, the mean of the middle two of an even one.
+fn median_time(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    let middle = times.len() / 2;
+    match times {
+        [] => Duration::ZERO,
+        times if times.len() % 2 == 1 => times[middle],
+        times => (times[middle - 1] + times[middle]) / 2,
+    }
+}
+
+/// The middle, the lower one of two: a count that really occurred.
+fn lower_median(counts: &mut [u64]) -> u64 {
+    counts.sort_unstable();
+    counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use block_stm_evm::{
+        AccountChange, PreState,
+        revm::{
+            context::BlockEnv,
+            primitives::{Address, U256, hardfork::SpecId},
+            state::AccountInfo,
+        },
+    };
+
+    use super::*;
+
+    fn result() -> BlockResult {
+        let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+        execute_sequential(&block, &PreState::new(), InvalidTxn::Reject).expect("an empty block")
+    }
+
+    #[test]
+    fn medians() {
+        let times = |millis: &[u64]| {
+            let mut times: Vec<_> = millis.iter().map(|&ms| Duration::from_millis(ms)).collect();
+            median_time(&mut times).as_millis()
+        };
+        assert_eq!([times(&[]), times(&[5]), times(&[9, 1]), times(&[3, 9, 1])], [0, 5, 5, 3]);
+        let counts = |counts: &[u64]| lower_median(&mut counts.to_vec());
+        assert_eq!([counts(&[]), counts(&[5]), counts(&[9, 1]), counts(&[3, 9, 1])], [0, 5, 1, 3]);
+    }
+
+    #[test]
+    fn the_judge_remembers_the_first_difference() {
+        let mut judge = Judge::new(Ok(result()));
+        judge.look("run 1", &Ok(result()));
+        assert_eq!(judge.difference, None);
+        let mut wrong = result();
+        let info = AccountInfo::from_balance(U256::ONE);
+        wrong.state = [AccountChange::new(Address::ZERO, Some(info))].into_iter().collect();
+        judge.look("run 2", &Ok(wrong));
+        let failure = Failure { in_state: false, message: "broken".to_owned() };
+        judge.look("run 3", &Err(failure));
+        let difference = judge.difference.expect("run 2 is wrong");
+        assert_eq!(difference.place, "run 2: number of changed accounts");
+    }
+
+    #[test]
+    fn an_execution_that_fails_differs_from_one_that_does_not() {
+        let failure = Failure { in_state: false, message: "broken".to_owned() };
+        let mut judge = Judge::new(Ok(result()));
+        judge.look("run 1", &Err(failure.clone()));
+        let difference = judge.difference.expect("it failed");
+        assert_eq!(
+            (difference.expected.as_str(), difference.found.as_str()),
+            ("a valid block", "broken")
+        );
+        let mut judge = Judge::new(Err(failure));
+        judge.look("run 1", &Ok(result()));
+        assert!(judge.difference.is_some());
+    }
+}

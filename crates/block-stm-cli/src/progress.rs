@@ -1,0 +1,17 @@
+//! A progress bar for people who wait, and nothing for those who don't look.
+
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar of `length` steps on standard error, if that is a terminal.
+///
+/// It is drawn between measurements only: no thread of its own disturbs them.
+pub(crate) fn bar(length: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}");
+    let style = style.expect("a constant template");
+    ProgressBar::new(length as u64).with_style(style)
+}

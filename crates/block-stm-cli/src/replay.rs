@@ -1,0 +1,165 @@
+//! `block-stm replay`: real blocks, sequentially and in parallel, against each other and their headers.
+
+use std::{num::NonZeroUsize, path::Path};
+
+use block_stm::{Config, Engine};
+use block_stm_evm::{
+    Block, BlockResult, InvalidTxn, PreState,
+    import::{ChainBlock, import_chain, import_folder},
+};
+use indicatif::ProgressBar;
+
+use crate::{
+    args::ReplayArgs,
+    check::Check,
+    command,
+    delivery::Delivery,
+    discover::{Source, sources},
+    error::CliError,
+    exit::Exit,
+    measure::{Measured, measure},
+    notes, progress,
+    report::{Kind, Report, Row, method},
+    units::count,
+};
+
+/// Replays what lies at the paths, once for each number of threads.
+///
+/// What can't be read is reported at the end, and does not keep the rest from being replayed.
+///
+/// # Errors
+///
+/// A path without blocks, threads that can't be started, results that can't be written.
+pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
+    let mut delivery = Delivery::open(&args.common)?;
+    let mut all = Vec::new();
+    for path in &args.paths {
+        all.extend(sources(path)?);
+    }
+    notes::print(&args.common);
+    for &threads in &args.common.threads {
+        delivery.show(report(args, &all, threads)?)?;
+    }
+    delivery.finish()
+}
+
+fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Report, CliError> {
+    let mut replay = Replay {
+        args,
+        engine: Config::default().threads(threads).build()?,
+        bar: progress::bar(all.len()),
+        rows: Vec::new(),
+    };
+    let mut errors = Vec::new();
+    for source in all {
+        let done = match source {
+            Source::Block(folder) => replay.block(folder),
+            Source::Chain(folder) => replay.chain(folder),
+        };
+        errors.extend(done.err().map(|error| error.to_string()));
+        replay.bar.inc(1);
+    }
+    replay.bar.finish_and_clear();
+    let blocks = count(replay.rows.len(), "block");
+    let title = format!("{blocks}; {}", method(&args.common, threads.get()));
+    Ok(Report {
+        kind: Kind::Blocks,
+        title,
+        threads: threads.get(),
+        repeat: args.common.repeat,
+        rows: replay.rows,
+        errors,
+    })
+}
+
+/// A replay under way.
+struct Replay<'a> {
+    args: &'a ReplayArgs,
+    engine: Engine,
+    bar: ProgressBar,
+    rows: Vec<Row>,
+}
+
+impl Replay<'_> {
+    /// Replays the block in `folder`.
+    fn block(&mut self, folder: &Path) -> Result<(), CliError> {
+        self.bar.set_message(format!("reading {}", folder.display()));
+        let imported = import_folder(folder)?;
+        let (block, number) = (&imported.block, imported.number);
+        let measured = self.measure(folder, number, block, &imported.pre_state)?;
+        let checks = match &measured.reference {
+            Ok(result) => Check::all_of_header(&imported.header, result),
+            Err(_) => Vec::new(),
+        };
+        let mut row = Row::new(imported.name, block, measured, checks).with_number(number);
+        row.unknown_ommers = imported.unknown_ommers;
+        self.push(row, folder);
+        Ok(())
+    }
+
+    /// Replays the chain in `folder`, each block on the state that the one before it left.
+    fn chain(&mut self, folder: &Path) -> Result<(), CliError> {
+        self.bar.set_message(format!("reading {}", folder.display()));
+        let chain = import_chain(folder)?;
+        // The chain itself is one of the steps.
+        self.bar.inc_length(chain.blocks.len() as u64);
+        let mut state = chain.genesis;
+        for block in &chain.blocks {
+            let measured = self.measure(folder, block.number, &block.block, &state)?;
+            let Ok(result) = measured.reference.clone() else {
+                // Nobody knows the state that the next block starts from.
+                let row = Row::new(chain.name, &block.block, measured, Vec::new());
+                self.push(row.with_number(block.number), folder);
+                return Ok(());
+            };
+            let checks = chain_checks(block, &mut state, result);
+            let checks = checks.map_err(|error| CliError::Execution {
+                path: folder.to_owned(),
+                number: block.number,
+                message: error.to_string(),
+            })?;
+            let row = Row::new(chain.name.clone(), &block.block, measured, checks);
+            self.push(row.with_number(block.number), folder);
+            self.bar.inc(1);
+        }
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        folder: &Path,
+        number: u64,
+        block: &Block,
+        state: &PreState,
+    ) -> Result<Measured, CliError> {
+        self.bar.set_message(format!("block {number}"));
+        let measured = measure(&self.engine, block, state, self.args.common.repeat);
+        let path = folder.to_owned();
+        measured.map_err(|message| CliError::Execution { path, number, message })
+    }
+
+    fn push(&mut self, row: Row, folder: &Path) {
+        let command = command::replay(&self.args.common, folder, self.engine.threads());
+        self.rows.push(row.repeated_by(command));
+    }
+}
+
+/// Checks a result against the header of a block in a chain, and takes `state` past the block.
+///
+/// The whole state is known here, so that the state root can be checked, and the receipts root before Byzantium.
+fn chain_checks(
+    block: &ChainBlock,
+    state: &mut PreState,
+    mut result: BlockResult,
+) -> Result<Vec<Check>, impl std::fmt::Display> {
+    if result.receipts_root().is_none() {
+        match state.state_roots_within(&block.block, InvalidTxn::Reject) {
+            Ok(roots) => result.set_state_roots(&roots),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut checks = Check::all_of_header(&block.header, &result);
+    state.apply(&result.state);
+    checks.push(Check::header("state_root", block.header.state_root, state.state_root()));
+    Ok(checks)
+}

@@ -1,0 +1,143 @@
+//! Reports as JSON, for programs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use block_stm_evm::revm::primitives::hex;
+use serde::Serialize;
+
+use super::{Kind, Report, Row, Totals};
+use crate::check::Outcome;
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    version: &'static str,
+    threads: usize,
+    repeat: usize,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workloads: Option<Vec<JsonRow<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<Vec<JsonRow<'a>>>,
+    totals: JsonTotals,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    rules: &'a str,
+    txns: usize,
+    gas_used: u64,
+    ok: bool,
+    checks: BTreeMap<&'static str, Option<bool>>,
+    sequential_ms: f64,
+    parallel_ms: f64,
+    speedup: f64,
+    executions: u64,
+    aborts: u64,
+    state_digest: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    unknown_ommers: usize,
+    command: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonTotals {
+    txns: usize,
+    gas_used: u64,
+    sequential_ms: f64,
+    parallel_ms: f64,
+    speedup: f64,
+    geometric_mean: f64,
+    executions: u64,
+    aborts: u64,
+    slower: usize,
+    failed: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Milliseconds to the nanosecond.
+fn millis(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
+}
+
+impl<'a> From<&'a Report> for JsonReport<'a> {
+    fn from(report: &'a Report) -> Self {
+        let rows = || Some(report.rows.iter().map(JsonRow::from).collect());
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            threads: report.threads,
+            repeat: report.repeat,
+            ok: report.ok() && report.errors.is_empty(),
+            workloads: if report.kind == Kind::Workloads { rows() } else { None },
+            blocks: if report.kind == Kind::Blocks { rows() } else { None },
+            totals: report.totals().into(),
+            errors: &report.errors,
+        }
+    }
+}
+
+impl<'a> From<&'a Row> for JsonRow<'a> {
+    fn from(row: &'a Row) -> Self {
+        let checks = row.checks.iter().map(|check| {
+            let outcome = match check.outcome {
+                Outcome::Holds => Some(true),
+                Outcome::Fails(_) => Some(false),
+                Outcome::NotCheckable(_) => None,
+            };
+            (check.name, outcome)
+        });
+        Self {
+            name: &row.name,
+            number: row.number,
+            rules: &row.rules,
+            txns: row.txns,
+            gas_used: row.gas_used,
+            ok: row.ok(),
+            checks: checks.collect(),
+            sequential_ms: millis(row.sequential),
+            parallel_ms: millis(row.parallel),
+            speedup: row.speedup(),
+            executions: row.executions,
+            aborts: row.aborts,
+            state_digest: row.state_digest.map(hex::encode),
+            unknown_ommers: row.unknown_ommers,
+            command: &row.command,
+        }
+    }
+}
+
+impl From<Totals> for JsonTotals {
+    fn from(totals: Totals) -> Self {
+        Self {
+            txns: totals.txns,
+            gas_used: totals.gas_used,
+            sequential_ms: millis(totals.sequential),
+            parallel_ms: millis(totals.parallel),
+            speedup: totals.speedup,
+            geometric_mean: totals.geometric_mean,
+            executions: totals.executions,
+            aborts: totals.aborts,
+            slower: totals.slower,
+            failed: totals.failed,
+        }
+    }
+}
+
+/// One report as an object, several as an array of objects.
+pub(crate) fn render(reports: &[Report]) -> Vec<u8> {
+    let reports: Vec<_> = reports.iter().map(JsonReport::from).collect();
+    let rendered = match reports.as_slice() {
+        [one] => serde_json::to_vec_pretty(one),
+        many => serde_json::to_vec_pretty(many),
+    };
+    let mut bytes = rendered.expect("all keys are strings");
+    bytes.push(b'\n');
+    bytes
+}

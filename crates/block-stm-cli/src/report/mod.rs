@@ -1,0 +1,199 @@
+//! What was measured, ready to be shown.
+
+pub(crate) mod json;
+mod summary;
+pub(crate) mod table;
+
+use std::time::Duration;
+
+use block_stm_evm::Block;
+
+use crate::{
+    args::CommonArgs,
+    check::{Check, Outcome},
+    measure::Measured,
+    units::{count, grouped},
+};
+
+/// The rows of one command under one number of threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) kind: Kind,
+    /// What was done, in one line.
+    pub(crate) title: String,
+    pub(crate) threads: usize,
+    pub(crate) repeat: usize,
+    pub(crate) rows: Vec<Row>,
+    /// Inputs that could not be read or executed.
+    pub(crate) errors: Vec<String>,
+}
+
+/// What the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Generated blocks.
+    Workloads,
+    /// Real blocks.
+    Blocks,
+}
+
+/// One measured block.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// The number of a real block.
+    pub(crate) number: Option<u64>,
+    /// The fork whose rules hold.
+    pub(crate) rules: String,
+    pub(crate) txns: usize,
+    pub(crate) gas_used: u64,
+    pub(crate) sequential: Duration,
+    pub(crate) parallel: Duration,
+    pub(crate) executions: u64,
+    pub(crate) aborts: u64,
+    /// Blake3 of the state changes, unless the sequential side failed.
+    pub(crate) state_digest: Option<[u8; 32]>,
+    pub(crate) checks: Vec<Check>,
+    /// How many ommers' rewards are missing from the state changes.
+    pub(crate) unknown_ommers: usize,
+    /// The command that measures this block again.
+    pub(crate) command: String,
+}
+
+impl Row {
+    /// A row of what was measured; `checks` are those beside the equality of all executions.
+    pub(crate) fn new(name: String, block: &Block, measured: Measured, checks: Vec<Check>) -> Self {
+        let reference = measured.reference.as_ref().ok();
+        let mut all = vec![Check::equal(measured.difference)];
+        all.extend(checks);
+        Self {
+            name,
+            number: None,
+            rules: block.spec.to_string(),
+            txns: block.txns.len(),
+            gas_used: reference.map_or(0, |result| result.gas_used),
+            sequential: measured.sequential,
+            parallel: measured.parallel,
+            executions: measured.executions,
+            aborts: measured.aborts,
+            state_digest: reference.map(|result| result.state.digest()),
+            checks: all,
+            unknown_ommers: 0,
+            command: String::new(),
+        }
+    }
+
+    /// The same row of the block `number` of a real chain.
+    pub(crate) fn with_number(mut self, number: u64) -> Self {
+        self.number = Some(number);
+        self
+    }
+
+    /// The same row, measured again by `command`.
+    pub(crate) fn repeated_by(mut self, command: String) -> Self {
+        self.command = command;
+        self
+    }
+
+    /// The name, with the number where the name does not tell it.
+    pub(crate) fn label(&self) -> String {
+        match self.number {
+            Some(number) if self.name != number.to_string() => format!("{} {number}", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// How many times as fast the parallel side is.
+    pub(crate) fn speedup(&self) -> f64 {
+        ratio(self.sequential, self.parallel)
+    }
+
+    /// Whether no check fails.
+    pub(crate) fn ok(&self) -> bool {
+        !self.checks.iter().any(Check::fails)
+    }
+
+    /// The checks that could not be made, with the reasons.
+    pub(crate) fn unchecked(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.checks.iter().filter_map(|check| match check.outcome {
+            Outcome::NotCheckable(reason) => Some((check.name, reason)),
+            _ => None,
+        })
+    }
+}
+
+/// What a report's rows come to together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    pub(crate) txns: usize,
+    pub(crate) gas_used: u64,
+    pub(crate) sequential: Duration,
+    pub(crate) parallel: Duration,
+    pub(crate) executions: u64,
+    pub(crate) aborts: u64,
+    /// Ratio of the summed times.
+    pub(crate) speedup: f64,
+    /// Geometric mean of the rows' speed-ups.
+    pub(crate) geometric_mean: f64,
+    /// Rows that are slower in parallel.
+    pub(crate) slower: usize,
+    pub(crate) failed: usize,
+}
+
+impl Report {
+    /// Whether no check fails.
+    pub(crate) fn ok(&self) -> bool {
+        self.rows.iter().all(Row::ok)
+    }
+
+    /// The sums and means over all rows.
+    pub(crate) fn totals(&self) -> Totals {
+        let sum = |time: fn(&Row) -> Duration| self.rows.iter().map(time).sum::<Duration>();
+        let (sequential, parallel) = (sum(|row| row.sequential), sum(|row| row.parallel));
+        let logarithms: f64 = self.rows.iter().map(|row| row.speedup().ln()).sum();
+        Totals {
+            txns: self.rows.iter().map(|row| row.txns).sum(),
+            gas_used: self.rows.iter().map(|row| row.gas_used).sum(),
+            sequential,
+            parallel,
+            executions: self.rows.iter().map(|row| row.executions).sum(),
+            aborts: self.rows.iter().map(|row| row.aborts).sum(),
+            speedup: ratio(sequential, parallel),
+            geometric_mean: (logarithms / self.rows.len().max(1) as f64).exp(),
+            slower: self.rows.iter().filter(|row| row.parallel > row.sequential).count(),
+            failed: self.rows.iter().filter(|row| !row.ok()).count(),
+        }
+    }
+
+    /// The row with the largest speed-up.
+    pub(crate) fn best(&self) -> Option<&Row> {
+        self.rows.iter().max_by(|a, b| a.speedup().total_cmp(&b.speedup()))
+    }
+
+    /// The row with the smallest speed-up.
+    pub(crate) fn worst(&self) -> Option<&Row> {
+        self.rows.iter().min_by(|a, b| a.speedup().total_cmp(&b.speedup()))
+    }
+}
+
+/// How a report's numbers were taken, for its title.
+pub(crate) fn method(args: &CommonArgs, threads: usize) -> String {
+    let (threads, runs) = (count(threads, "thread"), grouped(args.repeat as u64));
+    format!("{threads}; times are medians of {runs}, rates are the parallel side's")
+}
+
+/// `sequential / parallel`, also where the clock saw nothing pass.
+fn ratio(sequential: Duration, parallel: Duration) -> f64 {
+    let nanos = |time: Duration| time.as_nanos().max(1) as f64;
+    nanos(sequential) / nanos(parallel)
+}
+
+/// `count` per second of `time`, also where the clock saw nothing pass.
+pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+/// Executions per transaction; 0 for no transactions.
+pub(crate) fn executions_per_txn(executions: u64, txns: usize) -> f64 {
+    if txns == 0 { 0.0 } else { executions as f64 / txns as f64 }
+}

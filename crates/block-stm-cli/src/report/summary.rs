@@ -1,0 +1,109 @@
+//! What a table shows, in words, losses included.
+
+use super::{Kind, Report, Row, Totals};
+use crate::units::{count, speedup};
+
+/// The sentences below the table.
+pub(crate) fn sentences(report: &Report) -> Vec<String> {
+    let totals = report.totals();
+    let mut sentences = vec![speed(report, &totals)];
+    sentences.extend(losses(report));
+    sentences.push(agreement(report, &totals));
+    sentences.extend(unchecked(report));
+    sentences.extend(ommers(report));
+    sentences
+}
+
+fn thing(report: &Report) -> &'static str {
+    match report.kind {
+        Kind::Workloads => "workload",
+        Kind::Blocks => "block",
+    }
+}
+
+fn speed(report: &Report, totals: &Totals) -> String {
+    let threads = count(report.threads, "thread");
+    if let [row] = report.rows.as_slice() {
+        return format!("On {threads} the parallel side is {}.", compared(row));
+    }
+    let faster = report.rows.iter().filter(|row| row.parallel < row.sequential).count();
+    let range = match (report.worst(), report.best()) {
+        (Some(worst), Some(best)) => format!(
+            "from {} ({}) to {} ({})",
+            speedup(worst.speedup()),
+            worst.label(),
+            speedup(best.speedup()),
+            best.label()
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "On {threads} the parallel side is faster in {faster} of {}: {} over all, {} in the \
+         geometric mean, {range}.",
+        count(report.rows.len(), thing(report)),
+        speedup(totals.speedup),
+        speedup(totals.geometric_mean),
+    )
+}
+
+fn compared(row: &Row) -> String {
+    let factor = row.speedup();
+    if factor < 1.0 {
+        format!("slower than the sequential one: {} its speed", speedup(factor))
+    } else {
+        format!("{} as fast as the sequential one", speedup(factor))
+    }
+}
+
+/// How many losses are named one by one.
+const NAMED_LOSSES: usize = 4;
+
+fn losses(report: &Report) -> Option<String> {
+    let mut slower: Vec<_> =
+        report.rows.iter().filter(|row| row.parallel > row.sequential).collect();
+    if slower.is_empty() || report.rows.len() == 1 {
+        return None;
+    }
+    slower.sort_by(|a, b| a.speedup().total_cmp(&b.speedup()));
+    let named = slower.iter().take(NAMED_LOSSES);
+    let named = named.map(|row| format!("{} ({})", row.label(), speedup(row.speedup())));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if slower.len() > NAMED_LOSSES {
+        named.push_str(&format!(" and {} more", slower.len() - NAMED_LOSSES));
+    }
+    Some(format!("It is slower in {}: {named}.", count(slower.len(), thing(report))))
+}
+
+fn agreement(report: &Report, totals: &Totals) -> String {
+    let rows = count(report.rows.len(), thing(report));
+    match (totals.failed, report.kind) {
+        (0, Kind::Workloads) => {
+            format!("Receipts and state were the same in every execution of {rows}.")
+        }
+        (0, Kind::Blocks) => format!(
+            "Receipts and state were the same in every execution of {rows}, and all that could be \
+             checked of the headers holds."
+        ),
+        (failed, _) => format!("CHECKS FAILED in {failed} of {rows}."),
+    }
+}
+
+fn unchecked(report: &Report) -> Option<String> {
+    let mut reasons: Vec<_> = report.rows.iter().flat_map(Row::unchecked).collect();
+    let total = reasons.len();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let reasons: Vec<_> = reasons.iter().map(|(name, why)| format!("{name}, as {why}")).collect();
+    let reasons = reasons.join("; ");
+    (total > 0).then(|| format!("* {} could not be made: {reasons}.", count(total, "check")))
+}
+
+fn ommers(report: &Report) -> Option<String> {
+    let blocks = report.rows.iter().filter(|row| row.unknown_ommers > 0).count();
+    (blocks > 0).then(|| {
+        format!(
+            "{} had ommers known by their hash alone: the state changes lack their rewards.",
+            count(blocks, "block")
+        )
+    })
+}

@@ -1,0 +1,157 @@
+//! Reports as tables for people.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
+
+use super::{Kind, Report, Row, executions_per_txn, per_second, summary::sentences};
+use crate::{
+    check::{Check, Outcome},
+    units::{grouped, si, speedup, time},
+};
+
+const BOLD: Style = Style::new().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Title, table and summary, with escape codes: the stream takes them out where they don't belong.
+pub(crate) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    line(format!("{BOLD}{}{BOLD:#}", report.title));
+    line(String::new());
+    table(report).lines().for_each(&mut line);
+    line(String::new());
+    sentences(report).into_iter().for_each(line);
+    text
+}
+
+fn table(report: &Report) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
+    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
+    table.enforce_styling();
+    table.style_text_only();
+    let name = match report.kind {
+        Kind::Workloads => "workload",
+        Kind::Blocks => "block",
+    };
+    let header = [
+        name,
+        "txns",
+        "gas",
+        "sequential",
+        "parallel",
+        "speed-up",
+        "txns/s",
+        "gas/s",
+        "exec/txn",
+        "aborts",
+        "checks",
+    ];
+    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    for row in &report.rows {
+        table.add_row(cells(row));
+    }
+    if report.rows.len() > 1 {
+        table.add_row(total(report).map(|cell| cell.add_attribute(Attribute::Bold)));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let is_text = [0, header.len() - 1].contains(&index);
+        let alignment = if is_text { CellAlignment::Left } else { CellAlignment::Right };
+        column.set_cell_alignment(alignment);
+        column.set_padding((0, 1));
+    }
+    table
+}
+
+fn cells(row: &Row) -> [Cell; 11] {
+    let factor = row.speedup();
+    [
+        Cell::new(row.label()),
+        Cell::new(grouped(row.txns as u64)),
+        Cell::new(gas(row.gas_used)),
+        Cell::new(time(row.sequential)),
+        Cell::new(time(row.parallel)),
+        Cell::new(speedup(factor)).fg(speed_colour(factor)),
+        Cell::new(si(per_second(row.txns as u64, row.parallel))),
+        Cell::new(si(per_second(row.gas_used, row.parallel))),
+        Cell::new(format!("{:.2}", executions_per_txn(row.executions, row.txns))),
+        Cell::new(grouped(row.aborts)),
+        checks(row),
+    ]
+}
+
+fn total(report: &Report) -> [Cell; 11] {
+    let totals = report.totals();
+    let checks = match totals.failed {
+        0 => Cell::new("ok").fg(Color::Green),
+        failed => Cell::new(format!("{failed} FAILED")).fg(Color::Red),
+    };
+    [
+        Cell::new("total"),
+        Cell::new(grouped(totals.txns as u64)),
+        Cell::new(gas(totals.gas_used)),
+        Cell::new(time(totals.sequential)),
+        Cell::new(time(totals.parallel)),
+        Cell::new(speedup(totals.speedup)).fg(speed_colour(totals.speedup)),
+        Cell::new(si(per_second(totals.txns as u64, totals.parallel))),
+        Cell::new(si(per_second(totals.gas_used, totals.parallel))),
+        Cell::new(format!("{:.2}", executions_per_txn(totals.executions, totals.txns))),
+        Cell::new(grouped(totals.aborts)),
+        checks,
+    ]
+}
+
+fn gas(gas: u64) -> String {
+    if gas < 1_000 { grouped(gas) } else { si(gas as f64) }
+}
+
+fn speed_colour(factor: f64) -> Color {
+    match factor {
+        factor if factor >= 1.05 => Color::Green,
+        factor if factor > 0.95 => Color::Reset,
+        _ => Color::Red,
+    }
+}
+
+fn checks(row: &Row) -> Cell {
+    let failed: Vec<_> =
+        row.checks.iter().filter(|check| check.fails()).map(|check| check.name).collect();
+    if !failed.is_empty() {
+        return Cell::new(format!("FAILED: {}", failed.join(", "))).fg(Color::Red);
+    }
+    let mark = if row.unchecked().next().is_some() { "ok*" } else { "ok" };
+    Cell::new(mark).fg(Color::Green)
+}
+
+/// Every failed check of a report: where, what, and how to see it again. Empty if there is none.
+pub(crate) fn failures(report: &Report) -> String {
+    let mut text = String::new();
+    for row in &report.rows {
+        for check in &row.checks {
+            failure(&mut text, row, check);
+        }
+    }
+    text
+}
+
+fn failure(text: &mut String, row: &Row, check: &Check) {
+    let Outcome::Fails(difference) = &check.outcome else {
+        return;
+    };
+    let (label, name) = (row.label(), check.name);
+    let lines = [
+        format!("{BAD}check failed{BAD:#}: {label}: {name}: {}", difference.place),
+        format!("  expected  {}", difference.expected),
+        format!("  found     {}", difference.found),
+        format!("  repeat    {}", row.command),
+    ];
+    for line in lines {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{line}");
+    }
+}

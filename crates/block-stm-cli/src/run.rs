@@ -1,0 +1,86 @@
+//! `block-stm run`: generated blocks, sequentially and in parallel.
+
+use std::num::NonZeroUsize;
+
+use block_stm::{Config, Engine};
+use block_stm_workloads::{Params, Workload};
+
+use crate::{
+    args::RunArgs,
+    command,
+    delivery::Delivery,
+    error::CliError,
+    exit::Exit,
+    latency::SlowState,
+    measure::{Measured, measure},
+    notes, progress,
+    report::{Kind, Report, Row, method},
+    units::count,
+};
+
+/// Runs the workloads, once for each number of threads.
+///
+/// # Errors
+///
+/// Parameters out of their range, threads that can't be started, results that can't be written.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
+    args.params().validate()?;
+    let mut delivery = Delivery::open(&args.common)?;
+    notes::print(&args.common);
+    for &threads in &args.common.threads {
+        delivery.show(report(args, threads)?)?;
+    }
+    delivery.finish()
+}
+
+fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
+    let engine = Config::default().threads(threads).build()?;
+    let workloads = args.workloads();
+    let bar = progress::bar(workloads.len());
+    let mut rows = Vec::with_capacity(workloads.len());
+    for workload in workloads {
+        bar.set_message(workload.name());
+        rows.push(row(args, workload, &engine)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Report {
+        kind: Kind::Workloads,
+        title: title(args, threads.get()),
+        threads: threads.get(),
+        repeat: args.common.repeat,
+        rows,
+        errors: Vec::new(),
+    })
+}
+
+fn title(args: &RunArgs, threads: usize) -> String {
+    let Params { txns, accounts, pools, zipf, seed } = args.params();
+    let latency = if args.read_latency.0.is_zero() {
+        String::new()
+    } else {
+        format!(", {} a read", args.read_latency)
+    };
+    format!(
+        "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{latency}; {}",
+        count(txns, "txn"),
+        count(accounts, "account"),
+        count(pools, "pool"),
+        method(&args.common, threads),
+    )
+}
+
+fn row(args: &RunArgs, workload: Workload, engine: &Engine) -> Result<Row, CliError> {
+    let generated = workload.generate(&args.params())?;
+    let (block, state, repeat) = (&generated.block, &generated.pre_state, args.common.repeat);
+    let latency = args.read_latency.0;
+    let measured: Result<Measured, String> = if latency.is_zero() {
+        measure(engine, block, state, repeat)
+    } else {
+        measure(engine, block, &SlowState::new(state, latency), repeat)
+    };
+    let failed = |message| CliError::Workload { name: workload.name(), message };
+    let measured = measured.map_err(failed)?;
+    let row = Row::new(workload.name().to_owned(), block, measured, Vec::new());
+    Ok(row.repeated_by(command::run(args, workload, engine.threads())))
+}
