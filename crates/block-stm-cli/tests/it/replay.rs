@@ -1,0 +1,232 @@
+//! `block-stm replay`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{Scratch, TestResult, assert_refused, call, edit, json, sample_block, stderr, stdout},
+    fixtures,
+};
+
+fn blocks(report: &Value) -> &Vec<Value> {
+    report["blocks"].as_array().expect("a list of blocks")
+}
+
+#[test]
+fn the_sample_block_agrees_with_its_header_under_any_number_of_threads() -> TestResult {
+    let path = sample_block().to_string_lossy().into_owned();
+    let reports = json(&["replay", &path, "--threads", "1,2,8", "--json", "-"], 0)?;
+    let reports = reports.as_array().expect("a list of reports");
+    assert_eq!(reports.len(), 3);
+    for report in reports {
+        let [block] = blocks(report).as_slice() else {
+            panic!("one block: {report}");
+        };
+        assert_eq!(block["name"], "two-txns");
+        assert_eq!(block["number"], 17_100_000);
+        assert_eq!(block["rules"], "Shanghai");
+        assert_eq!(block["txns"], 2);
+        assert_eq!(block["gas_used"], 0xbc2d);
+        assert_eq!(block["state_digest"], blocks(&reports[0])[0]["state_digest"]);
+        let holds = ["equal", "gas_used", "receipts_root", "logs_bloom", "requests_hash"];
+        assert!(holds.iter().all(|check| block["checks"][check] == true), "{block}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_blocks_is_replayed_by_number() -> TestResult {
+    let scratch = Scratch::new()?;
+    for name in ["10", "9", "last"] {
+        scratch.sample_block(name)?;
+    }
+    fs::create_dir(scratch.path().join("notes"))?;
+    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json", "-"], 0)?;
+    let names: Vec<_> = blocks(&report).iter().map(|block| block["name"].clone()).collect();
+    assert_eq!(names, ["9", "10", "last"]);
+    assert_eq!(report["totals"]["txns"], 6);
+    let table = stdout(&call(&["replay", &scratch.arg(""), "--repeat", "1"])?);
+    assert!(table.contains("\nlast 17100000 ") && table.contains("\ntotal "), "{table}");
+    Ok(())
+}
+
+/// The canary: a header that lies about one field fails the check of that field and no other.
+#[test]
+fn a_header_that_lies_fails_the_check_of_that_field() -> TestResult {
+    let zeros = |bytes: usize| format!("0x{}", "00".repeat(bytes));
+    let lies = [
+        ("gasUsed", "gas_used", "0xbc2e".to_owned()),
+        ("receiptsRoot", "receipts_root", zeros(32)),
+        ("logsBloom", "logs_bloom", zeros(256)),
+    ];
+    for (field, check, lie) in lies {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("lie")?;
+        edit(&folder.join("block.json"), |block| {
+            block[field] = json!(lie);
+            // Else the lie is found before the block is executed.
+            block.as_object_mut().expect("an object").remove("hash");
+        })?;
+        let report = json(&["replay", &scratch.arg("lie"), "--repeat", "1", "--json", "-"], 1)?;
+        let block = &blocks(&report)[0];
+        assert_eq!((&report["ok"], &block["ok"]), (&json!(false), &json!(false)));
+        for (name, outcome) in block["checks"].as_object().expect("an object") {
+            assert_eq!(outcome, &json!(name != check), "{name} in {block}");
+        }
+        let output = call(&["replay", &scratch.arg("lie"), "--repeat", "1", "--threads", "2"])?;
+        assert_eq!(output.status.code(), Some(1));
+        let (table, message) = (stdout(&output), stderr(&output));
+        assert!(table.contains(&format!("FAILED: {check}")), "{table}");
+        assert!(table.contains("CHECKS FAILED in 1 of 1 block."), "{table}");
+        let again = format!("block-stm replay {} --threads 2 --repeat 1", scratch.arg("lie"));
+        for part in ["lie 17100000", check, "expected", "found", &again] {
+            assert!(message.contains(part), "{part} is missing: {message}");
+        }
+    }
+    Ok(())
+}
+
+/// The second canary: another state before the block gives another result.
+#[test]
+fn a_wrong_pre_state_fails_the_checks() -> TestResult {
+    let scratch = Scratch::new()?;
+    let folder = scratch.sample_block("state")?;
+    edit(&folder.join("prestate.json"), |state| {
+        // The slot that the second transaction sets holds that value already, which is cheaper.
+        state["0xC0De00000000000000000000000000000000C0DE"]["storage"]["0x01"] = json!("0x2a");
+    })?;
+    let report = json(&["replay", &scratch.arg("state"), "--repeat", "1", "--json", "-"], 1)?;
+    let checks = &blocks(&report)[0]["checks"];
+    assert_eq!((&checks["equal"], &checks["gas_used"]), (&json!(true), &json!(false)), "{report}");
+    Ok(())
+}
+
+#[test]
+fn what_can_not_be_read_is_named() -> TestResult {
+    assert_refused(&["replay", "/no/such/path"], &["/no/such/path", "No such file"])?;
+    let scratch = Scratch::new()?;
+    let path = scratch.arg("x");
+    fs::create_dir(scratch.path().join("x"))?;
+    assert_refused(&["replay", &path], &[&path, "no block here", "block.json"])?;
+    fs::write(scratch.path().join("file"), "")?;
+    assert_refused(&["replay", &scratch.arg("file")], &[&scratch.arg("file"), "directory"])
+}
+
+#[test]
+fn a_malformed_block_is_refused_by_file_and_field() -> TestResult {
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change, &[&str]); 6] = [
+        ("block.json", |block| block["gasLimit"] = json!("lots"), &["block.json", "gasLimit"]),
+        (
+            "block.json",
+            |block| block["transactions"][1]["r"] = json!("0x1"),
+            &["block.json", "txn 1", "hash"],
+        ),
+        (
+            "block.json",
+            |block| block["transactions"][0]["value"] = json!("0x7"),
+            &["block.json", "txn 0"],
+        ),
+        ("block.json", |block| block["hash"] = json!([]), &["block.json", "hash"]),
+        (
+            "prestate.json",
+            |state| state["0x5050A4F4b3f9338C3472dcC01A87C76A144b3c9c"]["balance"] = json!("0xg"),
+            &["prestate.json", "balance"],
+        ),
+        (
+            // The first sender is gone: its transaction can't pay.
+            "prestate.json",
+            |state| *state = json!({}),
+            &["block 17100000 can't be executed", "txn 0 is invalid"],
+        ),
+    ];
+    for (file, change, words) in cases {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("bad")?;
+        edit(&folder.join(file), change)?;
+        assert_refused(&["replay", &scratch.arg("bad")], words)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn truncated_and_missing_files_are_named() -> TestResult {
+    for file in ["block.json", "prestate.json"] {
+        let scratch = Scratch::new()?;
+        let path = scratch.sample_block("bad")?.join(file);
+        let bytes = fs::read(&path)?;
+        fs::write(&path, &bytes[..bytes.len() / 2])?;
+        assert_refused(&["replay", &scratch.arg("bad")], &[file, "line"])?;
+        fs::remove_file(&path)?;
+        assert_refused(&["replay", &scratch.arg("bad")], &[file, "No such file"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn forks_that_nobody_knows_or_that_come_in_no_order_are_refused() -> TestResult {
+    let cases = [
+        (json!({ "chainId": 1, "bogotaTime": 0 }), "bogotaTime is not supported"),
+        (json!({ "chainId": 1, "homesteadBlock": 9, "eip150Block": 3 }), "comes before"),
+        (json!({ "chainId": "main" }), "chainId"),
+    ];
+    for (config, word) in cases {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("bad")?;
+        fs::write(folder.join("chain.json"), json!({ "config": config }).to_string())?;
+        assert_refused(&["replay", &scratch.arg("bad")], &["chain.json", "config", word])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bad_block_does_not_keep_the_others_from_being_replayed() -> TestResult {
+    let scratch = Scratch::new()?;
+    scratch.sample_block("1")?;
+    let bad = scratch.sample_block("2")?;
+    fs::write(bad.join("prestate.json"), "[]")?;
+    scratch.sample_block("3")?;
+    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json", "-"], 2)?;
+    assert_eq!(blocks(&report).len(), 2);
+    assert_eq!(report["ok"], false);
+    let errors = report["errors"].as_array().expect("a list of errors");
+    assert!(errors[0].as_str().is_some_and(|text| text.contains("prestate.json")), "{report}");
+    Ok(())
+}
+
+#[test]
+fn a_real_block_agrees_with_its_header() -> TestResult {
+    let Some(folder) = fixtures::folder("a_real_block_agrees_with_its_header", "mainnet") else {
+        return Ok(());
+    };
+    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let (new, old) = (path("15537394"), path("46147"));
+    let report = json(&["replay", &new, &old, "--repeat", "1", "--json", "-"], 0)?;
+    let [new, old] = blocks(&report).as_slice() else {
+        panic!("two blocks: {report}");
+    };
+    assert_eq!(new["checks"]["receipts_root"], true);
+    // Its receipts hold the roots of a state of which only a part is known.
+    assert_eq!(old["checks"]["receipts_root"], Value::Null);
+    assert_eq!((&old["number"], &old["ok"]), (&json!(46_147), &json!(true)));
+    Ok(())
+}
+
+#[test]
+fn a_chain_is_replayed_block_on_block_and_every_state_root_holds() -> TestResult {
+    let test = "a_chain_is_replayed_block_on_block_and_every_state_root_holds";
+    let Some(folder) = fixtures::folder(test, "chain") else {
+        return Ok(());
+    };
+    let path = folder.to_string_lossy().into_owned();
+    let report = json(&["replay", &path, "--repeat", "1", "--json", "-"], 0)?;
+    assert_eq!(blocks(&report).len(), 54);
+    for (index, block) in blocks(&report).iter().enumerate() {
+        assert_eq!(block["number"], index + 1);
+        let checks = block["checks"].as_object().expect("an object");
+        assert!(checks.contains_key("state_root"), "{block}");
+        assert!(checks.values().all(|outcome| outcome == true), "{block}");
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `block-stm run`.
+
+use serde_json::{Value, json};
+
+use crate::cli::{TestResult, call, json, stderr, stdout};
+
+const SMALL: [&str; 5] = ["run", "--txns", "60", "--repeat", "2"];
+
+fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    SMALL.into_iter().chain(more.iter().copied()).collect()
+}
+
+fn rows(report: &Value) -> &Vec<Value> {
+    report["workloads"].as_array().expect("a list of workloads")
+}
+
+#[test]
+fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
+    let report = json(&small(&["--threads", "2", "--json", "-"]), 0)?;
+    assert_eq!(report["threads"], 2);
+    assert_eq!(report["ok"], true);
+    let names: Vec<_> = rows(&report).iter().map(|row| row["name"].clone()).collect();
+    let all = ["transfers", "erc20", "amm", "lending", "nft", "orders", "mixed", "chain"];
+    assert_eq!(names, all);
+    for row in rows(&report) {
+        assert_eq!(row["txns"], 60, "{row}");
+        assert_eq!(row["ok"], true, "{row}");
+        assert_eq!(row["checks"], json!({ "equal": true }), "{row}");
+        assert!(row["gas_used"].as_u64() >= Some(60 * 21_000), "{row}");
+        for time in ["sequential_ms", "parallel_ms", "speedup"] {
+            assert!(row[time].as_f64() > Some(0.0), "{time}: {row}");
+        }
+        let (executions, aborts) = (row["executions"].as_u64(), row["aborts"].as_u64());
+        assert!(executions >= Some(60) && aborts.is_some(), "{row}");
+        let digest = row["state_digest"].as_str().expect("a digest");
+        assert!(digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()), "{row}");
+    }
+    Ok(())
+}
+
+#[test]
+fn several_numbers_of_threads_make_several_reports_with_the_same_digests() -> TestResult {
+    let reports = json(&small(&["--threads", "1,2,4", "--json", "-"]), 0)?;
+    let reports = reports.as_array().expect("a list of reports");
+    let threads: Vec<_> = reports.iter().map(|report| report["threads"].clone()).collect();
+    assert_eq!(threads, [1, 2, 4]);
+    let digests = |report| rows(report).iter().map(|row| row["state_digest"].clone());
+    let first: Vec<_> = digests(&reports[0]).collect();
+    for report in reports {
+        assert!(digests(report).eq(first.iter().cloned()), "{report}");
+    }
+    let mut different = first.clone();
+    different.sort_by_key(Value::to_string);
+    different.dedup();
+    assert_eq!(different.len(), first.len(), "each workload has a state of its own");
+    Ok(())
+}
+
+#[test]
+fn the_seed_and_the_shape_decide_the_block() -> TestResult {
+    let digest = |more: &[&str]| -> Result<Value, Box<dyn std::error::Error>> {
+        let report = json(&small(&[&["--workload", "amm", "--json", "-"], more].concat()), 0)?;
+        Ok(rows(&report)[0]["state_digest"].clone())
+    };
+    let first = digest(&[])?;
+    assert_eq!(digest(&["--accounts", "120"])?, first, "twice the transactions is the default");
+    for other in [["--seed", "1"], ["--accounts", "7"], ["--pools", "1"], ["--zipf", "1.1"]] {
+        assert_ne!(digest(&other)?, first, "{other:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn slow_reads_slow_both_sides() -> TestResult {
+    let args = ["run", "--workload", "transfers", "--txns", "10", "--repeat", "1"];
+    let slow = ["--read-latency", "1ms", "--threads", "1", "--json", "-"];
+    let report = json(&[&args[..], &slow].concat(), 0)?;
+    let row = &rows(&report)[0];
+    // Ten senders and ten receivers, each read once.
+    assert!(row["sequential_ms"].as_f64() >= Some(20.0), "{row}");
+    assert!(row["parallel_ms"].as_f64() >= Some(20.0), "{row}");
+    Ok(())
+}
+
+#[test]
+fn an_empty_block_is_fine() -> TestResult {
+    let report = json(&["run", "--txns", "0", "--repeat", "1", "--json", "-"], 0)?;
+    assert!(rows(&report).iter().all(|row| row["gas_used"] == 0 && row["ok"] == true), "{report}");
+    let output = call(&["run", "--txns", "0", "--repeat", "1"])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("NaN"));
+    Ok(())
+}
+
+#[test]
+fn the_table_is_for_people() -> TestResult {
+    let args = ["--txns", "1500", "--repeat", "1", "--workload", "nft,chain", "--threads", "2"];
+    let output = call(&[&["run"], &args[..]].concat())?;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for part in [
+        "Blocks of 1,500 txns: 3,000 accounts, 16 pools, zipf 0, seed 0; 2 threads",
+        "workload",
+        "speed-up",
+        "exec/txn",
+        "\nnft ",
+        "\nchain ",
+        "\ntotal ",
+        "On 2 threads the parallel side is faster in ",
+        "Receipts and state were the same in every execution of 2 workloads.",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing:\n{text}");
+    }
+    Ok(())
+}
