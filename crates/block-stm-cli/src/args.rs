@@ -35,9 +35,10 @@ Examples:
 
 const REPLAY_EXAMPLES: &str = "\
 PATH is one of
-  a block folder   block.json      the answer of eth_getBlockByNumber with full transactions
-                   prestate.json   the accounts before the block, as geth's prestate tracer writes them
-                   blockhashes.json, ommers.json, genesis.json or chain.json (its config): optional
+  a block folder   block.json     the answer of eth_getBlockByNumber with full transactions
+                   prestate.json  the accounts before it, as geth's prestate tracer writes them
+                   optional: blockhashes.json, ommers.json, and genesis.json or chain.json for
+                   the config of a chain other than mainnet
   a chain folder   genesis.json and chain.rlp, as clients export them; each block is executed on
                    the state that the one before it left
   a folder of such folders
@@ -45,7 +46,8 @@ PATH is one of
 Each block is executed sequentially and in parallel. Both results are compared after every
 execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests
 hash, and in a chain the state root. A check that can't be made (the receipts root of a lone
-block from before Byzantium takes the whole state) is null in JSON and marked in the table.
+block from before Byzantium takes the whole state) is null in JSON and marked in the table. A
+block that can't be read is reported and left out; the exit code is then 2.
 
 Examples:
   block-stm replay blocks/17034870

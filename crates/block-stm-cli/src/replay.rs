@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     measure::{Measured, measure},
     notes, progress,
-    report::{Kind, Report, Row, method},
+    report::{Kind, Report, Row},
     units::count,
 };
 
@@ -61,7 +61,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     }
     replay.bar.finish_and_clear();
     let blocks = count(replay.rows.len(), "block");
-    let title = format!("{blocks}; {}", method(&args.common, threads.get()));
+    let title = format!("{blocks}; {}", count(threads.get(), "thread"));
     Ok(Report {
         kind: Kind::Blocks,
         title,

@@ -14,7 +14,7 @@ use crate::{
     latency::SlowState,
     measure::{Measured, measure},
     notes, progress,
-    report::{Kind, Report, Row, method},
+    report::{Kind, Report, Row},
     units::count,
 };
 
@@ -66,7 +66,7 @@ fn title(args: &RunArgs, threads: usize) -> String {
         count(txns, "txn"),
         count(accounts, "account"),
         count(pools, "pool"),
-        method(&args.common, threads),
+        count(threads, "thread"),
     )
 }
 

@@ -6,7 +6,7 @@ use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
 
 use super::{Kind, Report, Row, Totals};
-use crate::check::Outcome;
+use crate::{check::Outcome, difference::Difference};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -33,6 +33,8 @@ struct JsonRow<'a> {
     gas_used: u64,
     ok: bool,
     checks: BTreeMap<&'static str, Option<bool>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    differences: BTreeMap<&'static str, JsonDifference<'a>>,
     sequential_ms: f64,
     parallel_ms: f64,
     speedup: f64,
@@ -42,6 +44,14 @@ struct JsonRow<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     unknown_ommers: usize,
     command: &'a str,
+}
+
+/// Why a check failed.
+#[derive(Serialize)]
+struct JsonDifference<'a> {
+    place: &'a str,
+    expected: &'a str,
+    found: &'a str,
 }
 
 #[derive(Serialize)]
@@ -93,6 +103,10 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             };
             (check.name, outcome)
         });
+        let differences = row.checks.iter().filter_map(|check| match &check.outcome {
+            Outcome::Fails(difference) => Some((check.name, difference.into())),
+            _ => None,
+        });
         Self {
             name: &row.name,
             number: row.number,
@@ -101,6 +115,7 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             gas_used: row.gas_used,
             ok: row.ok(),
             checks: checks.collect(),
+            differences: differences.collect(),
             sequential_ms: millis(row.sequential),
             parallel_ms: millis(row.parallel),
             speedup: row.speedup(),
@@ -110,6 +125,13 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             unknown_ommers: row.unknown_ommers,
             command: &row.command,
         }
+    }
+}
+
+impl<'a> From<&'a Difference> for JsonDifference<'a> {
+    fn from(difference: &'a Difference) -> Self {
+        let Difference { place, expected, found } = difference;
+        Self { place, expected, found }
     }
 }
 

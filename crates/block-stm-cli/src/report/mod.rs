@@ -9,10 +9,8 @@ use std::time::Duration;
 use block_stm_evm::Block;
 
 use crate::{
-    args::CommonArgs,
     check::{Check, Outcome},
     measure::Measured,
-    units::{count, grouped},
 };
 
 /// The rows of one command under one number of threads.
@@ -58,6 +56,16 @@ pub(crate) struct Row {
     pub(crate) unknown_ommers: usize,
     /// The command that measures this block again.
     pub(crate) command: String,
+}
+
+impl Kind {
+    /// The word for one of the rows.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Workloads => "workload",
+            Self::Blocks => "block",
+        }
+    }
 }
 
 impl Row {
@@ -176,12 +184,6 @@ impl Report {
     }
 }
 
-/// How a report's numbers were taken, for its title.
-pub(crate) fn method(args: &CommonArgs, threads: usize) -> String {
-    let (threads, runs) = (count(threads, "thread"), grouped(args.repeat as u64));
-    format!("{threads}; times are medians of {runs}, rates are the parallel side's")
-}
-
 /// `sequential / parallel`, also where the clock saw nothing pass.
 fn ratio(sequential: Duration, parallel: Duration) -> f64 {
     let nanos = |time: Duration| time.as_nanos().max(1) as f64;
@@ -196,4 +198,65 @@ pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
 /// Executions per transaction; 0 for no transactions.
 pub(crate) fn executions_per_txn(executions: u64, txns: usize) -> f64 {
     if txns == 0 { 0.0 } else { executions as f64 / txns as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use block_stm_evm::{
+        InvalidTxn, PreState, execute_sequential,
+        revm::{context::BlockEnv, primitives::hardfork::SpecId},
+    };
+    use serde_json::Value;
+
+    use super::*;
+    use crate::difference::Difference;
+
+    fn row(name: &str, millis: (u64, u64), difference: Option<Difference>) -> Row {
+        let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+        let result = execute_sequential(&block, &PreState::new(), InvalidTxn::Reject);
+        let measured = Measured {
+            sequential: Duration::from_millis(millis.0),
+            parallel: Duration::from_millis(millis.1),
+            executions: 0,
+            aborts: 0,
+            reference: Ok(result.expect("an empty block")),
+            difference,
+        };
+        Row::new(name.to_owned(), &block, measured, Vec::new()).repeated_by("again".to_owned())
+    }
+
+    fn report(rows: Vec<Row>) -> Report {
+        let kind = Kind::Workloads;
+        Report { kind, title: String::new(), threads: 2, repeat: 1, rows, errors: Vec::new() }
+    }
+
+    #[test]
+    fn totals_are_ratios_of_sums_and_means_of_ratios() {
+        let report = report(vec![row("a", (8, 2), None), row("b", (1, 1), None)]);
+        let totals = report.totals();
+        assert!((totals.speedup - 3.0).abs() < 1e-9);
+        assert!((totals.geometric_mean - 2.0).abs() < 1e-9);
+        assert_eq!((totals.slower, totals.failed), (0, 0));
+        assert_eq!(report.best().map(Row::label), Some("a".to_owned()));
+        assert_eq!(report.worst().map(Row::label), Some("b".to_owned()));
+    }
+
+    /// The canary: executions that differ are seen in every form of the report.
+    #[test]
+    fn a_difference_between_executions_fails_the_report() -> serde_json::Result<()> {
+        let difference = Difference::new("parallel execution 3: gas used", "7".into(), "8".into());
+        let report = report(vec![row("a", (1, 2), None), row("b", (1, 1), Some(difference))]);
+        assert!(!report.ok());
+        let table = table::render(&report);
+        assert!(table.contains("FAILED: equal") && table.contains("CHECKS FAILED in 1 of 2"));
+        let failures = table::failures(&report);
+        for part in ["workload b: equal", "parallel execution 3: gas used", "7", "8", "again"] {
+            assert!(failures.contains(part), "{part}: {failures}");
+        }
+        let json: Value = serde_json::from_slice(&json::render(&[report]))?;
+        assert_eq!(json["ok"], false);
+        assert_eq!(json["workloads"][1]["checks"]["equal"], false);
+        assert_eq!(json["workloads"][1]["differences"]["equal"]["found"], "8");
+        Ok(())
+    }
 }

@@ -7,18 +7,12 @@ use crate::units::{count, speedup};
 pub(crate) fn sentences(report: &Report) -> Vec<String> {
     let totals = report.totals();
     let mut sentences = vec![speed(report, &totals)];
+    sentences.extend(range(report));
     sentences.extend(losses(report));
     sentences.push(agreement(report, &totals));
     sentences.extend(unchecked(report));
     sentences.extend(ommers(report));
     sentences
-}
-
-fn thing(report: &Report) -> &'static str {
-    match report.kind {
-        Kind::Workloads => "workload",
-        Kind::Blocks => "block",
-    }
 }
 
 fn speed(report: &Report, totals: &Totals) -> String {
@@ -27,23 +21,20 @@ fn speed(report: &Report, totals: &Totals) -> String {
         return format!("On {threads} the parallel side is {}.", compared(row));
     }
     let faster = report.rows.iter().filter(|row| row.parallel < row.sequential).count();
-    let range = match (report.worst(), report.best()) {
-        (Some(worst), Some(best)) => format!(
-            "from {} ({}) to {} ({})",
-            speedup(worst.speedup()),
-            worst.label(),
-            speedup(best.speedup()),
-            best.label()
-        ),
-        _ => String::new(),
-    };
     format!(
         "On {threads} the parallel side is faster in {faster} of {}: {} over all, {} in the \
-         geometric mean, {range}.",
-        count(report.rows.len(), thing(report)),
+         geometric mean.",
+        count(report.rows.len(), report.kind.noun()),
         speedup(totals.speedup),
         speedup(totals.geometric_mean),
     )
+}
+
+fn range(report: &Report) -> Option<String> {
+    let (best, worst) = (report.best()?, report.worst()?);
+    let named = |row: &Row| format!("{} ({})", speedup(row.speedup()), row.label());
+    (report.rows.len() > 1)
+        .then(|| format!("At best it is {}, at worst {}.", named(best), named(worst)))
 }
 
 fn compared(row: &Row) -> String {
@@ -71,11 +62,11 @@ fn losses(report: &Report) -> Option<String> {
     if slower.len() > NAMED_LOSSES {
         named.push_str(&format!(" and {} more", slower.len() - NAMED_LOSSES));
     }
-    Some(format!("It is slower in {}: {named}.", count(slower.len(), thing(report))))
+    Some(format!("It is slower in {}: {named}.", count(slower.len(), report.kind.noun())))
 }
 
 fn agreement(report: &Report, totals: &Totals) -> String {
-    let rows = count(report.rows.len(), thing(report));
+    let rows = count(report.rows.len(), report.kind.noun());
     match (totals.failed, report.kind) {
         (0, Kind::Workloads) => {
             format!("Receipts and state were the same in every execution of {rows}.")

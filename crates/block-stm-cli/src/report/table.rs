@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
 
-use super::{Kind, Report, Row, executions_per_txn, per_second, summary::sentences};
+use super::{Report, Row, executions_per_txn, per_second, summary::sentences};
 use crate::{
     check::{Check, Outcome},
     units::{grouped, si, speedup, time},
@@ -22,6 +22,8 @@ pub(crate) fn render(report: &Report) -> String {
         text.push('\n');
     };
     line(format!("{BOLD}{}{BOLD:#}", report.title));
+    let runs = grouped(report.repeat as u64);
+    line(format!("Times are medians of {runs}, rates are those of the parallel side."));
     line(String::new());
     table(report).lines().for_each(&mut line);
     line(String::new());
@@ -35,12 +37,8 @@ fn table(report: &Report) -> Table {
     table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
     table.enforce_styling();
     table.style_text_only();
-    let name = match report.kind {
-        Kind::Workloads => "workload",
-        Kind::Blocks => "block",
-    };
     let header = [
-        name,
+        report.kind.noun(),
         "txns",
         "gas",
         "sequential",
@@ -133,19 +131,19 @@ pub(crate) fn failures(report: &Report) -> String {
     let mut text = String::new();
     for row in &report.rows {
         for check in &row.checks {
-            failure(&mut text, row, check);
+            failure(&mut text, report, row, check);
         }
     }
     text
 }
 
-fn failure(text: &mut String, row: &Row, check: &Check) {
+fn failure(text: &mut String, report: &Report, row: &Row, check: &Check) {
     let Outcome::Fails(difference) = &check.outcome else {
         return;
     };
-    let (label, name) = (row.label(), check.name);
+    let (noun, label, name) = (report.kind.noun(), row.label(), check.name);
     let lines = [
-        format!("{BAD}check failed{BAD:#}: {label}: {name}: {}", difference.place),
+        format!("{BAD}check failed{BAD:#}: {noun} {label}: {name}: {}", difference.place),
         format!("  expected  {}", difference.expected),
         format!("  found     {}", difference.found),
         format!("  repeat    {}", row.command),
