@@ -75,8 +75,8 @@ pub trait Trial<V: Vm> {
     /// The sink.
     type Sink: CommitSink<V>;
 
-    /// Prepares the next execution.
-    fn sink(&self) -> Self::Sink;
+    /// Prepares the next execution: on an engine, or on the oracle.
+    fn sink(&self, arm: Option<Arm>) -> Self::Sink;
 
     /// Looks at what an execution left behind; `stats` if it has a result.
     ///
@@ -95,7 +95,7 @@ pub struct AcceptAll;
 impl<V: Vm> Trial<V> for AcceptAll {
     type Sink = Self;
 
-    fn sink(&self) -> Self {
+    fn sink(&self, _: Option<Arm>) -> Self {
         *self
     }
 }
@@ -239,7 +239,7 @@ impl Checker {
     {
         let expected = oracle(block, trial)?;
         for (arm, engine) in (0..self.rounds).flat_map(|_| self.engines()) {
-            let found = record_parallel(engine, block, trial.sink());
+            let found = record_parallel(engine, block, trial.sink(Some(arm)));
             same(&expected, &found).map_err(|difference| Mismatch::Differs { arm, difference })?;
             keeps_rules(&found, arm.threads, trial)
                 .map_err(|breach| Mismatch::Broken { arm: Some(arm), breach })?;
@@ -254,9 +254,9 @@ where
     V: Comparable,
     T: Trial<V>,
 {
-    let expected = record_sequential(block, trial.sink());
+    let expected = record_sequential(block, trial.sink(None));
     keeps_rules(&expected, 1, trial).map_err(|breach| Mismatch::Broken { arm: None, breach })?;
-    let again = record_sequential(block, trial.sink());
+    let again = record_sequential(block, trial.sink(None));
     same(&expected, &again).map_err(Mismatch::Impure)?;
     Ok(expected)
 }
@@ -388,7 +388,7 @@ mod tests {
     impl Trial<Copier> for Nagging {
         type Sink = AcceptAll;
 
-        fn sink(&self) -> AcceptAll {
+        fn sink(&self, _: Option<Arm>) -> AcceptAll {
             AcceptAll
         }
 

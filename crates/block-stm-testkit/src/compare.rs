@@ -219,7 +219,7 @@ mod tests {
         ];
         let block = LanguageBlock::new([increment.clone(), increment, vec![Op::Invalid]]);
         let stage = block.skip_invalid().stage();
-        let record = record_sequential(&stage.block(), stage.sink());
+        let record = record_sequential(&stage.block(), stage.sink(None));
         keeps_protocol::<Language>(&record.events).expect("the oracle keeps the protocol");
         keeps_books(&record, 1).expect("the oracle keeps its books");
         record

@@ -4,12 +4,13 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use block_stm::{BoxError, CancelToken, Storage};
 
+use crate::check::Arm;
 use crate::language::{Probe, Site};
 
 /// A word that looks random, from others that do not (the finaliser of SplitMix64, Steele et al. 2014).
@@ -110,7 +111,7 @@ impl PanicAhead {
 }
 
 impl Probe for PanicAhead {
-    fn reset(&self) {
+    fn reset(&self, _: Option<Arm>) {
         self.committed.store(0, Ordering::SeqCst);
     }
 
@@ -151,16 +152,68 @@ impl Probe for CancelAt {
     }
 }
 
+/// Holds the first execution of a transaction at its start until executions of higher ones have returned.
+///
+/// So these are executed upside down, as far as an engine's threads and window allow: ahead of the one whose writes
+/// they should have seen. It waits in vain for 2 ms at most.
+#[derive(Debug)]
+pub struct Hold {
+    txn: u32,
+    until: u32,
+    held: AtomicBool,
+    returned: AtomicU32,
+}
+
+impl Hold {
+    /// Holds `txn` until `executions` of higher transactions have returned.
+    #[must_use]
+    pub const fn new(txn: u32, executions: u32) -> Self {
+        let (held, returned) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { txn, until: executions, held, returned }
+    }
+}
+
+impl Probe for Hold {
+    fn reset(&self, arm: Option<Arm>) {
+        let alone = arm.is_none_or(|arm| arm.threads < 2);
+        self.held.store(alone, Ordering::SeqCst);
+        self.returned.store(0, Ordering::SeqCst);
+    }
+
+    fn operation(&self, site: Site) {
+        if site.txn != self.txn || self.held.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let start = Instant::now();
+        while self.returned.load(Ordering::SeqCst) < self.until
+            && start.elapsed() < Duration::from_millis(2)
+        {
+            thread::yield_now();
+        }
+    }
+
+    fn executed(&self, txn: u32) {
+        if txn > self.txn {
+            self.returned.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 /// Two probes, one after the other.
 impl<A: Probe, B: Probe> Probe for (A, B) {
-    fn reset(&self) {
-        self.0.reset();
-        self.1.reset();
+    fn reset(&self, arm: Option<Arm>) {
+        self.0.reset(arm);
+        self.1.reset(arm);
     }
 
     fn operation(&self, site: Site) {
         self.0.operation(site);
         self.1.operation(site);
+    }
+
+    fn executed(&self, txn: u32) {
+        self.0.executed(txn);
+        self.1.executed(txn);
     }
 
     fn storage(&self, slot: u16) {
@@ -286,6 +339,21 @@ mod tests {
         assert!(!token.is_cancelled());
         probe.operation(site);
         assert!(token.is_cancelled());
+    }
+
+    #[test]
+    fn a_held_execution_goes_on_when_the_others_have_returned() {
+        let probe = Hold::new(0, 2);
+        let site = Site { txn: 0, execution: 0, op: 0 };
+        probe.executed(1);
+        thread::scope(|scope| {
+            scope.spawn(|| probe.executed(2));
+            probe.operation(site);
+        });
+        assert_eq!(probe.returned.load(Ordering::SeqCst), 2);
+        probe.reset(Some(Arm { threads: 2, window: None }));
+        // In vain, and for a short time only.
+        probe.operation(site);
     }
 
     #[test]

@@ -266,7 +266,7 @@ mod tests {
         let draw = |_: &usize| {
             let block = strategy.new_tree(&mut runner).expect("a block can be drawn").current();
             let stage = block.stage();
-            fits(&record_sequential(&stage.block(), stage.sink()).ending)
+            fits(&record_sequential(&stage.block(), stage.sink(None)).ending)
         };
         (0..200).filter(draw).count()
     }

@@ -12,7 +12,7 @@ use super::program::{Op, Program};
 use super::rules::{LanguageHints, RuledSink, Rules};
 use super::value::{MAX, Number, Small};
 use super::vm::{LanguageVm, Probe};
-use crate::check::{Checker, Mismatch, Trial};
+use crate::check::{Arm, Checker, Mismatch, Trial};
 use crate::record::Event;
 use crate::record::record_sequential;
 use crate::watchdog::within;
@@ -79,7 +79,7 @@ impl LanguageBlock {
     pub fn with_true_hints(mut self) -> Self {
         let stage = self.stage();
         let mut slots = vec![Vec::new(); self.programs.len()];
-        for event in record_sequential(&stage.block(), stage.sink()).events {
+        for event in record_sequential(&stage.block(), stage.sink(None)).events {
             if let Event::Commit { txn, writes, .. } = event {
                 slots[txn.as_usize()] = writes.iter().map(|(slot, _)| slot.slot()).collect();
             }
@@ -247,11 +247,11 @@ impl<P: Place, N: Number> Stage<P, N> {
 impl<P: Place, N: Number> Trial<LanguageVm<P, N>> for Stage<P, N> {
     type Sink = RuledSink;
 
-    fn sink(&self) -> RuledSink {
+    fn sink(&self, arm: Option<Arm>) -> RuledSink {
         self.vm.reset();
         self.storage.reset();
         if let Some(probe) = &self.spec.probe {
-            probe.reset();
+            probe.reset(arm);
         }
         RuledSink::new(self.spec.rules.clone(), self.spec.probe.clone())
     }

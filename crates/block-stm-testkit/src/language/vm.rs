@@ -13,6 +13,7 @@ use super::location::{Place, Slot};
 use super::program::{At, Op, Program, Registers, Seen, Trace};
 use super::rules::Refusal;
 use super::value::{Number, Small};
+use crate::check::Arm;
 
 /// Operations after which a program ends by itself.
 const FUEL: u32 = 400;
@@ -30,12 +31,19 @@ pub struct Site {
 
 /// Is told about moments of a block's execution, and may disturb them: delay, panic, cancel.
 pub trait Probe: fmt::Debug + Send + Sync {
-    /// A new run of the block begins.
-    fn reset(&self) {}
+    /// A new run of the block begins: on an engine, or on the oracle.
+    fn reset(&self, arm: Option<Arm>) {
+        let _ = arm;
+    }
 
     /// An operation on a view is about to happen; also called once at the start of each execution.
     fn operation(&self, site: Site) {
         let _ = site;
+    }
+
+    /// An execution has returned, with whatever result; not called if it panicked.
+    fn executed(&self, txn: u32) {
+        let _ = txn;
     }
 
     /// The storage is about to be read.
@@ -150,6 +158,9 @@ impl<P: Place, N: Number> Vm for LanguageVm<P, N> {
             run.program(view)
         };
         context.busy.set(false);
+        if let Some(probe) = &self.probe {
+            probe.executed(txn.id);
+        }
         result
     }
 
@@ -420,7 +431,7 @@ mod tests {
 
     fn run(programs: Vec<Vec<Op>>, state: &[u8]) -> Record<LanguageVm> {
         let stage = LanguageBlock::new(programs).state(state).skip_invalid().stage();
-        let record = record_sequential(&stage.block(), stage.sink());
+        let record = record_sequential(&stage.block(), stage.sink(None));
         assert_eq!(stage.vm.broken_promises(), [""; 0]);
         record
     }
