@@ -1,3 +1,16 @@
 //! The engine against the sequential oracle, through the crate's public face alone.
 
+mod blocks;
+mod collisions;
+mod conflicts;
+mod deltas;
+mod drops;
+mod failures;
+mod hints;
+mod invalid;
+mod limits;
+mod misuse;
+mod pools;
 mod properties;
+mod stats;
+mod support;

@@ -1,0 +1,86 @@
+//! What the tests of this binary share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use block_stm::Engine;
+use block_stm_testkit::language::{At, Expr, LanguageBlock, LanguageVm, Op, Slot, Small, Stage};
+use block_stm_testkit::record::{Record, record_parallel, record_sequential};
+use block_stm_testkit::watchdog::within;
+use block_stm_testkit::{Arm, Checker, Trial};
+
+pub(crate) type Language = LanguageVm<Slot, Small>;
+
+/// Proves the block on all set-ups.
+pub(crate) fn prove(block: &LanguageBlock) {
+    prove_with(Checker::all(), block);
+}
+
+/// Proves the block on few set-ups, for tests with hundreds of blocks.
+pub(crate) fn prove_quickly(block: &LanguageBlock) {
+    prove_with(Checker::few(), block);
+}
+
+pub(crate) fn prove_with(checker: &Arc<Checker>, block: &LanguageBlock) {
+    if let Err(mismatch) = block.check(checker) {
+        panic!("{mismatch}");
+    }
+}
+
+/// Runs a whole test with a time limit.
+pub(crate) fn timely(test: impl FnOnce() + Send + 'static) {
+    if let Err(hang) = within(Duration::from_secs(30), test) {
+        panic!("{hang}");
+    }
+}
+
+pub(crate) fn engine(threads: usize) -> Engine {
+    let arm = Arm { threads, window: None };
+    arm.engine().expect("threads can be started")
+}
+
+/// The oracle's record of a block.
+pub(crate) fn oracle(stage: &Stage<Slot, Small>) -> Record<Language> {
+    record_sequential(&stage.block(), stage.sink(None))
+}
+
+/// The engine's record of a block.
+pub(crate) fn parallel(engine: &Engine, stage: &Stage<Slot, Small>) -> Record<Language> {
+    let arm = Arm { threads: engine.threads(), window: None };
+    record_parallel(engine, &stage.block(), stage.sink(Some(arm)))
+}
+
+/// A slot.
+pub(crate) const fn slot(slot: u16) -> At {
+    At::Slot(slot)
+}
+
+/// A constant.
+pub(crate) const fn value(value: u8) -> Expr {
+    Expr::Const(value)
+}
+
+/// Reads `from` and writes one more to `to`.
+pub(crate) fn successor(from: u16, to: u16) -> Vec<Op> {
+    vec![Op::Read(slot(from)), Op::Write(slot(to), Expr::Plus(1))]
+}
+
+/// Adds 1 to a slot by reading and writing it.
+pub(crate) fn increment(at: u16) -> Vec<Op> {
+    successor(at, at)
+}
+
+/// A block in which about everything depends on everything.
+pub(crate) fn tangle(txns: u16) -> LanguageBlock {
+    let program = |n: u16| {
+        vec![
+            Op::Read(slot(n % 3)),
+            Op::Gain(slot(3 + n % 2), value(1)),
+            Op::Write(At::Beyond(n % 5), Expr::Plus(1)),
+            Op::Check(slot(4), block_stm_testkit::language::Test::Even),
+            Op::Read(At::Beyond(2)),
+            Op::Weigh(value(1)),
+        ]
+    };
+    LanguageBlock::new((0..txns).map(program)).state([3, 1, 4, 1, 5])
+}
