@@ -155,7 +155,7 @@ impl Probe for CancelAt {
 /// Holds the first execution of a transaction at its start until executions of higher ones have returned.
 ///
 /// So these are executed upside down, as far as an engine's threads and window allow: ahead of the one whose writes
-/// they should have seen. It waits in vain for 2 ms at most.
+/// they should have seen. It waits in vain for 10 ms at most.
 #[derive(Debug)]
 pub struct Hold {
     txn: u32,
@@ -175,8 +175,10 @@ impl Hold {
 
 impl Probe for Hold {
     fn reset(&self, arm: Option<Arm>) {
-        let alone = arm.is_none_or(|arm| arm.threads < 2);
-        self.held.store(alone, Ordering::SeqCst);
+        let ahead = |arm: Arm| {
+            arm.threads > 1 && arm.window.is_none_or(|window| window > self.until as usize)
+        };
+        self.held.store(!arm.is_some_and(ahead), Ordering::SeqCst);
         self.returned.store(0, Ordering::SeqCst);
     }
 
@@ -186,7 +188,7 @@ impl Probe for Hold {
         }
         let start = Instant::now();
         while self.returned.load(Ordering::SeqCst) < self.until
-            && start.elapsed() < Duration::from_millis(2)
+            && start.elapsed() < Duration::from_millis(10)
         {
             thread::yield_now();
         }
