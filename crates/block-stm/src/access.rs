@@ -194,33 +194,50 @@ impl<'b, V: Vm> Run<'b, V> {
     }
 
     /// Whether the run would see and answer the same on top of what `now` tells of each cell:
-    /// the value and its version, if there is one. This is the only judge of reads.
+    /// the value and its version, if there is one. The only judge of reads, at commit; before that a guess.
     pub(crate) fn validate<'v>(
         &self,
+        stage: Stage,
         mut now: impl FnMut(&'b CellOf<V>) -> Option<(Option<Version>, Reading<'v, V::Value>)>,
     ) -> Result<(), Stale>
     where
         V::Value: 'v,
     {
-        for access in self.accesses.iter().filter(|access| access.relied_on) {
-            let seen = access.seen.as_ref().ok_or(Stale::Read)?;
+        for access in &self.accesses {
+            let Some(seen) = &access.seen else { continue };
+            if !access.relied_on && stage == Stage::Early {
+                continue;
+            }
+            // A value that was only peeked at may have changed, but must be there: a sequential execution
+            // would have asked the storage for it.
             let (version, value) = now(access.cell).ok_or(Stale::Read)?;
             let same_version = seen.version.is_some() && seen.version == version;
-            if !same_version && seen.value != *value.get() {
+            if access.relied_on && !same_version && seen.value != *value.get() {
                 return Err(Stale::Read);
             }
         }
-        for assertion in &self.assertions {
-            let access = &self.accesses[assertion.place];
-            let (version, value) = now(access.cell).ok_or(Stale::Read)?;
-            let looked_at = access.seen.as_ref().filter(|_| assertion.looked);
-            let same_version =
-                looked_at.is_some_and(|seen| seen.version.is_some() && seen.version == version);
-            if !same_version && value.get().satisfies(&assertion.predicate) != assertion.answer {
-                return Err(if assertion.looked { Stale::Read } else { Stale::Assumption });
+        self.assertions.iter().try_for_each(|assertion| {
+            match now(self.accesses[assertion.place].cell) {
+                Some((version, value)) => self.hold_against(assertion, version, value.get()),
+                None if assertion.looked || stage == Stage::Commit => Err(Stale::Read),
+                None => Ok(()),
             }
+        })
+    }
+
+    fn hold_against(
+        &self,
+        assertion: &Assertion<V>,
+        version: Option<Version>,
+        value: &V::Value,
+    ) -> Result<(), Stale> {
+        let seen = self.accesses[assertion.place].seen.as_ref().filter(|_| assertion.looked);
+        let same_version =
+            seen.is_some_and(|seen| seen.version.is_some() && seen.version == version);
+        if same_version || value.satisfies(&assertion.predicate) == assertion.answer {
+            return Ok(());
         }
-        Ok(())
+        Err(if assertion.looked { Stale::Read } else { Stale::Assumption })
     }
 
     /// Whether the deltas of a run whose writes are dropped would have applied on top of `now`, as it was told.
@@ -250,6 +267,15 @@ impl<'b, V: Vm> Run<'b, V> {
         let edge = |access: &Access<'b, V>| Some((access.cell.location(), writer(access.cell)?));
         observed.into_iter().filter_map(edge).collect()
     }
+}
+
+/// When a run is validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Lower transactions may still change, and not everything need be known.
+    Early,
+    /// Everything below is final.
+    Commit,
 }
 
 /// Why a run does not stand.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Error;
 use crate::hints::Hints;
 use crate::limits::Limits;
 use crate::vm::{Storage, Vm};
@@ -74,6 +75,20 @@ impl<'a, V: Vm> Block<'a, V> {
     pub fn conflict_graph(mut self) -> Self {
         self.conflict_graph = true;
         self
+    }
+}
+
+/// The most transactions that a block can have.
+const MAX_TXNS: usize = u32::MAX as usize - 1;
+
+impl<V: Vm> Block<'_, V> {
+    /// The number of transactions, if they can be numbered.
+    pub(crate) fn check_length(&self) -> Result<usize, Error<V::Invalid>> {
+        let txns = self.txns.len();
+        if txns > MAX_TXNS {
+            return Err(Error::TooLong { txns, max: MAX_TXNS });
+        }
+        Ok(txns)
     }
 }
 

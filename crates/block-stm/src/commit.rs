@@ -12,7 +12,9 @@
 //! The head waits for nobody, so the block always goes on: if the head is ready, whoever looks next takes the baton; if somebody
 //! else owns it (executes or validates it), he looks when he is done. See `scheduler/baton.rs` for why no head is left lying.
 
-use crate::access::{CellOf, Reading, Run, Stale};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::access::{CellOf, Reading, Run, Stage, Stale};
 use crate::block::Block;
 use crate::conflicts::Conflict;
 use crate::error::Error;
@@ -134,6 +136,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
                 scheduler.finish_commit(claim);
                 let next = txn.next();
                 scheduler.advance(next);
+                self.call_for_help();
                 if next.as_usize() < self.job.block.txns.len() {
                     return true;
                 }
@@ -167,12 +170,14 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
                 return left_out.map(|_| ());
             }
         }
-        let (run, execution) = match self.judge(committer, txn, attempt) {
+        let (run, execution) = match self.judge(committer, claim, attempt) {
             Some(standing) => standing,
             None => self.execute_head(committer, claim, executed)?,
         };
         let settled = committer.ledger.settle(txn, execution);
-        self.stats.aborts.refused += u64::from(settled.is_err());
+        // Thrown away, unless the sink took it and then ended the block.
+        let refused = settled.is_err() && committer.ledger.committed() == txn.as_usize();
+        self.stats.aborts.refused += u64::from(refused);
         let included = match settled? {
             Settled::Include(output) => committer.include(self.job.memory, txn, output, &run),
             Settled::LeftOut => {
@@ -188,9 +193,10 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
     fn judge(
         &mut self,
         committer: &mut Committer<'b, V>,
-        txn: TxnIndex,
+        claim: Claim,
         attempt: Option<Attempt<'b, V>>,
     ) -> Option<HeadRun<'b, V>> {
+        let txn = claim.txn;
         let window = &self.job.scheduler.window;
         let Some(Attempt { run, result }) = attempt else {
             committer.window.report(None, window);
@@ -198,20 +204,15 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         };
         let verdict = result.and_then(|execution| {
             self.stats.validations += 1;
-            run.validate(|cell| {
-                cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
-            })
-            .map_err(Disbelieved::Stale)?;
-            let deltas_apply = match execution {
-                Execution::Done(_) => self.job.memory.settle(txn),
-                // The writes are dropped, but the VM may have come here because it was told that they apply.
-                Execution::Invalid(_) => {
-                    run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
-                }
-            };
-            if deltas_apply { Ok(execution) } else { Err(Disbelieved::Contradiction) }
+            // A value's method that panics here does so in the execution of the head, too, where it is contained.
+            let verdict = || self.examine(txn, &run, &execution);
+            match catch_unwind(AssertUnwindSafe(verdict)) {
+                Ok(verdict) => verdict.map(|()| execution),
+                Err(_) => Err(Disbelieved::Failure),
+            }
         });
-        committer.window.report(Some(verdict.is_ok()), window);
+        // A run that stands only because it was repeated after others does not speak for looking ahead.
+        committer.window.report(Some(verdict.is_ok() && claim.incarnation == 0), window);
         let aborts = &mut self.stats.aborts;
         match verdict {
             Ok(execution) => return Some((run, execution)),
@@ -223,6 +224,27 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         }
         self.recycle(run);
         None
+    }
+
+    /// Holds a run against the committed state.
+    fn examine(
+        &self,
+        txn: TxnIndex,
+        run: &Run<'b, V>,
+        execution: &ExecutionOf<V>,
+    ) -> Result<(), Disbelieved> {
+        run.validate(Stage::Commit, |cell| {
+            cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
+        })
+        .map_err(Disbelieved::Stale)?;
+        let deltas_apply = match execution {
+            Execution::Done(_) => self.job.memory.settle(txn),
+            // The writes are dropped, but the VM may have come here because it was told that they apply.
+            Execution::Invalid(_) => {
+                run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
+            }
+        };
+        if deltas_apply { Ok(()) } else { Err(Disbelieved::Contradiction) }
     }
 
     /// Executes the head on committed values alone; right by construction.
@@ -256,7 +278,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     fn withdraw(&mut self, txn: TxnIndex) {
-        if self.job.memory.withdraw(txn, &self.handle.pin()) {
+        if self.job.memory.withdraw(txn, &self.pin()) {
             self.job.scheduler.note_rewrite();
         }
     }

@@ -12,8 +12,9 @@ use crate::block::Block;
 use crate::commit::Committer;
 use crate::config::{BuildError, Config};
 use crate::conflicts::ConflictGraph;
+use crate::crew::Crew;
 use crate::error::Error;
-use crate::job::{Job, Slot};
+use crate::job::{Job, Slot, Tally};
 use crate::ledger::Ledger;
 use crate::limits::Cut;
 use crate::mvmemory::MvMemory;
@@ -24,7 +25,7 @@ use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::stats::Stats;
 use crate::vm::Vm;
-use crate::worker::Worker;
+use crate::worker::{Role, Worker};
 
 /// A block's result beside what its sink received.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub struct Engine {
 const WINDOW_PER_WORKER: usize = 128;
 
 thread_local! {
-    /// Whether this thread works for a block. A pool may hand a block's task to a thread that waits inside an
-    /// execution; a worker started there would sit on top of that execution until the block ends, which waits for it.
+    /// Whether this thread works for a block. A thread that waits inside an execution may be handed another
+    /// helper's task, which had better not start there; a block executed inside an execution is executed on its thread alone.
     static WORKING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -119,11 +120,7 @@ impl Engine {
         block: &Block<'_, V>,
         sink: &mut dyn CommitSink<V>,
     ) -> Result<Executed<V>, Error<V::Invalid>> {
-        let txns = block.txns.len();
-        let max = u32::MAX as usize - 1;
-        if txns > max {
-            return Err(Error::TooLong { txns, max });
-        }
+        let txns = block.check_length()?;
         let helpers = (self.threads - 1).min(txns.saturating_sub(1));
         match (&self.pool, Working::start()) {
             (Some(pool), Some(_working)) if helpers > 0 && txns >= self.inline_below => {
@@ -152,20 +149,16 @@ impl Engine {
             scheduler: &scheduler,
             slots: &slots,
             baton: Baton::new(Committer::new(block, ledger, window)),
-            stats: Mutex::new(Stats::default()),
+            tally: Mutex::new(Tally::default()),
             hint_distance: self.window,
         };
         job.declare_first();
-        pool.in_place_scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(|_| {
-                    if let Some(_working) = Working::start() {
-                        Worker::work_for(&job);
-                    }
-                });
+        let help = |crew: &Crew<'_>| {
+            if let Some(_working) = Working::start() {
+                Worker::work_for(&job, crew, Role::Helper);
             }
-            Worker::work_for(&job);
-        });
+        };
+        Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
         let stats = job.finish_stats();
         let end = job.baton.into_inner().finish();
         let cut = end.end?;

@@ -1,6 +1,8 @@
 //! One block under execution: what its workers share.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
+use std::thread::ThreadId;
 
 use crossbeam_epoch::LocalHandle;
 use parking_lot::Mutex;
@@ -21,9 +23,17 @@ pub(crate) struct Job<'b, V: Vm> {
     pub(crate) scheduler: &'b Scheduler<'b>,
     pub(crate) slots: &'b [Slot<'b, V>],
     pub(crate) baton: Baton<Committer<'b, V>>,
-    pub(crate) stats: Mutex<Stats>,
+    pub(crate) tally: Mutex<Tally>,
     /// How far ahead of its start a transaction's declared writes are looked at.
     pub(crate) hint_distance: u32,
+}
+
+/// What the workers that have left counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) stats: Stats,
+    /// The threads that executed anything.
+    pub(crate) threads: HashSet<ThreadId>,
 }
 
 /// A transaction's latest execution, touched by the transaction's owner alone.
@@ -73,7 +83,9 @@ impl<'b, V: Vm> Job<'b, V> {
 
     /// What the workers counted, once they have left, with the attempts that nobody judged.
     pub(crate) fn finish_stats(&self) -> Stats {
-        let mut stats = *self.stats.lock();
+        let tally = self.tally.lock();
+        let mut stats = tally.stats;
+        stats.workers = tally.threads.len() as u64;
         let unjudged = self.slots.iter().filter(|slot| slot.attempt.lock().is_some()).count();
         stats.aborts.refused += unjudged as u64;
         stats

@@ -68,13 +68,14 @@
 //! # How it is built
 //! `sequential.rs` defines the right answer; `commit.rs` is the one place that decides what is right in a
 //! parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
-//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory` and to the baton.
+//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`, the baton and `crew.rs`.
 
 mod access;
 mod block;
 mod commit;
 mod config;
 mod conflicts;
+mod crew;
 mod engine;
 mod error;
 mod hints;

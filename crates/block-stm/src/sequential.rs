@@ -27,17 +27,18 @@ use crate::vm::{BoxError, Execution, Storage, Value, Vm};
 /// See [`Error`].
 ///
 /// # Panics
-/// Only if the sink panics.
+/// Only if the sink or [`Vm::weight`] panics.
 pub fn execute_sequential<V: Vm>(
     block: &Block<'_, V>,
     sink: &mut dyn CommitSink<V>,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
+    let txns = block.check_length()?;
     let mut ledger = Ledger::new(block, sink);
     let mut view = View::new(Backend::Sequential(Overlay::new(block)));
     let mut context = None;
-    let mut stats = Stats { workers: u64::from(!block.txns.is_empty()), ..Stats::default() };
+    let mut stats = Stats { workers: u64::from(txns > 0), ..Stats::default() };
     let mut cut = None;
-    for index in (0..block.txns.len() as u32).map(TxnIndex::new) {
+    for index in (0..txns as u32).map(TxnIndex::new) {
         match step(block, &mut ledger, &mut view, &mut context, &mut stats, index) {
             Ok(()) => {}
             Err(End::Cut(reason)) => {
@@ -77,7 +78,9 @@ fn step<'a, V: Vm>(
     let execution = run(block.vm, &block.txns[index.as_usize()], context, view)
         .map_err(|failure| ledger.fail(index, failure))?;
     let settled = ledger.settle(index, execution);
-    stats.aborts.refused += u64::from(settled.is_err());
+    // Thrown away, unless the sink took it and then ended the block.
+    let refused = settled.is_err() && ledger.committed() == index.as_usize();
+    stats.aborts.refused += u64::from(refused);
     let overlay = overlay(view).expect("a run with a result leaves the view whole");
     match settled? {
         Settled::LeftOut => {
@@ -170,6 +173,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        self.go_on()?;
         if let Some(own) = self.own.get(location)
             && !own.by_delta
         {
@@ -189,6 +193,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         location: &V::Location,
         value: V::Value,
     ) -> Result<(), Interrupt> {
+        self.go_on()?;
         self.set(location, Own { value, by_delta: false });
         Ok(())
     }
@@ -219,6 +224,11 @@ impl<'b, V: Vm> Overlay<'b, V> {
         Ok(self.current(location)?.0)
     }
 
+    /// After a failure nothing is answered any more, should the VM have swallowed it.
+    fn go_on(&self) -> Result<(), Interrupt> {
+        if self.failure.is_some() { Err(Interrupt::new()) } else { Ok(()) }
+    }
+
     pub(crate) fn fail(&mut self, source: BoxError) -> Interrupt {
         self.failure.get_or_insert(Failure::Vm(source));
         Interrupt::new()
@@ -226,6 +236,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
 
     /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas alone.
     fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
+        self.go_on()?;
         match self.own.get(location) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
             None => Ok((self.below(location)?.value, true)),

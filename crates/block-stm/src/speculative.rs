@@ -3,14 +3,17 @@
 //! The same code serves the *head*, the lowest uncommitted transaction: there it reads committed values
 //! alone, takes nothing for granted, and so needs no judge.
 
-use crossbeam_epoch::Guard;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
-use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen};
+use crossbeam_epoch::{Guard, LocalHandle};
+
+use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen, Stage};
 use crate::error::Failure;
 use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Found, MvMemory};
 use crate::scheduler::Scheduler;
-use crate::stats::Stats;
 use crate::view::Interrupt;
 use crate::vm::{BoxError, Storage, Value, Vm};
 
@@ -35,6 +38,8 @@ pub(crate) enum Mode {
 pub(crate) enum Interruption {
     /// The write of this transaction is awaited.
     Estimate(TxnIndex),
+    /// What this transaction wrote is unknown though it was executed: it is awaited to the end.
+    Unsettled(TxnIndex),
     /// Something that the run took for granted contradicts what it saw afterwards.
     Contradiction,
     /// What the run saw is no longer there.
@@ -59,34 +64,55 @@ impl<V: Vm> Clone for Shared<'_, V> {
 
 impl<V: Vm> Copy for Shared<'_, V> {}
 
+/// What a worker's views share with it, so that it survives a view that the VM loses.
+pub(crate) struct Tools {
+    /// Pins the worker's thread while it walks over versions.
+    pub(crate) handle: LocalHandle,
+    /// Values read from the storage.
+    pub(crate) base_reads: Cell<u64>,
+    /// Times that a run waited briefly for a writer.
+    pub(crate) waits: Cell<u64>,
+}
+
+impl Tools {
+    pub(crate) fn new(handle: LocalHandle) -> Self {
+        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0) }
+    }
+
+    fn count_base_read(&self, fetched: bool) {
+        self.base_reads.set(self.base_reads.get() + u64::from(fetched));
+    }
+}
+
 pub(crate) struct Speculation<'b, V: Vm> {
     shared: Shared<'b, V>,
-    guard: Guard,
+    tools: Rc<Tools>,
+    /// Held while an execution is under way, so that nothing that it walks over is freed.
+    guard: Option<Guard>,
     txn: TxnIndex,
     mode: Mode,
     run: Run<'b, V>,
     interruption: Option<Interruption>,
     reads: u32,
-    stats: Stats,
 }
 
 impl<'b, V: Vm> Speculation<'b, V> {
-    pub(crate) fn new(shared: Shared<'b, V>, guard: Guard) -> Self {
+    pub(crate) fn new(shared: Shared<'b, V>, tools: Rc<Tools>) -> Self {
         Self {
             shared,
-            guard,
+            tools,
+            guard: None,
             txn: TxnIndex::new(0),
             mode: Mode::Optimistic,
             run: Run::default(),
             interruption: None,
             reads: 0,
-            stats: Stats::default(),
         }
     }
 
     /// Starts an execution of `txn`, recording into `run`, which is empty.
     pub(crate) fn begin(&mut self, txn: TxnIndex, mode: Mode, run: Run<'b, V>) {
-        self.guard.repin();
+        self.guard = Some(self.tools.handle.pin());
         self.txn = txn;
         self.mode = mode;
         self.run = run;
@@ -95,11 +121,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// Ends the execution: what it did, and why the view ended it if it did.
     pub(crate) fn end(&mut self) -> (Run<'b, V>, Option<Interruption>) {
+        self.guard = None;
         (std::mem::take(&mut self.run), self.interruption.take())
-    }
-
-    pub(crate) fn take_stats(&mut self) -> Stats {
-        std::mem::take(&mut self.stats)
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
@@ -203,18 +226,22 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
-        run.validate(|cell| self.look(txn, cell)).is_ok()
+        let guard = &self.tools.handle.pin();
+        let holds = || run.validate(Stage::Early, |cell| self.look(txn, cell, guard)).is_ok();
+        // Values of doomed runs may make a value's method panic. The judge will see.
+        catch_unwind(AssertUnwindSafe(holds)).unwrap_or(true)
     }
 
     /// Fetches what the judge will need, so that he need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
         let Shared { storage, .. } = self.shared;
+        let guard = &self.tools.handle.pin();
         for cell in self.run.unseen_cells() {
             if cell.base().is_none()
-                && cell.rests_on_base(self.txn, &self.guard)
+                && cell.rests_on_base(self.txn, guard)
                 && let Ok((_, fetched)) = cell.fetch_base(storage)
             {
-                self.stats.base_reads += u64::from(fetched);
+                self.tools.count_base_read(fetched);
             }
         }
     }
@@ -224,9 +251,10 @@ impl<'b, V: Vm> Speculation<'b, V> {
         &self,
         txn: TxnIndex,
         cell: &'b CellOf<V>,
+        guard: &Guard,
     ) -> Option<(Option<Version>, Reading<'b, V::Value>)> {
         let trust_hints = false;
-        match cell.latest_below(txn, trust_hints, &self.guard) {
+        match cell.latest_below(txn, trust_hints, guard) {
             Found::Value(version, value) => Some((version, Reading::Owned(value))),
             Found::Base => Some((Some(Version::BASE), Reading::Borrowed(cell.base()?))),
             Found::Unsettled(_) => None,
@@ -311,7 +339,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
         let scheduler = self.shared.scheduler;
         let mut waited_for = None;
         loop {
-            match cell.latest_below(self.txn, scheduler.trusts_hints(), &self.guard) {
+            let guard = self.guard.as_ref().expect("pinned while an execution is under way");
+            match cell.latest_below(self.txn, scheduler.trusts_hints(), guard) {
                 Found::Value(version, value) => return Ok(Seen { version, value }),
                 Found::Base => {
                     if let Some(value) = cell.base() {
@@ -320,10 +349,13 @@ impl<'b, V: Vm> Speculation<'b, V> {
                     self.fetch_base(cell)?;
                 }
                 Found::Unsettled(writer) => {
-                    if waited_for == Some(writer) || !scheduler.wait_briefly(writer) {
+                    if waited_for == Some(writer) {
+                        return Err(self.interrupt(Interruption::Unsettled(writer)));
+                    }
+                    if !scheduler.wait_briefly(writer) {
                         return Err(self.interrupt(Interruption::Estimate(writer)));
                     }
-                    self.stats.waits += 1;
+                    self.tools.waits.set(self.tools.waits.get() + 1);
                     waited_for = Some(writer);
                 }
             }
@@ -333,7 +365,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
         match cell.fetch_base(self.shared.storage) {
             Ok((value, fetched)) => {
-                self.stats.base_reads += u64::from(fetched);
+                self.tools.count_base_read(fetched);
                 Ok(value)
             }
             Err(source) => {

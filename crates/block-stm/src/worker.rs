@@ -4,27 +4,44 @@
 //! transaction that needs it; look whether executed ones still hold; wait. All of it but the first is speculation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crossbeam_epoch::LocalHandle;
+use crossbeam_epoch::Guard;
 
 use crate::access::Run;
+use crate::crew::Crew;
 use crate::error::Failure;
 use crate::ids::TxnIndex;
 use crate::job::{Attempt, Disbelieved, Job};
 use crate::mvmemory::Published;
-use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::speculative::{Interruption, Mode, Speculation};
+use crate::scheduler::{Awaited, Claim};
+use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
 use crate::view::{Backend, Interrupt, View};
 use crate::vm::{Execution, Vm};
 
+/// On whose thread a worker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The caller's: stays until the block is over.
+    Caller,
+    /// A pool's: leaves when there is no work, see `crew.rs`.
+    Helper,
+}
+
+/// How long a helper sleeps for want of work before it leaves.
+const HELPER_PATIENCE: Duration = Duration::from_millis(1);
+
 pub(crate) struct Worker<'j, 'b, V: Vm> {
     pub(crate) job: &'j Job<'b, V>,
+    crew: &'j Crew<'j>,
+    role: Role,
     context: Option<V::Context<'b>>,
     view: View<'b, V>,
-    pub(crate) handle: LocalHandle,
+    tools: Rc<Tools>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Run<'b, V>>,
     pub(crate) stats: Stats,
@@ -54,58 +71,78 @@ impl<V: Vm> Drop for EndOnPanic<'_, '_, V> {
 }
 
 impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
-    /// Works until the block is over.
+    /// Works until the block is over; as a helper, at most until there is nothing to do.
     ///
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
-    pub(crate) fn work_for(job: &'j Job<'b, V>) {
+    pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role) {
         let _end = EndOnPanic(job);
-        let handle = job.memory.register();
-        let view = fresh_view(job, &handle);
+        let tools = Rc::new(Tools::new(job.memory.register()));
+        let view = fresh_view(job, &tools);
         let mut worker = Self {
             job,
+            crew,
+            role,
             context: None,
             view,
-            handle,
+            tools,
             spare: Vec::new(),
             stats: Stats::default(),
             swept: 0,
         };
-        while !job.scheduler.is_over() {
-            worker.turn();
-        }
+        while !job.scheduler.is_over() && worker.turn() {}
         worker.report();
     }
 
-    fn turn(&mut self) {
+    /// Does one thing. Whether to go on.
+    fn turn(&mut self) -> bool {
+        self.call_for_help();
         self.commit_ready();
         if let Some(claim) = self.claim() {
             self.speculate(claim);
-        } else if !self.validate_early() {
-            let scheduler = self.job.scheduler;
-            let swept = self.swept;
-            let slept = scheduler.idle(|| {
-                scheduler.is_over()
-                    || scheduler.head_is_waiting()
-                    || scheduler.has_executions()
-                    || scheduler.rewrites() != swept
-            });
-            self.stats.parks += u64::from(slept);
+            return true;
+        }
+        self.validate_early() || self.idle()
+    }
+
+    /// Calls for missing helpers if there is something to do for them.
+    pub(crate) fn call_for_help(&self) {
+        if self.crew.is_short() && self.job.scheduler.has_executions() {
+            self.crew.hire();
         }
     }
 
+    /// Waits for work. Whether to go on.
+    fn idle(&mut self) -> bool {
+        let Job { scheduler, baton, .. } = self.job;
+        let swept = self.swept;
+        let has_work = || {
+            scheduler.is_over()
+                || (scheduler.head_is_waiting() && baton.is_free())
+                || scheduler.has_executions()
+                || scheduler.rewrites() != swept
+        };
+        let at_most = (self.role == Role::Helper).then_some(HELPER_PATIENCE);
+        let slept = scheduler.idle(at_most, has_work);
+        self.stats.parks += u64::from(slept);
+        self.role == Role::Caller || has_work()
+    }
+
     fn report(mut self) {
-        if let Some(speculation) = speculation(&mut self.view) {
-            self.stats += speculation.take_stats();
+        self.stats.base_reads = self.tools.base_reads.get();
+        self.stats.waits = self.tools.waits.get();
+        let mut tally = self.job.tally.lock();
+        tally.stats += self.stats;
+        if self.stats.executions > 0 {
+            // A helper that leaves and comes back is the same worker.
+            tally.threads.insert(std::thread::current().id());
         }
-        self.stats.workers = u64::from(self.stats.executions > 0);
-        *self.job.stats.lock() += self.stats;
     }
 
     fn claim(&self) -> Option<Claim> {
         self.job.scheduler.claim_for_execution(|started| {
             let declared = started.get().saturating_add(self.job.hint_distance);
-            self.job.declare(TxnIndex::new(declared), &self.handle);
+            self.job.declare(TxnIndex::new(declared), &self.tools.handle);
         })
     }
 
@@ -133,10 +170,14 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn give_up(&mut self, claim: Claim, run: Run<'b, V>, interruption: Interruption) {
         self.recycle(run);
         let aborts = &mut self.stats.aborts;
-        let writer = match interruption {
+        let after = match interruption {
             Interruption::Estimate(writer) => {
                 aborts.estimate += 1;
-                Some(writer)
+                Some(Awaited { writer, until: State::Executed })
+            }
+            Interruption::Unsettled(writer) => {
+                aborts.estimate += 1;
+                Some(Awaited { writer, until: State::Committed })
             }
             Interruption::Stale => {
                 aborts.early_validation += 1;
@@ -147,7 +188,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 None
             }
         };
-        self.job.scheduler.release(claim, writer);
+        self.job.scheduler.release(claim, after);
     }
 
     /// Makes the writes of an execution visible, none if it was invalid.
@@ -158,7 +199,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         execution: &Execution<V::Output, V::Invalid>,
     ) {
         let Claim { txn, incarnation } = claim;
-        let guard = &self.handle.pin();
+        let guard = &self.pin();
         let memory = self.job.memory;
         let Published { changed, right_hints, wrong_hints } = match execution {
             Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), guard),
@@ -259,9 +300,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         if lost || caught.is_err() {
             // Whatever the context holds now, an old view perhaps, is not to be met again.
             self.context = None;
-            self.view = fresh_view(self.job, &self.handle);
+            self.view = fresh_view(self.job, &self.tools);
         }
         match (caught, interruption) {
+            // The block was stopped, and the VM could not take it.
+            (Err(_), Some(Interruption::Stopped)) => Ended::Interrupted(Interruption::Stopped),
             (Err(payload), _) => Ended::Failed(Failure::panicked(&*payload)),
             (Ok(_), _) if lost => {
                 Ended::Failed(Failure::Vm("the VM did not put the view back".into()))
@@ -275,14 +318,19 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         }
     }
 
+    /// Keeps versions that others retire from being freed.
+    pub(crate) fn pin(&self) -> Guard {
+        self.tools.handle.pin()
+    }
+
     pub(crate) fn recycle(&mut self, mut run: Run<'b, V>) {
         run.clear();
         self.spare.push(run);
     }
 }
 
-fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, handle: &LocalHandle) -> View<'b, V> {
-    View::new(Backend::Speculative(Speculation::new(job.shared(), handle.pin())))
+fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, tools: &Rc<Tools>) -> View<'b, V> {
+    View::new(Backend::Speculative(Speculation::new(job.shared(), Rc::clone(tools))))
 }
 
 fn speculation<'v, 'b, V: Vm>(view: &'v mut View<'b, V>) -> Option<&'v mut Speculation<'b, V>> {

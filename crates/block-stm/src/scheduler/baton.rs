@@ -28,6 +28,13 @@ impl<T> Baton<T> {
         self.0.try_lock().map(|guard| Held(ManuallyDrop::new(guard)))
     }
 
+    /// Whether nobody holds it. Whoever does looks at the head when he gives it back.
+    pub(crate) fn is_free(&self) -> bool {
+        // ORDERING: SeqCst: as in `try_take`.
+        fence(Ordering::SeqCst);
+        !self.0.is_locked()
+    }
+
     pub(crate) fn into_inner(self) -> T {
         self.0.into_inner()
     }

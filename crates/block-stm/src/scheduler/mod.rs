@@ -63,6 +63,13 @@ pub(crate) struct Claim {
     pub(crate) incarnation: u32,
 }
 
+/// What a transaction waits for: that `writer` is executed, or committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    pub(crate) writer: TxnIndex,
+    pub(crate) until: State,
+}
+
 impl<'b> Scheduler<'b> {
     pub(crate) fn new(txns: u32, window: u32, limits: &'b Limits) -> Self {
         Self {
@@ -96,9 +103,14 @@ impl<'b> Scheduler<'b> {
     pub(crate) fn advance(&self, head: TxnIndex) {
         // ORDERING: SeqCst: see `head`.
         self.head.store(head.get(), Ordering::SeqCst);
-        if self.next() < self.limit() {
+        if self.first_startable() < self.limit() {
             self.parking.wake(1);
         }
+    }
+
+    /// The next transaction that is worth starting: the head itself is the committer's.
+    fn first_startable(&self) -> u32 {
+        self.next().max(self.head().get() + 1)
     }
 
     /// The lowest transaction that was never started, about.
@@ -116,26 +128,30 @@ impl<'b> Scheduler<'b> {
     ///
     /// `on_start` is told of each transaction that is passed for the first time.
     pub(crate) fn claim_for_execution(&self, mut on_start: impl FnMut(TxnIndex)) -> Option<Claim> {
+        if self.is_stopping() {
+            return None;
+        }
         while let Some(txn) = self.redo.take_lowest(self.head()) {
             if let Some(incarnation) = self.status(txn).claim(State::Ready) {
                 return Some(Claim { txn, incarnation });
             }
         }
         loop {
-            let next = self.next();
+            let seen = self.next();
+            let next = seen.max(self.head().get() + 1);
             if next >= self.limit() {
                 return None;
             }
             // ORDERING: SeqCst: see `next`.
             if self
                 .next
-                .compare_exchange(next, next + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .compare_exchange(seen, next + 1, Ordering::SeqCst, Ordering::Relaxed)
                 .is_err()
             {
                 continue;
             }
             let txn = TxnIndex::new(next);
-            on_start(txn);
+            (seen..=next).map(TxnIndex::new).for_each(&mut on_start);
             if let Some(incarnation) = self.status(txn).claim(State::Ready) {
                 return Some(Claim { txn, incarnation });
             }
@@ -154,14 +170,15 @@ impl<'b> Scheduler<'b> {
         self.release_waiters(claim.txn);
     }
 
-    /// The owner gives its transaction back, to be executed once `writer` is, or at once.
-    pub(crate) fn release(&self, claim: Claim, writer: Option<TxnIndex>) {
+    /// The owner gives its transaction back, to be executed at once, or when another one has come so far.
+    pub(crate) fn release(&self, claim: Claim, after: Option<Awaited>) {
         self.status(claim.txn).release(claim.incarnation);
-        if let Some(writer) = writer {
+        if let Some(Awaited { writer, until }) = after {
             let mut waiters = self.waiters[writer.as_usize()].lock();
             // Looked at under the lock: `release_waiters` takes the lock after the state has changed, so
             // either it finds us in the list, or we see the state.
-            if !matches!(self.status(writer).state(), State::Executed | State::Committed) {
+            let state = self.status(writer).state();
+            if state != State::Committed && state != until {
                 waiters.push(claim.txn);
                 return;
             }
@@ -218,23 +235,24 @@ impl<'b> Scheduler<'b> {
             && matches!(self.status(head).state(), State::Ready | State::Executed)
     }
 
-    /// Waits for work, first awake, then asleep. Whether it slept.
-    pub(crate) fn idle(&self, has_work: impl Fn() -> bool) -> bool {
+    /// Waits for work, first awake, then asleep, for up to `at_most` if that is given. Whether it slept.
+    pub(crate) fn idle(&self, at_most: Option<Duration>, has_work: impl Fn() -> bool) -> bool {
         for _ in 0..IDLE_SPINS {
             if has_work() {
                 return false;
             }
             std::hint::spin_loop();
         }
-        let at_most = self.limits.can_stop().then_some(POLL_INTERVAL);
-        let slept = self.parking.park(at_most, has_work);
+        let poll = self.limits.can_stop().then_some(POLL_INTERVAL);
+        let slept = self.parking.park(at_most.into_iter().chain(poll).min(), has_work);
         self.poll_limits();
         slept
     }
 
     /// Whether there is something to execute.
     pub(crate) fn has_executions(&self) -> bool {
-        !self.redo.is_empty() || self.next() < self.limit()
+        // After a stop only the head matters: its owner ends the block.
+        !self.is_stopping() && (!self.redo.is_empty() || self.first_startable() < self.limit())
     }
 
     /// Looks at the clock and the cancel token, and interrupts every run if the block is to stop.
@@ -274,31 +292,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_in_order_within_the_window() {
+    fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(10, 3, &limits);
-        let mut started = Vec::new();
+        let scheduler = Scheduler::new(10, 4, &limits);
+        let mut passed = Vec::new();
         let claims: Vec<_> =
-            std::iter::from_fn(|| scheduler.claim_for_execution(|txn| started.push(txn.get())))
+            std::iter::from_fn(|| scheduler.claim_for_execution(|txn| passed.push(txn.get())))
                 .collect();
-        assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(started, [0, 1, 2]);
+        assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(passed, [0, 1, 2, 3]);
         scheduler.advance(TxnIndex::new(1));
-        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(3));
+        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(4));
+        assert!(!scheduler.has_executions());
     }
 
     #[test]
-    fn a_waiter_comes_back_when_its_writer_has_executed() {
+    fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
         let scheduler = Scheduler::new(4, 4, &limits);
-        let writer = scheduler.claim_for_execution(|_| {}).expect("txn 0");
-        let reader = scheduler.claim_for_execution(|_| {}).expect("txn 1");
-        scheduler.release(reader, Some(writer.txn));
-        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(2));
+        let mut claim = || scheduler.claim_for_execution(|_| {});
+        let writer = claim().expect("txn 1");
+        let reader = claim().expect("txn 2");
+        let until = |until| Some(Awaited { writer: writer.txn, until });
+        scheduler.release(reader, until(State::Executed));
+        assert_eq!(claim().map(|claim| claim.txn.get()), Some(3));
         scheduler.finish(writer);
-        let again = Claim { txn: reader.txn, incarnation: 1 };
-        assert_eq!(scheduler.claim_for_execution(|_| {}), Some(again));
-        scheduler.release(again, Some(writer.txn));
-        assert!(scheduler.has_executions(), "the writer was done already");
+        let second = Claim { txn: reader.txn, incarnation: 1 };
+        assert_eq!(claim(), Some(second));
+        scheduler.release(second, until(State::Executed));
+        let third = Claim { txn: reader.txn, incarnation: 2 };
+        assert_eq!(claim(), Some(third), "the writer was executed already");
+        scheduler.release(third, until(State::Committed));
+        assert_eq!(claim(), None);
+        assert_eq!(scheduler.status(writer.txn).claim(State::Executed), Some(0));
+        scheduler.finish_commit(writer);
+        assert_eq!(claim().map(|claim| claim.txn), Some(reader.txn));
+    }
+
+    #[test]
+    fn nothing_is_started_once_the_block_is_to_stop() {
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(4, 4, &limits);
+        scheduler.stop();
+        assert_eq!(scheduler.claim_for_execution(|_| {}), None);
+        assert!(!scheduler.has_executions());
     }
 }
