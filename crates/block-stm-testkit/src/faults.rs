@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -198,6 +199,29 @@ impl Probe for Hold {
         if txn > self.txn {
             self.returned.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// A probe that somebody else looks at, too.
+impl<P: Probe + ?Sized> Probe for Arc<P> {
+    fn reset(&self, arm: Option<Arm>) {
+        (**self).reset(arm);
+    }
+
+    fn operation(&self, site: Site) {
+        (**self).operation(site);
+    }
+
+    fn executed(&self, txn: u32) {
+        (**self).executed(txn);
+    }
+
+    fn storage(&self, slot: u16) {
+        (**self).storage(slot);
+    }
+
+    fn commit(&self, txn: u32) {
+        (**self).commit(txn);
     }
 }
 

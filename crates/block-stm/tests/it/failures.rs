@@ -142,8 +142,8 @@ fn panics_ahead_of_the_turn_never_surface() {
     let mut panics = 0;
     for op in 0..6 {
         let ahead = Arc::new(PanicAhead::new(op));
-        let probe: Arc<dyn block_stm_testkit::language::Probe> = Arc::<PanicAhead>::clone(&ahead);
-        prove(&LanguageBlock { probe: Some(probe), ..tangle(40) });
+        // The first transaction is held, so that others do run ahead.
+        prove(&tangle(40).probe((Arc::clone(&ahead), Hold::new(0, 6))));
         panics += ahead.panics();
     }
     assert!(panics > 0, "nothing was executed ahead of its turn");
