@@ -1,14 +1,11 @@
-//! What the benches share: the loop that a revm user has today, and blocks to run it on.
+//! Blocks for the benches.
 #![forbid(unsafe_code)]
 
 use std::env;
 use std::path::PathBuf;
 
 use block_stm_evm::import::import_folder;
-use block_stm_evm::revm::context::result::ExecutionResult;
-use block_stm_evm::revm::database::CacheDB;
-use block_stm_evm::revm::{Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
-use block_stm_evm::{Block, PreState, apply_pre_block};
+use block_stm_evm::{Block, PreState};
 use block_stm_workloads::{Params, Workload};
 
 /// A block and the state before it.
@@ -49,29 +46,4 @@ pub fn real_block(number: u64) -> Option<Case> {
     let folder = PathBuf::from(fixtures).join("mainnet").join(number.to_string());
     let imported = import_folder(&folder).expect("the fixture is a good block");
     Some(Case { name: number.to_string(), block: imported.block, state: imported.pre_state })
-}
-
-/// Executes the block's transactions with one reused `Evm` over `CacheDB`, keeping the results; the gas used.
-///
-/// This is the whole of it: no admission, no post-block steps, no state changes in canonical form. So it
-/// is a lower bound of what a user has today.
-///
-/// # Panics
-/// If a transaction is invalid or the state lacks something.
-#[must_use]
-pub fn plain_revm_loop(case: &Case) -> (Vec<ExecutionResult>, u64) {
-    let mut evm = Context::mainnet()
-        .with_db(CacheDB::new(&case.state))
-        .with_block(case.block.env.clone())
-        .with_cfg(case.block.cfg_env())
-        .build_mainnet();
-    apply_pre_block(&case.block, &mut evm).expect("the pre-block steps work");
-    let mut results = Vec::with_capacity(case.block.txns.len());
-    for txn in &case.block.txns {
-        let result = evm.transact_one(txn.clone()).expect("the transaction is valid");
-        evm.commit_inner();
-        results.push(result);
-    }
-    let gas = results.iter().map(ExecutionResult::tx_gas_used).sum();
-    (results, gas)
 }

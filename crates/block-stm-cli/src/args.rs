@@ -167,7 +167,7 @@ pub(crate) struct CommonArgs {
     #[arg(value_parser = threads_parser())]
     pub(crate) threads: Vec<NonZeroUsize>,
     /// How often each block is timed, on both sides
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
     /// Write the results as JSON, `-` for standard output in place of the table

@@ -1,8 +1,9 @@
 //! One block, sequential against parallel: times, counters, and whether all executions agree.
 //!
-//! Both sides do the same job from the same inputs: a block and the state before it go in, receipts and
-//! state changes come out. The sequential side is the plain revm loop, what one has without
-//! this engine. Comparing and freeing results is not timed.
+//! The sequential side is the plain revm loop over `CacheDB`, what one has without this engine: it keeps receipts, and
+//! leaves the state in its cache. The parallel side does more: state changes in canonical form
+//! come out of it, too. What both must agree with is a third execution, which is sequential, returns everything, and is
+//! not timed. Comparing and freeing results is not timed either.
 //!
 //! The sides take turns, so that a machine that slows down slows both. The first turn of each is not
 //! timed: it fills caches, and loads what a process loads once, such as the trusted set-up for blobs.
@@ -14,8 +15,8 @@ use std::{
 
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
-    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, execute_parallel,
-    execute_sequential, revm::DatabaseRef,
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, Receipt, execute_parallel,
+    execute_plain, execute_sequential, revm::DatabaseRef,
 };
 
 use crate::difference::{Difference, first_difference};
@@ -69,8 +70,9 @@ pub(crate) fn measure<DB>(
 where
     DB: DatabaseRef + Sync,
 {
-    let warm_up = sequential(block, state);
-    let mut judge = Judge::new(warm_up.result);
+    let reference = execute_sequential(block, state, InvalidTxn::Reject);
+    let mut judge = Judge::new(reference.map_err(Failure::from));
+    judge.look_at_receipts("the sequential warm-up", &plain(block, state).1);
     let warm_up = parallel(engine, block, state);
     if let (Err(failure), Err(other)) = (&judge.reference, &warm_up.result)
         && (failure == other || failure.in_state && other.in_state)
@@ -81,9 +83,9 @@ where
     let mut times = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     for turn in 1..=repeat {
-        let run = sequential(block, state);
-        times.0.push(run.time);
-        judge.look(&format!("sequential execution {turn}"), &run.result);
+        let (time, receipts) = plain(block, state);
+        times.0.push(time);
+        judge.look_at_receipts(&format!("sequential execution {turn}"), &receipts);
         let run = parallel(engine, block, state);
         times.1.push(run.time);
         counters.0.push(run.stats.executions);
@@ -100,18 +102,18 @@ where
     })
 }
 
-/// One execution.
+/// One parallel execution.
 struct Run {
     time: Duration,
     result: Result<BlockResult, Failure>,
     stats: Stats,
 }
 
-fn sequential<DB: DatabaseRef>(block: &Block, state: &DB) -> Run {
+fn plain<DB: DatabaseRef>(block: &Block, state: &DB) -> (Duration, Result<Vec<Receipt>, Failure>) {
     let start = Instant::now();
-    let result = black_box(execute_sequential(black_box(block), state, InvalidTxn::Reject));
+    let result = black_box(execute_plain(black_box(block), state, InvalidTxn::Reject));
     let time = start.elapsed();
-    Run { time, result: result.map_err(Failure::from), stats: Stats::default() }
+    (time, result.map_err(Failure::from))
 }
 
 fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
@@ -145,6 +147,25 @@ impl Judge {
                 place: format!("{name}: {}", difference.place),
                 ..difference
             });
+        }
+    }
+
+    /// Looks at the receipts of the execution that is called `name`.
+    fn look_at_receipts(&mut self, name: &str, receipts: &Result<Vec<Receipt>, Failure>) {
+        let same = match (&self.reference, receipts) {
+            (Ok(expected), Ok(found)) => expected.receipts == *found,
+            (Err(expected), Err(found)) => expected == found,
+            _ => false,
+        };
+        if !same && self.difference.is_none() {
+            let count = |receipts: &Result<usize, &Failure>| match receipts {
+                Ok(receipts) => format!("{receipts} receipts"),
+                Err(failure) => failure.message.clone(),
+            };
+            let expected = self.reference.as_ref().map(|result| result.receipts.len());
+            let found = receipts.as_ref().map(Vec::len);
+            let place = format!("{name}: receipts");
+            self.difference = Some(Difference::new(place, count(&expected), count(&found)));
         }
     }
 

@@ -35,8 +35,8 @@ pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};
 pub use parallel::{
-    AccountState, Delta, Location, ParallelOptions, ParallelResult, Predicate, StateValue, TxnHints,
-    execute_parallel, execute_with_oracle,
+    AccountState, Delta, Location, ParallelOptions, ParallelResult, Predicate, StateValue,
+    TxnHints, execute_parallel, execute_with_oracle,
 };
 pub use post_block::{apply_post_block, balance_increments, post_block_calls};
 pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};
@@ -46,7 +46,7 @@ pub use result::{BlockRecord, BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
 pub use schedule::{
     FORK_NAMES, ForkSchedule, ScheduleError, UnknownFork, blob_gas_price, spec_by_name,
 };
-pub use sequential::execute_sequential;
+pub use sequential::{execute_plain, execute_sequential};
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
 pub use system_call::SystemCall;
 pub use warm_up::warm_up;

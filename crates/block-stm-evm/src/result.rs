@@ -172,6 +172,11 @@ impl BlockRecord {
         &self.receipts
     }
 
+    /// The receipts alone.
+    pub fn into_receipts(self) -> Vec<Receipt> {
+        self.receipts
+    }
+
     /// The result, once the requests and the changes of the whole block are known.
     pub fn finish(self, requests: Option<Requests>, state: StateChanges) -> BlockResult {
         BlockResult {

@@ -1,16 +1,19 @@
 //! Executing a block one transaction after another: the plain revm loop, and what the parallel path must equal.
 
+use alloy_eips::eip7685::Requests;
 use revm::{
-    Context, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    Context, Database, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext,
+    MainnetEvm,
     context::{
         ContextTr,
         result::{EVMError, ExecutionResult},
     },
+    database::CacheDB,
     handler::MainnetContext,
 };
 
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage,
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Receipt, Stage,
     apply_post_block, apply_pre_block,
 };
 
@@ -40,22 +43,57 @@ pub fn execute_sequential<DB: DatabaseRef>(
     execute_observed(block, db, policy, |_| {})
 }
 
+/// The loop that a revm user has today: one reused instance of revm over [`CacheDB`], receipts kept.
+///
+/// The baseline of every comparison of speed. It does all that [`execute_sequential`] does but one
+/// thing: it leaves the state changes in the cache, where they cannot be told from what was only read.
+///
+/// # Errors
+///
+/// As [`execute_sequential`].
+pub fn execute_plain<DB: DatabaseRef>(
+    block: &Block,
+    db: &DB,
+    policy: InvalidTxn,
+) -> Result<Vec<Receipt>, ExecutionError<DB::Error>> {
+    let mut evm = evm_for(block, CacheDB::new(db));
+    let (record, _requests) = execute_on(block, &mut evm, policy, |_| {})?;
+    Ok(record.into_receipts())
+}
+
 /// [`execute_sequential`], which shows `observe` the state after every executed transaction.
 pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
     block: &Block,
     db: &'db DB,
     policy: InvalidTxn,
-    mut observe: impl FnMut(&BlockState<&'db DB>),
+    observe: impl FnMut(&BlockState<&'db DB>),
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
-    let mut evm = Context::mainnet()
-        .with_db(BlockState::new(db))
+    let mut evm = evm_for(block, BlockState::new(db));
+    let (record, requests) = execute_on(block, &mut evm, policy, observe)?;
+    let state = evm.ctx.journaled_state.database.into_changes();
+    Ok(record.finish(requests, state))
+}
+
+type EvmOn<DB> = MainnetEvm<MainnetContext<DB>>;
+
+fn evm_for<DB: Database>(block: &Block, db: DB) -> EvmOn<DB> {
+    Context::mainnet()
+        .with_db(db)
         .with_block(block.env.clone())
         .with_cfg(block.cfg_env())
-        .build_mainnet();
-    apply_pre_block(block, &mut evm)?;
+        .build_mainnet()
+}
+
+fn execute_on<DB: Database + DatabaseCommit>(
+    block: &Block,
+    evm: &mut EvmOn<DB>,
+    policy: InvalidTxn,
+    mut observe: impl FnMut(&DB),
+) -> Result<(BlockRecord, Option<Requests>), ExecutionError<DB::Error>> {
+    apply_pre_block(block, evm)?;
     let mut record = BlockRecord::new(block);
     for index in 0..block.txns.len() {
-        match execute_txn(block, index, &record, &mut evm) {
+        match execute_txn(block, index, &record, evm) {
             Ok(result) => {
                 record.executed(&block.txns[index], result);
                 observe(evm.ctx.db());
@@ -66,16 +104,15 @@ pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
             Err(error) => return Err(error),
         }
     }
-    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
-    let state = evm.ctx.journaled_state.database.into_changes();
-    Ok(record.finish(requests, state))
+    let requests = apply_post_block(block, record.receipts(), evm)?;
+    Ok((record, requests))
 }
 
-fn execute_txn<DB: DatabaseRef>(
+fn execute_txn<DB: Database + DatabaseCommit>(
     block: &Block,
     index: usize,
     record: &BlockRecord,
-    evm: &mut MainnetEvm<MainnetContext<BlockState<&DB>>>,
+    evm: &mut EvmOn<DB>,
 ) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
     let txn = &block.txns[index];
     let admitted = record.admit(txn);
