@@ -1,6 +1,9 @@
 //! The state that the transactions of a block start from: the host's, with the pre-block steps applied.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use block_stm::{BoxError, Storage};
@@ -101,6 +104,11 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
     }
 }
 
+/// As it is, so that it can be taken out again; `?` would put a box into a box.
+fn boxed<E: Error + Send + Sync + 'static>(error: E) -> BoxError {
+    Box::new(error)
+}
+
 /// Whether slots that are not cached are zero. An account that is absent counts as wiped.
 pub(crate) fn is_wiped(cached: &CachedAccount) -> bool {
     cached.wiped || cached.before.is_none()
@@ -113,10 +121,10 @@ where
     fn read(&self, location: &Location) -> Result<StateValue, BoxError> {
         Ok(match location {
             Location::Account(address) => {
-                StateValue::Account(self.account(address).map_err(Box::new)?)
+                StateValue::Account(self.account(address).map_err(boxed)?)
             }
             Location::Slot { address, wipes, key } => {
-                let slot = self.slot(*address, *wipes, *key).map_err(Box::new)?;
+                let slot = self.slot(*address, *wipes, *key).map_err(boxed)?;
                 let (now, before) = slot;
                 StateValue::Slot { now, before }
             }
@@ -129,11 +137,11 @@ impl<DB: DatabaseRef + Sync> Base for BlockBase<'_, DB> {
         if let Some(code) = self.pre_block.code.get(&hash) {
             return Ok(code.clone());
         }
-        Ok(self.db.code_by_hash_ref(hash).map_err(Box::new)?)
+        self.db.code_by_hash_ref(hash).map_err(boxed)
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, BoxError> {
-        Ok(self.db.block_hash_ref(number).map_err(Box::new)?)
+        self.db.block_hash_ref(number).map_err(boxed)
     }
 }
 

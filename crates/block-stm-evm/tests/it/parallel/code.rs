@@ -93,10 +93,7 @@ impl Code {
         let code = self.ops(&[op::DUP1]).push(1).ops(&[op::AND]);
         let after = code.0.len() + 4 + body.0.len();
         let after = u16::try_from(after).expect("a short program");
-        code.push_bytes(&after.to_be_bytes())
-            .ops(&[op::JUMPI])
-            .ops(&body.0)
-            .ops(&[op::JUMPDEST])
+        code.push_bytes(&after.to_be_bytes()).ops(&[op::JUMPI]).ops(&body.0).ops(&[op::JUMPDEST])
     }
 
     /// Init code, of at most 32 bytes, that deploys `runtime`, after `before`.

@@ -1,6 +1,11 @@
 //! The parallel path against the sequential baseline: same results, same errors, never a hang.
 
+mod accounts;
 mod code;
+mod faults;
 mod fixtures;
+mod limits;
+mod probes;
 mod random;
 mod same;
+mod scene;

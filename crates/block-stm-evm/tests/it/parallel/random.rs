@@ -139,9 +139,7 @@ impl Step {
         match self {
             Self::Add(number) => code.push(*number).ops(&add),
             Self::Load(key) => code.sload(*key).ops(&add),
-            Self::Store(key) => {
-                code.ops(&[op::DUP1]).push(3).ops(&[op::AND]).sstore_top(*key)
-            }
+            Self::Store(key) => code.ops(&[op::DUP1]).push(3).ops(&[op::AND]).sstore_top(*key),
             Self::Clear(key) => code.sstore(*key, 0),
             Self::Balance(of) => code.balance(*of).ops(&add),
             Self::OwnBalance if since(SpecId::ISTANBUL) => code.ops(&[op::SELFBALANCE, op::ADD]),
@@ -314,11 +312,9 @@ fn case() -> impl Strategy<Value = Case> {
         proptest::collection::vec(select(addresses()), 0..2),
         proptest::collection::vec(txn(), 1..14),
     )
-        .prop_map(|(frame, gas_limit, sender_balances, contract_balances, programs, prepared, withdrawals, txns)| {
-            let (spec, beneficiary) = frame;
-            Case {
-                spec,
-                beneficiary,
+        .prop_map(
+            |(
+                frame,
                 gas_limit,
                 sender_balances,
                 contract_balances,
@@ -326,8 +322,21 @@ fn case() -> impl Strategy<Value = Case> {
                 prepared,
                 withdrawals,
                 txns,
-            }
-        })
+            )| {
+                let (spec, beneficiary) = frame;
+                Case {
+                    spec,
+                    beneficiary,
+                    gas_limit,
+                    sender_balances,
+                    contract_balances,
+                    programs,
+                    prepared,
+                    withdrawals,
+                    txns,
+                }
+            },
+        )
 }
 
 impl Case {
@@ -422,10 +431,7 @@ impl Case {
         });
         let authorization_list: Vec<_> = authorizations.collect();
         let lists_access = txn.access_list && self.spec.is_enabled_in(SpecId::BERLIN);
-        let access = AccessListItem {
-            address: contract(1),
-            storage_keys: vec![B256::ZERO],
-        };
+        let access = AccessListItem { address: contract(1), storage_keys: vec![B256::ZERO] };
         TxEnv {
             tx_type: match () {
                 () if delegates => 4,

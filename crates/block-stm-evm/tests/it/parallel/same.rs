@@ -1,11 +1,24 @@
 //! Executing a block on every path and comparing.
 
-use std::{num::NonZeroUsize, sync::OnceLock};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, B256, U256};
 
 use block_stm::{Config, Engine};
 use block_stm_evm::{
     Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult,
-    execute_parallel, execute_sequential, execute_with_oracle, revm::DatabaseRef,
+    execute_parallel, execute_sequential, execute_with_oracle,
+    revm::{
+        DatabaseRef,
+        state::{AccountInfo, Bytecode},
+    },
 };
 
 /// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel.
@@ -47,12 +60,65 @@ pub(super) fn assert_same_under<DB: DatabaseRef + Sync>(
 ) -> Result<BlockResult, String> {
     let expected = execute_sequential(block, db, policy).map_err(|error| error.to_string());
     let options = ParallelOptions::default().with_policy(policy);
-    for (path, executed) in parallel_runs(block, db, &options) {
+    let check = |path: String, executed: Result<ParallelResult, ExecutionError<DB::Error>>| {
         let result = executed.map(|executed| executed.result).map_err(|error| error.to_string());
         assert_eq!(digest(&result), digest(&expected), "{path}, {policy:?}");
         assert_eq!(result, expected, "{path}, {policy:?}");
+    };
+    for (path, executed) in parallel_runs(block, db, &options) {
+        check(path, executed);
+    }
+    for engine in &engines()[1..] {
+        let held = Held::new(db, block);
+        let path = format!("upside down with {} workers", engine.threads());
+        check(path, execute_parallel(engine, block, &held, &options));
     }
     expected
+}
+
+/// Holds the first transaction at the read of its sender until others have read on, or for a moment.
+///
+/// So they run ahead of the writes that they should have seen.
+struct Held<'a, DB> {
+    db: &'a DB,
+    sender: Option<Address>,
+    reads: AtomicU32,
+}
+
+impl<'a, DB> Held<'a, DB> {
+    const MOMENT: Duration = Duration::from_micros(300);
+
+    fn new(db: &'a DB, block: &Block) -> Self {
+        let sender = block.txns.first().map(|txn| txn.caller);
+        Self { db, sender, reads: AtomicU32::new(0) }
+    }
+}
+
+impl<DB: DatabaseRef> DatabaseRef for Held<'_, DB> {
+    type Error = DB::Error;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
+        if self.sender == Some(address) {
+            let start = Instant::now();
+            while self.reads.load(Ordering::Relaxed) < 6 && start.elapsed() < Self::MOMENT {
+                std::thread::yield_now();
+            }
+        }
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.db.basic_ref(address)
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, DB::Error> {
+        self.db.code_by_hash_ref(hash)
+    }
+
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, DB::Error> {
+        self.db.storage_ref(address, slot)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, DB::Error> {
+        self.db.block_hash_ref(number)
+    }
 }
 
 /// Checks the block under both policies, and returns the baseline's result when invalid transactions are skipped.
