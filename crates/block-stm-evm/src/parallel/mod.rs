@@ -107,6 +107,9 @@ pub struct ParallelResult {
     /// Why the block ended before its last transaction, if it did.
     pub cut: Option<Cut>,
     /// Who read what from whom, if that was asked for.
+    ///
+    /// Of storage slots only: what a transaction observes of an account is a predicate, which makes no edge, also where it pins
+    /// the balance down, as BALANCE does, or the code of a contract created in the same block.
     pub conflict_graph: Option<ConflictGraph<Location>>,
     /// Counters.
     pub stats: Stats,
