@@ -60,20 +60,12 @@ impl Amm {
         world.install(&ROUTER, router);
         let owner = named("router owner", 0).into_word().into();
         world.set(router, ROUTER.place("owner"), owner);
-        Self {
-            router,
-            pairs: HashMap::new(),
-            shareholders: HashSet::new(),
-        }
+        Self { router, pairs: HashMap::new(), shareholders: HashSet::new() }
     }
 
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [
-            (70, Action::Swap),
-            (20, Action::SwapTwice),
-            (6, Action::Add),
-            (4, Action::Remove),
-        ];
+        let actions =
+            [(70, Action::Swap), (20, Action::SwapTwice), (6, Action::Add), (4, Action::Remove)];
         let action = draw.choose(&actions);
         let pool = draw.pool();
         match action {
@@ -117,10 +109,8 @@ impl Amm {
     ) {
         let from = self.spender(world, draw.sender(), path[0]);
         let sold = draw.amount(MILLION / 10, 100 * MILLION);
-        let before: Vec<Market> = hops
-            .iter()
-            .map(|(pool, _)| self.market(world, *pool).clone())
-            .collect();
+        let before: Vec<Market> =
+            hops.iter().map(|(pool, _)| self.market(world, *pool).clone()).collect();
         let bought = hops.iter().fold(sold, |amount, (pool, sells_quote)| {
             self.market(world, *pool).swap(amount, *sells_quote)
         });
@@ -195,9 +185,7 @@ impl Amm {
     /// The market of a pool, whose pair is installed when it is first seen.
     fn market(&mut self, world: &mut World, pool: Pool) -> &mut Market {
         let router = self.router;
-        self.pairs
-            .entry(pool)
-            .or_insert_with(|| Market::install(world, router, pool))
+        self.pairs.entry(pool).or_insert_with(|| Market::install(world, router, pool))
     }
 
     /// The address of an account that holds a token which the router may move.
@@ -253,10 +241,7 @@ impl Market {
         let word = pair.into_word().into();
         world.set_mapped(router, pair_of, &[&token0, &token1], word);
         world.set_mapped(router, pair_of, &[&token1, &token0], word);
-        Self {
-            reserves: [reserve, reserve],
-            supply: reserve,
-        }
+        Self { reserves: [reserve, reserve], supply: reserve }
     }
 
     /// Sells `sold` and returns what is bought, as `Router.quote` computes it.

@@ -162,15 +162,7 @@ mod tests {
 
     #[test]
     fn every_artefact_parses() {
-        let all = [
-            &TOKEN,
-            &PAIR,
-            &ROUTER,
-            &PRICE_ORACLE,
-            &LENDING_POOL,
-            &NFT,
-            &SETTLEMENT,
-        ];
+        let all = [&TOKEN, &PAIR, &ROUTER, &PRICE_ORACLE, &LENDING_POOL, &NFT, &SETTLEMENT];
         assert!(all.iter().all(|artifact| artifact.code.len() > 100));
         assert!(Artifact::parse("{}").is_none());
     }

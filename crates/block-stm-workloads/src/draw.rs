@@ -29,15 +29,8 @@ pub(crate) struct Draw {
 
 #[derive(Debug)]
 enum Accounts {
-    Dealt {
-        deck: Vec<Account>,
-        sender: usize,
-        receiver: usize,
-    },
-    Skewed {
-        count: u32,
-        zipf: Zipf,
-    },
+    Dealt { deck: Vec<Account>, sender: usize, receiver: usize },
+    Skewed { count: u32, zipf: Zipf },
 }
 
 impl Draw {
@@ -54,12 +47,7 @@ impl Draw {
             Accounts::deal(params, &mut rng)
         };
         let pool_skew = skewed.then(|| Zipf::new(pools, params.zipf));
-        Self {
-            rng,
-            accounts,
-            pools,
-            pool_skew,
-        }
+        Self { rng, accounts, pools, pool_skew }
     }
 
     /// The sender of the next transaction.
@@ -139,11 +127,7 @@ impl Accounts {
             0 if deck.len() > 1 => 1,
             start => start,
         };
-        Self::Dealt {
-            deck,
-            sender: 0,
-            receiver,
-        }
+        Self::Dealt { deck, sender: 0, receiver }
     }
 }
 
@@ -161,13 +145,7 @@ mod tests {
 
     fn draw(txns: usize, accounts: usize, zipf: f64) -> Draw {
         let (pools, seed) = (4, 1);
-        Draw::new(&Params {
-            txns,
-            accounts,
-            pools,
-            zipf,
-            seed,
-        })
+        Draw::new(&Params { txns, accounts, pools, zipf, seed })
     }
 
     #[test]

@@ -31,11 +31,7 @@ enum Action {
 
 impl Erc20 {
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [
-            (85, Action::Transfer),
-            (10, Action::Approve),
-            (5, Action::TransferFrom),
-        ];
+        let actions = [(85, Action::Transfer), (10, Action::Approve), (5, Action::TransferFrom)];
         let action = draw.choose(&actions);
         let token = of_pool(draw.pool());
         let sender = draw.sender();

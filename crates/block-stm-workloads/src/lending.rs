@@ -77,12 +77,7 @@ impl Lending {
         let place = PRICE_ORACLE.place("feeder");
         world.set(oracle, place, feeder.into_word().into());
         world.fund(feeder, whole(1_000_000));
-        let mut lending = Self {
-            oracle,
-            feeder,
-            pools: HashMap::new(),
-            positions: HashSet::new(),
-        };
+        let mut lending = Self { oracle, feeder, pools: HashMap::new(), positions: HashSet::new() };
         lending.set_price(world, QUOTE, 1_000);
         lending
     }
@@ -156,20 +151,13 @@ impl Lending {
         if self.pools.contains_key(&pool) {
             return address;
         }
-        let loans = Loans {
-            address,
-            last_bad: None,
-            bad: 0,
-        };
+        let loans = Loans { address, last_bad: None, bad: 0 };
         self.pools.insert(pool, loans);
         self.set_price(world, of_pool(pool), PRICE_MILLI);
         let (collateral, debt) = (world.token(of_pool(pool)), world.token(QUOTE));
         world.install(&LENDING_POOL, address);
-        let addresses = [
-            ("collateralToken", collateral),
-            ("debtToken", debt),
-            ("oracle", self.oracle),
-        ];
+        let addresses =
+            [("collateralToken", collateral), ("debtToken", debt), ("oracle", self.oracle)];
         for (name, value) in addresses {
             world.set(address, LENDING_POOL.place(name), value.into_word().into());
         }

@@ -44,18 +44,12 @@ pub(crate) fn collection_address(pool: Pool) -> Address {
 
 impl Nft {
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [
-            (80, Action::Mint),
-            (16, Action::Transfer),
-            (4, Action::Approve),
-        ];
+        let actions = [(80, Action::Mint), (16, Action::Transfer), (4, Action::Approve)];
         let action = draw.choose(&actions);
         let pool = draw.pool();
         let collection = collection_address(pool);
-        let holders = self
-            .collections
-            .entry(pool)
-            .or_insert_with(|| install(world, draw, collection));
+        let holders =
+            self.collections.entry(pool).or_insert_with(|| install(world, draw, collection));
         if let Action::Mint = action {
             return mint(world, draw, collection, holders);
         }
@@ -101,11 +95,7 @@ fn install(world: &mut World, draw: &mut Draw, collection: Address) -> Vec<Accou
     world.set_string(collection, NFT.place("symbol"), "ITEM");
     let owner = named("collection owner", 0).into_word().into();
     world.set(collection, NFT.place("owner"), owner);
-    let numbers = [
-        ("price", PRICE),
-        ("maxSupply", SUPPLY_MAX),
-        ("nextId", MINTED_BEFORE),
-    ];
+    let numbers = [("price", PRICE), ("maxSupply", SUPPLY_MAX), ("nextId", MINTED_BEFORE)];
     for (name, value) in numbers {
         world.set(collection, NFT.place(name), U256::from(value));
     }

@@ -159,13 +159,7 @@ impl Orders {
             expiry: TIMESTAMP + draw.within(0, 3_600),
         };
         let signature = self.sign(world, maker, &order);
-        OpenOrder {
-            maker,
-            order,
-            signature,
-            part,
-            parts: FILLS,
-        }
+        OpenOrder { maker, order, signature, part, parts: FILLS }
     }
 
     /// The order that crosses one part of `maker`'s: it pays what the maker asks and a little less would do.
@@ -248,12 +242,7 @@ impl Orders {
             let signers = SETTLEMENT.place("signerOf");
             let word = key.address.into_word().into();
             world.set_mapped(exchange, signers, &[&address], word);
-            Trader {
-                address,
-                key,
-                nonce: 0,
-                first_valid: 0,
-            }
+            Trader { address, key, nonce: 0, first_valid: 0 }
         })
     }
 

@@ -29,13 +29,7 @@ pub struct Params {
 /// 10,000 transactions of 20,000 accounts on 16 pools, uniform, seed 0.
 impl Default for Params {
     fn default() -> Self {
-        Self {
-            txns: 10_000,
-            accounts: 20_000,
-            pools: 16,
-            zipf: 0.0,
-            seed: 0,
-        }
+        Self { txns: 10_000, accounts: 20_000, pools: 16, zipf: 0.0, seed: 0 }
     }
 }
 
@@ -85,13 +79,7 @@ impl Params {
     ///
     /// The first parameter that doesn't, with its value.
     pub fn validate(&self) -> Result<(), ParamsError> {
-        let Self {
-            txns,
-            accounts,
-            pools,
-            zipf,
-            seed: _,
-        } = *self;
+        let Self { txns, accounts, pools, zipf, seed: _ } = *self;
         if txns > Self::TXNS_MAX {
             return Err(ParamsError::Txns { txns });
         }

@@ -53,9 +53,7 @@ pub(crate) struct Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer")
-            .field("domain", &self.domain)
-            .finish_non_exhaustive()
+        f.debug_struct("Signer").field("domain", &self.domain).finish_non_exhaustive()
     }
 }
 
@@ -81,12 +79,8 @@ impl Signature {
 
 impl Signer {
     pub(crate) fn new(exchange: Address) -> Self {
-        let domain = [
-            &keccak256(DOMAIN) as &dyn Word,
-            &keccak256("Settlement"),
-            &CHAIN_ID,
-            &exchange,
-        ];
+        let domain =
+            [&keccak256(DOMAIN) as &dyn Word, &keccak256("Settlement"), &CHAIN_ID, &exchange];
         Self {
             secp: Secp256k1::signing_only(),
             domain: hash(&domain),

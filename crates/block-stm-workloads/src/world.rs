@@ -75,13 +75,7 @@ pub(crate) struct Call {
 impl Call {
     /// A call of the contract `to` that sends no ether.
     pub(crate) fn contract(from: Address, to: Address, data: Bytes, gas_limit: u64) -> Self {
-        Self {
-            from,
-            to,
-            value: U256::ZERO,
-            data,
-            gas_limit,
-        }
+        Self { from, to, value: U256::ZERO, data, gas_limit }
     }
 }
 
@@ -142,10 +136,7 @@ impl World {
 
     /// Gives an address that is not one of the accounts its own `balance`, in wei.
     pub(crate) fn fund(&mut self, address: Address, balance: U256) {
-        let info = AccountInfo {
-            balance,
-            ..AccountInfo::default()
-        };
+        let info = AccountInfo { balance, ..AccountInfo::default() };
         self.pre_state.insert_account(address, info);
     }
 
@@ -280,21 +271,14 @@ impl World {
             .with_chain_id(CHAIN_ID)
             .with_parent_hash(parent_hash)
             .with_parent_beacon_block_root(keccak256("parent beacon block"));
-        Generated {
-            block,
-            pre_state: self.pre_state,
-            planned_reverts: self.planned_reverts,
-        }
+        Generated { block, pre_state: self.pre_state, planned_reverts: self.planned_reverts }
     }
 
     /// What every mainnet block calls before and after its transactions.
     fn install_system_contracts(&mut self) {
         let contracts = [
             (eip4788::BEACON_ROOTS_ADDRESS, &eip4788::BEACON_ROOTS_CODE),
-            (
-                eip2935::HISTORY_STORAGE_ADDRESS,
-                &eip2935::HISTORY_STORAGE_CODE,
-            ),
+            (eip2935::HISTORY_STORAGE_ADDRESS, &eip2935::HISTORY_STORAGE_CODE),
             (
                 eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
                 &eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_CODE,

@@ -27,13 +27,7 @@ pub(crate) struct Zipf {
 impl Zipf {
     /// `ranks` must be at least 1, `exponent` positive.
     pub(crate) fn new(ranks: u32, exponent: f64) -> Self {
-        let mut zipf = Self {
-            ranks: f64::from(ranks),
-            exponent,
-            low: 0.0,
-            high: 0.0,
-            sure: 0.0,
-        };
+        let mut zipf = Self { ranks: f64::from(ranks), exponent, low: 0.0, high: 0.0, sure: 0.0 };
         zipf.low = zipf.integral(1.5) - 1.0;
         zipf.high = zipf.integral(zipf.ranks + 0.5);
         zipf.sure = 2.0 - zipf.inverse(zipf.integral(2.5) - zipf.density(2.0));

@@ -43,13 +43,7 @@ fn locations(state: &EvmState, beneficiary: Address) -> (Vec<Location>, Vec<Loca
 }
 
 fn params(accounts: usize, pools: usize) -> Params {
-    Params {
-        txns: 100,
-        accounts,
-        pools,
-        zipf: 0.0,
-        seed: 5,
-    }
+    Params { txns: 100, accounts, pools, zipf: 0.0, seed: 5 }
 }
 
 #[test]

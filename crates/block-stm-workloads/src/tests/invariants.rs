@@ -96,10 +96,7 @@ fn pairs_end_as_the_generator_followed_them_and_no_share_loses_value() {
             // At the beginning each reserve equals the supply, so the product per share squared is 1.
             assert!(reserves[0] * reserves[1] >= supply * supply);
             let sums = ["price0Cumulative", "price1Cumulative"];
-            assert!(
-                sums.iter()
-                    .all(|name| run.get(pair, PAIR.place(name)) > amm::price_sum())
-            );
+            assert!(sums.iter().all(|name| run.get(pair, PAIR.place(name)) > amm::price_sum()));
             markets += 1;
         }
         assert!(markets > 0);
@@ -138,9 +135,8 @@ fn victims(generated: &Generated, pool: Address) -> impl Iterator<Item = Address
         .txns
         .iter()
         .filter(move |txn| txn.kind.to() == Some(&pool) && txn.data.starts_with(&selector));
-    let victims: HashSet<Address> = calls
-        .map(|txn| Address::from_slice(&txn.data[16..36]))
-        .collect();
+    let victims: HashSet<Address> =
+        calls.map(|txn| Address::from_slice(&txn.data[16..36])).collect();
     victims.into_iter()
 }
 

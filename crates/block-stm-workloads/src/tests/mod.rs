@@ -40,11 +40,7 @@ fn run(generated: &Generated) -> Run {
         states.push(run.state);
     }
     let after = evm.ctx.journaled_state.database;
-    Run {
-        results,
-        states,
-        after,
-    }
+    Run { results, states, after }
 }
 
 fn generate(workload: Workload, params: &Params) -> Generated {
@@ -54,21 +50,13 @@ fn generate(workload: Workload, params: &Params) -> Generated {
 
 /// Small blocks with many and few accounts and pools, without and with skew.
 fn variety() -> impl Iterator<Item = Params> {
-    let shapes = [
-        (400, 8, 0.0),
-        (200, 3, 0.7),
-        (50, 4, 1.2),
-        (10, 1, 0.0),
-        (2, 2, 10.0),
-        (1, 1, 1.0),
-    ];
-    (1..)
-        .zip(shapes)
-        .map(|(seed, (accounts, pools, zipf))| Params {
-            txns: 200,
-            accounts,
-            pools,
-            zipf,
-            seed,
-        })
+    let shapes =
+        [(400, 8, 0.0), (200, 3, 0.7), (50, 4, 1.2), (10, 1, 0.0), (2, 2, 10.0), (1, 1, 1.0)];
+    (1..).zip(shapes).map(|(seed, (accounts, pools, zipf))| Params {
+        txns: 200,
+        accounts,
+        pools,
+        zipf,
+        seed,
+    })
 }

@@ -26,13 +26,7 @@ fn contract_workloads_do_have_reverts() {
     use Workload::{Amm, Erc20, Lending, Mixed, Nft, Orders};
     for workload in [Erc20, Amm, Lending, Nft, Orders, Mixed] {
         let txns = 1_000;
-        let generated = generate(
-            workload,
-            &Params {
-                txns,
-                ..Params::default()
-            },
-        );
+        let generated = generate(workload, &Params { txns, ..Params::default() });
         assert!(!generated.planned_reverts.is_empty(), "{workload}");
     }
 }
@@ -46,16 +40,9 @@ fn gas_limits_are_tight_and_fit_the_block() {
             let limits: u64 = block.txns.iter().map(|txn| txn.gas_limit).sum();
             assert!(limits <= block.env.gas_limit);
             assert!(block.env.gas_limit >= 30_000_000);
-            let used: u64 = run(&generated)
-                .results
-                .iter()
-                .map(|result| result.tx_gas_used())
-                .sum();
+            let used: u64 = run(&generated).results.iter().map(|result| result.tx_gas_used()).sum();
             // A lone account finds all its slots in use, which is what takes least.
-            assert!(
-                2 * limits < 5 * used,
-                "{workload} {params:?}: {limits} for {used}"
-            );
+            assert!(2 * limits < 5 * used, "{workload} {params:?}: {limits} for {used}");
         }
     }
 }
@@ -84,10 +71,7 @@ fn gas_limits_of_calls_leave_a_tenth() {
                 // Refunds come after the transaction and don't lower what it needs.
                 let (spent, limit) = (result.gas().total_gas_spent(), txn.gas_limit);
                 let call = !txn.data.is_empty();
-                assert!(
-                    !call || spent * 11 <= limit * 10,
-                    "{workload}: {spent} of {limit}"
-                );
+                assert!(!call || spent * 11 <= limit * 10, "{workload}: {spent} of {limit}");
             }
         }
     }

@@ -8,19 +8,9 @@ use block_stm_workloads::{Params, ParamsError, Workload};
 
 use crate::digest::digest;
 
-const UNIFORM: Params = Params {
-    txns: 64,
-    accounts: 100,
-    pools: 4,
-    zipf: 0.0,
-    seed: 1,
-};
+const UNIFORM: Params = Params { txns: 64, accounts: 100, pools: 4, zipf: 0.0, seed: 1 };
 
-const SKEWED: Params = Params {
-    zipf: 1.1,
-    seed: 2,
-    ..UNIFORM
-};
+const SKEWED: Params = Params { zipf: 1.1, seed: 2, ..UNIFORM };
 
 /// Digests of each workload's block without and with skew.
 const GOLDEN: [(Workload, &str, &str); 8] = [
@@ -99,9 +89,7 @@ fn a_changed_transaction_or_slot_changes_the_digest() -> Result<(), ParamsError>
     generated.block.txns[7].nonce -= 1;
     assert_eq!(digest(&generated), before);
     let sender = generated.block.txns[7].caller;
-    generated
-        .pre_state
-        .insert_storage(sender, U256::ZERO, U256::ONE);
+    generated.pre_state.insert_storage(sender, U256::ZERO, U256::ONE);
     assert_ne!(digest(&generated), before);
     Ok(())
 }

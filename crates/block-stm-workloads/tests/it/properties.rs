@@ -7,13 +7,7 @@ use proptest::prelude::*;
 fn params() -> impl Strategy<Value = Params> {
     let zipf = prop_oneof![Just(0.0), Just(1.0), Just(10.0), 0.0..10.0];
     (0_usize..60, 1_usize..100, 1_usize..10, zipf, any::<u64>()).prop_map(
-        |(txns, accounts, pools, zipf, seed)| Params {
-            txns,
-            accounts,
-            pools,
-            zipf,
-            seed,
-        },
+        |(txns, accounts, pools, zipf, seed)| Params { txns, accounts, pools, zipf, seed },
     )
 }
 
@@ -38,10 +32,7 @@ proptest! {
 fn no_transactions_are_an_empty_block() {
     for workload in Workload::ALL {
         let txns = 0;
-        let empty = workload.generate(&Params {
-            txns,
-            ..Params::default()
-        });
+        let empty = workload.generate(&Params { txns, ..Params::default() });
         let block = empty.expect("in range").block;
         assert!(block.txns.is_empty());
         assert_eq!(block.env.gas_limit, 30_000_000);
@@ -68,10 +59,7 @@ fn wide_populations_cost_nothing() {
 #[test]
 fn a_parameter_out_of_range_is_an_error() {
     let zipf = f64::NAN;
-    let params = Params {
-        zipf,
-        ..Params::default()
-    };
+    let params = Params { zipf, ..Params::default() };
     for workload in Workload::ALL {
         assert!(workload.generate(&params).is_err());
     }
