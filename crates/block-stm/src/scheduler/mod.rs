@@ -310,7 +310,7 @@ mod tests {
     fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
         let scheduler = Scheduler::new(4, 4, &limits);
-        let mut claim = || scheduler.claim_for_execution(|_| {});
+        let claim = || scheduler.claim_for_execution(|_| {});
         let writer = claim().expect("txn 1");
         let reader = claim().expect("txn 2");
         let until = |until| Some(Awaited { writer: writer.txn, until });
