@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use block_stm::{Config, Engine};
+use block_stm_testkit::Arm;
 use block_stm_testkit::compare::same;
 use block_stm_testkit::language::{LanguageBlock, Probe, Site};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
@@ -128,6 +130,40 @@ impl Probe for Recursive {
     }
 }
 
+/// Executes whole blocks inside an execution, which are executed on its thread alone, the second one too.
+#[derive(Debug)]
+struct AloneInside {
+    engine: Engine,
+    /// Whether an engine executes the outer block. Inside the oracle, an engine may use its threads.
+    inside_engine: AtomicBool,
+}
+
+impl Probe for AloneInside {
+    fn reset(&self, arm: Option<Arm>) {
+        self.inside_engine.store(arm.is_some(), Ordering::SeqCst);
+    }
+
+    fn operation(&self, site: Site) {
+        if site.op > 0 || !self.inside_engine.load(Ordering::SeqCst) {
+            return;
+        }
+        let stage = tangle(12).stage();
+        let expected = oracle(&stage).stats;
+        for time in 0..3 {
+            let found = parallel(&self.engine, &stage).stats;
+            assert_eq!(found, expected, "in txn {}, block {time}", site.txn);
+        }
+    }
+}
+
+#[test]
+fn every_block_inside_an_execution_is_executed_on_its_thread_alone() {
+    timely(|| {
+        let inner = AloneInside { engine: engine(3), inside_engine: AtomicBool::new(false) };
+        assert_right(&engine(2), &tangle(8).probe(inner), 5);
+    });
+}
+
 #[test]
 fn a_block_inside_an_execution_of_another() {
     timely(|| {
@@ -195,7 +231,7 @@ fn engines_come_and_go() {
 
 #[test]
 fn many_rounds_on_one_engine() {
-    let arms = [2, 4].map(|threads| block_stm_testkit::Arm { threads, window: None });
+    let arms = [2, 4].map(|threads| Arm { threads, window: None });
     let checker = block_stm_testkit::Checker::new(arms).expect("threads can be started");
     prove_with(&Arc::new(checker.rounds(1_000)), &tangle(12));
 }
