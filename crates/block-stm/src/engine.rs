@@ -71,7 +71,8 @@ struct Working(());
 impl Working {
     /// `None` if the thread works already.
     fn start() -> Option<Self> {
-        (!WORKING.replace(true)).then_some(Self(()))
+        // Not `then_some`: a value that is made and dropped would take the mark off.
+        (!WORKING.replace(true)).then(|| Self(()))
     }
 }
 

@@ -104,7 +104,7 @@ impl<'b> Scheduler<'b> {
         // ORDERING: SeqCst: see `head`.
         self.head.store(head.get(), Ordering::SeqCst);
         if self.first_startable() < self.limit() {
-            self.parking.wake(1);
+            self.parking.wake_one();
         }
     }
 
@@ -184,7 +184,7 @@ impl<'b> Scheduler<'b> {
             }
         }
         self.redo.insert(claim.txn);
-        self.parking.wake(1);
+        self.parking.wake_one();
     }
 
     fn release_waiters(&self, txn: TxnIndex) {
@@ -195,7 +195,7 @@ impl<'b> Scheduler<'b> {
         let released = std::mem::take(&mut *waiters);
         drop(waiters);
         released.iter().for_each(|waiter| self.redo.insert(*waiter));
-        self.parking.wake(released.len());
+        if released.len() == 1 { self.parking.wake_one() } else { self.parking.wake_all() }
     }
 
     /// Spins while `writer` is being executed. Whether it is worth looking again.
@@ -278,7 +278,7 @@ impl<'b> Scheduler<'b> {
         self.stop();
         // ORDERING: SeqCst: parking workers look here after announcing themselves.
         self.over.store(true, Ordering::SeqCst);
-        self.parking.wake(usize::MAX / 2);
+        self.parking.wake_all();
     }
 
     pub(crate) fn is_over(&self) -> bool {

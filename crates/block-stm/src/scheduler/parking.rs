@@ -1,9 +1,10 @@
 //! Where idle workers sleep.
 //!
-//! A worker announces itself, looks for work once more, and only then sleeps; whoever makes work looks for
-//! announced workers afterwards. In the single order of these four `SeqCst` accesses, either the sleeper's last look
-//! sees the work, or the maker sees the sleeper. A sleeper holds the lock between
-//! its last look at the tickets and the wait, so that a wake-up cannot fall in between.
+//! A worker announces itself, and looks for work once more under the lock before it waits; whoever makes work looks for
+//! announced workers afterwards, and passes through the lock before it notifies. In the single order of the `SeqCst`
+//! accesses, either the worker's last look sees the work, or the maker sees the worker; then the lock sees to it
+//! that the worker waits already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by the
+//! wrong one: a worker that is woken for nothing looks, and sleeps again.
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
@@ -13,14 +14,14 @@ use parking_lot::{Condvar, Mutex};
 pub(crate) struct Parking {
     /// Workers that sleep or are about to.
     sleepers: AtomicUsize,
-    /// Wake-ups that no sleeper has taken yet.
-    tickets: Mutex<usize>,
+    /// Held while a worker looks for the last time, until it waits.
+    lock: Mutex<()>,
     wake: Condvar,
 }
 
 impl Parking {
     pub(crate) const fn new() -> Self {
-        Self { sleepers: AtomicUsize::new(0), tickets: Mutex::new(0), wake: Condvar::new() }
+        Self { sleepers: AtomicUsize::new(0), lock: Mutex::new(()), wake: Condvar::new() }
     }
 
     /// Sleeps until woken or for `at_most`, unless `has_work` says that there is no need to. Whether it slept.
@@ -28,42 +29,44 @@ impl Parking {
         // ORDERING: SeqCst, before the look: see the module's documentation.
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        let mut lock = self.lock.lock();
         let sleeps = !has_work();
-        if sleeps {
-            let mut tickets = self.tickets.lock();
-            while *tickets == 0 {
-                match at_most {
-                    None => self.wake.wait(&mut tickets),
-                    Some(time) => {
-                        if self.wake.wait_for(&mut tickets, time).timed_out() {
-                            break;
-                        }
-                    }
-                }
+        match at_most {
+            _ if !sleeps => {}
+            None => self.wake.wait(&mut lock),
+            Some(time) => {
+                self.wake.wait_for(&mut lock, time);
             }
-            *tickets = tickets.saturating_sub(1);
         }
+        drop(lock);
         // ORDERING: SeqCst, as above; falling late costs a wake-up for nothing.
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         sleeps
     }
 
-    /// Wakes up to `workers`, after work was made for them.
-    pub(crate) fn wake(&self, workers: usize) {
-        // ORDERING: SeqCst, after the work was made: see the module's documentation.
-        fence(Ordering::SeqCst);
-        let sleepers = self.sleepers.load(Ordering::SeqCst);
-        if sleepers == 0 {
-            return;
-        }
-        let mut tickets = self.tickets.lock();
-        *tickets = (*tickets + workers).min(sleepers);
-        drop(tickets);
-        if workers == 1 {
+    /// Wakes a worker, after work was made for it.
+    pub(crate) fn wake_one(&self) {
+        if self.has_sleepers() {
             self.wake.notify_one();
-        } else {
+        }
+    }
+
+    /// Wakes all workers, after work was made for them.
+    pub(crate) fn wake_all(&self) {
+        if self.has_sleepers() {
             self.wake.notify_all();
         }
+    }
+
+    /// Whether somebody must be notified; if so, he waits already or will see the work himself.
+    fn has_sleepers(&self) -> bool {
+        // ORDERING: SeqCst, after the work was made: see the module's documentation.
+        fence(Ordering::SeqCst);
+        let sleeping = self.sleepers.load(Ordering::SeqCst) > 0;
+        if sleeping {
+            drop(self.lock.lock());
+        }
+        sleeping
     }
 }
 
@@ -84,7 +87,28 @@ mod tests {
                     }
                 });
                 work.store(true, Ordering::SeqCst);
-                parking.wake(1);
+                parking.wake_one();
+            });
+        }
+    }
+
+    #[test]
+    fn the_end_reaches_everybody_however_many_wake_for_less() {
+        for _ in 0..300 {
+            let (parking, over) = (Parking::new(), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                for time in [None, None, Some(Duration::from_micros(50))] {
+                    let (parking, over) = (&parking, &over);
+                    scope.spawn(move || {
+                        while !over.load(Ordering::SeqCst) {
+                            parking.park(time, || over.load(Ordering::SeqCst));
+                            parking.wake_one();
+                        }
+                    });
+                }
+                std::thread::sleep(Duration::from_micros(200));
+                over.store(true, Ordering::SeqCst);
+                parking.wake_all();
             });
         }
     }
