@@ -1,13 +1,17 @@
 //! Where blocks end early: by weight, count, clock, token and sink.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use block_stm::{CancelToken, Cut, InvalidPolicy, Limits};
 use block_stm_testkit::compare::{begins, keeps_books, keeps_protocol};
 use block_stm_testkit::faults::{CancelAt, Hold, Jitter};
-use block_stm_testkit::language::{Expr, LanguageBlock, Op, Rules, Slot, Small, Stage};
+use block_stm_testkit::language::{
+    Expr, LanguageBlock, Op, Probe, Rules, Site, Slot, Small, Stage,
+};
 use block_stm_testkit::record::{Ending, Event, Record, record_parallel};
 use block_stm_testkit::{Arm, Checker, Trial};
 
@@ -155,23 +159,37 @@ fn a_deadline_at_any_moment_leaves_a_prefix() {
     });
 }
 
+/// Counts the operations that are begun after an instant.
+#[derive(Debug)]
+struct Late {
+    after: Instant,
+    begun: Arc<AtomicUsize>,
+}
+
+impl Probe for Late {
+    fn operation(&self, _: Site) {
+        self.begun.fetch_add(usize::from(Instant::now() >= self.after), Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_deadline_interrupts_executions_under_way() {
     timely(|| {
-        // Each takes many milliseconds, with reads all along.
-        let slow = |n: u16| vec![Op::Read(slot(n % 2)), Op::Spin(255), Op::Again(2, 100)];
-        let stage = LanguageBlock::new((0..30).map(slow)).stage();
-        let start = Instant::now();
-        let whole = oracle(&stage);
-        let takes = start.elapsed();
+        // Many milliseconds each, with reads all along: 195 of them, three times what is between two looks at the clock.
+        let slow = |n: u16| [Op::Read(slot(n % 2)), Op::Spin(100)].repeat(195);
+        let block = LanguageBlock::new((0..30).map(slow));
+        let whole = oracle(&block.stage());
         for (arm, engine) in Checker::few().engines() {
-            let start = Instant::now();
-            let deadline = Some(start + takes / 50);
-            let limits = Limits { deadline, ..Limits::default() };
+            let after = Instant::now() + Duration::from_millis(3);
+            let begun = Arc::new(AtomicUsize::new(0));
+            let stage = block.clone().probe(Late { after, begun: Arc::clone(&begun) }).stage();
+            let limits = Limits { deadline: Some(after), ..Limits::default() };
             let record = stopped(&stage, &limits, arm, engine);
             assert_prefix(&whole, &record, arm);
-            let took = start.elapsed();
-            assert!(took < takes / 2, "with {arm}: {took:?} of {takes:?}");
+            assert!(record.committed() < 30, "with {arm}: the deadline came too late");
+            // Each worker looks at the clock every so many reads, not only between transactions.
+            let late = begun.load(Ordering::SeqCst);
+            assert!(late <= 70 * arm.threads, "with {arm}: {late} operations after the deadline");
         }
     });
 }
