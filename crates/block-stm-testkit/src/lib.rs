@@ -1,6 +1,6 @@
 //! Proof that a virtual machine on the `block-stm` engine gives exactly the sequential result.
 //!
-//! [`check`] executes a block sequentially and then in parallel, with many numbers of threads
+//! [`check()`] executes a block sequentially and then in parallel, with many numbers of threads
 //! and look-ahead windows, and compares everything that a host can see: the calls that the sink
 //! received, the outcome and the writes of every transaction, the error or the cut, the final state with its order, the
 //! conflict graph and the statistics. An author of a VM adapter calls it with blocks of their own:
