@@ -92,6 +92,12 @@ impl<V: Vm> Block<'_, V> {
     }
 }
 
+impl<V: Vm> Clone for Block<'_, V> {
+    fn clone(&self) -> Self {
+        Self { limits: self.limits.clone(), ..*self }
+    }
+}
+
 impl<V: Vm> fmt::Debug for Block<'_, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Block")

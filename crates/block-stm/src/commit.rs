@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::access::{CellOf, Reading, Run, Stage, Stale};
 use crate::block::Block;
+use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
 use crate::error::Error;
 use crate::ids::TxnIndex;
@@ -110,8 +111,11 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
     pub(crate) fn commit_ready(&mut self) {
         let job = self.job;
         while job.scheduler.head_is_waiting() && !job.scheduler.is_over() {
+            self.step(Step::TakeBaton);
             let Some(mut committer) = job.baton.try_take() else { return };
             while self.commit_head(&mut committer) {}
+            drop(committer);
+            self.step(Step::GiveBaton);
         }
     }
 
@@ -119,6 +123,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
     fn commit_head(&mut self, committer: &mut Committer<'b, V>) -> bool {
         let scheduler = self.job.scheduler;
         let txn = scheduler.head();
+        self.step(Step::Head(txn));
         if scheduler.is_over() {
             return false;
         }
@@ -135,6 +140,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Ok(()) => {
                 scheduler.finish_commit(claim);
                 let next = txn.next();
+                self.step(Step::Advance(next));
                 scheduler.advance(next);
                 self.call_for_help();
                 if next.as_usize() < self.job.block.txns.len() {
@@ -174,6 +180,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Some(standing) => standing,
             None => self.execute_head(committer, claim, executed)?,
         };
+        self.step(Step::Commit(txn));
         let settled = committer.ledger.settle(txn, execution);
         // Thrown away, unless the sink took it and then ended the block.
         let refused = settled.is_err() && committer.ledger.committed() == txn.as_usize();
@@ -202,6 +209,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             committer.window.report(None, window);
             return None;
         };
+        self.step(Step::Judge(txn));
         let verdict = result.and_then(|execution| {
             self.stats.validations += 1;
             // A value's method that panics here does so in the execution of the head, too, where it is contained.
@@ -256,6 +264,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
     ) -> Result<HeadRun<'b, V>, End<V::Invalid>> {
         let Claim { txn, incarnation } = claim;
         self.stats.head_executions += 1;
+        self.step(Step::Execute(txn, Position::Head));
         let (mut run, ended) = self.execute(txn, Mode::Head);
         match ended {
             Ended::Executed(execution) => {

@@ -13,6 +13,7 @@ pub struct Config {
     pub(crate) pool: Option<Arc<rayon::ThreadPool>>,
     pub(crate) inline_below: usize,
     pub(crate) window: Option<NonZeroUsize>,
+    pub(crate) deltas: bool,
 }
 
 /// Blocks shorter than this are executed on the caller's thread alone.
@@ -20,7 +21,7 @@ const INLINE_BELOW: usize = 4;
 
 impl Default for Config {
     fn default() -> Self {
-        Self { threads: None, pool: None, inline_below: INLINE_BELOW, window: None }
+        Self { threads: None, pool: None, inline_below: INLINE_BELOW, window: None, deltas: true }
     }
 }
 
@@ -31,6 +32,7 @@ impl fmt::Debug for Config {
             .field("pool", &self.pool.as_ref().map(|pool| pool.current_num_threads()))
             .field("inline_below", &self.inline_below)
             .field("window", &self.window)
+            .field("deltas", &self.deltas)
             .finish()
     }
 }
@@ -68,6 +70,16 @@ impl Config {
     #[must_use]
     pub fn window(mut self, txns: NonZeroUsize) -> Self {
         self.window = Some(txns);
+        self
+    }
+
+    /// Whether optimistic executions take deltas and assumptions for granted until commit. Default: yes.
+    ///
+    /// If not, [`add`](crate::View::add) and [`assume`](crate::View::assume) read what they depend on, and conflict with whatever
+    /// changes it: results are the same, later. To measure what commutativity is worth, or to rule it out as a cause.
+    #[must_use]
+    pub fn deltas(mut self, deltas: bool) -> Self {
+        self.deltas = deltas;
         self
     }
 

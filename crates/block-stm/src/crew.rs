@@ -12,9 +12,21 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
+
+/// Where helpers come from.
+pub(crate) trait Spawn: Sync {
+    /// Runs `task` on some thread, sometime, or never.
+    fn spawn(&self, task: Box<dyn FnOnce() + Send>);
+}
+
+impl Spawn for rayon::ThreadPool {
+    fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
+        Self::spawn(self, task);
+    }
+}
 
 /// What a helper does, its lifetime hidden. Only called while the door is open or somebody is inside.
 struct Task(*const (dyn Fn() + Sync));
@@ -40,7 +52,7 @@ struct Guests {
 
 /// A block's helpers.
 pub(crate) struct Crew<'p> {
-    pool: &'p rayon::ThreadPool,
+    pool: &'p dyn Spawn,
     door: Arc<Door>,
     wanted: usize,
 }
@@ -51,7 +63,7 @@ impl<'p> Crew<'p> {
     /// # Panics
     /// If one of them panics, with its payload, once all have left.
     pub(crate) fn gather<T>(
-        pool: &'p rayon::ThreadPool,
+        pool: &'p dyn Spawn,
         wanted: usize,
         help: &(dyn Fn(&Self) + Sync),
         lead: impl FnOnce(&Self) -> T,
@@ -91,7 +103,7 @@ impl<'p> Crew<'p> {
                 return;
             }
             let door = Arc::clone(&self.door);
-            self.pool.spawn(move || door.visit());
+            self.pool.spawn(Box::new(move || door.visit()));
         }
     }
 
@@ -128,7 +140,7 @@ impl Door {
         let mut guests = self.guests.lock();
         guests.open = false;
         while guests.inside > 0 {
-            self.empty.wait(&mut guests);
+            self.empty.wait(&mut guests, None);
         }
         guests.panic.take()
     }

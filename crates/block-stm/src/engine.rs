@@ -5,14 +5,13 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::access::CellOf;
 use crate::block::Block;
 use crate::commit::Committer;
+use crate::conductor::Conducted;
 use crate::config::{BuildError, Config};
 use crate::conflicts::ConflictGraph;
-use crate::crew::Crew;
+use crate::crew::{Crew, Spawn};
 use crate::error::Error;
 use crate::job::{Job, Slot, Tally};
 use crate::ledger::Ledger;
@@ -24,6 +23,7 @@ use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::stats::Stats;
+use crate::sync::Mutex;
 use crate::vm::Vm;
 use crate::worker::{Role, Worker};
 
@@ -50,14 +50,38 @@ pub struct Executed<V: Vm> {
 /// blocks its threads sleep.
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
+    settings: Settings,
+}
+
+/// A [`Config`] with its gaps filled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Workers, the caller included.
     threads: usize,
     inline_below: usize,
     window: u32,
+    deltas: bool,
 }
 
 /// The default window, in transactions for each worker. Small windows fill up while the head's owner is
 /// descheduled: on two busy cores, 16 cost a factor of three on 4 us transactions; 128 cost nothing where all conflict.
 const WINDOW_PER_WORKER: usize = 128;
+
+impl Settings {
+    fn of(config: &Config) -> Self {
+        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = config.threads.unwrap_or_else(all).get();
+        let window =
+            config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
+        let window = u32::try_from(window).unwrap_or(u32::MAX);
+        Self { threads, inline_below: config.inline_below, window, deltas: config.deltas }
+    }
+
+    /// How many helpers a block of `txns` transactions gets; none if the caller executes it alone.
+    fn helpers_for(self, txns: usize) -> usize {
+        if txns < self.inline_below { 0 } else { (self.threads - 1).min(txns.saturating_sub(1)) }
+    }
+}
 
 thread_local! {
     /// Whether this thread works for a block. A thread that waits inside an execution may be handed another
@@ -84,28 +108,24 @@ impl Drop for Working {
 
 impl Engine {
     pub(crate) fn with(config: Config) -> Result<Self, BuildError> {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let threads = config.threads.unwrap_or_else(all).get();
+        let settings = Settings::of(&config);
         let pool = match config.pool {
             Some(pool) => Some(pool),
-            None if threads == 1 => None,
+            None if settings.threads == 1 => None,
             None => {
                 let builder = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads - 1)
+                    .num_threads(settings.threads - 1)
                     .thread_name(|n| format!("block-stm-{n}"));
                 Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
             }
         };
-        let window =
-            config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
-        let window = u32::try_from(window).unwrap_or(u32::MAX);
-        Ok(Self { pool, threads, inline_below: config.inline_below, window })
+        Ok(Self { pool, settings })
     }
 
     /// The number of workers, the calling thread included.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.threads
+        self.settings.threads
     }
 
     /// Executes `block`, handing each transaction to `sink` as it becomes final.
@@ -121,68 +141,82 @@ impl Engine {
         block: &Block<'_, V>,
         sink: &mut dyn CommitSink<V>,
     ) -> Result<Executed<V>, Error<V::Invalid>> {
-        let txns = block.check_length()?;
-        let helpers = (self.threads - 1).min(txns.saturating_sub(1));
+        let helpers = self.settings.helpers_for(block.check_length()?);
         match (&self.pool, Working::start()) {
-            (Some(pool), Some(_working)) if helpers > 0 && txns >= self.inline_below => {
-                self.execute_parallel(block, sink, pool, helpers)
+            (Some(pool), Some(_working)) if helpers > 0 => {
+                execute_parallel(block, sink, &**pool, helpers, self.settings)
             }
             _ => execute_sequential(block, sink),
         }
     }
+}
 
-    fn execute_parallel<V: Vm>(
-        &self,
-        block: &Block<'_, V>,
-        sink: &mut dyn CommitSink<V>,
-        pool: &rayon::ThreadPool,
-        helpers: usize,
-    ) -> Result<Executed<V>, Error<V::Invalid>> {
-        let txns = block.txns.len();
-        let memory = MvMemory::new(txns);
-        let scheduler = Scheduler::new(txns as u32, self.window, &block.limits);
-        let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
-        let window = WindowControl::new(self.window, helpers as u32 + 1);
-        let ledger = Ledger::new(block, sink);
-        let job = Job {
-            block,
-            memory: &memory,
-            scheduler: &scheduler,
-            slots: &slots,
-            baton: Baton::new(Committer::new(block, ledger, window)),
-            tally: Mutex::new(Tally::default()),
-            hint_distance: self.window,
-        };
-        job.declare_first();
-        let help = |crew: &Crew<'_>| {
-            if let Some(_working) = Working::start() {
-                Worker::work_for(&job, crew, Role::Helper);
-            }
-        };
-        Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
-        let stats = job.finish_stats();
-        let end = job.baton.into_inner().finish();
-        let cut = end.end?;
-        let value = |cell: &CellOf<V>| {
-            let (_, value) = cell.committed().expect("a touched cell has a committed value");
-            (cell.location().clone(), value.clone())
-        };
-        Ok(Executed {
-            committed: end.committed,
-            cut,
-            state: end.touched.into_iter().map(value).collect(),
-            conflict_graph: end.edges.map(|edges| ConflictGraph { edges }),
-            stats: Stats { committed: end.committed as u64, ..stats },
-        })
+/// Executes `block` under the conductor that is present.
+pub(crate) fn execute_conducted<V: Vm>(
+    config: &Config,
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+) -> Result<Executed<V>, Error<V::Invalid>> {
+    let settings = Settings::of(config);
+    match (settings.helpers_for(block.check_length()?), Working::start()) {
+        (helpers @ 1.., Some(_working)) => {
+            execute_parallel(block, sink, &Conducted, helpers, settings)
+        }
+        _ => execute_sequential(block, sink),
     }
+}
+
+fn execute_parallel<V: Vm>(
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+    pool: &dyn Spawn,
+    helpers: usize,
+    settings: Settings,
+) -> Result<Executed<V>, Error<V::Invalid>> {
+    let txns = block.txns.len();
+    let memory = MvMemory::new(txns);
+    let scheduler = Scheduler::new(txns as u32, settings.window, &block.limits);
+    let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
+    let window = WindowControl::new(settings.window, helpers as u32 + 1);
+    let ledger = Ledger::new(block, sink);
+    let job = Job {
+        block,
+        memory: &memory,
+        scheduler: &scheduler,
+        slots: &slots,
+        baton: Baton::new(Committer::new(block, ledger, window)),
+        tally: Mutex::new(Tally::default()),
+        hint_distance: settings.window,
+        deltas: settings.deltas,
+    };
+    job.declare_first();
+    // Under a conductor, all workers are on the caller's thread.
+    let conducted = scheduler.is_conducted();
+    let help = |crew: &Crew<'_>| {
+        let working = if conducted { None } else { Working::start() };
+        if conducted || working.is_some() {
+            Worker::work_for(&job, crew, Role::Helper);
+        }
+    };
+    Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
+    let stats = job.finish_stats();
+    let end = job.baton.into_inner().finish();
+    let cut = end.end?;
+    let value = |cell: &CellOf<V>| {
+        let (_, value) = cell.committed().expect("a touched cell has a committed value");
+        (cell.location().clone(), value.clone())
+    };
+    Ok(Executed {
+        committed: end.committed,
+        cut,
+        state: end.touched.into_iter().map(value).collect(),
+        conflict_graph: end.edges.map(|edges| ConflictGraph { edges }),
+        stats: Stats { committed: end.committed as u64, ..stats },
+    })
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
-            .field("threads", &self.threads)
-            .field("inline_below", &self.inline_below)
-            .field("window", &self.window)
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! One block under execution: what its workers share.
 
+use crate::sync::atomic::AtomicU64;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
 use std::thread::ThreadId;
 
+use crate::sync::Mutex;
 use crossbeam_epoch::LocalHandle;
-use parking_lot::Mutex;
 
 use crate::access::{Run, Stale};
 use crate::block::Block;
@@ -26,6 +26,8 @@ pub(crate) struct Job<'b, V: Vm> {
     pub(crate) tally: Mutex<Tally>,
     /// How far ahead of its start a transaction's declared writes are looked at.
     pub(crate) hint_distance: u32,
+    /// Whether optimistic executions take deltas and assumptions for granted.
+    pub(crate) deltas: bool,
 }
 
 /// What the workers that have left counted.
@@ -62,14 +64,19 @@ pub(crate) enum Disbelieved {
 }
 
 impl<V: Vm> Slot<'_, V> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { attempt: Mutex::new(None), validated: AtomicU64::new(0) }
     }
 }
 
 impl<'b, V: Vm> Job<'b, V> {
     pub(crate) fn shared(&self) -> Shared<'b, V> {
-        Shared { memory: self.memory, storage: self.block.storage, scheduler: self.scheduler }
+        Shared {
+            memory: self.memory,
+            storage: self.block.storage,
+            scheduler: self.scheduler,
+            deltas: self.deltas,
+        }
     }
 
     /// Puts estimates where the block's first transactions will probably write.

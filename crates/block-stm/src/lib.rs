@@ -73,6 +73,7 @@
 mod access;
 mod block;
 mod commit;
+pub mod conductor;
 mod config;
 mod conflicts;
 mod crew;
@@ -89,6 +90,7 @@ mod sequential;
 mod sink;
 mod speculative;
 mod stats;
+mod sync;
 mod view;
 mod vm;
 mod worker;

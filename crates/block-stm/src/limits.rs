@@ -1,8 +1,12 @@
 //! Where a block ends early, and who may stop it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use crate::sync::{
+    self,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Bounds on a block. The default has none.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +90,7 @@ impl Limits {
         if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Some(Stop::Cancelled);
         }
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self.deadline.is_some_and(|deadline| sync::now() >= deadline);
         late.then_some(Stop::Deadline)
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crossbeam_epoch::{Guard, LocalHandle};
 
 use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen, Stage};
+use crate::conductor::Step;
 use crate::error::Failure;
 use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Found, MvMemory};
@@ -54,6 +55,8 @@ pub(crate) struct Shared<'b, V: Vm> {
     pub(crate) memory: &'b MemoryOf<V>,
     pub(crate) storage: &'b dyn Storage<V::Location, V::Value>,
     pub(crate) scheduler: &'b Scheduler<'b>,
+    /// Whether optimistic executions take deltas and assumptions for granted.
+    pub(crate) deltas: bool,
 }
 
 impl<V: Vm> Clone for Shared<'_, V> {
@@ -167,7 +170,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     ) -> Result<bool, Interrupt> {
         let place = self.place(location)?;
         let access = self.run.access(place);
-        let exact = self.mode == Mode::Head || access.relied_on;
+        let exact = self.is_exact() || access.relied_on;
         let value = match &access.own {
             Some(Own::Value(value)) => value.clone(),
             None if exact => self.rely_on(place)?,
@@ -181,6 +184,11 @@ impl<'b, V: Vm> Speculation<'b, V> {
         };
         self.run.update(place, Own::Value(value));
         Ok(true)
+    }
+
+    /// Whether nothing is taken for granted.
+    fn is_exact(&self) -> bool {
+        self.mode == Mode::Head || !self.shared.deltas
     }
 
     pub(crate) fn check(
@@ -205,6 +213,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
         let place = self.place(location)?;
         if self.mode == Mode::Head {
             return Ok(self.see_current(place)?.satisfies(&predicate));
+        }
+        if !self.shared.deltas && self.run.access(place).own.is_none() {
+            return Ok(self.rely_on(place)?.satisfies(&predicate));
         }
         if let Some(value) = self.exact(place)? {
             return Ok(value.satisfies(&predicate));
@@ -234,13 +245,14 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// Fetches what the judge will need, so that he need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
-        let Shared { storage, .. } = self.shared;
+        let Shared { storage, scheduler, .. } = self.shared;
         let guard = &self.tools.handle.pin();
         for cell in self.run.unseen_cells() {
-            if cell.base().is_none()
-                && cell.rests_on_base(self.txn, guard)
-                && let Ok((_, fetched)) = cell.fetch_base(storage)
-            {
+            if cell.base().is_some() || !cell.rests_on_base(self.txn, guard) {
+                continue;
+            }
+            scheduler.step(Step::Storage);
+            if let Ok((_, fetched)) = cell.fetch_base(storage) {
                 self.tools.count_base_read(fetched);
             }
         }
@@ -271,8 +283,11 @@ impl<'b, V: Vm> Speculation<'b, V> {
         if self.reads.is_multiple_of(READS_PER_POLL) {
             scheduler.poll_limits();
         }
-        if scheduler.is_stopping() {
-            return Err(self.interrupt(Interruption::Stopped));
+        if !scheduler.is_undisturbed() {
+            scheduler.step(Step::Access(self.txn));
+            if scheduler.is_stopping() {
+                return Err(self.interrupt(Interruption::Stopped));
+            }
         }
         Ok(self.run.place(self.shared.memory.cell(location)))
     }
@@ -363,6 +378,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
+        self.shared.scheduler.step(Step::Storage);
         match cell.fetch_base(self.shared.storage) {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);

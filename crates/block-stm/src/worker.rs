@@ -5,12 +5,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_epoch::Guard;
 
 use crate::access::Run;
+use crate::conductor::{Position, Step};
 use crate::crew::Crew;
 use crate::error::Failure;
 use crate::ids::TxnIndex;
@@ -20,6 +20,7 @@ use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim};
 use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
+use crate::sync::atomic::Ordering;
 use crate::view::{Backend, Interrupt, View};
 use crate::vm::{Execution, Vm};
 
@@ -96,6 +97,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     /// Does one thing. Whether to go on.
     fn turn(&mut self) -> bool {
+        self.step(Step::Turn);
         self.call_for_help();
         self.commit_ready();
         if let Some(claim) = self.claim() {
@@ -105,9 +107,15 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         self.validate_early() || self.idle()
     }
 
+    /// Lets a conductor decide who acts next, if there is one.
+    pub(crate) fn step(&self, step: Step) {
+        self.job.scheduler.step(step);
+    }
+
     /// Calls for missing helpers if there is something to do for them.
     pub(crate) fn call_for_help(&self) {
         if self.crew.is_short() && self.job.scheduler.has_executions() {
+            self.step(Step::Hire);
             self.crew.hire();
         }
     }
@@ -140,6 +148,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     }
 
     fn claim(&self) -> Option<Claim> {
+        self.step(Step::Claim);
         self.job.scheduler.claim_for_execution(|started| {
             let declared = started.get().saturating_add(self.job.hint_distance);
             self.job.declare(TxnIndex::new(declared), &self.tools.handle);
@@ -149,6 +158,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     /// Executes a claimed transaction optimistically.
     fn speculate(&mut self, claim: Claim) {
         let job = self.job;
+        self.step(Step::Execute(claim.txn, Position::Ahead));
         let rewrites = job.scheduler.rewrites();
         let (mut run, ended) = self.execute(claim.txn, Mode::Optimistic);
         let result = match ended {
@@ -164,6 +174,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         *slot.attempt.lock() = Some(Attempt { run, result });
         // ORDERING: Relaxed: published to the next owner by the status word.
         slot.validated.store(rewrites, Ordering::Relaxed);
+        self.step(Step::Finish(claim.txn));
         job.scheduler.finish(claim);
     }
 
@@ -188,6 +199,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 None
             }
         };
+        self.step(Step::Release(claim.txn));
         self.job.scheduler.release(claim, after);
     }
 
@@ -199,6 +211,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         execution: &Execution<V::Output, V::Invalid>,
     ) {
         let Claim { txn, incarnation } = claim;
+        self.step(Step::Publish(txn));
         let guard = &self.pin();
         let memory = self.job.memory;
         let Published { changed, right_hints, wrong_hints } = match execution {
@@ -232,6 +245,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 continue;
             };
             let claim = Claim { txn, incarnation };
+            self.step(Step::Validate(txn));
             if self.still_holds(claim, rewrites) {
                 scheduler.finish(claim);
             } else {

@@ -10,12 +10,11 @@
 //! the cell's one-byte lock. As a reader is never more than a window above the commit
 //! point, the walk is bounded by the window, however many versions lie below.
 
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::sync::{self, Mutex, OnceLock};
 use crossbeam_epoch::Guard;
-use parking_lot::Mutex;
 
 use super::entry::{Entry, Payload};
 use crate::ids::{TxnIndex, Version};
@@ -49,7 +48,7 @@ pub(crate) enum Found<V> {
 }
 
 impl<L, V: Value> Cell<L, V> {
-    pub(super) const fn new(location: L, hash: u64) -> Self {
+    pub(super) fn new(location: L, hash: u64) -> Self {
         Self {
             location,
             hash,
@@ -80,7 +79,7 @@ impl<L, V: Value> Cell<L, V> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
-        let _fetching = self.base_lock.lock();
+        let _fetching = sync::lock_over_steps(&self.base_lock);
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
@@ -261,11 +260,12 @@ impl<L: Eq + Clone, V: Value> Cell<L, V> {
 impl<L, V: Value> Drop for Cell<L, V> {
     fn drop(&mut self) {
         // A loop, not recursion: a hash without any quality makes one long list.
-        let mut twin = std::mem::replace(self.twin.get_mut(), ptr::null_mut());
+        // ORDERING: Relaxed here and below: `&mut`, so nobody else is there.
+        let mut twin = self.twin.swap(ptr::null_mut(), Ordering::Relaxed);
         while !twin.is_null() {
             // SAFETY: from `Box::into_raw` in `find_or_insert_twin`; its predecessor was the only owner.
-            let mut cell = unsafe { Box::from_raw(twin) };
-            twin = std::mem::replace(cell.twin.get_mut(), ptr::null_mut());
+            let cell = unsafe { Box::from_raw(twin) };
+            twin = cell.twin.swap(ptr::null_mut(), Ordering::Relaxed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What one incarnation wrote at one location.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::cell::Cell;
 use crate::ids::{TxnIndex, Version};
@@ -72,7 +72,7 @@ impl<L, V: Value> Entry<L, V> {
             version: Version::new(txn, incarnation),
             txn,
             cell,
-            next: AtomicPtr::default(),
+            next: AtomicPtr::new(std::ptr::null_mut()),
             estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
             payload,
             sum: OnceLock::new(),

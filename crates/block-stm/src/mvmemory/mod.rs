@@ -49,9 +49,9 @@ mod table;
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use crate::sync::Mutex;
 use crossbeam_epoch::{Collector, Guard, LocalHandle};
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
 
 pub(crate) use cell::{Cell, Found};
 use entry::Entry;

@@ -8,9 +8,9 @@
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
 //! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
 
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use foldhash::fast::RandomState;
 
@@ -34,7 +34,7 @@ enum Content<'t, L, V: Value> {
 }
 
 impl<L, V: Value> Slot<L, V> {
-    const fn empty() -> Self {
+    fn empty() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
@@ -65,7 +65,8 @@ impl<L, V: Value> Slot<L, V> {
 
 impl<L, V: Value> Drop for Slot<L, V> {
     fn drop(&mut self) {
-        let word = *self.0.get_mut();
+        // ORDERING: Relaxed: `&mut`, so nobody else is there.
+        let word = self.0.load(Ordering::Relaxed);
         if word.is_null() {
             return;
         }
@@ -143,14 +144,15 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
 
 /// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
 fn grow<L, V: Value>(slot: &Slot<L, V>, word: *mut Cell<L, V>, index: usize) {
-    let mut branch: Box<Branch<L, V>> = Box::new([const { Slot::empty() }; BRANCH]);
-    *branch[index].0.get_mut() = word;
+    let branch: Box<Branch<L, V>> = Box::new(std::array::from_fn(|_| Slot::empty()));
+    // ORDERING: Relaxed: not shared yet.
+    branch[index].0.store(word, Ordering::Relaxed);
     let tagged = branch_word(branch);
     if !slot.replace(word, tagged) {
         // SAFETY: not published, so still ours alone.
-        let mut branch = unsafe { Box::from_raw(branch_of(tagged)) };
+        let branch = unsafe { Box::from_raw(branch_of(tagged)) };
         // The cell belongs to the slot in the table: it must not be dropped with the branch.
-        *branch[index].0.get_mut() = ptr::null_mut();
+        branch[index].0.store(ptr::null_mut(), Ordering::Relaxed);
     }
 }
 

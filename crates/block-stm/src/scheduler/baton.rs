@@ -5,11 +5,11 @@
 //! comes first, and the holder sees the ready head; or the holder's does, and the maker
 //! finds the baton free (or in the hands of a third, who will give it back and look). So a ready head is never left lying.
 
+use crate::sync::atomic::{Ordering, fence};
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{Ordering, fence};
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 pub(crate) struct Baton<T>(Mutex<T>);
 
@@ -17,7 +17,7 @@ pub(crate) struct Baton<T>(Mutex<T>);
 pub(crate) struct Held<'a, T>(ManuallyDrop<MutexGuard<'a, T>>);
 
 impl<T> Baton<T> {
-    pub(crate) const fn new(state: T) -> Self {
+    pub(crate) fn new(state: T) -> Self {
         Self(Mutex::new(state))
     }
 

@@ -14,13 +14,13 @@ pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod window;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use crate::conductor::{self, Conductor, Step};
 use crate::ids::TxnIndex;
 use crate::limits::Limits;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{self, Mutex};
 use parking::Parking;
 use redo::Redo;
 use status::{State, Status};
@@ -31,6 +31,10 @@ use window::Window;
 const WAIT_SPINS: u32 = 2_000;
 /// How long a worker looks for work before it sleeps, in spins.
 const IDLE_SPINS: u32 = 200;
+/// A signal: no more results are wanted, runs are interrupted.
+const STOPPING: u8 = 0b01;
+/// A signal: a conductor decides who acts next.
+const CONDUCTED: u8 = 0b10;
 /// How often a sleeping worker looks at the clock and the cancel token, where there are any.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -45,8 +49,8 @@ pub(crate) struct Scheduler<'b> {
     next: AtomicU32,
     /// Counts publications that readers may have missed.
     rewrites: AtomicU64,
-    /// No more results are wanted: runs are interrupted.
-    stopping: AtomicBool,
+    /// What workers look at on every access, in one word.
+    signals: AtomicU8,
     /// The block has its end; workers leave.
     over: AtomicBool,
     limits: &'b Limits,
@@ -79,7 +83,7 @@ impl<'b> Scheduler<'b> {
             head: AtomicU32::new(0),
             next: AtomicU32::new(0),
             rewrites: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            signals: AtomicU8::new(if conductor::present().is_some() { CONDUCTED } else { 0 }),
             over: AtomicBool::new(false),
             limits,
             window: Window::new(window),
@@ -103,6 +107,7 @@ impl<'b> Scheduler<'b> {
     pub(crate) fn advance(&self, head: TxnIndex) {
         // ORDERING: SeqCst: see `head`.
         self.head.store(head.get(), Ordering::SeqCst);
+        self.step(Step::Wake);
         if self.first_startable() < self.limit() {
             self.parking.wake_one();
         }
@@ -158,6 +163,38 @@ impl<'b> Scheduler<'b> {
         }
     }
 
+    /// Lets a conductor decide who acts next, if there is one.
+    #[inline]
+    pub(crate) fn step(&self, step: Step) {
+        if self.is_conducted() {
+            conductor::step(step);
+        }
+    }
+
+    /// Whether a conductor decides who acts next.
+    pub(crate) fn is_conducted(&self) -> bool {
+        // ORDERING: Relaxed: set before the workers begin, and never changed.
+        self.signals.load(Ordering::Relaxed) & CONDUCTED != 0
+    }
+
+    /// Waits awake until there is an answer, for up to `spins` spins.
+    fn spin<T>(&self, spins: u32, mut answer: impl FnMut() -> Option<T>) -> Option<T> {
+        let conductor = if self.is_conducted() { conductor::present() } else { None };
+        let rounds = conductor.as_ref().map_or(spins, |conductor| {
+            conductor.patience(spins).div_ceil(<dyn Conductor>::SPINS_PER_STEP)
+        });
+        for _ in 0..rounds {
+            if let Some(answer) = answer() {
+                return Some(answer);
+            }
+            match &conductor {
+                None => sync::spin_loop(),
+                Some(conductor) => conductor.step(Step::Spin),
+            }
+        }
+        None
+    }
+
     /// The owner executed its transaction. Wakes those who wait for its writes.
     pub(crate) fn finish(&self, claim: Claim) {
         self.status(claim.txn).finish(claim.incarnation);
@@ -173,6 +210,7 @@ impl<'b> Scheduler<'b> {
     /// The owner gives its transaction back, to be executed at once, or when another one has come so far.
     pub(crate) fn release(&self, claim: Claim, after: Option<Awaited>) {
         self.status(claim.txn).release(claim.incarnation);
+        self.step(Step::Enqueue(claim.txn));
         if let Some(Awaited { writer, until }) = after {
             let mut waiters = self.waiters[writer.as_usize()].lock();
             // Looked at under the lock: `release_waiters` takes the lock after the state has changed, so
@@ -200,17 +238,12 @@ impl<'b> Scheduler<'b> {
 
     /// Spins while `writer` is being executed. Whether it is worth looking again.
     pub(crate) fn wait_briefly(&self, writer: TxnIndex) -> bool {
-        for _ in 0..WAIT_SPINS {
-            match self.status(writer).state() {
-                State::Ready => return false,
-                State::Executed | State::Committed => return true,
-                State::Claimed => std::hint::spin_loop(),
-            }
-            if self.is_stopping() {
-                return false;
-            }
-        }
-        false
+        let settled = || match self.status(writer).state() {
+            State::Ready => Some(false),
+            State::Executed | State::Committed => Some(true),
+            State::Claimed => self.is_stopping().then_some(false),
+        };
+        self.spin(WAIT_SPINS, settled).unwrap_or(false)
     }
 
     pub(crate) fn trusts_hints(&self) -> bool {
@@ -237,11 +270,8 @@ impl<'b> Scheduler<'b> {
 
     /// Waits for work, first awake, then asleep, for up to `at_most` if that is given. Whether it slept.
     pub(crate) fn idle(&self, at_most: Option<Duration>, has_work: impl Fn() -> bool) -> bool {
-        for _ in 0..IDLE_SPINS {
-            if has_work() {
-                return false;
-            }
-            std::hint::spin_loop();
+        if self.spin(IDLE_SPINS, || has_work().then_some(())).is_some() {
+            return false;
         }
         let poll = self.limits.can_stop().then_some(POLL_INTERVAL);
         let slept = self.parking.park(at_most.into_iter().chain(poll).min(), has_work);
@@ -265,12 +295,18 @@ impl<'b> Scheduler<'b> {
     /// Interrupts every run at its next access.
     pub(crate) fn stop(&self) {
         // ORDERING: Relaxed: carries no data.
-        self.stopping.store(true, Ordering::Relaxed);
+        self.signals.fetch_or(STOPPING, Ordering::Relaxed);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
         // ORDERING: Relaxed: carries no data.
-        self.stopping.load(Ordering::Relaxed)
+        self.signals.load(Ordering::Relaxed) & STOPPING != 0
+    }
+
+    /// Whether a worker may go on without looking what the matter is.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        // ORDERING: Relaxed: carries no data.
+        self.signals.load(Ordering::Relaxed) == 0
     }
 
     /// Ends the block: runs are interrupted, workers leave.

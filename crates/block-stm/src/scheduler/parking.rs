@@ -6,10 +6,11 @@
 //! that the worker waits already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by the
 //! wrong one: a worker that is woken for nothing looks, and sleeps again.
 
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use crate::conductor::{self, Step};
+use crate::sync::{Condvar, Mutex};
 
 pub(crate) struct Parking {
     /// Workers that sleep or are about to.
@@ -20,7 +21,7 @@ pub(crate) struct Parking {
 }
 
 impl Parking {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { sleepers: AtomicUsize::new(0), lock: Mutex::new(()), wake: Condvar::new() }
     }
 
@@ -29,14 +30,11 @@ impl Parking {
         // ORDERING: SeqCst, before the look: see the module's documentation.
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        conductor::step(Step::Park);
         let mut lock = self.lock.lock();
         let sleeps = !has_work();
-        match at_most {
-            _ if !sleeps => {}
-            None => self.wake.wait(&mut lock),
-            Some(time) => {
-                self.wake.wait_for(&mut lock, time);
-            }
+        if sleeps {
+            self.wake.wait(&mut lock, at_most);
         }
         drop(lock);
         // ORDERING: SeqCst, as above; falling late costs a wake-up for nothing.

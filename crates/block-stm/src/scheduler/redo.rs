@@ -3,7 +3,7 @@
 //! A bit is a hint: whoever takes it must still claim the transaction. A bit that is
 //! lost or set for nothing costs time, never a result: the head is executed in any case.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::ids::TxnIndex;
 

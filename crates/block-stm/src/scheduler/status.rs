@@ -12,7 +12,7 @@
 //! that belongs to a transaction (its run, its result, its write set) is touched by the owner alone. `k` counts the
 //! incarnations. Nothing here decides what is right; the word only says who may act.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -46,7 +46,7 @@ const fn unpack(word: u64) -> (State, u32) {
 }
 
 impl Status {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicU64::new(pack(State::Ready, 0)))
     }
 

@@ -1,6 +1,6 @@
 //! Whether declared writes are still believed.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use crate::sync::atomic::{AtomicI32, Ordering};
 
 /// How far wrong declarations may outweigh right ones before readers stop waiting for them.
 const PATIENCE: i32 = 8;
@@ -9,7 +9,7 @@ const PATIENCE: i32 = 8;
 pub(crate) struct Trust(AtomicI32);
 
 impl Trust {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicI32::new(0))
     }
 

@@ -4,7 +4,7 @@
 //! `EPOCH` reports the window doubles if most stood, and halves if most failed. At 1 only the head runs; then nothing is
 //! reported, so after a while the window opens a little to try again, each time after twice as many commits.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 const EPOCH: u32 = 32;
 const FIRST_PROBE: u32 = 64;
@@ -14,7 +14,7 @@ const LAST_PROBE: u32 = 4096;
 pub(crate) struct Window(AtomicU32);
 
 impl Window {
-    pub(crate) const fn new(size: u32) -> Self {
+    pub(crate) fn new(size: u32) -> Self {
         Self(AtomicU32::new(size))
     }
 
