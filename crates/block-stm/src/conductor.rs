@@ -12,14 +12,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::block::Block;
-use crate::config::Config;
 use crate::crew::Spawn;
-use crate::engine::{Executed, execute_conducted};
-use crate::error::Error;
 use crate::ids::TxnIndex;
-use crate::sink::CommitSink;
-use crate::vm::Vm;
 
 /// What a worker is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,24 +145,16 @@ impl Drop for Presence {
     }
 }
 
-/// Executes `block` on the calling thread, under `conductor`, with as many workers as `config` says.
+/// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread, step by step.
 ///
-/// The caller is the first worker; the others are [spawned](Conductor::spawn). The settings mean what they mean to an
-/// engine; a pool is not used. Invariants that are too costly for production are checked at every commit.
-///
-/// # Errors
-/// As [`Engine::execute`](crate::Engine::execute).
+/// The caller is the block's first worker; the others are [spawned](Conductor::spawn). The engine's settings mean what they
+/// always mean; its threads sleep. Invariants that are too costly for production are checked at every commit.
 ///
 /// # Panics
-/// As [`Engine::execute`](crate::Engine::execute), with the conductor's own panics, and if an invariant is broken.
-pub fn conduct<V: Vm>(
-    conductor: Rc<dyn Conductor>,
-    config: &Config,
-    block: &Block<'_, V>,
-    sink: &mut dyn CommitSink<V>,
-) -> Result<Executed<V>, Error<V::Invalid>> {
+/// With the conductor's own panics, those of `work`, and if an invariant is broken.
+pub fn conduct<T>(conductor: Rc<dyn Conductor>, work: impl FnOnce() -> T) -> T {
     let _presence = Presence(PRESENT.replace(Some(conductor)));
-    execute_conducted(config, block, sink)
+    work()
 }
 
 impl fmt::Display for Step {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::access::CellOf;
 use crate::block::Block;
 use crate::commit::Committer;
-use crate::conductor::Conducted;
+use crate::conductor::{self, Conducted};
 use crate::config::{BuildError, Config};
 use crate::conflicts::ConflictGraph;
 use crate::crew::{Crew, Spawn};
@@ -144,25 +144,12 @@ impl Engine {
         let helpers = self.settings.helpers_for(block.check_length()?);
         match (&self.pool, Working::start()) {
             (Some(pool), Some(_working)) if helpers > 0 => {
-                execute_parallel(block, sink, &**pool, helpers, self.settings)
+                let pool: &dyn Spawn =
+                    if conductor::present().is_some() { &Conducted } else { &**pool };
+                execute_parallel(block, sink, pool, helpers, self.settings)
             }
             _ => execute_sequential(block, sink),
         }
-    }
-}
-
-/// Executes `block` under the conductor that is present.
-pub(crate) fn execute_conducted<V: Vm>(
-    config: &Config,
-    block: &Block<'_, V>,
-    sink: &mut dyn CommitSink<V>,
-) -> Result<Executed<V>, Error<V::Invalid>> {
-    let settings = Settings::of(config);
-    match (settings.helpers_for(block.check_length()?), Working::start()) {
-        (helpers @ 1.., Some(_working)) => {
-            execute_parallel(block, sink, &Conducted, helpers, settings)
-        }
-        _ => execute_sequential(block, sink),
     }
 }
 
