@@ -261,7 +261,7 @@ where
     Ok(expected)
 }
 
-fn keeps_rules<V: Vm>(
+pub(crate) fn keeps_rules<V: Vm>(
     record: &Record<V>,
     threads: usize,
     trial: &impl Trial<V>,

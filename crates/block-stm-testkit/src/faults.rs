@@ -15,7 +15,7 @@ use crate::check::Arm;
 use crate::language::{Probe, Site};
 
 /// A word that looks random, from others that do not (the finaliser of SplitMix64, Steele et al. 2014).
-fn scramble(words: [u64; 3]) -> u64 {
+pub(crate) fn scramble(words: [u64; 3]) -> u64 {
     words.into_iter().fold(0, |state: u64, word| {
         let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -61,8 +61,9 @@ impl Probe for Jitter {
         self.disturb(site.execution, u64::from(site.op));
     }
 
-    fn storage(&self, slot: u16) {
+    fn storage(&self, slot: u16) -> Result<(), String> {
         self.disturb(u64::MAX, u64::from(slot));
+        Ok(())
     }
 
     fn commit(&self, txn: u32) {
@@ -216,8 +217,8 @@ impl<P: Probe + ?Sized> Probe for Arc<P> {
         (**self).executed(txn);
     }
 
-    fn storage(&self, slot: u16) {
-        (**self).storage(slot);
+    fn storage(&self, slot: u16) -> Result<(), String> {
+        (**self).storage(slot)
     }
 
     fn commit(&self, txn: u32) {
@@ -242,9 +243,9 @@ impl<A: Probe, B: Probe> Probe for (A, B) {
         self.1.executed(txn);
     }
 
-    fn storage(&self, slot: u16) {
-        self.0.storage(slot);
-        self.1.storage(slot);
+    fn storage(&self, slot: u16) -> Result<(), String> {
+        self.0.storage(slot)?;
+        self.1.storage(slot)
     }
 
     fn commit(&self, txn: u32) {

@@ -27,6 +27,7 @@ pub mod compare;
 pub mod faults;
 pub mod language;
 pub mod record;
+pub mod sim;
 pub mod strategies;
 pub mod watchdog;
 

@@ -161,7 +161,7 @@ fn kind_of<I: Debug + std::fmt::Display>(error: &Error<I>) -> &'static str {
     }
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(ToString::to_string)

@@ -39,8 +39,8 @@ pub enum Step {
     Execute(TxnIndex, Position),
     /// Access the state in an execution.
     Access(TxnIndex),
-    /// Ask the storage.
-    Storage,
+    /// Ask the storage, for an execution.
+    Storage(TxnIndex),
     /// Make the writes of an execution visible.
     Publish(TxnIndex),
     /// Say that an execution has ended.
@@ -157,6 +157,36 @@ pub fn conduct<T>(conductor: Rc<dyn Conductor>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+impl Step {
+    /// The transaction that it is about, if it is about one.
+    #[must_use]
+    pub const fn txn(self) -> Option<TxnIndex> {
+        match self {
+            Self::Head(txn)
+            | Self::Judge(txn)
+            | Self::Commit(txn)
+            | Self::Advance(txn)
+            | Self::Execute(txn, _)
+            | Self::Access(txn)
+            | Self::Storage(txn)
+            | Self::Publish(txn)
+            | Self::Finish(txn)
+            | Self::Release(txn)
+            | Self::Enqueue(txn)
+            | Self::Validate(txn) => Some(txn),
+            Self::Turn
+            | Self::TakeBaton
+            | Self::GiveBaton
+            | Self::Claim
+            | Self::Hire
+            | Self::Wake
+            | Self::Spin
+            | Self::Park
+            | Self::Blocked => None,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     /// As a person would say it: `executes txn 3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,7 +202,7 @@ impl fmt::Display for Step {
             Self::Execute(txn, Position::Ahead) => write!(f, "executes txn {txn} ahead"),
             Self::Execute(txn, Position::Head) => write!(f, "executes txn {txn} as the head"),
             Self::Access(txn) => write!(f, "accesses the state in txn {txn}"),
-            Self::Storage => f.write_str("asks the storage"),
+            Self::Storage(txn) => write!(f, "asks the storage for txn {txn}"),
             Self::Publish(txn) => write!(f, "publishes txn {txn}"),
             Self::Finish(txn) => write!(f, "finishes txn {txn}"),
             Self::Release(txn) => write!(f, "gives txn {txn} back"),

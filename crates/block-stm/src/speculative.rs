@@ -251,7 +251,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
             if cell.base().is_some() || !cell.rests_on_base(self.txn, guard) {
                 continue;
             }
-            scheduler.step(Step::Storage);
+            scheduler.step(Step::Storage(self.txn));
             if let Ok((_, fetched)) = cell.fetch_base(storage) {
                 self.tools.count_base_read(fetched);
             }
@@ -378,7 +378,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
-        self.shared.scheduler.step(Step::Storage);
+        self.shared.scheduler.step(Step::Storage(self.txn));
         match cell.fetch_base(self.shared.storage) {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);

@@ -179,7 +179,7 @@ impl<P: Place, N: Number> Storage<P, N> for LanguageStorage<N> {
     fn read(&self, location: &P) -> Result<N, BoxError> {
         let slot = location.slot();
         if let Some(probe) = &self.probe {
-            probe.storage(slot);
+            probe.storage(slot)?;
         }
         *self.reads.lock().unwrap_or_else(PoisonError::into_inner).entry(slot).or_default() += 1;
         if self.unreadable.contains(&slot) {

@@ -47,8 +47,12 @@ pub trait Probe: fmt::Debug + Send + Sync {
     }
 
     /// The storage is about to be read.
-    fn storage(&self, slot: u16) {
+    ///
+    /// # Errors
+    /// A message with which the read fails.
+    fn storage(&self, slot: u16) -> Result<(), String> {
         let _ = slot;
+        Ok(())
     }
 
     /// The sink was given a transaction.

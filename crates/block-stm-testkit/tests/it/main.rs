@@ -1,0 +1,3 @@
+//! The test kit's own tests that are too large for its modules.
+
+mod simulation;

@@ -1,0 +1,54 @@
+//! The simulator: seeds repeat exactly, explore what they should, and find nothing.
+
+use block_stm_testkit::language::{At, Expr, LanguageBlock, Op};
+use block_stm_testkit::sim::{Explorer, Faults, Order, Passed, Setup, exhaust};
+
+const FIRST: At = At::Slot(0);
+
+/// How many seeds a test explores; `SIM_SEEDS` raises it.
+fn seeds() -> u64 {
+    let text = std::env::var("SIM_SEEDS").ok();
+    text.map_or(20_000, |text| text.parse().expect("SIM_SEEDS is a number"))
+}
+
+#[test]
+fn drawn_blocks_under_drawn_schedules() {
+    let mut explorer = Explorer::default();
+    let (mut steps, mut failed, mut cut) = (0, 0, 0);
+    for seed in 0..seeds() {
+        let passed = explorer.check(seed).unwrap_or_else(|finding| panic!("{finding}"));
+        steps += passed.steps;
+        failed += u64::from(passed.failed);
+        cut += u64::from(passed.cut);
+    }
+    assert!(steps > 30 * seeds(), "{steps} steps");
+    assert!(failed > seeds() / 100 && cut > seeds() / 100, "{failed} failed, {cut} were cut");
+}
+
+#[test]
+fn a_seed_does_the_same_each_time() {
+    let run = |seed| -> Passed {
+        Explorer::default().check(seed).unwrap_or_else(|finding| panic!("{finding}"))
+    };
+    for seed in [0, 63, 64, 1_000, 123_456_789] {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+    assert_ne!(run(3), run(4));
+}
+
+/// Two increments of one slot, in every order with up to two preemptions.
+#[test]
+fn every_order_of_two_increments() {
+    let increment = [Op::Read(FIRST), Op::Write(FIRST, Expr::Plus(1))];
+    let block = LanguageBlock::new([increment, increment, increment]);
+    let setup = Setup {
+        workers: 2,
+        window: None,
+        deltas: true,
+        order: Order::RoundRobin { quantum: 1 },
+        faults: Faults::default(),
+        step_ns: 100,
+    };
+    let exhausted = exhaust(&block, &setup, 2, 200_000).unwrap_or_else(|f| panic!("{}", f.what));
+    assert!(exhausted.all && exhausted.runs > 500, "{exhausted:?}");
+}
