@@ -16,6 +16,7 @@ Examples:
   block-stm run --threads 1,2,4,8 --json -     how it scales, as JSON
   block-stm replay blocks/17034870             replay a real block and check its header
   block-stm replay blocks --json results.json  replay a folder of blocks
+  block-stm sim --minutes 5                    look for a schedule that changes a result
 
 Exit codes:
   0  every check holds
@@ -54,6 +55,20 @@ Examples:
   block-stm replay blocks --threads 1,2,4 --repeat 9
   block-stm replay chain --json - | jq .totals";
 
+const SIM_EXAMPLES: &str = "\
+A seed stands for a small block of a tiny language, made to conflict, and for a schedule: which of
+2 to 8 workers acts at each step, what is slow, what fails, when the block is cancelled. The
+workers run the engine's own code. Everything that a host can see is compared with sequential
+execution. A seed does the same each time, with the same version of block-stm.
+
+A finding is shrunk to a small block, and printed with the steps that lead to it and the command
+that repeats it; the exit code is then 1.
+
+Examples:
+  block-stm sim
+  block-stm sim --seed 123456 --seeds 1
+  block-stm sim --minutes 60 --json -";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -76,6 +91,9 @@ pub(crate) enum Command {
     /// Replay real blocks sequentially and in parallel, and check the results against their headers
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
+    #[command(after_help = SIM_EXAMPLES)]
+    Sim(SimArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -175,6 +193,29 @@ pub(crate) struct CommonArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
+/// Options of `sim`.
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// The first seed
+    #[arg(long, value_name = "FIRST", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many seeds, one execution each
+    #[arg(long, value_name = "N", default_value_t = 100_000, conflicts_with = "minutes")]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    pub(crate) seeds: u64,
+    /// Go on for so long instead
+    #[arg(long, value_name = "M")]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=MINUTES_MAX))]
+    pub(crate) minutes: Option<u64>,
+    /// Seeds at the same time [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) jobs: NonZeroUsize,
+    /// Write what was found as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 /// Options of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
@@ -183,6 +224,8 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+/// A year.
+const MINUTES_MAX: u64 = 366 * 24 * 60;
 const REPEAT_MAX: usize = 10_000;
 const THREADS_MAX: u64 = 1_024;
 

@@ -19,6 +19,7 @@ mod progress;
 mod replay;
 mod report;
 mod run;
+mod sim;
 mod units;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Sim(args) => sim::sim(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
     exit.unwrap_or_else(|error| {

@@ -119,6 +119,11 @@ impl<'b, V: Vm> Run<'b, V> {
         self.accesses.iter().position(|access| ptr::eq(access.cell, cell))
     }
 
+    /// The cells of all accesses.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
+        self.accesses.iter().map(|access| access.cell)
+    }
+
     pub(crate) fn access(&self, place: usize) -> &Access<'b, V> {
         &self.accesses[place]
     }

@@ -14,6 +14,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbeam_epoch::Guard;
+
 use crate::access::{CellOf, Reading, Run, Stage, Stale};
 use crate::block::Block;
 use crate::conductor::{Position, Step};
@@ -29,6 +31,7 @@ use crate::scheduler::window::WindowControl;
 use crate::sink::Writes;
 use crate::speculative::{Interruption, MemoryOf, Mode};
 use crate::vm::{Execution, Vm};
+use crate::watch::Watch;
 use crate::worker::{Ended, Worker};
 
 type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
@@ -44,6 +47,7 @@ pub(crate) struct Committer<'b, V: Vm> {
     edges: Option<Vec<Conflict<V::Location>>>,
     /// The writes of the transaction that is being committed.
     writes: Vec<(&'b V::Location, &'b V::Value)>,
+    watch: Option<Watch<V>>,
     end: Option<Ending<V>>,
 }
 
@@ -59,13 +63,19 @@ pub(crate) struct Final<'b, V: Vm> {
 }
 
 impl<'b, V: Vm> Committer<'b, V> {
-    pub(crate) fn new(block: &Block<'b, V>, ledger: Ledger<'b, V>, window: WindowControl) -> Self {
+    pub(crate) fn new(
+        block: &Block<'b, V>,
+        ledger: Ledger<'b, V>,
+        window: WindowControl,
+        watch: Option<Watch<V>>,
+    ) -> Self {
         Self {
             ledger,
             window,
             touched: Vec::new(),
             edges: block.conflict_graph.then(Vec::new),
             writes: Vec::new(),
+            watch,
             end: None,
         }
     }
@@ -80,6 +90,13 @@ impl<'b, V: Vm> Committer<'b, V> {
         }
     }
 
+    fn set_end(&mut self, end: Ending<V>, txns: usize) {
+        if let Some(watch) = &mut self.watch {
+            watch.end(matches!(end, Ok(None)), txns, &self.touched);
+        }
+        self.end = Some(end);
+    }
+
     /// Hands the head's settled writes to the sink and makes them final.
     fn include(
         &mut self,
@@ -87,10 +104,17 @@ impl<'b, V: Vm> Committer<'b, V> {
         txn: TxnIndex,
         output: V::Output,
         run: &Run<'b, V>,
+        pin: impl FnOnce() -> Guard,
     ) -> Result<(), End<V::Invalid>> {
         self.add_edges(txn, run);
         self.writes.clear();
+        if let Some(watch) = &self.watch {
+            watch.before_commit(txn, run, &pin());
+        }
         memory.commit(txn, &mut self.writes, &mut self.touched);
+        if let Some(watch) = &mut self.watch {
+            watch.after_commit(&self.writes);
+        }
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }
 
@@ -138,6 +162,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         self.stats.commit_lag_max = self.stats.commit_lag_max.max(lag);
         let end = match self.commit_claimed(committer, claim, executed.is_some()) {
             Ok(()) => {
+                committer.watch.iter_mut().for_each(|watch| watch.pass(txn));
                 scheduler.finish_commit(claim);
                 let next = txn.next();
                 self.step(Step::Advance(next));
@@ -151,7 +176,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Err(End::Cut(cut)) => Ok(Some(cut)),
             Err(End::Failed(error)) => Err(error),
         };
-        committer.end = Some(end);
+        committer.set_end(end, self.job.block.txns.len());
         scheduler.end();
         false
     }
@@ -186,7 +211,9 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         let refused = settled.is_err() && committer.ledger.committed() == txn.as_usize();
         self.stats.aborts.refused += u64::from(refused);
         let included = match settled? {
-            Settled::Include(output) => committer.include(self.job.memory, txn, output, &run),
+            Settled::Include(output) => {
+                committer.include(self.job.memory, txn, output, &run, || self.pin())
+            }
             Settled::LeftOut => {
                 self.withdraw(txn);
                 Ok(())

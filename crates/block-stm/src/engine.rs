@@ -25,6 +25,7 @@ use crate::sink::CommitSink;
 use crate::stats::Stats;
 use crate::sync::Mutex;
 use crate::vm::Vm;
+use crate::watch::Watch;
 use crate::worker::{Role, Worker};
 
 /// A block's result beside what its sink received.
@@ -166,12 +167,13 @@ fn execute_parallel<V: Vm>(
     let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
     let window = WindowControl::new(settings.window, helpers as u32 + 1);
     let ledger = Ledger::new(block, sink);
+    let watch = Watch::new(scheduler.is_conducted());
     let job = Job {
         block,
         memory: &memory,
         scheduler: &scheduler,
         slots: &slots,
-        baton: Baton::new(Committer::new(block, ledger, window)),
+        baton: Baton::new(Committer::new(block, ledger, window, watch)),
         tally: Mutex::new(Tally::default()),
         hint_distance: settings.window,
         deltas: settings.deltas,

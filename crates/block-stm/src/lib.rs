@@ -93,6 +93,7 @@ mod stats;
 mod sync;
 mod view;
 mod vm;
+mod watch;
 mod worker;
 
 pub use block::{Block, InvalidPolicy};

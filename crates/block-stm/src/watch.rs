@@ -1,0 +1,87 @@
+//! What must hold at every commit, looked at in debug builds and under a conductor: a second opinion on the judge's work.
+//!
+//! * *The prefix never shrinks:* transactions pass one by one, in order, none twice, none after the end.
+//! * *No committed value changes:* what was committed is remembered beside the memory, and compared whenever a
+//!   transaction touches it, and at the end.
+//! * *Below the head everything is final:* what a reader at the head finds is what is committed.
+//! * *Nothing is lost, nothing leaks:* at the end, the locations with a committed value are those that were committed.
+
+use std::collections::HashMap;
+
+use crossbeam_epoch::Guard;
+use foldhash::fast::RandomState;
+
+use crate::access::{CellOf, Run};
+use crate::ids::TxnIndex;
+use crate::mvmemory::Found;
+use crate::vm::Vm;
+
+pub(crate) struct Watch<V: Vm> {
+    state: HashMap<V::Location, V::Value, RandomState>,
+    passed: usize,
+    ended: bool,
+}
+
+impl<V: Vm> Watch<V> {
+    /// A watch where there is time for one.
+    pub(crate) fn new(conducted: bool) -> Option<Self> {
+        (cfg!(debug_assertions) || conducted).then(|| Self {
+            state: HashMap::default(),
+            passed: 0,
+            ended: false,
+        })
+    }
+
+    /// `txn` is about to be committed, after `run`.
+    pub(crate) fn before_commit(&self, txn: TxnIndex, run: &Run<'_, V>, guard: &Guard) {
+        for cell in run.cells() {
+            self.is_as_committed(cell);
+            let final_version = match cell.latest_below(txn, false, guard) {
+                Found::Value(version, _) => version,
+                Found::Base => cell.committed().map(|(version, _)| version),
+                Found::Unsettled(writer) => {
+                    panic!("txn {writer} is below the head, txn {txn}, and not settled")
+                }
+            };
+            let committed = cell.committed().map(|(version, _)| version);
+            assert!(
+                final_version == committed,
+                "below the head, txn {txn}, {:?} is not final",
+                cell.location()
+            );
+        }
+    }
+
+    /// These writes were committed.
+    pub(crate) fn after_commit(&mut self, writes: &[(&V::Location, &V::Value)]) {
+        let writes = writes.iter().map(|(location, value)| ((*location).clone(), (*value).clone()));
+        self.state.extend(writes);
+    }
+
+    /// `txn` has passed, committed or left out.
+    pub(crate) fn pass(&mut self, txn: TxnIndex) {
+        assert!(!self.ended, "txn {txn} passes after the end");
+        assert!(txn.as_usize() == self.passed, "txn {txn} passes after {} others", self.passed);
+        self.passed += 1;
+    }
+
+    /// The block has its end; `whole` if after its last transaction, of `txns`.
+    pub(crate) fn end(&mut self, whole: bool, txns: usize, touched: &[&CellOf<V>]) {
+        assert!(!self.ended, "the block ends twice");
+        self.ended = true;
+        assert!(!whole || self.passed == txns, "{} of {txns} txns passed", self.passed);
+        assert!(touched.len() == self.state.len(), "locations were committed unseen, or lost");
+        for cell in touched {
+            self.is_as_committed(cell);
+        }
+    }
+
+    fn is_as_committed(&self, cell: &CellOf<V>) {
+        let committed = cell.committed().filter(|(version, _)| version.txn().is_some());
+        assert!(
+            committed.map(|(_, value)| value) == self.state.get(cell.location()),
+            "the committed value of {:?} changed",
+            cell.location()
+        );
+    }
+}
