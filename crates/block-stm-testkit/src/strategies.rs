@@ -190,10 +190,14 @@ fn control() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// The operation behind a condition that holds for one value of the accumulator.
+/// The operation behind a condition that holds for one value of the accumulator, or of the flag.
 fn rarely(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
-    (op, 1..=MAX).prop_map(|(op, value)| {
-        vec![Op::SkipUnless(Expr::Acc, Test::Is(Expr::Const(value)), 1), op]
+    let condition = prop_oneof![
+        2 => (Just(Expr::Acc), 1..=MAX),
+        1 => (Just(Expr::Flag), 0..=1_u8),
+    ];
+    (op, condition).prop_map(|(op, (what, value))| {
+        vec![Op::SkipUnless(what, Test::Is(Expr::Const(value)), 1), op]
     })
 }
 

@@ -18,6 +18,7 @@ use crossbeam_epoch::Guard;
 
 use crate::access::{CellOf, Reading, Run, Stage, Stale};
 use crate::block::Block;
+use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
 use crate::error::Error;
@@ -85,7 +86,7 @@ impl<'b, V: Vm> Committer<'b, V> {
         Final {
             end: self.end.expect("workers leave when the block has its end"),
             committed: self.ledger.committed(),
-            touched: self.touched,
+            touched: if sings(Canary::LoseTouched) { Vec::new() } else { self.touched },
             edges: self.edges,
         }
     }
@@ -138,8 +139,12 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             self.step(Step::TakeBaton);
             let Some(mut committer) = job.baton.try_take() else { return };
             while self.commit_head(&mut committer) {}
-            drop(committer);
             self.step(Step::GiveBaton);
+            drop(committer);
+            self.step(Step::LookAgain);
+            if sings(Canary::LeaveHead) {
+                return;
+            }
         }
     }
 
@@ -164,7 +169,10 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Ok(()) => {
                 committer.watch.iter_mut().for_each(|watch| watch.pass(txn));
                 scheduler.finish_commit(claim);
-                let next = txn.next();
+                let mut next = txn.next();
+                if sings(Canary::SkipTxn) && next.as_usize() + 1 < self.job.block.txns.len() {
+                    next = next.next();
+                }
                 self.step(Step::Advance(next));
                 scheduler.advance(next);
                 self.call_for_help();
@@ -276,7 +284,8 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Execution::Done(_) => self.job.memory.settle(txn),
             // The writes are dropped, but the VM may have come here because it was told that they apply.
             Execution::Invalid(_) => {
-                run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
+                sings(Canary::SkipDeltas)
+                    || run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
             }
         };
         if deltas_apply { Ok(()) } else { Err(Disbelieved::Contradiction) }
@@ -314,7 +323,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     fn withdraw(&mut self, txn: TxnIndex) {
-        if self.job.memory.withdraw(txn, &self.pin()) {
+        if !sings(Canary::KeepLeftOut) && self.job.memory.withdraw(txn, &self.pin()) {
             self.job.scheduler.note_rewrite();
         }
     }

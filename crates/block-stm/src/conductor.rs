@@ -23,8 +23,10 @@ pub enum Step {
     Turn,
     /// Take the baton, having seen the head ready.
     TakeBaton,
-    /// Look at the head again, having given the baton back.
+    /// Give the baton back.
     GiveBaton,
+    /// Look at the head again, having given the baton back.
+    LookAgain,
     /// Claim the head, the baton in hand.
     Head(TxnIndex),
     /// Hold an optimistic execution of the head against the committed state.
@@ -177,6 +179,7 @@ impl Step {
             Self::Turn
             | Self::TakeBaton
             | Self::GiveBaton
+            | Self::LookAgain
             | Self::Claim
             | Self::Hire
             | Self::Wake
@@ -193,7 +196,8 @@ impl fmt::Display for Step {
         match self {
             Self::Turn => f.write_str("looks around"),
             Self::TakeBaton => f.write_str("takes the baton"),
-            Self::GiveBaton => f.write_str("gave the baton back"),
+            Self::GiveBaton => f.write_str("gives the baton back"),
+            Self::LookAgain => f.write_str("looks at the head again"),
             Self::Head(txn) => write!(f, "looks at the head, txn {txn}"),
             Self::Judge(txn) => write!(f, "judges txn {txn}"),
             Self::Commit(txn) => write!(f, "commits txn {txn}"),

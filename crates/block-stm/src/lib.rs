@@ -72,6 +72,7 @@
 
 mod access;
 mod block;
+mod canary;
 mod commit;
 pub mod conductor;
 mod config;
@@ -97,6 +98,8 @@ mod watch;
 mod worker;
 
 pub use block::{Block, InvalidPolicy};
+#[cfg(block_stm_canaries)]
+pub use canary::{Canary, let_out};
 pub use config::{BuildError, Config};
 pub use conflicts::{Conflict, ConflictGraph};
 pub use engine::{Engine, Executed};

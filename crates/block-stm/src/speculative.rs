@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crossbeam_epoch::{Guard, LocalHandle};
 
 use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen, Stage};
+use crate::canary::{Canary, sings};
 use crate::conductor::Step;
 use crate::error::Failure;
 use crate::ids::{TxnIndex, Version};
@@ -330,7 +331,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
     /// The value from below, the same each time.
     fn see(&mut self, place: usize) -> Result<V::Value, Interrupt> {
         let access = self.run.access(place);
-        if let Some(seen) = &access.seen {
+        if let Some(seen) = &access.seen
+            && !sings(Canary::LookAgain)
+        {
             return Ok(seen.value.clone());
         }
         let seen = match self.mode {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_epoch::Guard;
 
 use crate::access::Run;
+use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
 use crate::crew::Crew;
 use crate::error::Failure;
@@ -126,7 +127,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         let swept = self.swept;
         let has_work = || {
             scheduler.is_over()
-                || (scheduler.head_is_waiting() && baton.is_free())
+                || (scheduler.head_is_waiting() && baton.is_free() && !sings(Canary::LeaveHead))
                 || scheduler.has_executions()
                 || scheduler.rewrites() != swept
         };
@@ -165,6 +166,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             Ended::Executed(execution) => {
                 self.publish(claim, &mut run, &execution);
                 Ok(execution)
+            }
+            Ended::Failed(failure) if sings(Canary::BelieveFailures) => {
+                panic!("believed ahead of its turn: {failure:?}")
             }
             Ended::Failed(_) => Err(Disbelieved::Failure),
             Ended::Interrupted(Interruption::Contradiction) => Err(Disbelieved::Contradiction),
@@ -313,7 +317,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         let lost = self.view.is_taken();
         if lost || caught.is_err() {
             // Whatever the context holds now, an old view perhaps, is not to be met again.
-            self.context = None;
+            if !sings(Canary::KeepContext) {
+                self.context = None;
+            }
             self.view = fresh_view(self.job, &self.tools);
         }
         match (caught, interruption) {
@@ -324,6 +330,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 Ended::Failed(Failure::Vm("the VM did not put the view back".into()))
             }
             (Ok(_), Some(Interruption::Failure(failure))) => Ended::Failed(failure),
+            (Ok(Ok(execution)), Some(_)) if sings(Canary::BelieveSwallowed) => {
+                Ended::Executed(execution)
+            }
             (Ok(_), Some(interruption)) => Ended::Interrupted(interruption),
             (Ok(Ok(execution)), None) => Ended::Executed(execution),
             (Ok(Err(Interrupt { .. })), None) => Ended::Failed(Failure::Vm(

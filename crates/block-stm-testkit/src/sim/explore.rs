@@ -203,27 +203,31 @@ impl Explorer {
     /// # Errors
     /// The [`Finding`], shrunk.
     pub fn check(&mut self, seed: u64) -> Result<Passed, Box<Finding>> {
+        self.run(seed).map_err(|found| {
+            let (setup, failure) = *found;
+            let shrunk = shrink(&self.simulator, draw(seed / SEEDS_PER_BLOCK), setup, failure);
+            let Failure { what, log, choices } = shrunk.failure;
+            Box::new(Finding { seed, what, setup: shrunk.setup, block: shrunk.block, log, choices })
+        })
+    }
+
+    /// As [`check`](Explorer::check), without shrinking.
+    ///
+    /// # Errors
+    /// The [`Failure`] and its set-up.
+    pub fn run(&mut self, seed: u64) -> Result<Passed, Box<(Setup, Failure)>> {
         let number = seed / SEEDS_PER_BLOCK;
-        let finding = |what, setup, block| {
-            Box::new(Finding { seed, what, setup, block, log: Vec::new(), choices: Vec::new() })
-        };
         if self.scene.as_ref().is_none_or(|(of, _)| *of != number) {
             let block = draw(number).current();
-            let scene = Scene::new(&block)
-                .map_err(|what| finding(what, Setup::draw(seed, block.programs.len()), block))?;
+            let scene = Scene::new(&block).map_err(|what| {
+                let failure = Failure { what, log: Vec::new(), choices: Vec::new() };
+                Box::new((Setup::draw(seed, block.programs.len()), failure))
+            })?;
             self.scene = Some((number, scene));
         }
         let (_, scene) = self.scene.as_ref().expect("made just above");
         let setup = Setup::draw(seed, scene.txns());
-        match scene.run(&self.simulator, &setup, false) {
-            Ok(passed) => Ok(passed),
-            Err(failure) => {
-                let shrunk = shrink(&self.simulator, draw(number), setup, failure);
-                let mut finding = finding(shrunk.failure.what, shrunk.setup, shrunk.block);
-                (finding.log, finding.choices) = (shrunk.failure.log, shrunk.failure.choices);
-                Err(finding)
-            }
-        }
+        scene.run(&self.simulator, &setup, false).map_err(|failure| Box::new((setup, failure)))
     }
 }
 

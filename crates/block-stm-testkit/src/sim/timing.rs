@@ -89,7 +89,8 @@ impl Item {
                 Step::Spin => 20,
                 Step::Park => 21,
                 Step::Blocked => 22,
-                _ => 23,
+                Step::LookAgain => 23,
+                _ => 24,
             },
         };
         Self { kind, txn: step.and_then(Step::txn).map(block_stm::TxnIndex::get) }

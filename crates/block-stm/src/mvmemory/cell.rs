@@ -17,6 +17,7 @@ use crate::sync::{self, Mutex, OnceLock};
 use crossbeam_epoch::Guard;
 
 use super::entry::{Entry, Payload};
+use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
 use crate::vm::{BoxError, Storage, Value};
 
@@ -79,7 +80,8 @@ impl<L, V: Value> Cell<L, V> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
-        let _fetching = sync::lock_over_steps(&self.base_lock);
+        let _fetching =
+            (!sings(Canary::FetchTwice)).then(|| sync::lock_over_steps(&self.base_lock));
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
@@ -109,6 +111,9 @@ impl<L, V: Value> Cell<L, V> {
 
     /// Makes `entry`, which is in the chain, the highest committed one.
     pub(super) fn commit(&self, entry: *mut Entry<L, V>) {
+        if sings(Canary::CommitOnce) && self.is_committed() {
+            return;
+        }
         // ORDERING: Release publishes the resolved value to `committed`.
         self.committed.store(entry, Ordering::Release);
     }
@@ -230,7 +235,7 @@ impl<L: Eq + Clone, V: Value> Cell<L, V> {
     /// The cell of `location` among those with this cell's hash, made on first use.
     pub(super) fn find_or_insert_twin(&self, location: &L) -> &Self {
         let mut cell = self;
-        while cell.location != *location {
+        while cell.location != *location && !sings(Canary::CompareByHash) {
             // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
             let mut twin = cell.twin.load(Ordering::Acquire);
             if twin.is_null() {

@@ -58,6 +58,7 @@ use entry::Entry;
 pub(crate) use entry::{Deltas, Payload};
 use table::Table;
 
+use crate::canary::{Canary, sings};
 use crate::ids::TxnIndex;
 use crate::vm::Value;
 
@@ -234,8 +235,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
                 return true;
             }
             // SAFETY: cells live as long as the memory.
-            let below = unsafe { &*entry.cell }.committed();
-            let sum = below.and_then(|(_, value)| entry.apply_to(value));
+            let cell = unsafe { &*entry.cell };
+            let below = cell.committed().map(|(_, value)| value);
+            let below = if sings(Canary::SumOnBase) { cell.base() } else { below };
+            let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
                 entry.settle(sum);
                 true
@@ -274,6 +277,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             unsafe { &*(*pointer).cell }.link(pointer, guard);
         }
         let old = std::mem::replace(&mut written.entries, new);
+        if sings(Canary::KeepOldWrite) {
+            // Not freed either: the fault is that it is seen, not that it is gone.
+            return;
+        }
         for pointer in old.pointers() {
             // SAFETY: the set is alive, and so are cells.
             unsafe { &*(*pointer).cell }.unlink(pointer, guard);

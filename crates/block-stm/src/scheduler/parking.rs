@@ -9,6 +9,7 @@
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
+use crate::canary::{Canary, sings};
 use crate::conductor::{self, Step};
 use crate::sync::{Condvar, Mutex};
 
@@ -64,7 +65,7 @@ impl Parking {
         if sleeping {
             drop(self.lock.lock());
         }
-        sleeping
+        sleeping && !sings(Canary::DropWakeUp)
     }
 }
 

@@ -1,0 +1,150 @@
+//! Every deliberate fault of the engine is caught by the checkers that `docs/canaries.md` names, and without one they are silent.
+//!
+//! Needs a build of its own: `RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm-testkit --test canaries`.
+#![cfg(block_stm_canaries)]
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use block_stm::{Canary, let_out};
+use block_stm_testkit::Checker;
+use block_stm_testkit::language::{At, Colliding, Expr, LanguageBlock, Op, Small};
+use block_stm_testkit::sim::{Explorer, Faults, Order, Setup, exhaust};
+use block_stm_testkit::strategies::{Mix, Shape, block};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+/// How long a checker may look for a fault.
+const TIME: Duration = Duration::from_secs(20);
+/// How long each must be silent when there is none.
+const SILENCE: Duration = Duration::from_secs(4);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Drawn blocks under drawn schedules.
+    Simulation,
+    /// Tiny blocks in every order with up to two preemptions.
+    EveryOrder,
+    /// Drawn blocks on real threads.
+    Threads,
+    /// Drawn blocks on real threads, over locations whose hashes are all equal.
+    Collisions,
+}
+
+impl By {
+    const ALL: [Self; 4] = [Self::Simulation, Self::EveryOrder, Self::Threads, Self::Collisions];
+
+    /// Looks for a difference. How many executions or blocks it took, or `None` if there was none in `time`.
+    fn look(self, time: Duration) -> Option<u64> {
+        let end = Instant::now() + time;
+        let mut steps = (1..).take_while(|_| Instant::now() < end);
+        match self {
+            Self::Simulation => {
+                let mut explorer = Explorer::default();
+                steps.find(|seed| explorer.run(*seed).is_err())
+            }
+            Self::EveryOrder => {
+                let mut blocks = tiny_blocks().into_iter();
+                steps
+                    .map_while(|_| blocks.next())
+                    .position(|block| every_order(&block))
+                    .map(|n| n as u64 + 1)
+            }
+            Self::Threads => {
+                let mut draw = drawn_blocks(Shape {
+                    slots: 3,
+                    unreadable: true,
+                    ..Shape::new(Mix::FAILURES).jitter()
+                });
+                steps.find(|_| draw().check(few()).is_err())
+            }
+            Self::Collisions => {
+                let mut draw = drawn_blocks(Shape::new(Mix::READS_AND_WRITES));
+                steps.find(|_| draw().check_as::<Colliding, Small>(few(), ()).is_err())
+            }
+        }
+    }
+}
+
+fn few() -> &'static Arc<Checker> {
+    Checker::few()
+}
+
+fn drawn_blocks(shape: Shape) -> impl FnMut() -> LanguageBlock {
+    let (mut runner, strategy) = (TestRunner::deterministic(), block(&shape));
+    move || strategy.new_tree(&mut runner).expect("a block can be drawn").current()
+}
+
+fn tiny_blocks() -> Vec<LanguageBlock> {
+    let (x, y) = (At::Slot(0), At::Slot(1));
+    let increment = vec![Op::Read(x), Op::Write(x, Expr::Plus(1))];
+    let gain = vec![Op::Gain(x, Expr::Const(1))];
+    let follow = vec![Op::Read(x), Op::Write(At::Beyond(1), Expr::Acc)];
+    let copy = vec![Op::Read(At::Slot(2)), Op::Write(y, Expr::Plus(1))];
+    vec![
+        LanguageBlock::new([increment.clone(), increment.clone(), increment.clone()]),
+        LanguageBlock::new([increment.clone(), follow.clone(), copy.clone()]),
+        LanguageBlock::new([gain.clone(), gain, increment]),
+        LanguageBlock::new([follow, copy.clone(), copy]),
+    ]
+}
+
+fn every_order(block: &LanguageBlock) -> bool {
+    let setup = Setup {
+        workers: 2,
+        window: None,
+        deltas: true,
+        order: Order::RoundRobin { quantum: 1 },
+        faults: Faults::default(),
+        step_ns: 100,
+    };
+    exhaust(block, &setup, 2, 20_000).is_err()
+}
+
+/// Who must catch it. A hang of real threads would outlive the test, so those faults are left to the simulator.
+fn catchers(canary: Canary) -> &'static [By] {
+    use By::{Collisions, EveryOrder, Simulation, Threads};
+    match canary {
+        Canary::CompareByHash => &[Collisions],
+        Canary::SkipValidation | Canary::CommitOnce | Canary::LoseTouched | Canary::SkipTxn => {
+            &[Simulation, EveryOrder, Threads]
+        }
+        Canary::ForgetIncarnation | Canary::KeepOldWrite => &[Simulation],
+        Canary::SumOnBase => &[Simulation, EveryOrder, Threads],
+        Canary::SkipAssertions
+        | Canary::BelieveFailures
+        | Canary::BelieveSwallowed
+        | Canary::KeepContext => &[Simulation, Threads],
+        _ => &[Simulation],
+    }
+}
+
+#[test]
+fn every_canary_is_caught() {
+    // A fault that panics is caught as one, not printed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut table = String::new();
+    let mut missed = Vec::new();
+    for canary in Canary::ALL {
+        let_out(Some(canary));
+        for by in catchers(canary) {
+            let start = Instant::now();
+            let found = by.look(TIME);
+            let time = start.elapsed();
+            let _ = match found {
+                Some(n) => writeln!(table, "{canary:?} | {by:?} | {n} | {} ms", time.as_millis()),
+                None => writeln!(table, "{canary:?} | {by:?} | MISSED | {} s", time.as_secs()),
+            };
+            if found.is_none() {
+                missed.push((canary, by));
+            }
+        }
+        let_out(None);
+    }
+    let silent = By::ALL.map(|by| (by, by.look(SILENCE)));
+    let _ = std::panic::take_hook();
+    println!("{table}");
+    assert!(missed.is_empty(), "missed: {missed:?}");
+    assert!(silent.iter().all(|(_, found)| found.is_none()), "found without a fault: {silent:?}");
+}

@@ -1,0 +1,106 @@
+//! Deliberate faults, to prove that the checkers can notice them.
+//!
+//! They exist only in builds with `--cfg block_stm_canaries`, and there one is active at a time, if any. In all other
+//! builds [`sings`] is a constant `false`, and every fault compiles to nothing. `docs/canaries.md` says who catches which.
+
+/// A fault of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[cfg_attr(
+    not(block_stm_canaries),
+    expect(unreachable_pub, reason = "reachable in builds with canaries")
+)]
+pub enum Canary {
+    /// The judge does not look at reads.
+    SkipValidation,
+    /// The judge does not look at predicates.
+    SkipAssertions,
+    /// The judge takes for granted that the deltas of an invalid run applied.
+    SkipDeltas,
+    /// Two incarnations of a transaction pass for the same version.
+    ForgetIncarnation,
+    /// A location is identified by its hash alone.
+    CompareByHash,
+    /// A location that a new incarnation does not write any more keeps the old write.
+    KeepOldWrite,
+    /// What a left-out transaction wrote stays.
+    KeepLeftOut,
+    /// Only the first committed write of a location counts.
+    CommitOnce,
+    /// Deltas are summed up on the state before the block.
+    SumOnBase,
+    /// A failure of an execution ahead of its turn is believed.
+    BelieveFailures,
+    /// An execution that swallowed an interrupt counts.
+    BelieveSwallowed,
+    /// A context is used again after a panic in it.
+    KeepContext,
+    /// A second look at a location goes below again.
+    LookAgain,
+    /// Two workers may ask the storage for the same location.
+    FetchTwice,
+    /// Nobody is notified.
+    DropWakeUp,
+    /// Whoever gives the baton back does not look at the head afterwards, nor does whoever is about to sleep.
+    LeaveHead,
+    /// The head moves on by two.
+    SkipTxn,
+    /// The final state leaves out what was written last.
+    LoseTouched,
+    /// An idle worker repeats what it finds stale, however often, also what only the judge can decide.
+    RepeatAssumptions,
+}
+
+#[cfg(not(block_stm_canaries))]
+#[inline(always)]
+pub(crate) const fn sings(_: Canary) -> bool {
+    false
+}
+
+#[cfg(block_stm_canaries)]
+mod cage {
+    use std::sync::Mutex;
+
+    use super::Canary;
+
+    static OUT: Mutex<Option<Canary>> = Mutex::new(None);
+
+    impl Canary {
+        /// All of them.
+        pub const ALL: [Self; 19] = [
+            Self::SkipValidation,
+            Self::SkipAssertions,
+            Self::SkipDeltas,
+            Self::ForgetIncarnation,
+            Self::CompareByHash,
+            Self::KeepOldWrite,
+            Self::KeepLeftOut,
+            Self::CommitOnce,
+            Self::SumOnBase,
+            Self::BelieveFailures,
+            Self::BelieveSwallowed,
+            Self::KeepContext,
+            Self::LookAgain,
+            Self::FetchTwice,
+            Self::DropWakeUp,
+            Self::LeaveHead,
+            Self::SkipTxn,
+            Self::LoseTouched,
+            Self::RepeatAssumptions,
+        ];
+    }
+
+    /// Lets this fault out, in the whole process, and every other one back in.
+    pub fn let_out(canary: Option<Canary>) {
+        *OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = canary;
+    }
+
+    pub(crate) fn sings(canary: Canary) -> bool {
+        *OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner) == Some(canary)
+    }
+}
+
+#[cfg(block_stm_canaries)]
+pub use cage::let_out;
+#[cfg(block_stm_canaries)]
+pub(crate) use cage::sings;
