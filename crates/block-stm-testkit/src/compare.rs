@@ -1,5 +1,6 @@
 //! Finds the first difference between two executions, and breaches of the sink's protocol.
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug};
 
 use block_stm::{Admission, Flow, Outcome, Stats, TxnIndex, Vm};
@@ -155,6 +156,41 @@ pub fn keeps_protocol<V: Vm>(events: &[EventOf<V>]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the final state is what was committed, location by location, in the order of the first write.
+///
+/// As the writes of each transaction are compared one by one, this makes the state after every prefix the right one.
+///
+/// # Errors
+/// What does not fit, in words.
+pub fn keeps_state<V: Vm>(record: &Record<V>) -> Result<(), String> {
+    let Ending::Finished { state, .. } = &record.ending else { return Ok(()) };
+    let mut order = Vec::new();
+    let mut written = HashMap::new();
+    for event in &record.events {
+        let Event::Commit { writes, .. } = event else { continue };
+        for (location, value) in writes {
+            if written.insert(location, value).is_none() {
+                order.push(location);
+            }
+        }
+    }
+    let place = order
+        .iter()
+        .zip(state)
+        .position(|(location, (found, value))| *location != found || written[location] != value);
+    match place {
+        None if order.len() == state.len() => Ok(()),
+        None => Err(format!(
+            "{} locations were committed, the final state has {}",
+            order.len(),
+            state.len()
+        )),
+        Some(place) => {
+            Err(format!("the final state of {:?} is not what was committed", order[place]))
+        }
+    }
+}
+
 fn is(txn: TxnIndex, number: u32) -> bool {
     txn.get() == number
 }
@@ -205,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::check::Trial;
-    use crate::language::{At, Expr, LanguageBlock, LanguageVm, Op, Slot, Small};
+    use crate::language::{At, Expr, LanguageBlock, LanguageVm, Number, Op, Slot, Small};
     use crate::record::record_sequential;
 
     type Language = LanguageVm<Slot, Small>;
@@ -311,6 +347,23 @@ mod tests {
             *answer = Some(Flow::Cut);
         }
         assert!(keeps_protocol::<Language>(&after_the_end).is_err());
+    }
+
+    #[test]
+    fn a_state_that_was_not_committed_is_caught() {
+        keeps_state(&honest()).expect("the oracle's state is what it committed");
+        let tampers: [fn(&mut EndingParts<'_>); 3] = [
+            |end| end.state.reverse(),
+            |end| end.state.truncate(1),
+            |end| {
+                end.state[0].1 = Number::mint(&(), 7);
+            },
+        ];
+        for tamper in tampers {
+            let mut record = honest();
+            finished(&mut record, tamper);
+            assert!(keeps_state(&record).is_err());
+        }
     }
 
     #[test]

@@ -378,7 +378,7 @@ mod tests {
             probe.operation(site);
         });
         assert_eq!(probe.returned.load(Ordering::SeqCst), 2);
-        probe.reset(Some(Arm { threads: 2, window: None }));
+        probe.reset(Some(Arm::of(2, None)));
         // In vain, and for a short time only.
         probe.operation(site);
     }

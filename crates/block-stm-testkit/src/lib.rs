@@ -29,6 +29,7 @@ pub mod language;
 pub mod record;
 pub mod sim;
 pub mod strategies;
+mod vary;
 pub mod watchdog;
 
 pub use check::{Arm, Checker, Mismatch, Trial, check};

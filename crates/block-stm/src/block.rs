@@ -70,6 +70,21 @@ impl<'a, V: Vm> Block<'a, V> {
         self
     }
 
+    /// The VM.
+    pub fn vm(&self) -> &'a V {
+        self.vm
+    }
+
+    /// The transactions.
+    pub fn txns(&self) -> &'a [V::Txn] {
+        self.txns
+    }
+
+    /// The limits that are set.
+    pub fn limits_set(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Asks for the block's [`ConflictGraph`](crate::ConflictGraph).
     #[must_use]
     pub fn conflict_graph(mut self) -> Self {

@@ -145,7 +145,10 @@ impl Scene {
             log,
             ..Circumstances::default()
         };
-        let (engine, arm) = (setup.engine(), Arm { threads: setup.workers, window: setup.window });
+        let (engine, arm) = (
+            setup.engine(),
+            Arm { threads: setup.workers, window: setup.window, deltas: setup.deltas },
+        );
         let run = simulator.run(schedule, circumstances, || {
             let block = self.block(setup, token);
             record_parallel(&engine, &block, self.stage.sink(Some(arm)))

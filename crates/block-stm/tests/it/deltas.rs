@@ -31,7 +31,7 @@ fn duos() -> impl Iterator<Item = Vec<Op>> {
 /// Proves blocks on two threads, upside down, in one go.
 fn prove_all(blocks: impl Iterator<Item = LanguageBlock> + Send + 'static) {
     timely(move || {
-        let arms = [Arm { threads: 2, window: None }];
+        let arms = [Arm::of(2, None)];
         let checker = Checker::new(arms).expect("threads can be started");
         for block in blocks {
             let stage = block.stage();

@@ -223,7 +223,7 @@ fn a_result_that_is_kept_stays_whole() {
         let vm = Counting { alive: Arc::clone(&alive) };
         let txns: Vec<_> = (0..30).map(|n| (n, Fate::Done)).collect();
         let storage = |key: &Key| Ok(Sum(u64::from(key.0), Alive::new(&alive)));
-        let engine = Arm { threads: 3, window: None }.engine().expect("threads can be started");
+        let engine = Arm::of(3, None).engine().expect("threads can be started");
         let limits = Limits { max_weight: Some(12), ..Limits::default() };
         let block = Block::new(&vm, &txns, &storage).limits(limits);
         let executed = engine.execute(&block, &mut AcceptAll).expect("no failures");

@@ -231,7 +231,7 @@ fn engines_come_and_go() {
 
 #[test]
 fn many_rounds_on_one_engine() {
-    let arms = [2, 4].map(|threads| Arm { threads, window: None });
+    let arms = [2, 4].map(|threads| Arm::of(threads, None));
     let checker = block_stm_testkit::Checker::new(arms).expect("threads can be started");
     prove_with(&Arc::new(checker.rounds(1_000)), &tangle(12));
 }

@@ -55,7 +55,7 @@ fn a_stale_execution_counts_as_an_abort() {
 fn the_lag_stays_within_the_window() {
     timely(|| {
         for window in [1, 2, 3, 10] {
-            let engine = Arm { threads: 4, window: Some(window) }.engine();
+            let engine = Arm::of(4, Some(window)).engine();
             let engine = engine.expect("threads can be started");
             for seed in 0..5 {
                 let block = tangle(60).probe(Jitter { seed, often: 10 });

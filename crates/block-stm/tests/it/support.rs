@@ -35,7 +35,7 @@ pub(crate) fn timely(test: impl FnOnce() + Send + 'static) {
 }
 
 pub(crate) fn engine(threads: usize) -> Engine {
-    let arm = Arm { threads, window: None };
+    let arm = Arm::of(threads, None);
     arm.engine().expect("threads can be started")
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn oracle(stage: &Stage<Slot, Small>) -> Record<Language> {
 
 /// The engine's record of a block.
 pub(crate) fn parallel(engine: &Engine, stage: &Stage<Slot, Small>) -> Record<Language> {
-    let arm = Arm { threads: engine.threads(), window: None };
+    let arm = Arm::of(engine.threads(), None);
     record_parallel(engine, &stage.block(), stage.sink(Some(arm)))
 }
 
