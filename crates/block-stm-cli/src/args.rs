@@ -17,6 +17,7 @@ Examples:
   block-stm replay blocks/17034870             replay a real block and check its header
   block-stm replay blocks --json results.json  replay a folder of blocks
   block-stm sim --minutes 5                    look for a schedule that changes a result
+  block-stm forecast --workload mixed          how a block would scale to 64 workers
 
 Exit codes:
   0  every check holds
@@ -54,6 +55,19 @@ Examples:
   block-stm replay blocks/17034870
   block-stm replay blocks --threads 1,2,4 --repeat 9
   block-stm replay chain --json - | jq .totals";
+
+const FORECAST_EXAMPLES: &str = "\
+The engine executes each block on virtual workers, each with a core of its own, step by step on
+one thread. First the steps are measured, then each is charged its median. The bound is what no
+schedule of these executions can beat: all of them shared evenly by the workers, or the most
+costly chain of dependencies. Where there are enough cores, the real time stands beside.
+
+A forecast knows nothing of caches and memory that cores share: take it for an upper bound.
+
+Examples:
+  block-stm forecast --workload amm --pools 4
+  block-stm forecast blocks --workers 2,8,32 --json -
+  block-stm forecast --workload erc20 --workers 16,128 --read-latency 50us";
 
 const SIM_EXAMPLES: &str = "\
 A seed stands for a small block of a tiny language, made to conflict, and for a schedule: which of
@@ -94,6 +108,9 @@ pub(crate) enum Command {
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
     #[command(after_help = SIM_EXAMPLES)]
     Sim(SimArgs),
+    /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
+    #[command(after_help = FORECAST_EXAMPLES)]
+    Forecast(ForecastArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -105,9 +122,9 @@ impl Command {
     }
 }
 
-/// Options of `run`.
+/// What blocks are generated.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct WorkloadArgs {
     /// Workloads to run, separated by commas
     #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
     #[arg(value_parser = workload_parser())]
@@ -130,18 +147,9 @@ pub(crate) struct RunArgs {
     /// Seed of all random choices: the same seed gives the same blocks on every machine
     #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
     pub(crate) seed: u64,
-    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
-    ///
-    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
-    /// 60us longer than asked for on Linux. Below 50us it spins.
-    #[arg(long, value_name = "TIME", default_value = "0us")]
-    pub(crate) read_latency: Latency,
-    /// How and where to.
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
 }
 
-impl RunArgs {
+impl WorkloadArgs {
     /// The parameters of the blocks.
     pub(crate) fn params(&self) -> Params {
         Params {
@@ -163,6 +171,53 @@ impl RunArgs {
         };
         Workload::ALL.into_iter().filter(chosen).collect()
     }
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Which blocks.
+    #[command(flatten)]
+    pub(crate) blocks: WorkloadArgs,
+    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
+    ///
+    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
+    /// 60us longer than asked for on Linux. Below 50us it spins.
+    #[arg(long, value_name = "TIME", default_value = "0us")]
+    pub(crate) read_latency: Latency,
+    /// How and where to.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Options of `forecast`.
+#[derive(Debug, Args)]
+pub(crate) struct ForecastArgs {
+    /// Block folders, chain folders, or folders of these, instead of workloads
+    #[arg(value_name = "PATH", conflicts_with = "workload")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Which blocks.
+    #[command(flatten)]
+    pub(crate) blocks: WorkloadArgs,
+    /// Numbers of virtual workers
+    #[arg(
+        long,
+        value_name = "N[,N...]",
+        value_delimiter = ',',
+        default_value = "1,2,4,8,16,32,64"
+    )]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) workers: Vec<NonZeroUsize>,
+    /// Virtual time that each first read of the state takes, such as 50us or 1ms
+    #[arg(long, value_name = "TIME", default_value = "0us")]
+    pub(crate) read_latency: Latency,
+    /// How often each block is measured
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
+    #[arg(value_parser = repeat_parser())]
+    pub(crate) repeat: NonZeroUsize,
+    /// Write the results as JSON, `-` for standard output in place of the table
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// Options of `replay`.
@@ -237,6 +292,11 @@ fn default_threads() -> NonZeroUsize {
 
 fn size_parser(min: usize, max: usize) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(min as u64..=max as u64)
+}
+
+fn repeat_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
+    let range = RangedU64ValueParser::<usize>::new().range(1..=REPEAT_MAX as u64);
+    range.map(|times| NonZeroUsize::new(times).expect("the range starts at 1"))
 }
 
 fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
@@ -337,25 +397,25 @@ mod tests {
         let Command::Run(args) = Command::default_run() else {
             panic!("the default is run");
         };
-        assert_eq!(args.workloads(), Workload::ALL);
-        assert_eq!(args.params(), Params::default());
+        assert_eq!(args.blocks.workloads(), Workload::ALL);
+        assert_eq!(args.blocks.params(), Params::default());
         assert_eq!(args.common.threads, [default_threads()]);
     }
 
     #[test]
     fn accounts_follow_the_transactions_unless_given() -> Result<(), clap::Error> {
-        assert_eq!(run_args(&["--txns", "70"])?.params().accounts, 140);
-        assert_eq!(run_args(&["--txns", "0"])?.params().accounts, 1);
+        assert_eq!(run_args(&["--txns", "70"])?.blocks.params().accounts, 140);
+        assert_eq!(run_args(&["--txns", "0"])?.blocks.params().accounts, 1);
         let given = run_args(&["--txns", "70", "--accounts", "9"])?;
-        assert_eq!(given.params().accounts, 9);
+        assert_eq!(given.blocks.params().accounts, 9);
         Ok(())
     }
 
     #[test]
     fn workloads_are_chosen_by_name_and_each_runs_once() -> Result<(), clap::Error> {
         let some = run_args(&["--workload", "nft,amm", "--workload", "nft"])?;
-        assert_eq!(some.workloads(), [Workload::Amm, Workload::Nft]);
-        assert_eq!(run_args(&["--workload", "nft,all"])?.workloads(), Workload::ALL);
+        assert_eq!(some.blocks.workloads(), [Workload::Amm, Workload::Nft]);
+        assert_eq!(run_args(&["--workload", "nft,all"])?.blocks.workloads(), Workload::ALL);
         Ok(())
     }
 

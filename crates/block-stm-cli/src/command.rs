@@ -8,7 +8,7 @@ use crate::args::{CommonArgs, RunArgs};
 
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
-    let params = args.params();
+    let params = args.blocks.params();
     format!(
         "block-stm run --workload {workload} --txns {} --accounts {} --pools {} --zipf {} \
          --seed {} --read-latency {}{}",

@@ -10,6 +10,7 @@ mod difference;
 mod discover;
 mod error;
 mod exit;
+mod forecast;
 mod json_target;
 mod latency;
 mod measure;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
     exit.unwrap_or_else(|error| {

@@ -109,7 +109,10 @@ struct Run {
     stats: Stats,
 }
 
-fn plain<DB: DatabaseRef>(block: &Block, state: &DB) -> (Duration, Result<Vec<Receipt>, Failure>) {
+pub(crate) fn plain<DB: DatabaseRef>(
+    block: &Block,
+    state: &DB,
+) -> (Duration, Result<Vec<Receipt>, Failure>) {
     let start = Instant::now();
     let result = black_box(execute_plain(black_box(block), state, InvalidTxn::Reject));
     let time = start.elapsed();
@@ -193,7 +196,7 @@ fn in_words(result: &Result<BlockResult, Failure>) -> String {
 }
 
 /// The middle of an odd number of times, the mean of the middle two of an even one.
-fn median_time(times: &mut [Duration]) -> Duration {
+pub(crate) fn median_time(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     let middle = times.len() / 2;
     match times {

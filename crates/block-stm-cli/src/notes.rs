@@ -9,19 +9,28 @@ const QUIET_LOAD: f64 = 0.5;
 
 /// Warns of a build without optimisation, more threads than cores, and a busy machine.
 pub(crate) fn print(args: &CommonArgs) {
-    if cfg!(debug_assertions) {
-        output::note("this is a debug build: its times mean nothing");
-    }
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = cores();
     let threads = args.threads.iter().map(|threads| threads.get()).max().unwrap_or(1);
     if threads > cores {
         output::note(&format!("{threads} threads share {cores} cores"));
     }
-    if let Some(load) = load().filter(|load| *load > QUIET_LOAD * cores as f64) {
+    warn_of_noise();
+}
+
+/// Warns of a build without optimisation and a busy machine.
+pub(crate) fn warn_of_noise() {
+    if cfg!(debug_assertions) {
+        output::note("this is a debug build: its times mean nothing");
+    }
+    if let Some(load) = load().filter(|load| *load > QUIET_LOAD * cores() as f64) {
         output::note(&format!(
             "the machine is busy with other work (load {load}): times are noisy"
         ));
     }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// The load of the last minute, where the system tells it as Linux does.

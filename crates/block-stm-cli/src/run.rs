@@ -24,7 +24,7 @@ use crate::{
 ///
 /// Parameters out of their range, threads that can't be started, results that can't be written.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    args.params().validate()?;
+    args.blocks.params().validate()?;
     let mut delivery = Delivery::open(&args.common)?;
     notes::print(&args.common);
     for &threads in &args.common.threads {
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
 
 fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
     let engine = Config::default().threads(threads).build()?;
-    let workloads = args.workloads();
+    let workloads = args.blocks.workloads();
     let bar = progress::bar(workloads.len());
     let mut rows = Vec::with_capacity(workloads.len());
     for workload in workloads {
@@ -55,7 +55,7 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
 }
 
 fn title(args: &RunArgs, threads: usize) -> String {
-    let Params { txns, accounts, pools, zipf, seed } = args.params();
+    let Params { txns, accounts, pools, zipf, seed } = args.blocks.params();
     let latency = if args.read_latency.0.is_zero() {
         String::new()
     } else {
@@ -71,7 +71,7 @@ fn title(args: &RunArgs, threads: usize) -> String {
 }
 
 fn row(args: &RunArgs, workload: Workload, engine: &Engine) -> Result<Row, CliError> {
-    let generated = workload.generate(&args.params())?;
+    let generated = workload.generate(&args.blocks.params())?;
     let (block, state, repeat) = (&generated.block, &generated.pre_state, args.common.repeat);
     let latency = args.read_latency.0;
     let measured: Result<Measured, String> = if latency.is_zero() {

@@ -28,13 +28,22 @@ impl<L> ConflictGraph<L> {
     /// number of workers, no schedule is faster.
     #[must_use]
     pub fn critical_path(&self, txns: usize) -> usize {
-        let mut depth = vec![1_usize; txns];
+        self.critical_path_of(&vec![1; txns]) as usize
+    }
+
+    /// The cost of the most costly chain of dependencies, where `costs` has each transaction's.
+    ///
+    /// # Panics
+    /// If an edge names a transaction beyond `costs`.
+    #[must_use]
+    pub fn critical_path_of(&self, costs: &[u64]) -> u64 {
+        // When each can end at the earliest. Edges come in the order of their readers, so writers are done with.
+        let mut ends = costs.to_vec();
         for edge in &self.edges {
-            let above = depth[edge.writer.as_usize()] + 1;
-            let reader = &mut depth[edge.reader.as_usize()];
-            *reader = above.max(*reader);
+            let reader = edge.reader.as_usize();
+            ends[reader] = ends[reader].max(ends[edge.writer.as_usize()] + costs[reader]);
         }
-        depth.into_iter().max().unwrap_or(0)
+        ends.into_iter().max().unwrap_or(0)
     }
 }
 
@@ -51,6 +60,7 @@ mod tests {
         };
         let graph = ConflictGraph { edges: vec![edge(0, 1), edge(0, 2), edge(2, 3), edge(1, 3)] };
         assert_eq!(graph.critical_path(5), 3);
+        assert_eq!(graph.critical_path_of(&[5, 100, 7, 1, 90]), 106);
         assert_eq!(ConflictGraph::<()> { edges: vec![] }.critical_path(4), 1);
         assert_eq!(ConflictGraph::<()> { edges: vec![] }.critical_path(0), 0);
     }

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use foldhash::fast::RandomState;
 
 use crate::block::Block;
+use crate::conductor::{self, Position, Step};
 use crate::conflicts::{Conflict, ConflictGraph};
 use crate::engine::Executed;
 use crate::error::{Error, Failure};
@@ -38,7 +39,11 @@ pub fn execute_sequential<V: Vm>(
     let mut context = None;
     let mut stats = Stats { workers: u64::from(txns > 0), ..Stats::default() };
     let mut cut = None;
+    let conductor = conductor::present();
     for index in (0..txns as u32).map(TxnIndex::new) {
+        if let Some(conductor) = &conductor {
+            conductor.step(Step::Execute(index, Position::Head));
+        }
         match step(block, &mut ledger, &mut view, &mut context, &mut stats, index) {
             Ok(()) => {}
             Err(End::Cut(reason)) => {

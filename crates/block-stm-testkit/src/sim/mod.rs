@@ -2,6 +2,7 @@
 
 mod explore;
 mod fiber;
+mod forecast;
 mod nuisance;
 mod schedule;
 mod setup;
@@ -10,6 +11,7 @@ mod simulator;
 mod timing;
 
 pub use explore::{Exhausted, Explorer, Failure, Finding, Passed, SEEDS_PER_BLOCK, Scene, exhaust};
+pub use forecast::{Forecast, Profile, Work};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{

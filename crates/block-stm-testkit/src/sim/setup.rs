@@ -148,23 +148,24 @@ impl Setup {
     /// If the one thread that all such engines share cannot be started.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        static POOL: OnceLock<Arc<rayon::ThreadPool>> = OnceLock::new();
-        let pool = POOL.get_or_init(|| {
-            let builder = rayon::ThreadPoolBuilder::new().num_threads(1);
-            Arc::new(builder.build().expect("a thread can be started"))
-        });
         let threads = NonZeroUsize::new(self.workers).unwrap_or(NonZeroUsize::MIN);
-        let config = Config::default()
-            .threads(threads)
-            .pool(Arc::clone(pool))
-            .inline_below(0)
-            .deltas(self.deltas);
+        let config = Config::default().threads(threads).inline_below(0).deltas(self.deltas);
         let config = match self.window.and_then(NonZeroUsize::new) {
             Some(window) => config.window(window),
             None => config,
         };
-        config.build().expect("a borrowed pool needs no threads")
+        borrow_pool(config)
     }
+}
+
+/// An engine that only works in simulations: it has no threads of its own.
+pub(super) fn borrow_pool(config: Config) -> Engine {
+    static POOL: OnceLock<Arc<rayon::ThreadPool>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(1);
+        Arc::new(builder.build().expect("a thread can be started"))
+    });
+    config.pool(Arc::clone(pool)).build().expect("a borrowed pool needs no threads")
 }
 
 /// What blocks a number stands for: few or many conflicts, with or without deltas, checks, rules, failures.

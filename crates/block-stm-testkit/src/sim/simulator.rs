@@ -16,7 +16,7 @@ use corosensei::stack::DefaultStack;
 
 use super::fiber::{Fiber, suspend};
 use super::schedule::{Moment, Schedule, WorkerId};
-use super::timing::{Clock, Pace};
+use super::timing::{Clock, Item, Pace};
 
 /// Why a simulation was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,7 @@ impl Simulator {
         let result = catch_unwind(AssertUnwindSafe(|| {
             conduct(Rc::<Stage>::clone(&stage), || {
                 let result = catch_unwind(AssertUnwindSafe(work));
+                stage.close();
                 // Helpers that come too late find the door closed.
                 stage.finish();
                 result.unwrap_or_else(|payload| resume_unwind(payload))
@@ -236,6 +237,8 @@ struct Worker {
     state: State,
     body: Body,
     about_to: Option<Step>,
+    /// Whether it is the caller before its first step.
+    opens: bool,
     position: Option<Position>,
     clock: Clock,
 }
@@ -256,7 +259,15 @@ enum Body {
 
 impl Worker {
     fn new(body: Body, clock: Clock) -> Self {
-        Self { state: State::Awake, body, about_to: None, position: None, clock }
+        Self { state: State::Awake, body, about_to: None, opens: false, position: None, clock }
+    }
+}
+
+impl Worker {
+    /// Lets the clock go on by what was done since the last step.
+    fn account(&mut self, pace: &mut Pace) {
+        let opens = std::mem::take(&mut self.opens);
+        self.clock.stop(Item::of(self.about_to.take(), opens), pace);
     }
 }
 
@@ -266,7 +277,9 @@ impl Stage {
         circumstances: Circumstances,
         stacks: Vec<DefaultStack>,
     ) -> Self {
-        let caller = Worker::new(Body::Elsewhere, Clock::default());
+        let mut caller = Worker::new(Body::Elsewhere, Clock::default());
+        caller.clock.start(&circumstances.pace);
+        caller.opens = true;
         let cast = Cast {
             workers: vec![caller],
             current: 0,
@@ -327,6 +340,12 @@ impl Stage {
         }
         cast.workers[worker].body = Body::Stopped(fiber);
         Some(cast.next)
+    }
+
+    /// The caller's work is done: its clock stops.
+    fn close(&self) {
+        let Cast { workers, circumstances, .. } = &mut *self.cast.borrow_mut();
+        workers[0].clock.stop_at_end(&mut circumstances.pace);
     }
 
     /// Lets everybody but the caller come to an end.
@@ -467,7 +486,7 @@ impl Cast {
         }
         let (current, log) = (self.current, self.circumstances.log);
         let worker = &mut self.workers[current];
-        worker.clock.stop(worker.about_to, &mut self.circumstances.pace);
+        worker.account(&mut self.circumstances.pace);
         worker.about_to = Some(step);
         worker.position = match step {
             Step::Execute(_, position) => Some(position),
@@ -527,7 +546,7 @@ impl Conductor for Stage {
         let current = cast.current;
         let Cast { workers, circumstances, .. } = &mut *cast;
         let worker = &mut workers[current];
-        worker.clock.stop(worker.about_to.take(), &mut circumstances.pace);
+        worker.account(&mut circumstances.pace);
         let until_ns = at_most.map(|time| worker.clock.now_ns + time.as_nanos() as u64);
         worker.state = State::Asleep { place, until_ns };
         drop(cast);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
 
+use block_stm::TxnIndex;
 use block_stm::conductor::{Conductor, Position, Step};
 
 /// How time passes in a simulation.
@@ -55,55 +56,99 @@ impl Pace {
 /// What a step is counted under: its kind, and its transaction if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
-    /// The kind, by a number of its own.
-    kind: u8,
-    txn: Option<u32>,
+    kind: Kind,
+    txn: Option<TxnIndex>,
+}
+
+/// The kinds of steps, as far as they differ in costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// What the caller does before its first step.
+    Opening,
+    /// What the caller does after its last step.
+    Ending,
+    /// What a helper does before its first step, and whoever slept after that.
+    Waking,
+    Turn,
+    TakeBaton,
+    GiveBaton,
+    LookAgain,
+    Head,
+    Judge,
+    Commit,
+    Advance,
+    Claim,
+    ExecuteHead,
+    ExecuteAhead,
+    Access,
+    Storage,
+    Publish,
+    Finish,
+    Release,
+    Enqueue,
+    Validate,
+    Hire,
+    Wake,
+    Spin,
+    Park,
+    Blocked,
+    Unknown,
 }
 
 impl Item {
-    /// Of a step; `None` is a worker's beginning.
+    /// Of a step; `None` is the beginning of a worker, of the caller if it `opens`, and of one that slept.
     #[must_use]
-    pub fn of(step: Option<Step>) -> Self {
+    pub fn of(step: Option<Step>, opens: bool) -> Self {
         let kind = match step {
-            None => 0,
+            None if opens => Kind::Opening,
+            None => Kind::Waking,
             Some(step) => match step {
-                Step::Turn => 1,
-                Step::TakeBaton => 2,
-                Step::GiveBaton => 3,
-                Step::Head(_) => 4,
-                Step::Judge(_) => 5,
-                Step::Commit(_) => 6,
-                Step::Advance(_) => 7,
-                Step::Claim => 8,
-                Step::Execute(_, Position::Head) => 9,
-                Step::Execute(_, Position::Ahead) => 10,
-                Step::Access(_) => 11,
-                Step::Storage(_) => 12,
-                Step::Publish(_) => 13,
-                Step::Finish(_) => 14,
-                Step::Release(_) => 15,
-                Step::Enqueue(_) => 16,
-                Step::Validate(_) => 17,
-                Step::Hire => 18,
-                Step::Wake => 19,
-                Step::Spin => 20,
-                Step::Park => 21,
-                Step::Blocked => 22,
-                Step::LookAgain => 23,
-                _ => 24,
+                Step::Turn => Kind::Turn,
+                Step::TakeBaton => Kind::TakeBaton,
+                Step::GiveBaton => Kind::GiveBaton,
+                Step::LookAgain => Kind::LookAgain,
+                Step::Head(_) => Kind::Head,
+                Step::Judge(_) => Kind::Judge,
+                Step::Commit(_) => Kind::Commit,
+                Step::Advance(_) => Kind::Advance,
+                Step::Claim => Kind::Claim,
+                Step::Execute(_, Position::Head) => Kind::ExecuteHead,
+                Step::Execute(_, Position::Ahead) => Kind::ExecuteAhead,
+                Step::Access(_) => Kind::Access,
+                Step::Storage(_) => Kind::Storage,
+                Step::Publish(_) => Kind::Publish,
+                Step::Finish(_) => Kind::Finish,
+                Step::Release(_) => Kind::Release,
+                Step::Enqueue(_) => Kind::Enqueue,
+                Step::Validate(_) => Kind::Validate,
+                Step::Hire => Kind::Hire,
+                Step::Wake => Kind::Wake,
+                Step::Spin => Kind::Spin,
+                Step::Park => Kind::Park,
+                Step::Blocked => Kind::Blocked,
+                _ => Kind::Unknown,
             },
         };
-        Self { kind, txn: step.and_then(Step::txn).map(block_stm::TxnIndex::get) }
+        Self { kind, txn: step.and_then(Step::txn) }
     }
+
+    const ENDING: Self = Self { kind: Kind::Ending, txn: None };
 
     const fn of_any_txn(self) -> Self {
         Self { txn: None, ..self }
     }
 
+    const fn begins_execution(self) -> bool {
+        matches!(self.kind, Kind::ExecuteHead | Kind::ExecuteAhead)
+    }
+
     /// Whether it is a part of an execution by the VM.
-    #[must_use]
-    pub const fn is_execution(self) -> bool {
-        matches!(self.kind, 9..=12)
+    const fn is_execution(self) -> bool {
+        self.begins_execution() || matches!(self.kind, Kind::Access | Kind::Storage)
+    }
+
+    const fn is_waiting(self) -> bool {
+        matches!(self.kind, Kind::Spin | Kind::Blocked)
     }
 }
 
@@ -111,6 +156,8 @@ impl Item {
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
     items: HashMap<Item, (u64, u64)>,
+    /// By transaction: the time in executions, and their number.
+    executions: HashMap<TxnIndex, (u64, u64)>,
     overhead_ns: u64,
 }
 
@@ -124,10 +171,15 @@ impl Measures {
         };
         let mut looks: Vec<_> = (0..1_001).map(look).collect();
         looks.sort_unstable();
-        Self { items: HashMap::new(), overhead_ns: looks[looks.len() / 2] }
+        Self { overhead_ns: looks[looks.len() / 2], ..Self::default() }
     }
 
     fn add(&mut self, item: Item, ns: u64) {
+        if let Some(txn) = item.txn.filter(|_| item.is_execution()) {
+            let (sum, count) = self.executions.entry(txn).or_default();
+            *sum += ns;
+            *count += u64::from(item.begins_execution());
+        }
         let (sum, count) = self.items.entry(item).or_default();
         *sum += ns;
         *count += 1;
@@ -173,6 +225,18 @@ impl Costs {
         known.copied().unwrap_or(0)
     }
 
+    /// What an execution of each of `txns` transactions took on average, interrupted ones included.
+    #[must_use]
+    pub fn executions(runs: &[Measures], txns: usize) -> Vec<u64> {
+        let of_txn = |txn: TxnIndex| {
+            let means = runs.iter().filter_map(|run| run.executions.get(&txn));
+            let mut means: Vec<_> = means.map(|(sum, count)| sum / (*count).max(1)).collect();
+            means.sort_unstable();
+            means.get(means.len() / 2).copied().unwrap_or(0)
+        };
+        (0..txns as u32).map(|txn| of_txn(TxnIndex::new(txn))).collect()
+    }
+
     /// Sets what a step costs.
     pub fn set(&mut self, item: Item, ns: u64) {
         self.items.insert(item, ns);
@@ -213,9 +277,13 @@ impl Clock {
         self.started = matches!(pace, Pace::Measured(..)).then(Instant::now);
     }
 
+    /// The caller has done what remained to be done.
+    pub(super) fn stop_at_end(&mut self, pace: &mut Pace) {
+        self.stop(Item::ENDING, pace);
+    }
+
     /// The worker has done what it was about to do.
-    pub(super) fn stop(&mut self, done: Option<Step>, pace: &mut Pace) {
-        let item = Item::of(done);
+    pub(super) fn stop(&mut self, done: Item, pace: &mut Pace) {
         let latency = pace.latency();
         let mut ns = match pace {
             Pace::Even { .. } => return,
@@ -223,23 +291,23 @@ impl Clock {
                 let taken = self.started.map_or(0, |start| start.elapsed().as_nanos() as u64);
                 let mut measures = measures.borrow_mut();
                 let ns = taken.saturating_sub(measures.overhead_ns);
-                measures.add(item, ns);
+                measures.add(done, ns);
                 ns
             }
-            Pace::Charged(costs, _) => costs.cost(item),
+            Pace::Charged(costs, _) => costs.cost(done),
         };
-        ns += match done {
-            Some(Step::Spin) => u64::from(<dyn Conductor>::SPINS_PER_STEP) * latency.spin_ns,
+        ns += match done.kind {
+            Kind::Spin => u64::from(<dyn Conductor>::SPINS_PER_STEP) * latency.spin_ns,
             // Never nothing: who waits for a lock must not be the earliest for ever.
-            Some(Step::Blocked) => latency.spin_ns.max(20),
-            Some(Step::Storage(_)) => latency.read_ns,
+            Kind::Blocked => latency.spin_ns.max(20),
+            Kind::Storage => latency.read_ns,
             _ => 0,
         };
         self.now_ns += ns;
-        if item.is_execution() {
+        if done.is_execution() {
             self.executing_ns += ns;
         }
-        if matches!(done, Some(Step::Spin | Step::Blocked)) {
+        if done.is_waiting() {
             self.waiting_ns += ns;
         }
     }
@@ -247,13 +315,11 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use block_stm::TxnIndex;
-
     use super::*;
 
     #[test]
     fn costs_are_medians_by_txn_or_else_by_kind() {
-        let judge = |txn| Item::of(Some(Step::Judge(TxnIndex::new(txn))));
+        let judge = |txn| Item::of(Some(Step::Judge(TxnIndex::new(txn))), true);
         let measures = |ns| {
             let mut measures = Measures::default();
             measures.add(judge(1), ns);
@@ -264,20 +330,21 @@ mod tests {
         let costs = Costs::of(&[10, 20, 5_000].map(measures));
         assert_eq!(costs.cost(judge(1)), 21);
         assert_eq!(costs.cost(judge(7)), (20 + 22 + 100) / 3);
-        assert_eq!(costs.cost(Item::of(None)), 0);
+        assert_eq!(costs.cost(Item::of(None, false)), 0);
     }
 
     #[test]
     fn a_clock_charges_what_was_done() {
         let mut costs = Costs::default();
-        let access = Some(Step::Access(TxnIndex::new(3)));
-        costs.set(Item::of(access), 40);
+        let item = |step| Item::of(Some(step), true);
+        let access = item(Step::Access(TxnIndex::new(3)));
+        costs.set(access, 40);
         let latency = Latency { spin_ns: 2, read_ns: 50_000, ..Latency::default() };
         let mut pace = Pace::Charged(Rc::new(costs), latency);
         let mut clock = Clock::default();
         clock.stop(access, &mut pace);
-        clock.stop(Some(Step::Storage(TxnIndex::new(3))), &mut pace);
-        clock.stop(Some(Step::Spin), &mut pace);
+        clock.stop(item(Step::Storage(TxnIndex::new(3))), &mut pace);
+        clock.stop(item(Step::Spin), &mut pace);
         clock.sleep_until(60_000);
         assert_eq!((clock.now_ns, clock.executing_ns), (60_000, 50_040));
         assert_eq!(clock.waiting_ns, 50 + 60_000 - 50_090);

@@ -1,0 +1,186 @@
+//! `block-stm forecast`: how blocks scale to more workers than there are cores.
+
+mod report;
+
+use std::{
+    num::NonZeroUsize,
+    thread,
+    time::{Duration, Instant},
+};
+
+use block_stm::{Config, Engine};
+use block_stm_evm::{
+    Block, InvalidTxn, ParallelOptions, ParallelResult, PreState, execute_parallel,
+    execute_sequential,
+    import::{import_chain, import_folder},
+};
+use block_stm_testkit::sim::{Latency, Profile};
+
+use self::report::{Line, Report};
+use crate::{
+    args::ForecastArgs,
+    discover::{Source, sources},
+    error::CliError,
+    exit::Exit,
+    json_target::JsonTarget,
+    measure::{median_time, plain},
+    notes, output, progress,
+    units::count,
+};
+
+/// Forecasts the workloads, or the blocks at the paths.
+///
+/// # Errors
+///
+/// Input that can't be read or executed, parameters out of their range, results that can't be written.
+pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
+    args.blocks.params().validate()?;
+    let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
+    let mut all = Vec::new();
+    for path in &args.paths {
+        all.extend(sources(path)?);
+    }
+    notes::warn_of_noise();
+    let studio = Studio {
+        latency: Latency {
+            read_ns: args.read_latency.0.as_nanos() as u64,
+            ..Latency::of_this_machine()
+        },
+        workers: &args.workers,
+        repeat: args.repeat,
+    };
+    let reports = if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
+    if !matches!(json, Some(JsonTarget::Stdout)) {
+        let texts: Vec<_> = reports.iter().map(Report::text).collect();
+        output::print_styled(&texts.join("\n"))?;
+    }
+    if let Some(target) = json {
+        target.write(&report::json(&reports))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The circumstances of all forecasts.
+struct Studio<'a> {
+    latency: Latency,
+    workers: &'a [NonZeroUsize],
+    repeat: NonZeroUsize,
+}
+
+impl Studio<'_> {
+    /// A report on each workload.
+    fn workloads(&self, args: &ForecastArgs) -> Result<Vec<Report>, CliError> {
+        let workloads = args.blocks.workloads();
+        let bar = progress::bar(workloads.len());
+        let mut reports = Vec::new();
+        for workload in workloads {
+            bar.set_message(workload.name());
+            let generated = workload.generate(&args.blocks.params())?;
+            let lines = self
+                .study(&generated.block, &generated.pre_state)
+                .map_err(|message| CliError::Workload { name: workload.name(), message })?;
+            let txns = count(generated.block.txns.len(), "txn");
+            reports.push(Report::new(format!("{}: {txns}", workload.name()), vec![lines]));
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(reports)
+    }
+
+    /// One report on all blocks.
+    fn blocks(&self, all: &[Source]) -> Result<Report, CliError> {
+        let bar = progress::bar(all.len());
+        let mut studies = Vec::new();
+        for source in all {
+            match source {
+                Source::Block(folder) => {
+                    bar.set_message(folder.display().to_string());
+                    let imported = import_folder(folder)?;
+                    let study = self.study(&imported.block, &imported.pre_state);
+                    studies.push(study.map_err(|message| CliError::Execution {
+                        path: folder.clone(),
+                        number: imported.number,
+                        message,
+                    })?);
+                }
+                Source::Chain(folder) => {
+                    let chain = import_chain(folder)?;
+                    bar.inc_length(chain.blocks.len() as u64);
+                    let mut state = chain.genesis;
+                    for one in &chain.blocks {
+                        bar.set_message(format!("block {}", one.number));
+                        let failed = |message: String| CliError::Execution {
+                            path: folder.clone(),
+                            number: one.number,
+                            message,
+                        };
+                        studies.push(self.study(&one.block, &state).map_err(failed)?);
+                        let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);
+                        state.apply(&result.map_err(|error| failed(error.to_string()))?.state);
+                        bar.inc(1);
+                    }
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(Report::new(count(studies.len(), "block"), studies))
+    }
+
+    /// One line for each number of workers.
+    fn study(&self, block: &Block, state: &PreState) -> Result<Vec<Line>, String> {
+        let work = |engine: &Engine| execute(engine, block, state);
+        let conflicts = work(&engine(1)?)?.conflict_graph.ok_or("no conflict graph")?;
+        let profile = Profile::measure(&work, block.txns.len(), self.latency, self.repeat)
+            .map_err(|stopped| stopped.to_string())?;
+        let plain = self.median(|| plain(block, state).0);
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let one = self.workers.iter().map(|workers| {
+            let workers = workers.get();
+            let forecast =
+                profile.forecast(&work, workers).map_err(|stopped| stopped.to_string())?;
+            let stats = forecast.result?.stats;
+            let real = if workers <= cores && self.latency.read_ns == 0 {
+                let engine = engine(workers)?;
+                Some(self.median(|| timed(&engine, block, state)))
+            } else {
+                None
+            };
+            Ok(Line {
+                workers,
+                plain,
+                executions_time: Duration::from_nanos(profile.executions_ns.iter().sum()),
+                simulated: Duration::from_nanos(forecast.makespan_ns),
+                bound: Duration::from_nanos(profile.bound_ns(&conflicts, workers)),
+                real,
+                txns: block.txns.len(),
+                executions: stats.executions,
+            })
+        });
+        one.collect()
+    }
+
+    /// The median time, the first one apart.
+    fn median(&self, take: impl Fn() -> Duration) -> Duration {
+        take();
+        median_time(&mut (0..self.repeat.get()).map(|_| take()).collect::<Vec<_>>())
+    }
+}
+
+fn engine(threads: usize) -> Result<Engine, String> {
+    let threads = NonZeroUsize::new(threads).ok_or("no threads")?;
+    Config::default().threads(threads).build().map_err(|error| error.to_string())
+}
+
+fn execute(engine: &Engine, block: &Block, state: &PreState) -> Result<ParallelResult, String> {
+    let options = ParallelOptions::default().with_conflict_graph();
+    execute_parallel(engine, block, state, &options).map_err(|error| error.to_string())
+}
+
+fn timed(engine: &Engine, block: &Block, state: &PreState) -> Duration {
+    let start = Instant::now();
+    let result = execute(engine, block, state);
+    let time = start.elapsed();
+    drop(result);
+    time
+}
