@@ -1,20 +1,22 @@
 //! What one incarnation read, relied on and wrote: its read set and its write set, in one table.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::ptr;
 
 use foldhash::fast::RandomState;
 
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
-use crate::mvmemory::{Cell, Deltas, Payload, Write};
+use crate::mvmemory::{Cell, Deltas, MvMemory, Payload, Write};
+use crate::scan::{Order, Span};
 use crate::vm::{Value, Vm};
 
 pub(crate) type CellOf<V> = Cell<<V as Vm>::Location, <V as Vm>::Value>;
 type PredicateOf<V> = <<V as Vm>::Value as Value>::Predicate;
 
-/// Up to this many accesses, a linear scan is faster than an index.
-const SCAN: usize = 16;
+/// Up to this many accesses, looking at one after the other is faster than an index.
+const FEW: usize = 16;
 
 /// Everything that a run did at one location.
 pub(crate) struct Access<'b, V: Vm> {
@@ -25,6 +27,8 @@ pub(crate) struct Access<'b, V: Vm> {
     pub(crate) relied_on: bool,
     /// When the VM first read what somebody else had written here, counted from 1; 0 for never.
     pub(crate) observed: u32,
+    /// The first scan that had the location as a candidate, counted from 1; 0 for none.
+    pub(crate) first_scan: u32,
     pub(crate) own: Option<Own<V::Value>>,
     /// `own` is made by deltas alone, so that reading it observes what lies below.
     pub(crate) by_delta: bool,
@@ -32,7 +36,15 @@ pub(crate) struct Access<'b, V: Vm> {
 
 impl<'b, V: Vm> Access<'b, V> {
     const fn new(cell: &'b CellOf<V>) -> Self {
-        Self { cell, seen: None, relied_on: false, observed: 0, own: None, by_delta: false }
+        Self {
+            cell,
+            seen: None,
+            relied_on: false,
+            observed: 0,
+            first_scan: 0,
+            own: None,
+            by_delta: false,
+        }
     }
 }
 
@@ -65,7 +77,9 @@ pub(crate) struct Run<'b, V: Vm> {
     /// Places of the accesses with a write, in the order of the first write.
     writes: Vec<usize>,
     observations: u32,
-    /// Address of the cell to place, once there are more than `SCAN` accesses.
+    /// The ranges of the scans, as far as they went.
+    scans: Vec<Span<V::Location>>,
+    /// Address of the cell to place, once there are more than `FEW` accesses.
     index: HashMap<usize, usize, RandomState>,
 }
 
@@ -76,6 +90,7 @@ impl<V: Vm> Default for Run<'_, V> {
             assertions: Vec::new(),
             writes: Vec::new(),
             observations: 0,
+            scans: Vec::new(),
             index: HashMap::default(),
         }
     }
@@ -88,6 +103,7 @@ impl<'b, V: Vm> Run<'b, V> {
         self.assertions.clear();
         self.writes.clear();
         self.observations = 0;
+        self.scans.clear();
         self.index.clear();
     }
 
@@ -99,8 +115,8 @@ impl<'b, V: Vm> Run<'b, V> {
         let place = self.accesses.len();
         self.accesses.push(Access::new(cell));
         match place {
-            ..SCAN => {}
-            SCAN => {
+            ..FEW => {}
+            FEW => {
                 let places = self.accesses.iter().enumerate();
                 self.index.extend(
                     places.map(|(place, access)| (ptr::from_ref(access.cell).addr(), place)),
@@ -114,7 +130,7 @@ impl<'b, V: Vm> Run<'b, V> {
     }
 
     fn find(&self, cell: &CellOf<V>) -> Option<usize> {
-        if self.accesses.len() > SCAN {
+        if self.accesses.len() > FEW {
             return self.index.get(&ptr::from_ref(cell).addr()).copied();
         }
         self.accesses.iter().position(|access| ptr::eq(access.cell, cell))
@@ -145,6 +161,63 @@ impl<'b, V: Vm> Run<'b, V> {
             self.observations += 1;
             access.observed = self.observations;
         }
+    }
+
+    /// Notes that a scan of `range` begins.
+    pub(crate) fn begin_scan(&mut self, range: Span<V::Location>) {
+        self.scans.push(range);
+    }
+
+    /// Notes that the VM broke the scan off at `last`.
+    pub(crate) fn break_scan(&mut self, last: V::Location) {
+        let (_, to) = self.scans.last_mut().expect("a scan is under way");
+        *to = Bound::Included(last);
+    }
+
+    /// Notes that the scan under way has the location as a candidate and has read it. `false` if that
+    /// contradicts an earlier scan, which should have had it.
+    pub(crate) fn cover(&mut self, place: usize, order: Order<V::Location>) -> bool {
+        let access = &mut self.accesses[place];
+        if access.first_scan != 0 {
+            return true;
+        }
+        access.first_scan = self.scans.len() as u32;
+        let others_wrote =
+            access.seen.as_ref().is_some_and(|seen| seen.version != Some(Version::BASE));
+        let earlier = &self.scans[..self.scans.len() - 1];
+        let location = access.cell.location();
+        !others_wrote || !earlier.iter().any(|range| order.contains(range, location))
+    }
+
+    /// Whether a scan missed a write that counts according to `written`: it is in the scan's range, but was
+    /// no candidate. The judge of scans, beside [`validate`](Run::validate) for what they visited; see `scan.rs`.
+    pub(crate) fn misses(
+        &self,
+        memory: &MvMemory<V::Location, V::Value>,
+        written: impl Fn(&CellOf<V>) -> bool,
+    ) -> bool {
+        let Some(index) = memory.index() else { return false };
+        (1..).zip(&self.scans).any(|(scan, (from, to))| {
+            let missed = |location: &V::Location| {
+                let cell = memory.cell(location);
+                written(cell) && !self.is_covered(cell, scan)
+            };
+            index.next_that(from.as_ref(), to.as_ref(), missed).is_some()
+        })
+    }
+
+    /// Whether the cell was a candidate of `scan` or of an earlier one.
+    fn is_covered(&self, cell: &CellOf<V>, scan: u32) -> bool {
+        let first_scan = self.find(cell).map_or(0, |place| self.accesses[place].first_scan);
+        first_scan != 0 && first_scan <= scan
+    }
+
+    /// Whether the run knows what is in the cell: it was shown it, or wrote it.
+    pub(crate) fn knows(&self, cell: &CellOf<V>) -> bool {
+        self.find(cell).is_some_and(|place| {
+            let access = &self.accesses[place];
+            access.seen.is_some() || access.own.is_some()
+        })
     }
 
     pub(crate) fn assert(&mut self, assertion: Assertion<V>) {

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::limits::Limits;
-use crate::vm::{Storage, Vm};
+use crate::scan::{Order, Ordered};
+use crate::vm::{OrderedStorage, Storage, Vm};
 
 /// What an invalid transaction means for its block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Block<'a, V: Vm> {
     pub(crate) vm: &'a V,
     pub(crate) txns: &'a [V::Txn],
     pub(crate) storage: &'a dyn Storage<V::Location, V::Value>,
+    /// The storage again, if locations may be scanned.
+    pub(crate) ordered: Option<Ordered<'a, V::Location, V::Value>>,
     pub(crate) policy: InvalidPolicy,
     pub(crate) limits: Limits,
     pub(crate) hints: Option<&'a dyn Hints<V>>,
@@ -42,11 +45,28 @@ impl<'a, V: Vm> Block<'a, V> {
             vm,
             txns,
             storage,
+            ordered: None,
             policy: InvalidPolicy::default(),
             limits: Limits::default(),
             hints: None,
             conflict_graph: false,
         }
+    }
+
+    /// A block whose transactions may [`scan`](crate::View::scan) ranges of locations; otherwise as with [`new`](Block::new).
+    ///
+    /// # Cost
+    /// Each location that the block touches is inserted into a sorted set.
+    pub fn ordered(
+        vm: &'a V,
+        txns: &'a [V::Txn],
+        storage: &'a dyn OrderedStorage<V::Location, V::Value>,
+    ) -> Self
+    where
+        V::Location: Ord,
+    {
+        let ordered = Some(Ordered { storage, order: Order::natural() });
+        Self { ordered, ..Self::new(vm, txns, storage) }
     }
 
     /// Sets what an invalid transaction means.
@@ -117,6 +137,7 @@ impl<V: Vm> fmt::Debug for Block<'_, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Block")
             .field("txns", &self.txns.len())
+            .field("ordered", &self.ordered.is_some())
             .field("policy", &self.policy)
             .field("limits", &self.limits)
             .field("hints", &self.hints.is_some())

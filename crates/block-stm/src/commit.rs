@@ -280,6 +280,9 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
         })
         .map_err(Disbelieved::Stale)?;
+        if run.misses(self.job.memory, CellOf::<V>::is_committed) {
+            return Err(Disbelieved::Stale(Stale::Read));
+        }
         let deltas_apply = match execution {
             Execution::Done(_) => self.job.memory.settle(txn),
             // The writes are dropped, but the VM may have come here because it was told that they apply.

@@ -162,7 +162,8 @@ fn execute_parallel<V: Vm>(
     settings: Settings,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
     let txns = block.txns.len();
-    let memory = MvMemory::new(txns);
+    let index = block.ordered.map(|ordered| ordered.order.index());
+    let memory = MvMemory::new(txns).indexed(index);
     let scheduler = Scheduler::new(txns as u32, settings.window, &block.limits);
     let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
     let window = WindowControl::new(settings.window, helpers as u32 + 1);

@@ -74,6 +74,7 @@ impl<'b, V: Vm> Job<'b, V> {
         Shared {
             memory: self.memory,
             storage: self.block.storage,
+            ordered: self.block.ordered,
             scheduler: self.scheduler,
             deltas: self.deltas,
         }

@@ -15,6 +15,7 @@
 //! | [`assume`](View::assume) a predicate | nothing, as long as the predicate holds in the end |
 //! | [`add`](View::add) a delta | nothing, as long as the delta applies in the end |
 //! | [`write`](View::write) | nothing by itself |
+//! | [`scan`](View::scan) a range | a lower transaction that changes, adds or removes something up to where the scan ended |
 //!
 //! # Examples
 //! A bank whose transfers are executed in parallel:
@@ -86,6 +87,7 @@ mod job;
 mod ledger;
 mod limits;
 mod mvmemory;
+mod scan;
 mod scheduler;
 mod sequential;
 mod sink;
@@ -111,4 +113,4 @@ pub use sequential::execute_sequential;
 pub use sink::{Admission, Collect, CommitSink, Flow, Outcome, Writes};
 pub use stats::{Aborts, Stats};
 pub use view::{Interrupt, View};
-pub use vm::{BoxError, Execution, Storage, Value, Vm};
+pub use vm::{BoxError, Execution, OrderedStorage, Storage, Value, Vm};

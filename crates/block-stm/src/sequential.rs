@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::fast::RandomState;
@@ -17,6 +18,8 @@ use crate::engine::Executed;
 use crate::error::{Error, Failure};
 use crate::ids::TxnIndex;
 use crate::ledger::{End, Entry, Ledger, Settled};
+use crate::mvmemory::LocationIndex;
+use crate::scan::{Course, Ordered, UNORDERED, Visit};
 use crate::sink::{CommitSink, Writes};
 use crate::stats::Stats;
 use crate::view::{Backend, Interrupt, View};
@@ -146,9 +149,17 @@ struct Own<T> {
     by_delta: bool,
 }
 
+/// What scans need.
+struct Scannable<'b, V: Vm> {
+    ordered: Ordered<'b, V::Location, V::Value>,
+    /// Every location that a transaction wrote, also one without effect.
+    index: Box<dyn LocationIndex<V::Location>>,
+}
+
 /// What lower transactions wrote, over the storage, with the running transaction's own writes on top.
 pub(crate) struct Overlay<'b, V: Vm> {
     storage: &'b dyn Storage<V::Location, V::Value>,
+    scannable: Option<Scannable<'b, V>>,
     known: HashMap<V::Location, Known<V::Value>, RandomState>,
     /// Every location ever written, in the order of the first committed write.
     written: Vec<V::Location>,
@@ -166,6 +177,9 @@ impl<'b, V: Vm> Overlay<'b, V> {
     fn new(block: &Block<'b, V>) -> Self {
         Self {
             storage: block.storage,
+            scannable: block
+                .ordered
+                .map(|ordered| Scannable { ordered, index: ordered.order.index() }),
             known: HashMap::default(),
             written: Vec::new(),
             own: HashMap::default(),
@@ -191,6 +205,42 @@ impl<'b, V: Vm> Overlay<'b, V> {
             self.own_reads.push((location.clone(), writer));
         }
         Ok(self.own.get(location).map_or(below.value, |own| own.value.clone()))
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        from: Bound<&V::Location>,
+        to: Bound<&V::Location>,
+        visit: &mut Visit<'_, V>,
+    ) -> Result<(), Interrupt> {
+        self.go_on()?;
+        let Some(Scannable { ordered, .. }) = &self.scannable else {
+            return Err(self.fail(UNORDERED.into()));
+        };
+        let Some(mut course) = Course::new(*ordered, from, to) else { return Ok(()) };
+        loop {
+            let next = course.next(|from, to| self.next_written(from, to));
+            let Some(location) = next.map_err(|failure| self.fail_with(failure))? else {
+                return Ok(());
+            };
+            let value = self.read(&location)?;
+            if !value.is_absent() && visit(&location, &value).is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The lowest location between the bounds that a lower transaction or the running one wrote.
+    fn next_written(
+        &self,
+        from: Bound<&V::Location>,
+        to: Bound<&V::Location>,
+    ) -> Option<V::Location> {
+        let index = &self.scannable.as_ref()?.index;
+        index.next_that(from, to, |location| {
+            self.own.contains_key(location)
+                || self.known.get(location).is_some_and(|known| known.writer.is_some())
+        })
     }
 
     pub(crate) fn write(
@@ -235,7 +285,11 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     pub(crate) fn fail(&mut self, source: BoxError) -> Interrupt {
-        self.failure.get_or_insert(Failure::Vm(source));
+        self.fail_with(Failure::Vm(source))
+    }
+
+    fn fail_with(&mut self, failure: Failure) -> Interrupt {
+        self.failure.get_or_insert(failure);
         Interrupt::new()
     }
 
@@ -262,8 +316,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
             }
             Err(source) => {
                 let location = format!("{location:?}");
-                self.failure.get_or_insert(Failure::Storage { location, source });
-                Err(Interrupt::new())
+                Err(self.fail_with(Failure::Storage { location, source }))
             }
         }
     }
@@ -276,6 +329,9 @@ impl<'b, V: Vm> Overlay<'b, V> {
             MapEntry::Vacant(entry) => {
                 entry.insert(own);
                 self.own_order.push(location.clone());
+                if let Some(Scannable { index, .. }) = &self.scannable {
+                    index.insert(location);
+                }
             }
         }
     }

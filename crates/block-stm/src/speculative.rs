@@ -4,6 +4,7 @@
 //! alone, takes nothing for granted, and so needs no judge.
 
 use std::cell::Cell;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ use crate::conductor::Step;
 use crate::error::Failure;
 use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Found, MvMemory};
+use crate::scan::{Course, Ordered, UNORDERED, Visit};
 use crate::scheduler::Scheduler;
 use crate::view::Interrupt;
 use crate::vm::{BoxError, Storage, Value, Vm};
@@ -55,6 +57,8 @@ pub(crate) enum Interruption {
 pub(crate) struct Shared<'b, V: Vm> {
     pub(crate) memory: &'b MemoryOf<V>,
     pub(crate) storage: &'b dyn Storage<V::Location, V::Value>,
+    /// The storage again, if locations may be scanned.
+    pub(crate) ordered: Option<Ordered<'b, V::Location, V::Value>>,
     pub(crate) scheduler: &'b Scheduler<'b>,
     /// Whether optimistic executions take deltas and assumptions for granted.
     pub(crate) deltas: bool,
@@ -131,6 +135,10 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         let place = self.place(location)?;
+        self.read_at(place)
+    }
+
+    fn read_at(&mut self, place: usize) -> Result<V::Value, Interrupt> {
         let access = self.run.access(place);
         let value = match &access.own {
             Some(Own::Value(value)) if !access.by_delta => return Ok(value.clone()),
@@ -139,6 +147,55 @@ impl<'b, V: Vm> Speculation<'b, V> {
         };
         self.run.observe(place);
         Ok(value)
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        from: Bound<&V::Location>,
+        to: Bound<&V::Location>,
+        visit: &mut Visit<'_, V>,
+    ) -> Result<(), Interrupt> {
+        self.enter()?;
+        let Some(ordered) = self.shared.ordered else {
+            return Err(self.fail(UNORDERED.into()));
+        };
+        let Some(mut course) = Course::new(ordered, from, to) else { return Ok(()) };
+        self.run.begin_scan(course.rest().clone());
+        loop {
+            if course.needs_storage() {
+                self.shared.scheduler.step(Step::Storage(self.txn));
+            }
+            let next = course.next(|from, to| self.next_written(from, to));
+            let next = next.map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
+            let Some(location) = next else { return Ok(()) };
+            let place = self.place(&location)?;
+            let value = self.read_at(place)?;
+            if !self.run.cover(place, ordered.order) {
+                return Err(self.interrupt(Interruption::Stale));
+            }
+            if !value.is_absent() && visit(&location, &value).is_break() {
+                self.run.break_scan(location);
+                return Ok(());
+            }
+        }
+    }
+
+    /// The lowest location between the bounds that a lower transaction wrote, or this run knows: see `scan.rs`.
+    fn next_written(
+        &self,
+        from: Bound<&V::Location>,
+        to: Bound<&V::Location>,
+    ) -> Option<V::Location> {
+        let Shared { memory, scheduler, .. } = self.shared;
+        let guard = self.guard.as_ref().expect("pinned while an execution is under way");
+        let is_written = |cell: &CellOf<V>| match self.mode {
+            Mode::Head => cell.is_committed(),
+            Mode::Optimistic => cell.is_written_below(self.txn, scheduler.trusts_hints(), guard),
+        };
+        memory.index()?.next_that(from, to, |location| {
+            let cell = memory.cell(location);
+            self.run.knows(cell) || is_written(cell)
+        })
     }
 
     pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
@@ -239,7 +296,12 @@ impl<'b, V: Vm> Speculation<'b, V> {
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
         let guard = &self.tools.handle.pin();
-        let holds = || run.validate(Stage::Early, |cell| self.look(txn, cell, guard)).is_ok();
+        let trust_hints = false;
+        let is_written = |cell: &CellOf<V>| cell.is_written_below(txn, trust_hints, guard);
+        let holds = || {
+            run.validate(Stage::Early, |cell| self.look(txn, cell, guard)).is_ok()
+                && !run.misses(self.shared.memory, is_written)
+        };
         // Values of doomed runs may make a value's method panic. The judge will see.
         catch_unwind(AssertUnwindSafe(holds)).unwrap_or(true)
     }
@@ -275,6 +337,12 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     fn place(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
+        self.enter()?;
+        Ok(self.run.place(self.shared.memory.cell(location)))
+    }
+
+    /// What every access begins with.
+    fn enter(&mut self) -> Result<(), Interrupt> {
         if self.interruption.is_some() {
             // The VM swallowed an interrupt; nothing that it does counts any more.
             return Err(Interrupt::new());
@@ -290,7 +358,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
                 return Err(self.interrupt(Interruption::Stopped));
             }
         }
-        Ok(self.run.place(self.shared.memory.cell(location)))
+        Ok(())
     }
 
     /// The value as the run itself left it, if it need not look below or has done so.

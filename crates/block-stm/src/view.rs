@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::{Bound, ControlFlow};
 
 use crate::sequential::Overlay;
 use crate::speculative::Speculation;
@@ -101,6 +102,37 @@ impl<'b, V: Vm> View<'b, V> {
         match self.inside() {
             Backend::Sequential(view) => view.read(location),
             Backend::Speculative(view) => view.read(location),
+        }
+    }
+
+    /// Visits what lies between the bounds, in ascending order, each location with the value that [`read`](View::read)
+    /// would give.
+    ///
+    /// Locations whose value is [absent](crate::Value::is_absent) are passed over. `visit` ends the scan with
+    /// [`ControlFlow::Break`]; then only the range up to the location that it saw last was observed, and
+    /// writes beyond do not conflict. A scan that nobody ends observes its whole range: it conflicts with whatever
+    /// appears, changes or disappears there. Bounds that cross hold nothing.
+    ///
+    /// Two scans of one execution agree, and a scan agrees with the reads before it. But a read may find something
+    /// where a scan before it found nothing, in an execution that is thrown away.
+    ///
+    /// # Cost
+    /// For each location visited, a read, a lookup in a sorted set, and a question to the storage
+    /// ([`OrderedStorage::next`](crate::OrderedStorage::next)) if it was there before the block. For each location in the
+    /// range that any transaction has touched, a lookup now and one at commit.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on. A block that was not made by [`Block::ordered`](crate::Block::ordered) answers as
+    /// after [`fail`](View::fail).
+    pub fn scan(
+        &mut self,
+        from: Bound<&V::Location>,
+        to: Bound<&V::Location>,
+        mut visit: impl FnMut(&V::Location, &V::Value) -> ControlFlow<()>,
+    ) -> Result<(), Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.scan(from, to, &mut visit),
+            Backend::Speculative(view) => view.scan(from, to, &mut visit),
         }
     }
 

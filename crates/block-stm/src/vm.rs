@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
+use std::ops::Bound;
 
 use crate::view::{Interrupt, View};
 
@@ -25,6 +26,13 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
 
     /// Whether `predicate` holds for this value. Must be a pure function.
     fn satisfies(&self, predicate: &Self::Predicate) -> bool;
+
+    /// Whether the location holds nothing: it was deleted, or never written. Must be a pure function.
+    ///
+    /// A [`scan`](View::scan) passes over such locations. Nothing else asks.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 /// How one execution ended.
@@ -102,4 +110,16 @@ where
     fn read(&self, location: &L) -> Result<V, BoxError> {
         self(location)
     }
+}
+
+/// A state before the block whose locations have an order, for [`Block::ordered`](crate::Block::ordered).
+pub trait OrderedStorage<L, V>: Storage<L, V> {
+    /// The lowest location within the range that holds something, that is, whose value is not [absent](Value::is_absent).
+    ///
+    /// It must agree with [`read`](Storage::read). Called from several threads, and in parallel execution
+    /// also several times for one range. The range is never empty or inverted, as `BTreeMap::range` requires.
+    ///
+    /// # Errors
+    /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range.
+    fn next(&self, range: (Bound<&L>, Bound<&L>)) -> Result<Option<L>, BoxError>;
 }

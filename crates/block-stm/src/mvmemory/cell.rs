@@ -104,7 +104,7 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Whether some committed transaction wrote here.
-    pub(super) fn is_committed(&self) -> bool {
+    pub(crate) fn is_committed(&self) -> bool {
         // ORDERING: Relaxed: only asked by the committer, who is ordered with all earlier commits.
         !self.committed.load(Ordering::Relaxed).is_null()
     }
@@ -162,21 +162,36 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Whether a reader at `txn` would need the base value.
-    pub(crate) fn rests_on_base(&self, txn: TxnIndex, _pinned: &Guard) -> bool {
+    pub(crate) fn rests_on_base(&self, txn: TxnIndex, pinned: &Guard) -> bool {
+        let mut versions = self.versions_below(txn, pinned);
+        !versions.any(|entry| entry.settled_value().is_some())
+    }
+
+    /// Whether a transaction below `txn` wrote here, or will as far as one knows.
+    pub(crate) fn is_written_below(
+        &self,
+        txn: TxnIndex,
+        trust_hints: bool,
+        pinned: &Guard,
+    ) -> bool {
+        let mut versions = self.versions_below(txn, pinned);
+        versions.any(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))
+    }
+
+    /// What is in the chain below `txn`, from the highest down.
+    fn versions_below<'c>(
+        &'c self,
+        txn: TxnIndex,
+        _pinned: &'c Guard,
+    ) -> impl Iterator<Item = &'c Entry<L, V>> {
         let mut link = &self.versions;
-        loop {
-            // ORDERING: Acquire, as in `latest_below`.
-            let entry = link.load(Ordering::Acquire);
-            if entry.is_null() {
-                return true;
-            }
-            // SAFETY: as in `latest_below`.
-            let entry = unsafe { &*entry };
-            if entry.txn() < txn && entry.settled_value().is_some() {
-                return false;
-            }
+        let next = move || {
+            // ORDERING: Acquire, as in `latest_below`. SAFETY: as in `latest_below`.
+            let entry = unsafe { link.load(Ordering::Acquire).as_ref() }?;
             link = &entry.next;
-        }
+            Some(entry)
+        };
+        std::iter::from_fn(next).skip_while(move |entry| entry.txn() >= txn)
     }
 
     /// Puts `entry` into the chain, in place of the same transaction's older one if there is one.
@@ -232,13 +247,14 @@ impl<L, V: Value> Cell<L, V> {
 }
 
 impl<L: Eq + Clone, V: Value> Cell<L, V> {
-    /// The cell of `location` among those with this cell's hash, made on first use.
-    pub(super) fn find_or_insert_twin(&self, location: &L) -> &Self {
+    /// The cell of `location` among those with this cell's hash, made on first use, after `announce` was called.
+    pub(super) fn find_or_insert_twin(&self, location: &L, announce: impl Fn()) -> &Self {
         let mut cell = self;
         while cell.location != *location && !sings(Canary::CompareByHash) {
             // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
             let mut twin = cell.twin.load(Ordering::Acquire);
             if twin.is_null() {
+                announce();
                 let new = Box::into_raw(Box::new(Self::new(location.clone(), self.hash)));
                 // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
                 twin = match cell.twin.compare_exchange(

@@ -16,6 +16,7 @@
 //!
 //! * [`table`] finds the cell of a location, without locks.
 //! * [`cell`] holds the value from before the block, fetched once, and the chain of versions.
+//! * [`index`] has the locations in their order, in blocks that may be scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one allocation, its write set,
 //!   which this module owns and links into the cells.
 //!
@@ -44,6 +45,7 @@
 
 mod cell;
 mod entry;
+mod index;
 mod table;
 
 use std::collections::HashSet;
@@ -56,6 +58,7 @@ use foldhash::fast::RandomState;
 pub(crate) use cell::{Cell, Found};
 use entry::Entry;
 pub(crate) use entry::{Deltas, Payload};
+pub(crate) use index::{LocationIndex, Sorted, is_empty};
 use table::Table;
 
 use crate::canary::{Canary, sings};
@@ -157,6 +160,17 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             written: (0..txns).map(|_| declared()).collect(),
             collector: Collector::new(),
         }
+    }
+
+    /// Keeps the locations in `index`, which is empty, for scans.
+    pub(crate) fn indexed(mut self, index: Option<Box<dyn LocationIndex<L>>>) -> Self {
+        self.table.keep_in(index);
+        self
+    }
+
+    /// The locations that have a cell, in their order, if somebody may scan them.
+    pub(crate) fn index(&self) -> Option<&dyn LocationIndex<L>> {
+        self.table.index()
     }
 
     /// Lets the calling thread pin itself while it reads.

@@ -15,6 +15,7 @@ use std::ptr;
 use foldhash::fast::RandomState;
 
 use super::cell::Cell;
+use super::index::LocationIndex;
 use crate::vm::Value;
 
 const BRANCH_BITS: u32 = 4;
@@ -97,6 +98,8 @@ pub(super) struct Table<L, V: Value> {
     hasher: RandomState,
     root: Box<[Slot<L, V>]>,
     root_bits: u32,
+    /// Has each location before it has a cell.
+    index: Option<Box<dyn LocationIndex<L>>>,
 }
 
 impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
@@ -107,7 +110,16 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
 
     fn with_root(len: usize) -> Self {
         let root = (0..len).map(|_| Slot::empty()).collect();
-        Self { hasher: RandomState::default(), root, root_bits: len.trailing_zeros() }
+        Self { hasher: RandomState::default(), root, root_bits: len.trailing_zeros(), index: None }
+    }
+
+    /// Keeps the locations of an empty table in `index`, too.
+    pub(super) fn keep_in(&mut self, index: Option<Box<dyn LocationIndex<L>>>) {
+        self.index = index;
+    }
+
+    pub(super) fn index(&self) -> Option<&dyn LocationIndex<L>> {
+        self.index.as_deref()
     }
 
     /// The cell of `location`, made on first use.
@@ -121,6 +133,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
+                    self.announce(location);
                     let new = Box::into_raw(Box::new(Cell::new(location.clone(), hash)));
                     if slot.replace(word, new) {
                         // SAFETY: just published, freed only with the table.
@@ -134,10 +147,17 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return cell.find_or_insert_twin(location);
+                    return cell.find_or_insert_twin(location, || self.announce(location));
                 }
                 (Content::Cell(cell), word) => grow(slot, word, branch_index(cell.hash(), shift)),
             }
+        }
+    }
+
+    /// Puts a location into the index whose cell is about to be published.
+    fn announce(&self, location: &L) {
+        if let Some(index) = &self.index {
+            index.insert(location);
         }
     }
 }
