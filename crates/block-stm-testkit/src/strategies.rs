@@ -10,7 +10,7 @@ use proptest::strategy::{BoxedStrategy, Union};
 use proptest::{option, prop_oneof};
 
 use crate::faults::Jitter;
-use crate::language::{At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
+use crate::language::{ABSENT, At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
 
 /// What blocks are drawn.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Shape {
     pub mix: Mix,
     /// Whether the sink refuses and cuts, and limits are set.
     pub rules: bool,
-    /// Whether some slots cannot be read.
+    /// Whether some slots cannot be read, or passed by a scan.
     pub unreadable: bool,
     /// Whether executions are delayed at random.
     pub jitter: bool,
@@ -38,6 +38,8 @@ pub struct Mix {
     pub reads: u32,
     /// [`Op::Write`].
     pub writes: u32,
+    /// [`Op::Scan`], and now and then an [`Op::Write`] that empties a slot.
+    pub scans: u32,
     /// [`Op::Gain`] and [`Op::Lose`].
     pub deltas: u32,
     /// [`Op::Check`], [`Op::Assume`] and [`Op::Peek`].
@@ -51,15 +53,42 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// Reads, writes, deltas and checks alike; no failures.
-    pub const ALL: Self =
-        Self { reads: 6, writes: 6, deltas: 4, checks: 3, control: 4, invalid: 1, failures: 0 };
+    /// Reads, writes, scans, deltas and checks alike; no failures.
+    pub const ALL: Self = Self {
+        reads: 6,
+        writes: 6,
+        scans: 2,
+        deltas: 4,
+        checks: 3,
+        control: 4,
+        invalid: 1,
+        failures: 0,
+    };
     /// Reads and writes alone.
     pub const READS_AND_WRITES: Self =
-        Self { deltas: 0, checks: 0, control: 2, invalid: 0, ..Self::ALL };
+        Self { scans: 0, deltas: 0, checks: 0, control: 2, invalid: 0, ..Self::ALL };
     /// Mostly deltas and checks, with now and then a read or a write that pins a value.
-    pub const DELTAS: Self =
-        Self { reads: 2, writes: 1, deltas: 10, checks: 6, control: 3, invalid: 0, failures: 0 };
+    pub const DELTAS: Self = Self {
+        reads: 2,
+        writes: 1,
+        scans: 0,
+        deltas: 10,
+        checks: 6,
+        control: 3,
+        invalid: 0,
+        failures: 0,
+    };
+    /// Mostly scans, over slots that are written and changed by deltas.
+    pub const SCANS: Self = Self {
+        reads: 2,
+        writes: 5,
+        scans: 8,
+        deltas: 3,
+        checks: 1,
+        control: 3,
+        invalid: 1,
+        failures: 0,
+    };
     /// With misbehaviour.
     pub const FAILURES: Self = Self { failures: 1, ..Self::ALL };
 }
@@ -83,32 +112,40 @@ impl Shape {
 /// A block of the language.
 pub fn block(shape: &Shape) -> BoxedStrategy<LanguageBlock> {
     let programs = vec(program(shape), shape.txns.clone());
-    let state = vec(0..=MAX, usize::from(shape.slots));
+    let value = prop_oneof![1 => Just(ABSENT), 3 => 0..=MAX];
+    let state = vec(value, usize::from(shape.slots));
     let policy = prop_oneof![1 => Just(InvalidPolicy::Reject), 3 => Just(InvalidPolicy::Skip)];
     let bad = if shape.unreadable { 1 } else { 0 };
-    let unreadable = btree_set(0..shape.slots + u16::from(MAX), 0..=bad);
+    let bad = || btree_set(0..shape.slots + u16::from(MAX), 0..=bad);
+    let unreadable = prop_oneof![
+        3 => bad().prop_map(|bad| (bad, BTreeSet::new())),
+        1 => bad().prop_map(|bad| (BTreeSet::new(), bad)),
+    ];
     let (longest, slots) = (*shape.txns.end(), shape.slots);
     let rules = if shape.rules { rules(longest).boxed() } else { Just(Rules::default()).boxed() };
     let limits = if shape.rules { limits(longest).boxed() } else { Just((None, None)).boxed() };
     let jitter =
         if shape.jitter { option::weighted(0.7, jitter()).boxed() } else { Just(None).boxed() };
     (programs, state, policy, unreadable, rules, limits, hints(longest, slots), jitter)
-        .prop_map(|(programs, state, policy, unreadable, rules, limits, hints, jitter)| {
-            let block = LanguageBlock::new(programs).state(state);
-            let (max_weight, max_txns) = limits;
-            let block = match hints {
-                Declared::Nothing => block,
-                Declared::Guesses(slots) => {
-                    LanguageBlock { hints: Some(LanguageHints(slots)), ..block }
+        .prop_map(
+            |(programs, state, policy, (unreadable, impassable), rules, limits, hints, jitter)| {
+                let block = LanguageBlock::new(programs).state(state);
+                let (max_weight, max_txns) = limits;
+                let block = match hints {
+                    Declared::Nothing => block,
+                    Declared::Guesses(slots) => {
+                        LanguageBlock { hints: Some(LanguageHints(slots)), ..block }
+                    }
+                    Declared::Truth => block.with_true_hints(),
+                };
+                let bad = LanguageBlock { unreadable, impassable, ..block };
+                let block = LanguageBlock { policy, rules, max_weight, max_txns, ..bad };
+                match jitter {
+                    Some(jitter) => block.probe(jitter),
+                    None => block,
                 }
-                Declared::Truth => block.with_true_hints(),
-            };
-            let block = LanguageBlock { policy, unreadable, rules, max_weight, max_txns, ..block };
-            match jitter {
-                Some(jitter) => block.probe(jitter),
-                None => block,
-            }
-        })
+            },
+        )
         .boxed()
 }
 
@@ -129,6 +166,7 @@ fn ops(slots: u16, mix: Mix) -> impl Strategy<Value = Vec<Op>> {
     let kinds = [
         (mix.reads, one(at(slots).prop_map(Op::Read).boxed())),
         (mix.writes, one((at(slots), expr()).prop_map(|(at, e)| Op::Write(at, e)).boxed())),
+        (mix.scans, one(scan(slots).boxed())),
         (mix.deltas, one(delta(slots).boxed())),
         (mix.checks, one(question(slots).boxed())),
         (mix.control, one(control().boxed())),
@@ -158,6 +196,16 @@ fn test() -> impl Strategy<Value = Test<Expr>> {
         expr().prop_map(Test::AtMost),
         expr().prop_map(Test::Is),
         Just(Test::Even),
+    ]
+}
+
+fn scan(slots: u16) -> impl Strategy<Value = Op> {
+    let most = prop_oneof![2 => Just(0), 3 => 1..=3_u8];
+    let first = prop_oneof![1 => Just(At::Slot(0)), 2 => at(slots)];
+    let last = prop_oneof![2 => Just(At::Slot(slots + u16::from(MAX))), 2 => at(slots)];
+    prop_oneof![
+        4 => (first, last, most).prop_map(|(first, last, most)| Op::Scan(first, last, most)),
+        1 => at(slots).prop_map(|at| Op::Write(at, Expr::Const(ABSENT))),
     ]
 }
 

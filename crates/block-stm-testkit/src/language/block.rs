@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use block_stm::{Block, BoxError, InvalidPolicy, Limits, Stats, Storage};
+use block_stm::{Block, BoxError, InvalidPolicy, Limits, OrderedStorage, Stats, Storage};
 
 use super::location::{Place, Slot};
 use super::program::{Op, Program};
 use super::rules::{LanguageHints, RuledSink, Rules};
-use super::value::{MAX, Number, Small};
+use super::value::{ABSENT, MAX, Number, Small};
 use super::vm::{LanguageVm, Probe};
 use crate::check::{Arm, Checker, Mismatch, Trial};
 use crate::record::Event;
@@ -31,6 +32,8 @@ pub struct LanguageBlock {
     pub state: Vec<u8>,
     /// Slots that the storage cannot read.
     pub unreadable: BTreeSet<u16>,
+    /// Slots that the storage cannot get past when it looks for the next one that holds something.
+    pub impassable: BTreeSet<u16>,
     /// What an invalid transaction means.
     pub policy: InvalidPolicy,
     /// [`Limits::max_weight`].
@@ -88,6 +91,13 @@ impl LanguageBlock {
         self
     }
 
+    /// Whether some program scans.
+    #[must_use]
+    pub fn scans(&self) -> bool {
+        let is_scan = |op: &Op| matches!(op, Op::Scan(..));
+        self.programs.iter().any(|program| program.ops.iter().any(is_scan))
+    }
+
     /// Sets the block up for execution, in the plain representation.
     #[must_use]
     pub fn stage(&self) -> Stage<Slot, Small> {
@@ -134,9 +144,23 @@ impl fmt::Display for LanguageBlock {
         for program in &self.programs {
             writeln!(f, "    // {}\n    vec!{program},", program.id)?;
         }
-        let Self { state, unreadable, policy, max_weight, max_txns, rules, hints, probe, .. } =
-            self;
-        writeln!(f, "    state: {state:?}, unreadable: {unreadable:?}, policy: {policy:?},")?;
+        let Self {
+            state,
+            unreadable,
+            impassable,
+            policy,
+            max_weight,
+            max_txns,
+            rules,
+            hints,
+            probe,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "    state: {state:?}, unreadable: {unreadable:?}, impassable: {impassable:?},"
+        )?;
+        writeln!(f, "    policy: {policy:?},")?;
         writeln!(f, "    max_weight: {max_weight:?}, max_txns: {max_txns:?},")?;
         writeln!(f, "    rules: {rules:?},\n    hints: {hints:?},\n    probe: {probe:?},\n}}")
     }
@@ -147,6 +171,7 @@ impl fmt::Display for LanguageBlock {
 pub struct LanguageStorage<N: Number> {
     state: Vec<u8>,
     unreadable: BTreeSet<u16>,
+    impassable: BTreeSet<u16>,
     mint: N::Mint,
     probe: Option<Arc<dyn Probe>>,
     reads: Mutex<HashMap<u16, u64>>,
@@ -157,10 +182,15 @@ impl<N: Number> LanguageStorage<N> {
         Self {
             state: spec.state.clone(),
             unreadable: spec.unreadable.clone(),
+            impassable: spec.impassable.clone(),
             mint,
             probe: spec.probe.clone(),
             reads: Mutex::default(),
         }
+    }
+
+    fn value(&self, slot: u16) -> u8 {
+        self.state.get(usize::from(slot)).map_or(ABSENT, |value| (*value).min(MAX))
     }
 
     /// How often each slot was read since the last [`reset`](LanguageStorage::reset).
@@ -185,8 +215,34 @@ impl<P: Place, N: Number> Storage<P, N> for LanguageStorage<N> {
         if self.unreadable.contains(&slot) {
             return Err(format!("slot {slot} is unreadable").into());
         }
-        let value = self.state.get(usize::from(slot)).copied().unwrap_or(0);
-        Ok(N::mint(&self.mint, value.min(MAX)))
+        Ok(N::mint(&self.mint, self.value(slot)))
+    }
+}
+
+impl<P: Place, N: Number> OrderedStorage<P, N> for LanguageStorage<N> {
+    fn next(&self, (from, to): (Bound<&P>, Bound<&P>)) -> Result<Option<P>, BoxError> {
+        let first = match from {
+            Bound::Unbounded => 0,
+            Bound::Included(first) => u32::from(first.slot()),
+            Bound::Excluded(below) => u32::from(below.slot()) + 1,
+        };
+        let end = match to {
+            Bound::Unbounded => u32::MAX,
+            Bound::Included(last) => u32::from(last.slot()) + 1,
+            Bound::Excluded(end) => u32::from(end.slot()),
+        };
+        if let Some(probe) = &self.probe {
+            probe.storage(first.min(u32::from(u16::MAX)) as u16)?;
+        }
+        for slot in (first..end).map_while(|slot| u16::try_from(slot).ok()) {
+            if self.impassable.contains(&slot) {
+                return Err(format!("slot {slot} is impassable").into());
+            }
+            if self.value(slot) != ABSENT {
+                return Ok(Some(P::at(slot)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -202,13 +258,15 @@ pub struct Stage<P: Place, N: Number> {
 }
 
 impl<P: Place, N: Number> Stage<P, N> {
-    /// The block as the engine takes it, with its conflict graph asked for.
+    /// The block as the engine takes it, with its conflict graph asked for. One without scans does not use the order of slots.
     #[must_use]
     pub fn block(&self) -> Block<'_, LanguageVm<P, N>> {
-        let block = Block::new(&self.vm, &self.spec.programs, &self.storage)
-            .policy(self.spec.policy)
-            .limits(self.limits())
-            .conflict_graph();
+        let block = if self.spec.scans() {
+            Block::ordered(&self.vm, &self.spec.programs, &self.storage)
+        } else {
+            Block::new(&self.vm, &self.spec.programs, &self.storage)
+        };
+        let block = block.policy(self.spec.policy).limits(self.limits()).conflict_graph();
         match &self.spec.hints {
             Some(hints) => block.hints(hints),
             None => block,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A location that stands for a numbered slot.
-pub trait Place: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
+/// A location that stands for a numbered slot, and has the order of the numbers.
+pub trait Place: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// The location of a slot.
     fn at(slot: u16) -> Self;
 
@@ -13,7 +13,7 @@ pub trait Place: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
 }
 
 /// A slot by its number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u16);
 
 impl fmt::Debug for Slot {
@@ -35,7 +35,7 @@ impl Place for Slot {
 /// A slot whose hash is the same for all: an engine that identifies a location by its hash mixes them up.
 ///
 /// Its key lies on the heap, so that one that is freed too early shows.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Colliding(Box<u16>);
 
 impl Hash for Colliding {

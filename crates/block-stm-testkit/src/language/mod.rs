@@ -7,6 +7,8 @@
 //! in its [`Trace`], hence one wrong answer of the engine shows in the outcome of the transaction
 //! that got it.
 //!
+//! A slot that holds [`ABSENT`], one value in eight, is absent for scans, so that slots appear and disappear all the time.
+//!
 //! Programs also misbehave: they panic, fail, ignore interrupts, lose their view, and do so depending on values
 //! that may exist in doomed executions only.
 //!
@@ -23,5 +25,5 @@ pub use block::{LanguageBlock, LanguageStorage, Stage};
 pub use location::{Colliding, Place, Slot};
 pub use program::{At, Expr, Op, Program, Seen, Trace};
 pub use rules::{LanguageHints, Refusal, RuledSink, Rules};
-pub use value::{Counted, MAX, Number, Small, Test};
+pub use value::{ABSENT, Counted, MAX, Number, Small, Test};
 pub use vm::{Interpreter, LanguageVm, Probe, Site};

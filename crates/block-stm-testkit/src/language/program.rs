@@ -33,6 +33,9 @@ pub enum At {
 pub enum Op {
     /// Loads a slot into the accumulator.
     Read(At),
+    /// Visits the slots from the first to the second one, both included, that hold something, at most this many (0: all). The
+    /// accumulator becomes the last one's number, 0 if there is none: what came before decides what comes next.
+    Scan(At, At, u8),
     /// Stores a value.
     Write(At, Expr),
     /// Adds to a slot by a delta. Sets the flag.
@@ -87,6 +90,8 @@ pub struct Program {
 pub enum Seen {
     /// This value in this slot.
     Value(u16, u8),
+    /// A scan ended after this many values.
+    Scanned(u8),
     /// Whether the delta on this slot applied.
     Applied(u16, bool),
     /// Whether the predicate held at this slot.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use block_stm::Value;
 
+/// The value of a slot that holds nothing, as scans see it. Everything else takes it for a number.
+pub const ABSENT: u8 = 0;
+
 /// The largest value. Deltas that would lead above it, or below 0, do not apply.
 pub const MAX: u8 = 7;
 
@@ -77,6 +80,10 @@ impl Value for Small {
     fn satisfies(&self, predicate: &Test) -> bool {
         predicate.holds(self.0)
     }
+
+    fn is_absent(&self) -> bool {
+        self.0 == ABSENT
+    }
 }
 
 impl Number for Small {
@@ -122,6 +129,10 @@ impl Value for Counted {
 
     fn satisfies(&self, predicate: &Test) -> bool {
         predicate.holds(*self.value)
+    }
+
+    fn is_absent(&self) -> bool {
+        *self.value == ABSENT
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::{Bound, ControlFlow, RangeInclusive};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use block_stm::{Execution, Interrupt, View, Vm};
 use super::location::{Place, Slot};
 use super::program::{At, Op, Program, Registers, Seen, Trace};
 use super::rules::Refusal;
-use super::value::{Number, Small};
+use super::value::{ABSENT, MAX, Number, Small};
 use crate::check::Arm;
 
 /// Operations after which a program ends by itself.
@@ -65,7 +66,7 @@ pub trait Probe: fmt::Debug + Send + Sync {
 ///
 /// Every other transaction takes its view apart as VMs do that own their database, and all of them record what
 /// breaks the engine's promises, also in executions that are thrown away: reads that contradict each other or the
-/// program's own writes, and contexts that are used twice at once or after a panic.
+/// program's own writes, scans that contradict these or each other, and contexts that are used twice at once or after a panic.
 pub struct LanguageVm<P: Place = Slot, N: Number = Small> {
     mint: N::Mint,
     probe: Option<Arc<dyn Probe>>,
@@ -194,6 +195,17 @@ struct Run<'a, P: Place, N: Number> {
     jumps: Vec<(usize, u8)>,
     /// What the next read of a slot must answer.
     known: Vec<(u16, u8)>,
+    /// What scans have shown.
+    scans: Vec<Scan>,
+}
+
+/// What a scan has shown.
+struct Scan {
+    /// The slots that it went through.
+    range: RangeInclusive<u16>,
+    visited: Vec<u16>,
+    /// Slots that the program wrote afterwards.
+    written: Vec<u16>,
 }
 
 impl<'a, P: Place, N: Number> Run<'a, P, N> {
@@ -209,6 +221,7 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
             ignored: false,
             jumps: Vec::new(),
             known: Vec::new(),
+            scans: Vec::new(),
         }
     }
 
@@ -240,6 +253,7 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
     ) -> Result<Next, Interrupt> {
         match op {
             Op::Read(at) => self.read(view, at)?,
+            Op::Scan(first, last, most) => self.scan(view, first, last, most)?,
             Op::Write(at, expr) => self.write(view, at, self.registers.value(expr))?,
             Op::Gain(at, expr) => self.add(view, at, self.registers.value(expr) as i8)?,
             Op::Lose(at, expr) => self.add(view, at, -(self.registers.value(expr) as i8))?,
@@ -302,6 +316,37 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
         Ok(())
     }
 
+    fn scan(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+        first: At,
+        last: At,
+        most: u8,
+    ) -> Result<(), Interrupt> {
+        let (first, last) = (self.registers.slot(first), self.registers.slot(last));
+        self.tell_probe();
+        let mut visited = Vec::new();
+        let mut full = false;
+        let mut visit = |location: &P, value: &N| {
+            visited.push((location.slot(), value.get()));
+            full = visited.len() == usize::from(most);
+            if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let (from, to) = (P::at(first), P::at(last));
+        let answer = view.scan(Bound::Included(&from), Bound::Included(&to), &mut visit);
+        let complete = self.survive(answer.map(|()| true), false)?;
+        if complete {
+            let end = visited.last().filter(|_| full).map_or(last, |(slot, _)| *slot);
+            self.expect_scan(first..=end, &visited);
+        }
+        self.registers.acc =
+            visited.last().map_or(0, |(slot, _)| (slot % u16::from(MAX + 1)) as u8);
+        let values = visited.iter().map(|&(slot, value)| Seen::Value(slot, value));
+        self.trace.seen.extend(values);
+        self.trace.seen.push(Seen::Scanned(visited.len() as u8));
+        Ok(())
+    }
+
     fn write(
         &mut self,
         view: &mut View<'_, LanguageVm<P, N>>,
@@ -313,6 +358,7 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
         let answer = view.write(&P::at(slot), N::mint(&self.vm.mint, value));
         self.survive(answer, ())?;
         self.know(slot, value);
+        self.change(slot);
         Ok(())
     }
 
@@ -331,6 +377,9 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
             if let Some(sum) = N::mint(&self.vm.mint, value).apply(&delta) {
                 self.know(slot, sum.get());
             }
+        }
+        if applied {
+            self.change(slot);
         }
         self.registers.flag = applied;
         self.trace.seen.push(Seen::Applied(slot, applied));
@@ -392,6 +441,44 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
             self.vm.complain(format!("txn {txn}: slot {slot} is {known}, but was read as {value}"));
         }
         self.know(slot, value);
+    }
+
+    /// Notes that the program wrote.
+    fn change(&mut self, slot: u16) {
+        self.scans.iter_mut().for_each(|scan| scan.written.push(slot));
+    }
+
+    /// Compares a scan with what the program knows, and with the scans before it.
+    fn expect_scan(&mut self, range: RangeInclusive<u16>, visited: &[(u16, u8)]) {
+        let slots: Vec<u16> = visited.iter().map(|(slot, _)| *slot).collect();
+        let mut broken = Vec::new();
+        if !slots.is_sorted_by(|a, b| a < b) || slots.iter().any(|slot| !range.contains(slot)) {
+            broken.push("is out of order or range".to_owned());
+        }
+        if visited.iter().any(|(_, value)| *value == ABSENT) {
+            broken.push("visited what holds nothing".to_owned());
+        }
+        let missed = self.known.iter().filter(|(slot, value)| {
+            *value != ABSENT && range.contains(slot) && !slots.contains(slot)
+        });
+        broken.extend(missed.map(|(slot, value)| format!("missed slot {slot}, which is {value}")));
+        for scan in &self.scans {
+            let contradicts = |slot: &&u16| {
+                scan.range.contains(slot)
+                    && !scan.visited.contains(slot)
+                    && !scan.written.contains(slot)
+            };
+            let new = slots.iter().filter(contradicts);
+            broken.extend(new.map(|slot| format!("shows slot {slot}, an earlier one did not")));
+        }
+        if !self.ignored {
+            let txn = self.txn.id;
+            for what in broken {
+                self.vm.complain(format!("txn {txn}: a scan of {range:?} {what}"));
+            }
+        }
+        visited.iter().for_each(|(slot, value)| self.expect(*slot, *value));
+        self.scans.push(Scan { range, visited: slots, written: Vec::new() });
     }
 
     fn know(&mut self, slot: u16, value: u8) {
@@ -472,6 +559,28 @@ mod tests {
     }
 
     #[test]
+    fn scans_pass_over_what_is_absent() {
+        let ops = vec![
+            Op::Write(At::Slot(5), Expr::Const(3)),
+            Op::Write(At::Slot(1), Expr::Const(ABSENT)),
+            Op::Scan(At::Slot(0), At::Slot(9), 0),
+            Op::Scan(At::Slot(1), At::Slot(9), 1),
+            Op::Scan(At::Beyond(2), At::Slot(3), 0),
+            Op::Scan(At::Slot(9), At::Slot(0), 0),
+        ];
+        let expected = [
+            Seen::Value(2, 4),
+            Seen::Value(5, 3),
+            Seen::Scanned(2),
+            Seen::Value(2, 4),
+            Seen::Scanned(1),
+            Seen::Scanned(0),
+            Seen::Scanned(0),
+        ];
+        assert_eq!(seen(ops, &[0, 7, 4, 0]), expected);
+    }
+
+    #[test]
     fn conditions_and_loops_are_bounded() {
         let ops = vec![
             Op::Gain(HERE, Expr::Const(1)),
@@ -514,6 +623,27 @@ mod tests {
         assert_eq!(vm.broken_promises(), [""; 0]);
         run.expect(3, 4);
         assert_eq!(vm.broken_promises(), ["txn 0: slot 3 is 5, but was read as 4"]);
+    }
+
+    #[test]
+    fn a_scan_that_contradicts_is_noticed() {
+        let vm = LanguageVm::<Slot, Small>::new((), None);
+        let program = Program { id: 0, ops: Vec::new() };
+        let mut run = Run::new(&vm, &program, 0);
+        run.know(3, 5);
+        run.expect_scan(2..=7, &[(3, 5), (6, 1)]);
+        run.change(4);
+        run.expect_scan(1..=5, &[(1, 2), (3, 5), (4, 4)]);
+        assert_eq!(vm.broken_promises(), [""; 0]);
+        run.expect_scan(0..=3, &[(0, 0), (1, 1), (2, 2)]);
+        let broken = [
+            "txn 0: a scan of 0..=3 visited what holds nothing",
+            "txn 0: a scan of 0..=3 missed slot 3, which is 5",
+            "txn 0: a scan of 0..=3 shows slot 2, an earlier one did not",
+            "txn 0: a scan of 0..=3 shows slot 2, an earlier one did not",
+            "txn 0: slot 1 is 2, but was read as 1",
+        ];
+        assert_eq!(vm.broken_promises(), broken);
     }
 
     #[test]

@@ -178,6 +178,7 @@ pub fn shape(number: u64) -> Shape {
     let mix = Mix {
         reads: 1 + weight(6),
         writes: 1 + weight(6),
+        scans: weight(5),
         deltas: weight(8),
         checks: weight(5),
         control: weight(5),

@@ -54,6 +54,29 @@ proptest! {
     }
 
     #[test]
+    fn scans(block in block(&Shape { slots: 4, ..Shape::new(Mix::SCANS).jitter() })) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn scans_amid_limits_and_failures(
+        block in block(&Shape {
+            rules: true,
+            unreadable: true,
+            slots: 6,
+            ..Shape::new(Mix { failures: 1, ..Mix::SCANS }).jitter()
+        }),
+    ) {
+        check(&block)?;
+    }
+
+    #[test]
+    fn scans_over_colliding_locations(block in block(&Shape { slots: 12, ..Shape::new(Mix::SCANS) })) {
+        let verdict = block.check_as::<Colliding, Small>(Checker::few(), ());
+        verdict.map_err(|mismatch| TestCaseError::fail(mismatch.to_string()))?;
+    }
+
+    #[test]
     fn long_programs(block in block(&Shape { ops: 20..=60, txns: 0..=16, slots: 24, ..Shape::new(Mix::ALL) })) {
         check(&block)?;
     }
