@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use block_stm_testkit::Checker;
 use block_stm_testkit::faults::{Hold, Jitter};
 use block_stm_testkit::language::{Expr, LanguageBlock, MAX, Op, Test};
 use block_stm_testkit::record::Ending;
-use block_stm_testkit::{Arm, Checker};
 
-use crate::support::{engine, oracle, parallel, prove, prove_quickly, slot, timely, value};
+use crate::support::{
+    engine, oracle, parallel, prove, prove_all, prove_quickly, slot, timely, value,
+};
 
 const ALPHABET: [Op; 11] = [
     Op::Read(slot(0)),
@@ -26,20 +28,6 @@ const ALPHABET: [Op; 11] = [
 /// Every pair of operations.
 fn duos() -> impl Iterator<Item = Vec<Op>> {
     ALPHABET.into_iter().flat_map(|one| ALPHABET.into_iter().map(move |two| vec![one, two]))
-}
-
-/// Proves blocks on two threads, upside down, in one go.
-fn prove_all(blocks: impl Iterator<Item = LanguageBlock> + Send + 'static) {
-    timely(move || {
-        let arms = [Arm::of(2, None)];
-        let checker = Checker::new(arms).expect("threads can be started");
-        for block in blocks {
-            let stage = block.stage();
-            if let Err(mismatch) = checker.check(&stage.block(), &stage) {
-                panic!("{}", mismatch.with_source(block));
-            }
-        }
-    });
 }
 
 #[test]

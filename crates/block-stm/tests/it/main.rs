@@ -12,5 +12,6 @@ mod limits;
 mod misuse;
 mod pools;
 mod properties;
+mod scans;
 mod stats;
 mod support;

@@ -27,6 +27,20 @@ pub(crate) fn prove_with(checker: &Arc<Checker>, block: &LanguageBlock) {
     }
 }
 
+/// Proves many blocks on two threads in one go.
+pub(crate) fn prove_all(blocks: impl Iterator<Item = LanguageBlock> + Send + 'static) {
+    timely(move || {
+        let arms = [Arm::of(2, None)];
+        let checker = Checker::new(arms).expect("threads can be started");
+        for block in blocks {
+            let stage = block.stage();
+            if let Err(mismatch) = checker.check(&stage.block(), &stage) {
+                panic!("{}", mismatch.with_source(block));
+            }
+        }
+    });
+}
+
 /// Runs a whole test with a time limit.
 pub(crate) fn timely(test: impl FnOnce() + Send + 'static) {
     if let Err(hang) = within(Duration::from_secs(30), test) {
