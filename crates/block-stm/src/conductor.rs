@@ -57,7 +57,7 @@ pub enum Step {
     Hire,
     /// Wake a sleeping worker, having made work for it.
     Wake,
-    /// Wait for another worker, awake: for [`Conductor::SPINS_PER_STEP`] spins.
+    /// Wait for another worker, awake: for as many spins as `SPINS_PER_STEP` says.
     Spin,
     /// Fall asleep, having announced it.
     Park,
