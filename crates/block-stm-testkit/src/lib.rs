@@ -27,6 +27,7 @@ pub mod compare;
 pub mod faults;
 pub mod language;
 pub mod record;
+pub mod shapes;
 pub mod sim;
 pub mod strategies;
 mod vary;

@@ -17,6 +17,8 @@ use crate::language::{ABSENT, At, Expr, LanguageBlock, LanguageHints, MAX, Op, R
 pub struct Shape {
     /// The number of slots that programs name; few make conflicts.
     pub slots: u16,
+    /// Whether low slots are named more often than high ones, by Zipf's law.
+    pub zipf: bool,
     /// The number of transactions.
     pub txns: RangeInclusive<usize>,
     /// The number of operations of each.
@@ -46,6 +48,8 @@ pub struct Mix {
     pub checks: u32,
     /// Registers, jumps, weight, delays, early ends.
     pub control: u32,
+    /// [`Op::Attempt`], and an [`Op::Revert`] that may come to it.
+    pub attempts: u32,
     /// [`Op::Invalid`] behind a condition.
     pub invalid: u32,
     /// [`Op::Fail`], [`Op::Panic`] and [`Op::LoseView`] behind a condition, and [`Op::Swallow`].
@@ -61,12 +65,13 @@ impl Mix {
         deltas: 4,
         checks: 3,
         control: 4,
+        attempts: 1,
         invalid: 1,
         failures: 0,
     };
     /// Reads and writes alone.
     pub const READS_AND_WRITES: Self =
-        Self { scans: 0, deltas: 0, checks: 0, control: 2, invalid: 0, ..Self::ALL };
+        Self { scans: 0, deltas: 0, checks: 0, control: 2, attempts: 0, invalid: 0, ..Self::ALL };
     /// Mostly deltas and checks, with now and then a read or a write that pins a value.
     pub const DELTAS: Self = Self {
         reads: 2,
@@ -75,6 +80,7 @@ impl Mix {
         deltas: 10,
         checks: 6,
         control: 3,
+        attempts: 0,
         invalid: 0,
         failures: 0,
     };
@@ -86,6 +92,7 @@ impl Mix {
         deltas: 3,
         checks: 1,
         control: 3,
+        attempts: 1,
         invalid: 1,
         failures: 0,
     };
@@ -98,7 +105,7 @@ impl Shape {
     #[must_use]
     pub const fn new(mix: Mix) -> Self {
         let (rules, unreadable, jitter) = (false, false, false);
-        Self { slots: 5, txns: 0..=40, ops: 1..=8, mix, rules, unreadable, jitter }
+        Self { slots: 5, zipf: false, txns: 0..=40, ops: 1..=8, mix, rules, unreadable, jitter }
     }
 
     /// With a delay here and there.
@@ -156,12 +163,13 @@ pub fn jitter() -> impl Strategy<Value = Jitter> {
 
 /// A program's operations.
 pub fn program(shape: &Shape) -> impl Strategy<Value = Vec<Op>> + use<> {
-    let ops = vec(ops(shape.slots, shape.mix), shape.ops.clone());
+    let slots = Slots { count: shape.slots, zipf: shape.zipf };
+    let ops = vec(ops(slots, shape.mix), shape.ops.clone());
     ops.prop_map(|ops| ops.into_iter().flatten().collect())
 }
 
 /// One operation, or a few that belong together.
-fn ops(slots: u16, mix: Mix) -> impl Strategy<Value = Vec<Op>> {
+fn ops(slots: Slots, mix: Mix) -> impl Strategy<Value = Vec<Op>> {
     let one = |op: BoxedStrategy<Op>| op.prop_map(|op| vec![op]).boxed();
     let kinds = [
         (mix.reads, one(at(slots).prop_map(Op::Read).boxed())),
@@ -170,14 +178,39 @@ fn ops(slots: u16, mix: Mix) -> impl Strategy<Value = Vec<Op>> {
         (mix.deltas, one(delta(slots).boxed())),
         (mix.checks, one(question(slots).boxed())),
         (mix.control, one(control().boxed())),
+        (mix.attempts, attempt().boxed()),
         (mix.invalid, rarely(Just(Op::Invalid)).boxed()),
         (mix.failures, misbehaviour().boxed()),
     ];
     Union::new_weighted(kinds.into_iter().filter(|(weight, _)| *weight > 0).collect())
 }
 
-fn at(slots: u16) -> impl Strategy<Value = At> {
-    prop_oneof![3 => (0..slots).prop_map(At::Slot), 1 => (0..slots).prop_map(At::Beyond)]
+/// Which slots are named.
+#[derive(Clone, Copy)]
+struct Slots {
+    count: u16,
+    zipf: bool,
+}
+
+impl Slots {
+    fn draw(self) -> BoxedStrategy<u16> {
+        if !self.zipf {
+            return (0..self.count).boxed();
+        }
+        // Zipf's law with exponent 1: the slot of rank k is named 1/k times as often as the first.
+        let weight = |slot| u32::from(self.count).max(100) / (u32::from(slot) + 1);
+        let slot = |slot| (weight(slot).max(1), Just(slot));
+        Union::new_weighted((0..self.count).map(slot).collect()).boxed()
+    }
+}
+
+fn at(slots: Slots) -> impl Strategy<Value = At> {
+    prop_oneof![3 => slots.draw().prop_map(At::Slot), 1 => slots.draw().prop_map(At::Beyond)]
+}
+
+/// The beginning of an attempt, or its end if it is to be reverted.
+fn attempt() -> impl Strategy<Value = Vec<Op>> {
+    prop_oneof![1 => Just(vec![Op::Attempt]), 1 => Just(vec![Op::Revert]), 2 => rarely(Just(Op::Revert))]
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
@@ -199,17 +232,17 @@ fn test() -> impl Strategy<Value = Test<Expr>> {
     ]
 }
 
-fn scan(slots: u16) -> impl Strategy<Value = Op> {
+fn scan(slots: Slots) -> impl Strategy<Value = Op> {
     let most = prop_oneof![2 => Just(0), 3 => 1..=3_u8];
     let first = prop_oneof![1 => Just(At::Slot(0)), 2 => at(slots)];
-    let last = prop_oneof![2 => Just(At::Slot(slots + u16::from(MAX))), 2 => at(slots)];
+    let last = prop_oneof![2 => Just(At::Slot(slots.count + u16::from(MAX))), 2 => at(slots)];
     prop_oneof![
         4 => (first, last, most).prop_map(|(first, last, most)| Op::Scan(first, last, most)),
         1 => at(slots).prop_map(|at| Op::Write(at, Expr::Const(ABSENT))),
     ]
 }
 
-fn delta(slots: u16) -> impl Strategy<Value = Op> {
+fn delta(slots: Slots) -> impl Strategy<Value = Op> {
     let amount = || prop_oneof![4 => (0..=2_u8).prop_map(Expr::Const), 1 => expr()];
     prop_oneof![
         (at(slots), amount()).prop_map(|(at, e)| Op::Gain(at, e)),
@@ -217,7 +250,7 @@ fn delta(slots: u16) -> impl Strategy<Value = Op> {
     ]
 }
 
-fn question(slots: u16) -> impl Strategy<Value = Op> {
+fn question(slots: Slots) -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (at(slots), test()).prop_map(|(at, test)| Op::Check(at, test)),
         2 => (at(slots), test()).prop_map(|(at, test)| Op::Assume(at, test)),

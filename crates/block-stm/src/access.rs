@@ -197,6 +197,9 @@ impl<'b, V: Vm> Run<'b, V> {
         written: impl Fn(&CellOf<V>) -> bool,
     ) -> bool {
         let Some(index) = memory.index() else { return false };
+        if sings(Canary::SkipPhantoms) {
+            return false;
+        }
         (1..).zip(&self.scans).any(|(scan, (from, to))| {
             let missed = |location: &V::Location| {
                 let cell = memory.cell(location);

@@ -15,6 +15,8 @@ pub enum Canary {
     SkipValidation,
     /// The judge does not look at predicates.
     SkipAssertions,
+    /// The judge does not look for phantoms.
+    SkipPhantoms,
     /// The judge takes for granted that the deltas of an invalid run applied.
     SkipDeltas,
     /// Two incarnations of a transaction pass for the same version.
@@ -67,9 +69,10 @@ mod cage {
 
     impl Canary {
         /// All of them.
-        pub const ALL: [Self; 19] = [
+        pub const ALL: [Self; 20] = [
             Self::SkipValidation,
             Self::SkipAssertions,
+            Self::SkipPhantoms,
             Self::SkipDeltas,
             Self::ForgetIncarnation,
             Self::CompareByHash,

@@ -122,6 +122,17 @@ impl LanguageBlock {
         self.check_as::<Slot, Small>(checker, ())
     }
 
+    /// As [`check`](LanguageBlock::check), also under [other circumstances](crate::check()).
+    ///
+    /// # Errors
+    /// As [`check`](LanguageBlock::check).
+    pub fn vary(&self, checker: &Arc<Checker>) -> Result<(), Mismatch> {
+        let (checker, stage) = (Arc::clone(checker), self.stage());
+        within(TIME_LIMIT, move || checker.vary(&stage.block(), &stage))
+            .unwrap_or_else(|hang| Err(Mismatch::Hang(hang)))
+            .map_err(|mismatch| mismatch.with_source(self))
+    }
+
     /// [`check`](LanguageBlock::check) with other representations of locations and values.
     ///
     /// # Errors

@@ -17,7 +17,9 @@
 mod block;
 mod location;
 mod program;
+mod promises;
 mod rules;
+mod run;
 mod value;
 mod vm;
 

@@ -64,6 +64,10 @@ pub enum Op {
     Checkpoint,
     /// From here on, the program ignores interrupts.
     Swallow,
+    /// From here on, writes are kept back, and deltas are made to what is read: the program may revert.
+    Attempt,
+    /// Forgets what was kept back.
+    Revert,
     /// Ends the program; what it wrote stands.
     Stop,
     /// The transaction may not stand in the block.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use block_stm::conductor::Step;
 use block_stm::{Block, CancelToken, Limits, Stats};
+use proptest::sample::subsequence;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -21,6 +22,7 @@ use crate::check::{Arm, Trial, keeps_rules};
 use crate::compare::{begins, same};
 use crate::language::{LanguageBlock, LanguageVm, Slot, Small, Stage};
 use crate::record::{Ending, Record, record_parallel, record_sequential};
+use crate::shapes::adversarial;
 use crate::strategies::block;
 
 /// So many consecutive seeds stand for the same block, under different schedules.
@@ -243,7 +245,22 @@ fn draw(number: u64) -> BlockTree {
     bytes[..8].copy_from_slice(&number.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    if number % 8 == 7 {
+        return Box::new(hard_block(number / 8).new_tree(&mut runner).expect("it can be drawn"));
+    }
     Box::new(block(&shape(number)).new_tree(&mut runner).expect("a block can be drawn"))
+}
+
+/// One of the [adversarial] blocks, with any of its transactions left out.
+fn hard_block(number: u64) -> impl Strategy<Value = LanguageBlock> {
+    let hard = adversarial(3 + (number / 8 % 6) as u16);
+    let (_, block) = hard[(number % hard.len() as u64) as usize].clone();
+    let programs: Vec<_> = block.programs.iter().map(|program| program.ops.clone()).collect();
+    let fewest = programs.len().min(2);
+    subsequence(programs.clone(), fewest..=programs.len()).prop_map(move |programs| LanguageBlock {
+        programs: LanguageBlock::new(programs).programs,
+        ..block.clone()
+    })
 }
 
 /// What trying every order of a block came to.

@@ -182,11 +182,13 @@ pub fn shape(number: u64) -> Shape {
         deltas: weight(8),
         checks: weight(5),
         control: weight(5),
+        attempts: weight(2),
         invalid: weight(2) / 2,
         failures: weight(2) / 2,
     };
     Shape {
         slots: rng.random_range(1..6),
+        zipf: rng.random_bool(0.3),
         txns: 0..=[3, 6, 6, 12][rng.random_range(0..4)],
         ops: 1..=rng.random_range(2..8),
         rules: rng.random_bool(0.25),

@@ -1,5 +1,6 @@
 //! The engine against the sequential oracle, through the crate's public face alone.
 
+mod adversarial;
 mod blocks;
 mod collisions;
 mod conflicts;

@@ -29,6 +29,19 @@ proptest! {
     }
 
     #[test]
+    fn other_circumstances(block in block(&Shape { txns: 0..=12, ..Shape::new(Mix::ALL) })) {
+        let verdict = block.vary(Checker::few());
+        verdict.map_err(|mismatch| TestCaseError::fail(mismatch.to_string()))?;
+    }
+
+    #[test]
+    fn many_slots_of_which_some_are_hot(
+        block in block(&Shape { slots: 60, zipf: true, ..Shape::new(Mix::ALL).jitter() }),
+    ) {
+        check(&block)?;
+    }
+
+    #[test]
     fn one_slot_for_all(block in block(&Shape { slots: 1, ..Shape::new(Mix::ALL).jitter() })) {
         check(&block)?;
     }
