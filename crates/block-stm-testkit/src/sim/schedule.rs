@@ -13,26 +13,52 @@ use rand_chacha::ChaCha8Rng;
 pub type WorkerId = usize;
 
 /// A moment at which somebody must be chosen.
-#[derive(Debug)]
 pub struct Moment<'a> {
     /// Whoever can act, in ascending order; never empty.
     pub candidates: &'a [WorkerId],
     /// The worker that acted last, if it is among the candidates.
     pub current: Option<WorkerId>,
-    /// What the worker that acted last is about to do.
-    pub about_to: Option<Step>,
+    /// How many steps were done, if they are written down.
+    pub done: usize,
+    pub(super) about_to: &'a dyn Fn(WorkerId) -> Option<Step>,
+}
+
+impl Moment<'_> {
+    /// What a worker is about to do; `None` if it is about to begin, or asleep.
+    #[must_use]
+    pub fn about_to(&self, worker: WorkerId) -> Option<Step> {
+        (self.about_to)(worker)
+    }
+}
+
+impl fmt::Debug for Moment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moment")
+            .field("candidates", &self.candidates)
+            .field("current", &self.current)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Chooses among the workers that can act.
 pub trait Schedule: fmt::Debug {
     /// One of the moment's candidates.
     fn choose(&mut self, moment: &Moment<'_>) -> WorkerId;
+
+    /// Whether it is asked even where there is no choice, and decides itself how long a worker waits awake.
+    fn is_strict(&self) -> bool {
+        false
+    }
 }
 
 /// A schedule that somebody else looks at between runs.
 impl<S: Schedule> Schedule for Rc<RefCell<S>> {
     fn choose(&mut self, moment: &Moment<'_>) -> WorkerId {
         self.borrow_mut().choose(moment)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.borrow().is_strict()
     }
 }
 
@@ -223,7 +249,7 @@ mod tests {
     use super::*;
 
     fn moment(candidates: &[WorkerId], current: Option<WorkerId>) -> Moment<'_> {
-        Moment { candidates, current, about_to: None }
+        Moment { candidates, current, done: 0, about_to: &|_| None }
     }
 
     #[test]

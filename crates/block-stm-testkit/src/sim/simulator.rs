@@ -400,13 +400,17 @@ impl Cast {
         if self.candidates.is_empty() {
             return self.wake_by_time().or_else(|| self.hang());
         }
-        self.leave_out_those_who_wait();
-        if let [only] = *self.candidates {
-            return Some(only);
+        if !self.schedule.is_strict() {
+            self.leave_out_those_who_wait();
+            if let [only] = *self.candidates {
+                return Some(only);
+            }
         }
         let current = Some(self.current).filter(|current| self.candidates.contains(current));
-        let about_to = self.workers[self.current].about_to;
-        let moment = Moment { candidates: &self.candidates, current, about_to };
+        let workers = &self.workers;
+        let about_to = |worker: WorkerId| workers[worker].about_to;
+        let (candidates, done) = (&*self.candidates, self.log.len());
+        let moment = Moment { candidates, current, done, about_to: &about_to };
         let chosen = self.schedule.choose(&moment);
         self.choices.push(chosen);
         Some(chosen)
@@ -484,7 +488,7 @@ impl Cast {
         {
             token.cancel();
         }
-        let (current, log) = (self.current, self.circumstances.log);
+        let current = self.current;
         let worker = &mut self.workers[current];
         worker.account(&mut self.circumstances.pace);
         worker.about_to = Some(step);
@@ -497,8 +501,12 @@ impl Cast {
             let now_ns = worker.clock.now_ns + step_ns;
             self.workers.iter_mut().for_each(|worker| worker.clock.now_ns = now_ns);
         }
-        if log {
-            self.log.push((current, step));
+    }
+
+    /// The current worker does what it was about to do.
+    fn log(&mut self, step: Step) {
+        if self.circumstances.log {
+            self.log.push((self.current, step));
         }
     }
 
@@ -537,6 +545,7 @@ impl Conductor for Stage {
         self.heed_verdict();
         self.cast.borrow_mut().note(step);
         self.give_way();
+        self.cast.borrow_mut().log(step);
         self.heed_verdict();
     }
 

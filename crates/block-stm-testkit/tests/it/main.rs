@@ -1,3 +1,4 @@
 //! The test kit's own tests that are too large for its modules.
 
+mod scripts;
 mod simulation;
