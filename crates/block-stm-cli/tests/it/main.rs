@@ -2,7 +2,9 @@
 
 mod cli;
 mod fixtures;
+mod forecast;
 mod output;
 mod replay;
 mod run;
+mod sim;
 mod usage;

@@ -1,0 +1,59 @@
+//! `block-stm forecast`: virtual workers, beside real ones where there are cores.
+
+use crate::cli::{Scratch, TestResult, assert_refused, call, json, sample_block, stderr, stdout};
+
+#[test]
+fn workloads_are_forecast_for_each_number_of_workers() -> TestResult {
+    let args = ["--workload", "erc20", "--txns", "60", "--workers", "1,2,8", "--repeat", "1"];
+    let output = call(&[&["forecast"], args.as_slice()].concat())?;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for part in ["erc20: 60 txns, simulated on virtual workers", "of bound", "simulated/real"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let found = json(&[&["forecast", "--json", "-"], args.as_slice()].concat(), 0)?;
+    let workers = found[0]["workers"].as_array().ok_or("an array")?;
+    let numbers: Vec<_> = workers.iter().map(|line| line["workers"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(8)]);
+    // Independent transfers: more workers, less time, never less than the bound.
+    let time = |place: usize| workers[place]["simulated_ns"].as_u64();
+    assert!(time(0) > time(2), "{found}");
+    let shares = workers.iter().skip(1).map(|line| line["share_of_bound"].as_f64());
+    assert!(shares.into_iter().all(|share| share.is_some_and(|share| share <= 1.0)), "{found}");
+    Ok(())
+}
+
+#[test]
+fn real_blocks_are_forecast() -> TestResult {
+    let block = sample_block();
+    let path = block.to_string_lossy();
+    let found = json(&["forecast", &path, "--workers", "2", "--repeat", "1", "--json", "-"], 0)?;
+    assert_eq!(found[0]["title"], "1 block");
+    assert!(found[0]["blocks"][0][0]["simulated_ns"].as_u64() > Some(0));
+    Ok(())
+}
+
+#[test]
+fn slow_storage_is_virtual() -> TestResult {
+    let args = ["forecast", "--workload", "transfers", "--txns", "40", "--workers", "8"];
+    let run = |latency| {
+        json(
+            &[args.as_slice(), &["--repeat", "1", "--json", "-", "--read-latency", latency]]
+                .concat(),
+            0,
+        )
+    };
+    let time = |found: serde_json::Value| found[0]["workers"][0]["simulated_ns"].as_u64();
+    let (fast, slow) = (time(run("0us")?), time(run("100ms")?));
+    assert!(slow > Some(100_000_000) && fast < slow, "{fast:?} {slow:?}");
+    Ok(())
+}
+
+#[test]
+fn bad_input_is_refused() -> TestResult {
+    let scratch = Scratch::new()?;
+    assert_refused(&["forecast", &scratch.arg("nothing")], &["nothing"])?;
+    assert_refused(&["forecast", "--workers", "0"], &["--workers", "0"])?;
+    assert_refused(&["forecast", "--repeat", "0"], &["--repeat", "0"])?;
+    assert_refused(&["forecast", "somewhere", "--workload", "amm"], &["PATH", "--workload"])
+}
