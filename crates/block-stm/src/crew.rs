@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{self, Condvar, Mutex};
 
 /// Where helpers come from.
 pub(crate) trait Spawn: Sync {
@@ -24,7 +24,7 @@ pub(crate) trait Spawn: Sync {
 
 impl Spawn for rayon::ThreadPool {
     fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
-        Self::spawn(self, task);
+        sync::spawn(self, task);
     }
 }
 

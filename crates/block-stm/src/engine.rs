@@ -23,7 +23,7 @@ use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::stats::Stats;
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 use crate::vm::Vm;
 use crate::watch::Watch;
 use crate::worker::{Role, Worker};
@@ -84,7 +84,7 @@ impl Settings {
     }
 }
 
-thread_local! {
+sync::thread_local! {
     /// Whether this thread works for a block. A thread that waits inside an execution may be handed another
     /// helper's task, which had better not start there; a block executed inside an execution is executed on its thread alone.
     static WORKING: Cell<bool> = const { Cell::new(false) };
@@ -97,13 +97,13 @@ impl Working {
     /// `None` if the thread works already.
     fn start() -> Option<Self> {
         // Not `then_some`: a value that is made and dropped would take the mark off.
-        (!WORKING.replace(true)).then(|| Self(()))
+        (!WORKING.with(|working| working.replace(true))).then(|| Self(()))
     }
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        WORKING.set(false);
+        WORKING.with(|working| working.set(false));
     }
 }
 

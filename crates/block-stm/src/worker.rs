@@ -61,14 +61,12 @@ pub(crate) enum Ended<V: Vm> {
 /// What the VM's `execute` returns.
 type Returned<V> = Result<Execution<<V as Vm>::Output, <V as Vm>::Invalid>, Interrupt>;
 
-/// Ends the block if its worker panics, so that the others leave and the panic can surface.
+/// Ends the block unless it is forgotten: if its worker panics, the others leave and the panic can surface.
 struct EndOnPanic<'j, 'b, V: Vm>(&'j Job<'b, V>);
 
 impl<V: Vm> Drop for EndOnPanic<'_, '_, V> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.scheduler.end();
-        }
+        self.0.scheduler.end();
     }
 }
 
@@ -78,7 +76,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
     pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role) {
-        let _end = EndOnPanic(job);
+        let end = EndOnPanic(job);
         let tools = Rc::new(Tools::new(job.memory.register()));
         let view = fresh_view(job, &tools);
         let mut worker = Self {
@@ -94,6 +92,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         };
         while !job.scheduler.is_over() && worker.turn() {}
         worker.report();
+        std::mem::forget(end);
     }
 
     /// Does one thing. Whether to go on.

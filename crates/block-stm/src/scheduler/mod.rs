@@ -20,17 +20,13 @@ use crate::conductor::{self, Conductor, Step};
 use crate::ids::TxnIndex;
 use crate::limits::Limits;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{self, Mutex};
+use crate::sync::{self, IDLE_SPINS, Mutex, WAIT_SPINS};
 use parking::Parking;
 use redo::Redo;
 use status::{State, Status};
 use trust::Trust;
 use window::Window;
 
-/// How long a reader waits for the writer of an estimate that is being executed, in spins.
-const WAIT_SPINS: u32 = 2_000;
-/// How long a worker looks for work before it sleeps, in spins.
-const IDLE_SPINS: u32 = 200;
 /// A signal: no more results are wanted, runs are interrupted.
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.

@@ -1,16 +1,24 @@
-//! The primitives on which threads meet: every atomic, lock and condition variable of the crate comes from here.
-//!
-//! One door, so that the same code runs on the machine's primitives, and step by step under a
-//! [conductor](crate::conductor), who runs all workers on one thread: whatever would block that thread waits through the conductor instead.
+//! The machine's own primitives, at their own speed.
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic;
-use std::time::{Duration, Instant};
+pub(crate) use std::thread_local;
+use std::time::Duration;
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 
-use crate::conductor::{self, Step};
+use crate::conductor;
+
+/// How long a reader waits for the writer of an estimate that is being executed, in spins.
+pub(crate) const WAIT_SPINS: u32 = 2_000;
+/// How long a worker looks for work before it sleeps, in spins.
+pub(crate) const IDLE_SPINS: u32 = 200;
+
+/// Runs `task` on some thread of the pool, sometime.
+pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce() + Send>) {
+    pool.spawn(task);
+}
 
 /// A condition variable that a conductor can take over.
 pub(crate) struct Condvar(parking_lot::Condvar);
@@ -55,20 +63,4 @@ impl Condvar {
     fn name(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
-}
-
-/// Locks what may be held by a worker that a conductor has stopped: one that waits for the storage.
-pub(crate) fn lock_over_steps<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    let Some(conductor) = conductor::present() else { return mutex.lock() };
-    loop {
-        if let Some(guard) = mutex.try_lock() {
-            return guard;
-        }
-        conductor.step(Step::Blocked);
-    }
-}
-
-/// The time, as far as deadlines are concerned.
-pub(crate) fn now() -> Instant {
-    conductor::present().map_or_else(Instant::now, |conductor| conductor.now())
 }

@@ -1,0 +1,49 @@
+//! The primitives on which threads meet: every atomic, lock and condition variable of the crate comes from here.
+//!
+//! One door, so that the same code runs on different ground:
+//!
+//! | ground | when | what for |
+//! |---|---|---|
+//! | `machine` | always, but for the two below | the machine's primitives, re-exported |
+//! | `loom` | `--cfg loom` | every execution that the memory model allows, of one protocol at a time |
+//! | `shuttle` | `--cfg shuttle` | many schedules of whole blocks, on sequentially consistent memory |
+//!
+//! On the machine, a [conductor](crate::conductor) may run all workers on one thread; whatever would block that thread
+//! waits through the conductor instead. The other two schedule by themselves and know no conductor.
+//!
+//! Each ground offers the same: `atomic`; a `Mutex` in `parking_lot`'s shape, so without poisoning; a `Condvar`;
+//! `OnceLock`; `spin_loop`; `spawn` and `thread_local`; and how long to spin, as patience is
+//! dear where every spin is a choice. What the orderings are for is told in `docs/memory-model.md`.
+
+#[cfg(loom)]
+mod loom;
+#[cfg(not(any(loom, shuttle)))]
+mod machine;
+#[cfg(shuttle)]
+mod shuttle;
+
+use std::time::Instant;
+
+#[cfg(loom)]
+pub(crate) use self::loom::*;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use self::machine::*;
+#[cfg(shuttle)]
+pub(crate) use self::shuttle::*;
+use crate::conductor::{self, Step};
+
+/// Locks what may be held by a worker that a conductor has stopped: one that waits for the storage.
+pub(crate) fn lock_over_steps<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    let Some(conductor) = conductor::present() else { return mutex.lock() };
+    loop {
+        if let Some(guard) = mutex.try_lock() {
+            return guard;
+        }
+        conductor.step(Step::Blocked);
+    }
+}
+
+/// The time, as far as deadlines are concerned.
+pub(crate) fn now() -> Instant {
+    conductor::present().map_or_else(Instant::now, |conductor| conductor.now())
+}
