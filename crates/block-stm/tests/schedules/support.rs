@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use block_stm::{Config, Engine};
 use block_stm_testkit::compare::{keeps_protocol, same};
-use block_stm_testkit::language::{LanguageBlock, RuledSink};
+use block_stm_testkit::language::{LanguageBlock, LanguageVm, RuledSink};
 use block_stm_testkit::record::{record_parallel, record_sequential};
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{FailurePersistence, Runner};
@@ -32,7 +32,7 @@ pub(crate) fn under(scheduler: impl Scheduler + 'static, test: impl Fn() + Send 
 }
 
 /// Runs `test`, given an engine, under random schedules and PCT's, with two to four workers.
-pub(crate) fn schedules(smoke: usize, test: impl Fn(&Engine) + Send + Sync + 'static) {
+pub(crate) fn schedules(smoke: usize, test: impl Fn(&Arc<Engine>) + Send + Sync + 'static) {
     let test = Arc::new(test);
     for threads in [2, 3, 4] {
         let engine = Arc::new(engine(threads));
@@ -46,8 +46,8 @@ pub(crate) fn schedules(smoke: usize, test: impl Fn(&Engine) + Send + Sync + 'st
 }
 
 /// Runs `test` with two workers under the first schedules of an exhaustive search.
-pub(crate) fn first_schedules(smoke: usize, test: impl Fn(&Engine) + Send + Sync + 'static) {
-    let engine = engine(2);
+pub(crate) fn first_schedules(smoke: usize, test: impl Fn(&Arc<Engine>) + Send + Sync + 'static) {
+    let engine = Arc::new(engine(2));
     under(DfsScheduler::new(Some(times(smoke)), false), move || test(&engine));
 }
 
@@ -58,5 +58,5 @@ pub(crate) fn compare(block: &LanguageBlock, engine: &Engine) {
     let expected = record_sequential(&stage.block(), sink());
     let found = record_parallel(engine, &stage.block(), sink());
     same(&expected, &found).unwrap_or_else(|difference| panic!("{difference}\n{block}"));
-    keeps_protocol(&found.events).unwrap_or_else(|breach| panic!("{breach}\n{block}"));
+    keeps_protocol::<LanguageVm>(&found.events).unwrap_or_else(|breach| panic!("{breach}\n{block}"));
 }
