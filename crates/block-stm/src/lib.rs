@@ -86,6 +86,8 @@ mod ids;
 mod job;
 mod ledger;
 mod limits;
+#[cfg(all(test, loom))]
+mod models;
 mod mvmemory;
 mod scan;
 mod scheduler;

@@ -46,6 +46,8 @@
 mod cell;
 mod entry;
 mod index;
+#[cfg(all(test, loom))]
+mod models;
 mod table;
 
 use std::collections::HashSet;

@@ -112,7 +112,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two())
     }
 
-    fn with_root(len: usize) -> Self {
+    pub(super) fn with_root(len: usize) -> Self {
         let root = (0..len).map(|_| Slot::empty()).collect();
         Self { hasher: RandomState::default(), root, root_bits: len.trailing_zeros(), index: None }
     }
@@ -131,7 +131,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         self.find_or_insert_hashed(location, self.hasher.hash_one(location))
     }
 
-    fn find_or_insert_hashed(&self, location: &L, hash: u64) -> &Cell<L, V> {
+    pub(super) fn find_or_insert_hashed(&self, location: &L, hash: u64) -> &Cell<L, V> {
         let mut slot = &self.root[(hash as usize) & (self.root.len() - 1)];
         let mut shift = self.root_bits;
         loop {

@@ -1,0 +1,254 @@
+//! A reader sees each version whole or not at all, whatever happens to the chain meanwhile.
+//!
+//! Entries live until a model's end here. That they are not freed too early otherwise is the epoch collector's
+//! affair, which is not loom's but the real one: the pointer that loom lets a load return may be older than any that a pinned
+//! thread could still see, so freeing for real would be freeing too early.
+
+use std::sync::Arc;
+
+use crossbeam_epoch::{Collector, Guard};
+use loom::thread;
+
+use super::Watched;
+use crate::ids::{TxnIndex, Version};
+use crate::models::explore;
+use crate::mvmemory::cell::{Cell, Found};
+use crate::mvmemory::entry::{Deltas, Entry, Payload};
+use crate::vm::BoxError;
+
+type Item = Entry<u32, Watched>;
+
+/// A cell, and the entries that are or may come into its chain.
+struct Chain {
+    cell: Box<Cell<u32, Watched>>,
+    entries: Vec<*mut Item>,
+}
+
+// SAFETY: entries are shared through `&` alone, and freed when the last thread has let go of the chain.
+unsafe impl Sync for Chain {}
+// SAFETY: as above.
+unsafe impl Send for Chain {}
+
+impl Chain {
+    /// A chain with entries that are not linked yet: transaction, incarnation, payload.
+    fn new(entries: impl IntoIterator<Item = (u32, u32, Payload<Watched>)>) -> Self {
+        let cell = Box::new(Cell::new(0, 0));
+        let entry = |(txn, incarnation, payload)| {
+            let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload);
+            Box::into_raw(Box::new(entry))
+        };
+        let entries = entries.into_iter().map(entry).collect();
+        Self { cell, entries }
+    }
+
+    fn link(&self, entry: usize) {
+        self.cell.link(self.entries[entry], &pin());
+    }
+
+    fn unlink(&self, entry: usize) {
+        self.cell.unlink(self.entries[entry], &pin());
+    }
+
+    /// The version that a reader at `txn` sees; its value is always the writer's number and the incarnation's.
+    fn seen(&self, txn: u32) -> Option<Version> {
+        match self.cell.latest_below(TxnIndex::new(txn), true, &pin()) {
+            Found::Base => None,
+            Found::Value(version, value) => {
+                let version = version.expect("no deltas here");
+                let writer = version.txn().expect("not the base").get();
+                let number = value.get();
+                assert_eq!(version, Version::new(TxnIndex::new(writer), u32::from(number % 10)));
+                assert_eq!(writer, u32::from(number / 10));
+                assert!(writer < txn, "not below the reader");
+                Some(version)
+            }
+            Found::Unsettled(writer) => panic!("no estimates here: txn {writer}"),
+        }
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        for entry in self.entries.drain(..) {
+            // SAFETY: from `Box::into_raw` in `new`; nobody else has the chain any more.
+            drop(unsafe { Box::from_raw(entry) });
+        }
+    }
+}
+
+fn pin() -> Guard {
+    Collector::new().register().pin()
+}
+
+fn value(txn: u32, incarnation: u32) -> (u32, u32, Payload<Watched>) {
+    (txn, incarnation, Payload::Value(Watched::new((10 * txn + incarnation) as u8)))
+}
+
+fn version(txn: u32, incarnation: u32) -> Option<Version> {
+    Some(Version::new(TxnIndex::new(txn), incarnation))
+}
+
+/// Runs `change` on a thread of its own.
+fn change(chain: &Arc<Chain>, change: impl FnOnce(&Chain) + 'static) -> thread::JoinHandle<()> {
+    let chain = Arc::clone(chain);
+    thread::spawn(move || change(&chain))
+}
+
+#[test]
+fn a_new_version_is_seen_whole() {
+    // The entry is made by the thread that links it, as in production. The reader sees it whole or not yet, and does not lose
+    // it again.
+    //
+    // Caught: the Release in `link` weakened to Relaxed; the Acquire in `latest_below` weakened to Relaxed.
+    explore(|| {
+        let cell = Arc::new(Cell::<u32, Watched>::new(0, 0));
+        let writer = thread::spawn({
+            let cell = Arc::clone(&cell);
+            move || {
+                let (txn, incarnation, payload) = value(1, 0);
+                let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload);
+                let entry = Box::into_raw(Box::new(entry));
+                cell.link(entry, &pin());
+                entry.expose_provenance()
+            }
+        });
+        let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
+            Found::Base => false,
+            Found::Value(_, value) => value.get() == 10,
+            Found::Unsettled(_) => unreachable!("no estimates here"),
+        };
+        let (first, second) = (look(), look());
+        assert!(!first || second, "seen and lost again");
+        let entry = writer.join().expect("no panic");
+        assert!(look());
+        let entry = std::ptr::with_exposed_provenance_mut::<Item>(entry);
+        // SAFETY: from `Box::into_raw` above, and nobody reads any more.
+        drop(unsafe { Box::from_raw(entry) });
+    });
+}
+
+#[test]
+fn versions_of_different_txns_are_sorted() {
+    // Two writers link at once, one above the other.
+    //
+    // Caught: the chain's lock taken away from `link`: one version is lost.
+    explore(|| {
+        let chain = Arc::new(Chain::new([value(1, 0), value(3, 0)]));
+        let writers = [change(&chain, |chain| chain.link(0)), change(&chain, |chain| chain.link(1))];
+        let seen = chain.seen(4);
+        assert!([None, version(1, 0), version(3, 0)].contains(&seen));
+        for writer in writers {
+            writer.join().expect("no panic");
+        }
+        assert_eq!(chain.seen(4), version(3, 0));
+        assert_eq!(chain.seen(3), version(1, 0));
+        assert_eq!(chain.seen(1), None);
+    });
+}
+
+#[test]
+fn an_incarnation_replaces_the_last_one() {
+    // The chain never lacks the transaction while it is replaced, and what lies below is not lost.
+    //
+    // Caught: `link` that unlinks the old entry first and stores twice.
+    explore(|| {
+        let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(3, 1)]));
+        chain.link(0);
+        chain.link(1);
+        let writer = change(&chain, |chain| {
+            chain.link(2);
+            chain.unlink(1);
+        });
+        let seen = chain.seen(4);
+        assert!(seen == version(3, 0) || seen == version(3, 1), "{seen:?}");
+        assert_eq!(chain.seen(2), version(1, 0));
+        writer.join().expect("no panic");
+        assert_eq!(chain.seen(4), version(3, 1));
+        assert_eq!(chain.seen(3), version(1, 0));
+    });
+}
+
+#[test]
+fn a_version_goes_while_its_neighbour_comes() {
+    // Transaction 3 takes its write back while transaction 1 links behind it: the reader may walk over the entry that
+    // is gone, to whatever it points. Transaction 1's entry is handed on by the unlinking thread, which did not make it.
+    //
+    // Caught: the lock taken away from `unlink`; the Release in `unlink` weakened to Relaxed.
+    explore(|| {
+        let chain = Arc::new(Chain::new([value(3, 0)]));
+        chain.link(0);
+        let entry = |cell: &Cell<u32, Watched>| {
+            let (txn, incarnation, payload) = value(1, 0);
+            Box::into_raw(Box::new(Entry::new(TxnIndex::new(txn), incarnation, cell, payload)))
+        };
+        let goes = change(&chain, |chain| chain.unlink(0));
+        let comes = thread::spawn({
+            let chain = Arc::clone(&chain);
+            move || {
+                let entry = entry(&chain.cell);
+                chain.cell.link(entry, &pin());
+                entry.expose_provenance()
+            }
+        });
+        let seen = chain.seen(4);
+        assert!([None, version(1, 0), version(3, 0)].contains(&seen));
+        goes.join().expect("no panic");
+        let entry = comes.join().expect("no panic");
+        assert_eq!(chain.seen(4), version(1, 0));
+        let entry = std::ptr::with_exposed_provenance_mut::<Item>(entry);
+        // SAFETY: from `Box::into_raw` above, and nobody reads any more.
+        drop(unsafe { Box::from_raw(entry) });
+    });
+}
+
+#[test]
+fn a_committed_sum_is_seen_whole() {
+    // The judge sums deltas up, and makes the entry the committed one. Whoever finds it committed finds its sum; whoever walks
+    // over the chain finds deltas or the sum.
+    //
+    // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed` weakened to Relaxed.
+    explore(|| {
+        let chain = Chain::new([(1, 0, Payload::Deltas(Deltas::One(5)))]);
+        chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
+        chain.link(0);
+        let chain = Arc::new(chain);
+        let judge = change(&chain, |chain| {
+            // SAFETY: lives as long as the chain.
+            let entry = unsafe { &*chain.entries[0] };
+            let below = chain.cell.committed().map(|(_, base)| entry.apply_to(base));
+            entry.settle(below.flatten().expect("applies to the base"));
+            chain.cell.commit(chain.entries[0]);
+        });
+        let (at, value) = chain.cell.committed().expect("the base was fetched");
+        assert_eq!(value.get(), if at == Version::BASE { 1 } else { 6 });
+        match chain.cell.latest_below(TxnIndex::new(2), true, &pin()) {
+            Found::Value(_, value) => assert_eq!(value.get(), 6),
+            other => panic!("{other:?}"),
+        }
+        judge.join().expect("no panic");
+        assert_eq!(chain.cell.committed().map(|(at, _)| Some(at)), Some(version(1, 0)));
+    });
+}
+
+#[test]
+fn the_base_value_is_fetched_once() {
+    // Two readers miss it at the same time.
+    //
+    // Caught: the second look under `base_lock` taken away; the lock taken away.
+    explore(|| {
+        let cell = Arc::new(Cell::<u32, Watched>::new(7, 0));
+        let storage = |location: &u32| Ok::<_, BoxError>(Watched::new(*location as u8));
+        let fetch = move |cell: &Cell<u32, Watched>| {
+            let (value, fetched) = cell.fetch_base(&storage).expect("reads");
+            assert_eq!(value.get(), 7);
+            u32::from(fetched)
+        };
+        let other = thread::spawn({
+            let cell = Arc::clone(&cell);
+            move || fetch(&cell)
+        });
+        let here = fetch(&cell);
+        assert_eq!(here + other.join().expect("no panic"), 1);
+        assert_eq!(cell.base().map(Watched::get), Some(7));
+    });
+}
