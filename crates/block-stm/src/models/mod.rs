@@ -16,10 +16,13 @@ mod redo;
 mod status;
 mod waiters;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use loom::model::Builder;
 
 /// How often, in one run, a thread is stopped though it could go on.
-const PREEMPTIONS: usize = 3;
+const PREEMPTIONS: usize = 4;
 
 /// Explores `model`.
 pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
@@ -31,5 +34,16 @@ pub(crate) fn explore_within(preemptions: usize, model: impl Fn() + Send + Sync 
     let mut builder = Builder::new();
     builder.max_branches = 20_000;
     builder.preemption_bound.get_or_insert(preemptions);
-    builder.check(model);
+    let runs = Arc::new(AtomicU64::new(0));
+    let counted = {
+        let runs = Arc::clone(&runs);
+        move || {
+            runs.fetch_add(1, Ordering::Relaxed);
+            model();
+        }
+    };
+    builder.check(counted);
+    let runs = runs.load(Ordering::Relaxed);
+    println!("explored {runs} executions");
+    assert!(runs > 1, "a model without a choice proves nothing");
 }

@@ -69,7 +69,7 @@ fn a_sleeper_is_woken_for_work() {
 fn two_wakes_reach_two_sleepers() {
     // Whom a wake-up reaches that was meant for somebody who did not sleep yet: nobody is forgotten all the same.
     //
-    // Caught: the second wake-up taken away; the maker not passing through the lock.
+    // Caught: as above.
     explore(|| {
         let place = Place::new();
         let sleepers = [worker(&place), worker(&place)];

@@ -22,8 +22,7 @@ fn take_all(redo: &Redo) -> u64 {
 fn what_is_inserted_is_taken_once() {
     // Two insert into one word, one of them takes at the same time as a third.
     //
-    // Caught: a bit set or cleared by a load and a store; the count raised before the bit is set and only if it was new, which
-    // loses nothing here but leaves an empty set that says it is not.
+    // Caught: a bit set or cleared by a load and a store; the count raised also for a bit that was set already.
     explore(|| {
         let redo = Arc::new(Redo::new(8));
         redo.insert(TxnIndex::new(5));

@@ -66,7 +66,7 @@ fn executor_validator_and_judge_take_turns() {
     // The executor finishes; a validator and the judge both want the transaction then. The judge may come in vain, as
     // the validator looks for the baton when it is done.
     //
-    // Caught: as above.
+    // Caught: either of the two weakened.
     explore(|| {
         let txn = Owned::new();
         assert_eq!(txn.status.claim(State::Ready), Some(0));

@@ -3,6 +3,9 @@
 //! Entries live until a model's end here. That they are not freed too early otherwise is the epoch collector's
 //! affair, which is not loom's but the real one: the pointer that loom lets a load return may be older than any that a pinned
 //! thread could still see, so freeing for real would be freeing too early.
+//!
+//! Writers are on the thread that runs first. Loom remembers only the last access to an object, so it overlooks a reader's load
+//! before a writer's, and the writer's store after that; a load after the store may return either value, which is the same.
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ type Item = Entry<u32, Watched>;
 
 /// A cell, and the entries that are or may come into its chain.
 struct Chain {
-    cell: Box<Cell<u32, Watched>>,
+    cell: Arc<Cell<u32, Watched>>,
     entries: Vec<*mut Item>,
 }
 
@@ -32,7 +35,7 @@ unsafe impl Send for Chain {}
 impl Chain {
     /// A chain with entries that are not linked yet: transaction, incarnation, payload.
     fn new(entries: impl IntoIterator<Item = (u32, u32, Payload<Watched>)>) -> Self {
-        let cell = Box::new(Cell::new(0, 0));
+        let cell = Arc::new(Cell::new(0, 0));
         let entry = |(txn, incarnation, payload)| {
             let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload);
             Box::into_raw(Box::new(entry))
@@ -94,36 +97,34 @@ fn change(chain: &Arc<Chain>, change: impl FnOnce(&Chain) + 'static) -> thread::
     thread::spawn(move || change(&chain))
 }
 
+/// Makes the entry of a version on the calling thread, as production does; `entries` of a chain are made beforehand.
+fn make(cell: &Cell<u32, Watched>, txn: u32) -> *mut Item {
+    let (txn, incarnation, payload) = value(txn, 0);
+    Box::into_raw(Box::new(Entry::new(TxnIndex::new(txn), incarnation, cell, payload)))
+}
+
 #[test]
 fn a_new_version_is_seen_whole() {
-    // The entry is made by the thread that links it, as in production. The reader sees it whole or not yet, and does not lose
-    // it again.
+    // The reader sees the entry whole or not yet, and does not lose it again.
     //
     // Caught: the Release in `link` weakened to Relaxed; the Acquire in `latest_below` weakened to Relaxed.
     explore(|| {
-        let cell = Arc::new(Cell::<u32, Watched>::new(0, 0));
-        let writer = thread::spawn({
-            let cell = Arc::clone(&cell);
-            move || {
-                let (txn, incarnation, payload) = value(1, 0);
-                let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload);
-                let entry = Box::into_raw(Box::new(entry));
-                cell.link(entry, &pin());
-                entry.expose_provenance()
-            }
+        let mut chain = Chain::new([]);
+        let cell = Arc::clone(&chain.cell);
+        let reader = thread::spawn(move || {
+            let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
+                Found::Base => false,
+                Found::Value(_, value) => value.get() == 10,
+                Found::Unsettled(_) => unreachable!("no estimates here"),
+            };
+            let (first, second) = (look(), look());
+            assert!(!first || second, "seen and lost again");
         });
-        let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
-            Found::Base => false,
-            Found::Value(_, value) => value.get() == 10,
-            Found::Unsettled(_) => unreachable!("no estimates here"),
-        };
-        let (first, second) = (look(), look());
-        assert!(!first || second, "seen and lost again");
-        let entry = writer.join().expect("no panic");
-        assert!(look());
-        let entry = std::ptr::with_exposed_provenance_mut::<Item>(entry);
-        // SAFETY: from `Box::into_raw` above, and nobody reads any more.
-        drop(unsafe { Box::from_raw(entry) });
+        let entry = make(&chain.cell, 1);
+        chain.entries.push(entry);
+        chain.link(0);
+        reader.join().expect("no panic");
+        assert_eq!(chain.seen(2), version(1, 0));
     });
 }
 
@@ -134,12 +135,14 @@ fn versions_of_different_txns_are_sorted() {
     // Caught: the chain's lock taken away from `link`: one version is lost.
     explore(|| {
         let chain = Arc::new(Chain::new([value(1, 0), value(3, 0)]));
-        let writers = [change(&chain, |chain| chain.link(0)), change(&chain, |chain| chain.link(1))];
-        let seen = chain.seen(4);
-        assert!([None, version(1, 0), version(3, 0)].contains(&seen));
-        for writer in writers {
-            writer.join().expect("no panic");
-        }
+        let writer = change(&chain, |chain| chain.link(0));
+        let reader = change(&chain, |chain| {
+            let seen = chain.seen(4);
+            assert!([None, version(1, 0), version(3, 0)].contains(&seen));
+        });
+        chain.link(1);
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
         assert_eq!(chain.seen(4), version(3, 0));
         assert_eq!(chain.seen(3), version(1, 0));
         assert_eq!(chain.seen(1), None);
@@ -150,19 +153,19 @@ fn versions_of_different_txns_are_sorted() {
 fn an_incarnation_replaces_the_last_one() {
     // The chain never lacks the transaction while it is replaced, and what lies below is not lost.
     //
-    // Caught: `link` that unlinks the old entry first and stores twice.
+    // Caught: `link` that takes the old entry out first and stores twice.
     explore(|| {
         let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(3, 1)]));
         chain.link(0);
         chain.link(1);
-        let writer = change(&chain, |chain| {
-            chain.link(2);
-            chain.unlink(1);
+        let reader = change(&chain, |chain| {
+            let seen = chain.seen(4);
+            assert!(seen == version(3, 0) || seen == version(3, 1), "{seen:?}");
+            assert_eq!(chain.seen(2), version(1, 0));
         });
-        let seen = chain.seen(4);
-        assert!(seen == version(3, 0) || seen == version(3, 1), "{seen:?}");
-        assert_eq!(chain.seen(2), version(1, 0));
-        writer.join().expect("no panic");
+        chain.link(2);
+        chain.unlink(1);
+        reader.join().expect("no panic");
         assert_eq!(chain.seen(4), version(3, 1));
         assert_eq!(chain.seen(3), version(1, 0));
     });
@@ -177,26 +180,17 @@ fn a_version_goes_while_its_neighbour_comes() {
     explore(|| {
         let chain = Arc::new(Chain::new([value(3, 0)]));
         chain.link(0);
-        let entry = |cell: &Cell<u32, Watched>| {
-            let (txn, incarnation, payload) = value(1, 0);
-            Box::into_raw(Box::new(Entry::new(TxnIndex::new(txn), incarnation, cell, payload)))
-        };
         let goes = change(&chain, |chain| chain.unlink(0));
-        let comes = thread::spawn({
-            let chain = Arc::clone(&chain);
-            move || {
-                let entry = entry(&chain.cell);
-                chain.cell.link(entry, &pin());
-                entry.expose_provenance()
-            }
+        let reader = change(&chain, |chain| {
+            let seen = chain.seen(4);
+            assert!([None, version(1, 0), version(3, 0)].contains(&seen));
         });
-        let seen = chain.seen(4);
-        assert!([None, version(1, 0), version(3, 0)].contains(&seen));
+        let entry = make(&chain.cell, 1);
+        chain.cell.link(entry, &pin());
         goes.join().expect("no panic");
-        let entry = comes.join().expect("no panic");
+        reader.join().expect("no panic");
         assert_eq!(chain.seen(4), version(1, 0));
-        let entry = std::ptr::with_exposed_provenance_mut::<Item>(entry);
-        // SAFETY: from `Box::into_raw` above, and nobody reads any more.
+        // SAFETY: made above, and nobody reads any more.
         drop(unsafe { Box::from_raw(entry) });
     });
 }
@@ -212,20 +206,20 @@ fn a_committed_sum_is_seen_whole() {
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
         chain.link(0);
         let chain = Arc::new(chain);
-        let judge = change(&chain, |chain| {
-            // SAFETY: lives as long as the chain.
-            let entry = unsafe { &*chain.entries[0] };
-            let below = chain.cell.committed().map(|(_, base)| entry.apply_to(base));
-            entry.settle(below.flatten().expect("applies to the base"));
-            chain.cell.commit(chain.entries[0]);
+        let reader = change(&chain, |chain| {
+            let (at, value) = chain.cell.committed().expect("the base was fetched");
+            assert_eq!(value.get(), if at == Version::BASE { 1 } else { 6 });
+            match chain.cell.latest_below(TxnIndex::new(2), true, &pin()) {
+                Found::Value(_, value) => assert_eq!(value.get(), 6),
+                other => panic!("{other:?}"),
+            }
         });
-        let (at, value) = chain.cell.committed().expect("the base was fetched");
-        assert_eq!(value.get(), if at == Version::BASE { 1 } else { 6 });
-        match chain.cell.latest_below(TxnIndex::new(2), true, &pin()) {
-            Found::Value(_, value) => assert_eq!(value.get(), 6),
-            other => panic!("{other:?}"),
-        }
-        judge.join().expect("no panic");
+        // SAFETY: lives as long as the chain.
+        let entry = unsafe { &*chain.entries[0] };
+        let below = chain.cell.committed().map(|(_, base)| entry.apply_to(base));
+        entry.settle(below.flatten().expect("applies to the base"));
+        chain.cell.commit(chain.entries[0]);
+        reader.join().expect("no panic");
         assert_eq!(chain.cell.committed().map(|(at, _)| Some(at)), Some(version(1, 0)));
     });
 }
