@@ -27,3 +27,37 @@ fuzz TARGET *ARGS:
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
+
+# Explore the core's protocols under loom: every execution that the memory model allows, within a bound.
+loom *ARGS:
+    RUSTFLAGS="--cfg loom" cargo test -p block-stm --lib --target-dir target/loom models:: {{ARGS}}
+
+# Run whole blocks under shuttle's schedules; BLOCK_STM_SCHEDULES=100 for a long run.
+shuttle *ARGS:
+    RUSTFLAGS="--cfg shuttle" cargo test -p block-stm --test schedules --target-dir target/shuttle {{ARGS}}
+
+# The core's tests under AddressSanitizer, leaks included (needs a nightly toolchain).
+asan *ARGS:
+    RUSTFLAGS="-Zsanitizer=address" cargo +nightly test -p block-stm --lib --test it \
+        --target x86_64-unknown-linux-gnu --target-dir target/asan {{ARGS}}
+
+# Whole blocks on plain threads under ThreadSanitizer (needs a nightly toolchain). Whatever runs on pools is left out: they
+# synchronise through the standard library, which is not instrumented.
+tsan *ARGS:
+    TSAN_OPTIONS="suppressions=$PWD/tsan.supp" \
+    RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo +nightly test -p block-stm --lib \
+        --target x86_64-unknown-linux-gnu --target-dir target/tsan threads:: {{ARGS}}
+
+# All tests of the core under ThreadSanitizer, with an instrumented standard library (needs rust-src, too).
+tsan-std *ARGS:
+    RUSTFLAGS="-Zsanitizer=thread" cargo +nightly test -Zbuild-std -p block-stm --lib --test it \
+        --target x86_64-unknown-linux-gnu --target-dir target/tsan-std {{ARGS}}
+
+# The core's unit tests under Miri (needs a nightly toolchain with miri). Pools outlive the tests: leaks are for `asan`.
+miri *ARGS:
+    MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" cargo +nightly miri test -p block-stm --lib --target-dir target/miri {{ARGS}}
+
+# The core's unit tests under valgrind's memcheck.
+valgrind *ARGS:
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind -q --error-exitcode=1 --leak-check=full" \
+        cargo test -p block-stm --lib {{ARGS}}

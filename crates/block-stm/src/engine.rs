@@ -154,6 +154,19 @@ impl Engine {
     }
 }
 
+/// Executes `block` with helpers from anywhere.
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) fn execute_on<V: Vm>(
+    pool: &dyn Spawn,
+    config: &Config,
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+) -> Result<Executed<V>, Error<V::Invalid>> {
+    let settings = Settings::of(config);
+    let helpers = settings.helpers_for(block.check_length()?);
+    execute_parallel(block, sink, pool, helpers, settings)
+}
+
 fn execute_parallel<V: Vm>(
     block: &Block<'_, V>,
     sink: &mut dyn CommitSink<V>,

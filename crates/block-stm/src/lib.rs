@@ -96,6 +96,8 @@ mod sink;
 mod speculative;
 mod stats;
 mod sync;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod threads;
 mod view;
 mod vm;
 mod watch;

@@ -34,8 +34,12 @@ impl Place {
         loop {
             let work = self.work.load(Ordering::Relaxed);
             if work > 0 {
-                let taken =
-                    self.work.compare_exchange(work, work - 1, Ordering::Relaxed, Ordering::Relaxed);
+                let taken = self.work.compare_exchange(
+                    work,
+                    work - 1,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
                 if taken.is_ok() {
                     return;
                 }

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_sleeper_is_woken_whenever_work_comes() {
-        for _ in 0..200 {
+        for _ in 0..if cfg!(miri) { 3 } else { 200 } {
             let (parking, work) = (Parking::new(), AtomicBool::new(false));
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_end_reaches_everybody_however_many_wake_for_less() {
-        for _ in 0..300 {
+        for _ in 0..if cfg!(miri) { 3 } else { 300 } {
             let (parking, over) = (Parking::new(), AtomicBool::new(false));
             std::thread::scope(|scope| {
                 for time in [None, None, Some(Duration::from_micros(50))] {

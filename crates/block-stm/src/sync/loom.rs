@@ -14,9 +14,9 @@ pub(crate) use loom::hint::spin_loop;
 use loom::sync;
 pub(crate) use std::thread_local;
 
-use atomic::{AtomicBool, AtomicU8, Ordering};
 #[cfg(test)]
 pub(crate) use atomic::with_total_order;
+use atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// As on the machine, but few.
 pub(crate) const WAIT_SPINS: u32 = 1;
@@ -25,7 +25,7 @@ pub(crate) const IDLE_SPINS: u32 = 1;
 
 /// There are no pools in a model; tests spawn loom's threads themselves.
 pub(crate) fn spawn(_pool: &rayon::ThreadPool, _task: Box<dyn FnOnce() + Send>) {
-    unimplemented!("no pools under loom")
+    panic!("no pools under loom")
 }
 
 pub(crate) mod atomic {
@@ -252,8 +252,7 @@ impl<T> OnceLock<T> {
 
     #[track_caller]
     pub(crate) fn set(&self, value: T) -> Result<(), T> {
-        let busy =
-            self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Acquire);
+        let busy = self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Acquire);
         if busy.is_err() {
             return Err(value);
         }

@@ -116,7 +116,9 @@ impl Condvar {
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, at_most: Option<Duration>) {
         let inner = guard.inner.take().expect("held but in a wait");
         guard.mutex.held.store(false, Relaxed);
-        let inner = if at_most.is_some() && self.limited_waits.fetch_add(1, Relaxed) % 2 == 0 {
+        let ends_at_once =
+            at_most.is_some() && self.limited_waits.fetch_add(1, Relaxed).is_multiple_of(2);
+        let inner = if ends_at_once {
             drop(inner);
             shuttle::thread::yield_now();
             guard.mutex.inner.lock()

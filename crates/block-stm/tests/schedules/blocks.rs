@@ -16,13 +16,15 @@ fn step(from: u16, to: u16) -> Vec<Op> {
 #[test]
 fn a_chain_of_reads_is_followed() {
     // Each transaction reads what the one before wrote: estimates, waiters and early validation all day.
-    // Caught: judging without comparing versions or values; `Cell::committed` one commit behind.
+    // Caught: the judge not comparing versions and values; `wake_all` taken away from the end; the last look before sleeping
+    // taken away; makers of work who do not pass through the sleepers' lock.
     let block = LanguageBlock::new((0..4).map(|n| step(n, n + 1)));
     schedules(1_000, move |engine| compare(&block, engine));
 }
 
 #[test]
 fn one_counter_is_contended() {
+    // Caught: `Cell::commit` that keeps the first commit; a blind judge.
     let block = LanguageBlock::new((0..4).map(|_| step(0, 0)));
     schedules(1_000, move |engine| compare(&block, engine));
 }
@@ -35,6 +37,7 @@ fn two_txns_in_every_order() {
 
 #[test]
 fn deltas_meet_reads_and_bounds() {
+    // Caught: the judge believing that deltas apply.
     let gain = |n| vec![Op::Gain(At::Slot(0), Expr::Const(n))];
     let block = LanguageBlock::new([
         gain(3),
@@ -77,7 +80,7 @@ fn hints_are_waited_for_right_or_wrong() {
 #[test]
 fn independent_txns_need_no_order() {
     // Nothing wakes anybody but the window's moving on and the end.
-    // Caught: `Scheduler::end` without its `wake_all`.
+    // Caught: `wake_all` taken away from the end.
     let block = LanguageBlock::new((0..5).map(|n| step(2 * n, 2 * n + 1)));
     schedules(800, move |engine| compare(&block, engine));
 }

@@ -17,12 +17,7 @@ fn step(from: u16, to: u16) -> Vec<Op> {
 /// Goes on only if slot 0 holds this, else does `otherwise`.
 fn unless(value: u8, otherwise: Op) -> Vec<Op> {
     let test = Test::Is(Expr::Const(value));
-    vec![
-        Op::Read(At::Slot(0)),
-        Op::SkipUnless(Expr::Acc, test, 1),
-        Op::Stop,
-        otherwise,
-    ]
+    vec![Op::Read(At::Slot(0)), Op::SkipUnless(Expr::Acc, test, 1), Op::Stop, otherwise]
 }
 
 #[test]
@@ -90,7 +85,6 @@ fn cancelled(block: &LanguageBlock, engine: &Engine) {
 
 #[test]
 fn a_cancelled_block_stops_on_a_prefix() {
-    // Caught: a worker that sleeps without a limit though the token may be set.
     let block = LanguageBlock::new((0..4).map(|n| step(n / 2, n)));
     schedules(600, move |engine| cancelled(&block, engine));
 }

@@ -58,5 +58,6 @@ pub(crate) fn compare(block: &LanguageBlock, engine: &Engine) {
     let expected = record_sequential(&stage.block(), sink());
     let found = record_parallel(engine, &stage.block(), sink());
     same(&expected, &found).unwrap_or_else(|difference| panic!("{difference}\n{block}"));
-    keeps_protocol::<LanguageVm>(&found.events).unwrap_or_else(|breach| panic!("{breach}\n{block}"));
+    keeps_protocol::<LanguageVm>(&found.events)
+        .unwrap_or_else(|breach| panic!("{breach}\n{block}"));
 }
