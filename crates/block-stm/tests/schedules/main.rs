@@ -6,7 +6,7 @@
 //! of the smallest blocks, as far as it gets. A failure prints its schedule, for `shuttle::replay`.
 //!
 //! Each block is compared with the sequential oracle. A block that does not end is a deadlock or too many steps. That the
-//! net catches something was tried by breaking the engine for a moment; each test says with what.
+//! net catches something was tried by breaking the engine for a moment; where a test says "caught", that was.
 //!
 //! `BLOCK_STM_SCHEDULES` multiplies the number of schedules.
 #![cfg(shuttle)]
