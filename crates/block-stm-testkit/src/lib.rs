@@ -18,12 +18,14 @@
 //!
 //! The rest of the crate makes such blocks and disturbs them: [`language`] is a tiny transaction language whose
 //! control flow depends on what it reads, [`strategies`] draws programs and blocks of it for `proptest`,
-//! [`faults`] fails, panics, cancels, delays and shakes interleavings at chosen moments, and [`watchdog`]
-//! turns a hang into a failure with a message.
+//! [`decode`] makes blocks of it from a fuzzer's [`bytes`], [`faults`] fails, panics, cancels, delays and shakes
+//! interleavings at chosen moments, and [`watchdog`] turns a hang into a failure with a message.
 
 pub mod bank;
+pub mod bytes;
 pub mod check;
 pub mod compare;
+pub mod decode;
 pub mod faults;
 pub mod language;
 pub mod record;
