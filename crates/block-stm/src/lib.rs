@@ -81,6 +81,9 @@ mod conflicts;
 mod crew;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hints;
 mod ids;
 mod job;

@@ -48,6 +48,8 @@ mod entry;
 mod index;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod model;
 mod table;
 
 use std::collections::HashSet;
