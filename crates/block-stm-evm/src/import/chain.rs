@@ -11,8 +11,7 @@ use super::{
     ImportError, SignedTxn,
     alloc::{self, Alloc},
     assemble::{AssembleError, Parts},
-    files::{Document, MAX_FILE_BYTES, read},
-    folder::name_of,
+    files::{Document, Folder, MemoryFiles},
 };
 use crate::{Block, ForkSchedule, HeaderChecks, PreState};
 
@@ -20,7 +19,7 @@ use crate::{Block, ForkSchedule, HeaderChecks, PreState};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImportedChain {
-    /// The folder's name.
+    /// The folder's name; empty for files in memory.
     pub name: String,
     /// Which rules are in force when.
     pub schedule: ForkSchedule,
@@ -44,6 +43,14 @@ pub struct ChainBlock {
     pub header: HeaderChecks,
 }
 
+impl ChainBlock {
+    fn is_child_of(&self, parent: &Self) -> bool {
+        // There is none after the last number.
+        let number = parent.number.checked_add(1);
+        number == Some(self.number) && self.block.parent_hash == parent.hash
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(expecting = "a genesis object")]
 struct JsonGenesis {
@@ -61,31 +68,43 @@ struct JsonGenesis {
 ///
 /// An [`ImportError`] that names the file, and within it the field or the block.
 pub fn import_chain(folder: &Path) -> Result<ImportedChain, ImportError> {
-    let file = folder.join("genesis.json");
-    let json = read(&file, MAX_FILE_BYTES)?;
+    import(Folder::Disk(folder))
+}
+
+/// Imports a chain as [`import_chain`] does, from files in memory.
+///
+/// # Errors
+///
+/// As [`import_chain`].
+pub fn import_chain_files(files: &MemoryFiles<'_>) -> Result<ImportedChain, ImportError> {
+    import(Folder::Memory(files))
+}
+
+fn import(folder: Folder<'_>) -> Result<ImportedChain, ImportError> {
+    let (file, json) = (folder.path("genesis.json"), folder.read("genesis.json")?);
     let document = Document::open(&file, &json)?;
     let JsonGenesis { config, alloc } = document.parse()?;
     let mut genesis = PreState::new();
     alloc::insert(alloc, document, &mut genesis)?;
     let schedule = ForkSchedule::from_genesis(&config);
     let schedule = schedule.map_err(|source| ImportError::Schedule { file, source })?;
-    let blocks = blocks(&folder.join("chain.rlp"), &schedule)?;
+    let blocks = blocks(folder, &schedule)?;
     for block in &blocks {
         let parent = block.number.saturating_sub(1);
         genesis.insert_block_hash(parent, block.block.parent_hash);
     }
-    Ok(ImportedChain { name: name_of(folder), schedule, genesis, blocks })
+    Ok(ImportedChain { name: folder.name(), schedule, genesis, blocks })
 }
 
-fn blocks(file: &Path, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, ImportError> {
-    let bytes = read(file, MAX_FILE_BYTES)?;
-    let mut rest = bytes.as_slice();
+fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, ImportError> {
+    let bytes = folder.read("chain.rlp")?;
+    let mut rest = &*bytes;
     let mut blocks: Vec<ChainBlock> = Vec::new();
     while !rest.is_empty() {
         let index = blocks.len();
         let offset = bytes.len() - rest.len();
-        let wrong =
-            |message: String| ImportError::Rlp { file: file.to_owned(), index, offset, message };
+        let file = || folder.path("chain.rlp");
+        let wrong = |message: String| ImportError::Rlp { file: file(), index, offset, message };
         let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest);
         let sealed = sealed.map_err(|error| wrong(error.to_string()))?;
         let block = chain_block(sealed, schedule).map_err(|error| match error {
@@ -94,9 +113,7 @@ fn blocks(file: &Path, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>, Impor
                 wrong(format!("txn {txn} ({hash}): {reason}"))
             }
         })?;
-        if let Some(parent) = blocks.last()
-            && (block.block.parent_hash, block.number) != (parent.hash, parent.number + 1)
-        {
+        if blocks.last().is_some_and(|parent| !block.is_child_of(parent)) {
             let message = "it is not the child of the block before it";
             return Err(wrong(message.to_owned()));
         }

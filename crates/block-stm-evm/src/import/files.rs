@@ -1,6 +1,12 @@
 //! Reading files with bounds, and JSON with errors that name the field.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -10,19 +16,57 @@ use super::ImportError;
 /// The largest file that is imported, in bytes: 1 GiB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// The bytes of a file of at most [`MAX_FILE_BYTES`], or `None` if there is no such file.
-pub(super) fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, ImportError> {
-    match read(file, MAX_FILE_BYTES) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(ImportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(None)
+/// Files in memory: name, as it would be in a folder, to content.
+pub type MemoryFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
+
+/// Where files are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Folder<'a> {
+    Disk(&'a Path),
+    Memory(&'a MemoryFiles<'a>),
+}
+
+impl<'a> Folder<'a> {
+    /// The last part of the folder's path, or nothing.
+    pub(super) fn name(self) -> String {
+        let Self::Disk(folder) = self else { return String::new() };
+        let name = folder.file_name().unwrap_or(folder.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// What errors call the file `name`.
+    pub(super) fn path(self, name: &str) -> PathBuf {
+        match self {
+            Self::Disk(folder) => folder.join(name),
+            Self::Memory(_) => name.into(),
         }
-        Err(error) => Err(error),
+    }
+
+    /// The bytes of a file of at most [`MAX_FILE_BYTES`].
+    pub(super) fn read(self, name: &str) -> Result<Cow<'a, [u8]>, ImportError> {
+        match self {
+            Self::Disk(folder) => Ok(read(&folder.join(name), MAX_FILE_BYTES)?.into()),
+            Self::Memory(files) => match files.get(name) {
+                Some(bytes) => Ok((*bytes).into()),
+                None => {
+                    Err(ImportError::Io { file: name.into(), source: ErrorKind::NotFound.into() })
+                }
+            },
+        }
+    }
+
+    /// The same, or `None` if there is no such file.
+    pub(super) fn read_if_there(self, name: &str) -> Result<Option<Cow<'a, [u8]>>, ImportError> {
+        match self.read(name) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ImportError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// The bytes of a file of at most `max` bytes.
-pub(super) fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
+fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { file: file.to_owned(), source };
     let handle = File::open(file).map_err(io)?;
     let size = handle.metadata().map_err(io)?.len();

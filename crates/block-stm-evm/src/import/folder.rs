@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     ImportError, alloc,
     assemble::{AssembleError, Parts},
-    files::{Document, MAX_FILE_BYTES, read, read_if_there},
+    files::{Document, Folder, MemoryFiles},
     json_header::JsonHeader,
     json_txn::JsonTxn,
 };
@@ -21,7 +21,7 @@ use crate::{Block, ForkSchedule, HeaderChecks, PreState};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImportedBlock {
-    /// The folder's name.
+    /// The folder's name; empty for files in memory.
     pub name: String,
     /// The block's number.
     pub number: u64,
@@ -77,13 +77,36 @@ struct JsonChain {
 ///
 /// Signatures are recovered on all threads of rayon's current pool, at 40 us each.
 pub fn import_folder(folder: &Path) -> Result<ImportedBlock, ImportError> {
+    import(Folder::Disk(folder))
+}
+
+/// Imports a block as [`import_folder`] does, from files in memory.
+///
+/// # Errors
+///
+/// As [`import_folder`].
+///
+/// # Examples
+///
+/// ```
+/// use block_stm_evm::import::{MemoryFiles, import_files};
+///
+/// let files = MemoryFiles::from([("block.json", b"{}".as_slice())]);
+/// let error = import_files(&files).expect_err("an empty block");
+/// assert!(error.to_string().starts_with("block.json: .: missing field `transactions`"));
+/// ```
+pub fn import_files(files: &MemoryFiles<'_>) -> Result<ImportedBlock, ImportError> {
+    import(Folder::Memory(files))
+}
+
+fn import(folder: Folder<'_>) -> Result<ImportedBlock, ImportError> {
     let schedule = schedule(folder)?;
     let (parts, unknown_ommers) = parts(folder)?;
     let number = parts.header.number;
     let (block, header) =
         parts.assemble(&schedule).map_err(|error| from_assemble(error, folder))?;
     Ok(ImportedBlock {
-        name: name_of(folder),
+        name: folder.name(),
         number,
         block,
         pre_state: pre_state(folder)?,
@@ -92,17 +115,10 @@ pub fn import_folder(folder: &Path) -> Result<ImportedBlock, ImportError> {
     })
 }
 
-/// The last part of the folder's path.
-pub(super) fn name_of(folder: &Path) -> String {
-    let name = folder.file_name();
-    let name = name.unwrap_or(folder.as_os_str());
-    name.to_string_lossy().into_owned()
-}
-
-fn schedule(folder: &Path) -> Result<ForkSchedule, ImportError> {
+fn schedule(folder: Folder<'_>) -> Result<ForkSchedule, ImportError> {
     for name in ["genesis.json", "chain.json"] {
-        let file = folder.join(name);
-        if let Some(json) = read_if_there(&file)? {
+        if let Some(json) = folder.read_if_there(name)? {
+            let file = folder.path(name);
             let chain: JsonChain = Document::open(&file, &json)?.parse()?;
             return ForkSchedule::from_genesis(&chain.config)
                 .map_err(|source| ImportError::Schedule { file, source });
@@ -111,9 +127,8 @@ fn schedule(folder: &Path) -> Result<ForkSchedule, ImportError> {
     Ok(ForkSchedule::mainnet())
 }
 
-fn parts(folder: &Path) -> Result<(Parts, usize), ImportError> {
-    let file = folder.join("block.json");
-    let json = read(&file, MAX_FILE_BYTES)?;
+fn parts(folder: Folder<'_>) -> Result<(Parts, usize), ImportError> {
+    let (file, json) = (folder.path("block.json"), folder.read("block.json")?);
     let document = Document::open(&file, &json)?;
     // The body first: it says more of where a file is cut off.
     let body: JsonBody = document.parse()?;
@@ -140,11 +155,11 @@ fn parts(folder: &Path) -> Result<(Parts, usize), ImportError> {
     Ok((parts, unknown_ommers))
 }
 
-fn ommers(folder: &Path, header: &Header) -> Result<Option<Vec<Header>>, ImportError> {
-    let file = folder.join("ommers.json");
-    let Some(json) = read_if_there(&file)? else {
+fn ommers(folder: Folder<'_>, header: &Header) -> Result<Option<Vec<Header>>, ImportError> {
+    let Some(json) = folder.read_if_there("ommers.json")? else {
         return Ok(None);
     };
+    let file = folder.path("ommers.json");
     let document = Document::open(&file, &json)?;
     let ommers: Vec<JsonHeader> = document.parse()?;
     let ommers = ommers.into_iter().map(|ommer| ommer.into_header(document));
@@ -157,21 +172,20 @@ fn ommers(folder: &Path, header: &Header) -> Result<Option<Vec<Header>>, ImportE
     Ok(Some(ommers))
 }
 
-fn pre_state(folder: &Path) -> Result<PreState, ImportError> {
+fn pre_state(folder: Folder<'_>) -> Result<PreState, ImportError> {
     let mut state = PreState::new();
-    let file = folder.join("prestate.json");
-    let json = read(&file, MAX_FILE_BYTES)?;
+    let (file, json) = (folder.path("prestate.json"), folder.read("prestate.json")?);
     let document = Document::open(&file, &json)?;
     alloc::insert(document.parse()?, document, &mut state)?;
-    let file = folder.join("blockhashes.json");
-    if let Some(json) = read_if_there(&file)? {
+    if let Some(json) = folder.read_if_there("blockhashes.json")? {
+        let file = folder.path("blockhashes.json");
         alloc::insert_block_hashes(Document::open(&file, &json)?, &mut state)?;
     }
     Ok(state)
 }
 
-fn from_assemble(error: AssembleError, folder: &Path) -> ImportError {
-    let file = folder.join("block.json");
+fn from_assemble(error: AssembleError, folder: Folder<'_>) -> ImportError {
+    let file = folder.path("block.json");
     match error {
         AssembleError::Field(field, message) => {
             ImportError::Field { file, field: field.to_owned(), message }

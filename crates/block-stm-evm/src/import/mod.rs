@@ -11,10 +11,10 @@ mod json_txn;
 mod quantity;
 mod senders;
 
-pub use chain::{ChainBlock, ImportedChain, import_chain};
+pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
 pub use error::{ImportError, TxnError};
-pub use files::MAX_FILE_BYTES;
-pub use folder::{ImportedBlock, import_folder};
+pub use files::{MAX_FILE_BYTES, MemoryFiles};
+pub use folder::{ImportedBlock, import_files, import_folder};
 
 /// A transaction as it is in a block: without blobs.
 type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -2,7 +2,9 @@
 
 use std::{error::Error, fs, path::Path};
 
-use block_stm_evm::import::{import_chain, import_folder};
+use alloy_consensus::{Block as RlpBlock, BlockBody, EthereumTxEnvelope, Header, TxEip4844};
+use alloy_primitives::B256;
+use block_stm_evm::import::{MemoryFiles, import_chain, import_chain_files, import_folder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -10,6 +12,8 @@ use crate::{fixtures, sample};
 
 /// One way to spoil a JSON file of the sample: which file, how, and what the error must contain.
 type Case = (&'static str, fn(&mut Value), &'static [&'static str]);
+
+type SignedTxn = EthereumTxEnvelope<TxEip4844>;
 
 const HASH_OF_FIRST: &str = "txn 0 (0x";
 
@@ -281,6 +285,22 @@ fn a_spoilt_chain_is_refused_with_the_block() -> Result<(), Box<dyn Error>> {
         assert!(error.contains(expected), "{error}");
     }
     Ok(())
+}
+
+#[test]
+fn no_block_comes_after_the_last_number() {
+    let block = |number, parent_hash| {
+        let header = Header { number, parent_hash, ..Header::default() };
+        RlpBlock::<SignedTxn>::new(header, BlockBody::default())
+    };
+    let last = block(u64::MAX, B256::ZERO);
+    let next = block(0, last.header.hash_slow());
+    let chain = [last, next].map(alloy_rlp::encode).concat();
+    let genesis = br#"{"config": {"chainId": 1}, "alloc": {}}"#;
+    let files = MemoryFiles::from([("genesis.json", genesis.as_slice()), ("chain.rlp", &chain)]);
+    let error = import_chain_files(&files).expect_err("no child").to_string();
+    assert!(error.starts_with("chain.rlp: block 1 of the file, at byte 5"), "{error}");
+    assert!(error.ends_with("it is not the child of the block before it"), "{error}");
 }
 
 #[test]
