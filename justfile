@@ -20,9 +20,14 @@ bench *ARGS:
 contracts:
     cd crates/block-stm-workloads/contracts && npm ci && npm run build
 
-# Fuzz one target of fuzz/ (needs cargo-fuzz and a nightly toolchain).
+# Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
-    cargo fuzz run {{TARGET}} {{ARGS}}
+    mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
+    cargo +nightly fuzz run {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} {{ARGS}}
+
+# Fuzz each target for a number of seconds.
+fuzz-all SECONDS:
+    fuzz/run {{SECONDS}}
 
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod code;
+mod decode;
 mod faults;
 mod fixtures;
 mod limits;

@@ -1,0 +1,19 @@
+//! Bytes are a block of contracts that meet; every path must come to what the plain revm loop comes to.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+// How blocks are made and compared belongs to the adapter's tests, which draw the bytes at random.
+#[path = "../../crates/block-stm-evm/tests/it/parallel/code.rs"]
+mod code;
+#[path = "../../crates/block-stm-evm/tests/it/parallel/decode.rs"]
+mod decode;
+#[path = "../../crates/block-stm-evm/tests/it/parallel/same.rs"]
+mod same;
+
+fuzz_target!(|bytes: &[u8]| {
+    let case = decode::Case::decode(bytes);
+    let state = case.state();
+    // Either is fine, as long as all paths agree.
+    let _same = same::assert_same(&case.block(&state), &state);
+});
