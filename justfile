@@ -29,6 +29,13 @@ fuzz TARGET *ARGS:
 fuzz-all SECONDS:
     fuzz/run {{SECONDS}}
 
+# Line coverage of the core by its own tests (needs cargo-tarpaulin); the report goes to target/coverage.
+coverage:
+    cargo tarpaulin -p block-stm --engine llvm --lib --tests --timeout 1500 \
+        --target-dir target/coverage --skip-clean --out Html --out Json --output-dir target/coverage \
+        --include-files 'crates/block-stm/src/*' --exclude-files 'crates/block-stm/src/mvmemory/model.rs'
+    rm -f build_rs_cov.profraw
+
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check

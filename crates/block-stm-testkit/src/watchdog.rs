@@ -42,7 +42,11 @@ pub fn within<T: Send + 'static>(
         })
         .expect("a thread for the watched work can be started");
     match result.recv_timeout(limit) {
-        Ok(value) => Ok(value),
+        Ok(value) => {
+            // It has nothing left to do; a leak checker should not meet it on its way out.
+            let _ = worker.join();
+            Ok(value)
+        }
         Err(RecvTimeoutError::Timeout) => Err(Hang { limit }),
         Err(RecvTimeoutError::Disconnected) => match worker.join() {
             Err(payload) => resume_unwind(payload),
