@@ -9,6 +9,7 @@ use block_stm::InvalidPolicy;
 use crate::bytes::Bytes;
 use crate::faults::Jitter;
 use crate::language::{At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
+use crate::sim::{Passed, Replay, Scene, Setup, Simulator};
 
 /// The number of slots that programs name.
 const SLOTS: u8 = 5;
@@ -57,6 +58,28 @@ pub fn block(bytes: &[u8]) -> LanguageBlock {
     }
 }
 
+/// How many bytes choose the set-up and the schedule.
+const SCHEDULE: usize = 64;
+
+/// Simulates what `bytes` mean: at first a set-up and who acts where there is a choice, then a [`block`](fn@block).
+///
+/// # Errors
+/// The block and what is wrong with it.
+pub fn scheduled(bytes: &[u8]) -> Result<Passed, String> {
+    let (schedule, block) = bytes.split_at(bytes.len().min(SCHEDULE));
+    let block = self::block(block);
+    let (seed, choices) = schedule.split_at(schedule.len().min(2));
+    let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    let setup = Setup::draw(seed, block.programs.len());
+    let choices = choices.iter().map(|byte| usize::from(*byte) % setup.workers).collect();
+    let verdict = Scene::new(&block).and_then(|scene| {
+        let schedule = Box::new(Replay::new(choices));
+        let run = scene.run_with(&Simulator::default(), &setup, schedule, false);
+        run.map_err(|failure| failure.what)
+    });
+    verdict.map_err(|what| format!("{what}\nwith {setup}, in this block:\n{block}"))
+}
+
 /// What the sink decides: one of the rules, at `place` or about `limit`.
 fn rules(place: u8, limit: u8) -> Rules {
     let (rule, at) = (place % 6, u32::from(place / 6));
@@ -75,6 +98,7 @@ fn rules(place: u8, limit: u8) -> Rules {
 enum Kind {
     Next,
     Read,
+    Scan,
     Write,
     Gain,
     Lose,
@@ -88,14 +112,17 @@ enum Kind {
     Weigh,
     Spin,
     Checkpoint,
+    Attempt,
+    Revert,
     Stop,
     Invalid,
     Misbehave,
 }
 
-const KINDS: [(u8, Kind); 18] = [
+const KINDS: [(u8, Kind); 21] = [
     (8, Kind::Next),
     (8, Kind::Read),
+    (4, Kind::Scan),
     (8, Kind::Write),
     (4, Kind::Gain),
     (4, Kind::Lose),
@@ -109,6 +136,8 @@ const KINDS: [(u8, Kind); 18] = [
     (2, Kind::Weigh),
     (2, Kind::Spin),
     (2, Kind::Checkpoint),
+    (2, Kind::Attempt),
+    (1, Kind::Revert),
     (2, Kind::Stop),
     (3, Kind::Invalid),
     (2, Kind::Misbehave),
@@ -132,6 +161,7 @@ fn ops(bytes: &mut Bytes<'_>, misbehaving: bool) -> Vec<Op> {
     vec![match bytes.weighted(&KINDS) {
         Kind::Next => return Vec::new(),
         Kind::Read => Op::Read(at(bytes)),
+        Kind::Scan => Op::Scan(at(bytes), at(bytes), bytes.below(4)),
         Kind::Write => Op::Write(at(bytes), expr(bytes)),
         Kind::Gain => Op::Gain(at(bytes), amount(bytes)),
         Kind::Lose => Op::Lose(at(bytes), amount(bytes)),
@@ -148,6 +178,8 @@ fn ops(bytes: &mut Bytes<'_>, misbehaving: bool) -> Vec<Op> {
         Kind::Weigh => Op::Weigh(expr(bytes)),
         Kind::Spin => Op::Spin(bytes.byte()),
         Kind::Checkpoint => Op::Checkpoint,
+        Kind::Attempt => Op::Attempt,
+        Kind::Revert => Op::Revert,
         Kind::Stop => Op::Stop,
         Kind::Invalid => return rarely(bytes, Op::Invalid),
         Kind::Misbehave if !misbehaving => Op::Keep,
@@ -229,6 +261,16 @@ mod tests {
         let kept: usize = (frame..bytes.len()).map(kept).sum();
         let all = whole.programs.len() * (bytes.len() - frame);
         assert!(kept * 10 > all * 8, "{kept} of {all}");
+    }
+
+    #[test]
+    fn noise_means_schedules_that_repeat() {
+        for seed in 0..200 {
+            let bytes = noise(seed, 200);
+            let run = || scheduled(&bytes).unwrap_or_else(|failure| panic!("{failure}"));
+            assert_eq!(run(), run());
+        }
+        assert_eq!(scheduled(&[]), scheduled(&[0]));
     }
 
     #[test]

@@ -46,10 +46,10 @@
 mod cell;
 mod entry;
 mod index;
-#[cfg(all(test, loom))]
-mod models;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod model;
+#[cfg(all(test, loom))]
+mod models;
 mod table;
 
 use std::collections::HashSet;
