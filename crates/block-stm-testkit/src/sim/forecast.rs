@@ -1,8 +1,10 @@
 //! How an execution would go with other numbers of workers, from what its steps cost here.
 //!
-//! Three passes. The *measuring* ones run the real work in a simulation in which each worker's clock goes on by the time that its
-//! steps really take: the engine's own code and the VM's, on one thread, in the order of two workers with a core each. Then
-//! the *simulated* one charges each step its median, so that it is the same each time.
+//! The *measuring* passes run the real work in a simulation in which each worker's clock goes on by the time that its
+//! steps really take: the engine's own code and the VM's, on one thread, in the order of two workers with a core each. Looking
+//! at the clock between steps makes them slower, the short ones most. So a *calibrating* pass runs the same steps without looking,
+//! and all costs are scaled to what the whole took. Then the *simulated* pass charges each step its cost, so that it is
+//! the same each time.
 //!
 //! What it cannot know: caches and memory that cores share, cache lines that travel between them, locks that are contended within a
 //! step, a scheduler of the operating system that has other plans. So it is a forecast of the schedule, and an upper bound
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 use block_stm::{Config, ConflictGraph, Engine};
 
 use super::schedule::RoundRobin;
-use super::simulator::{Circumstances, Simulator, Stopped};
+use super::simulator::{Circumstances, Simulator, Stopped, mark_time};
 use super::timing::{Clock, Costs, Latency, Measures, Pace};
 
 /// What the steps of one piece of work cost.
@@ -74,14 +76,9 @@ impl Profile {
         latency: Latency,
         repeat: NonZeroUsize,
     ) -> Result<Self, Stopped> {
-        let alone = measure(work, 1, latency, repeat)?;
-        let together = measure(work, 2, latency, repeat)?;
-        Ok(Self {
-            alone: Rc::new(Costs::of(&alone)),
-            together: Rc::new(Costs::of(&together)),
-            executions_ns: Costs::executions(&together, txns),
-            latency,
-        })
+        let (alone, _) = measure(work, 1, 0, latency, repeat)?;
+        let (together, executions_ns) = measure(work, 2, txns, latency, repeat)?;
+        Ok(Self { alone: Rc::new(alone), together: Rc::new(together), executions_ns, latency })
     }
 
     /// The virtual time that `work` takes with so many workers.
@@ -95,8 +92,8 @@ impl Profile {
     ) -> Result<Forecast<W::Output>, Stopped> {
         let costs = if workers == 1 { &self.alone } else { &self.together };
         let pace = Pace::Charged(Rc::clone(costs), self.latency);
-        let (result, clocks) = run(&Simulator::default(), work, workers, pace)?;
-        Ok(Forecast { workers, makespan_ns: clocks[0].now_ns, clocks, result })
+        let Done { output, clocks, .. } = run(&Simulator::default(), work, workers, pace)?;
+        Ok(Forecast { workers, makespan_ns: clocks[0].now_ns, clocks, result: output })
     }
 
     /// No schedule of the executions takes less time, in nanoseconds: all of them shared evenly by the workers, or the
@@ -109,22 +106,85 @@ impl Profile {
     }
 }
 
+/// The costs of all steps, and of an execution of each of `txns` transactions.
 fn measure(
     work: &impl Work,
     workers: usize,
+    txns: usize,
     latency: Latency,
     repeat: NonZeroUsize,
-) -> Result<Vec<Measures>, Stopped> {
+) -> Result<(Costs, Vec<u64>), Stopped> {
     let simulator = Simulator::default();
-    // The first one fills caches, and does not count.
-    (0..=repeat.get())
+    let overhead_ns = {
+        let measures = Rc::new(RefCell::new(Measures::new(0)));
+        march(&simulator, Pace::Measured(Rc::clone(&measures), latency));
+        measures.take().median_ns()
+    };
+    // The first run fills caches, and does not count.
+    let runs: Result<Vec<_>, _> = (0..=repeat.get())
         .map(|_| {
-            let measures = Rc::new(RefCell::new(Measures::new()));
+            let measures = Rc::new(RefCell::new(Measures::new(overhead_ns)));
             run(&simulator, work, workers, Pace::Measured(Rc::clone(&measures), latency))?;
             Ok(measures.take())
         })
         .skip(1)
-        .collect()
+        .collect();
+    let runs = runs?;
+    let costs = Rc::new(Costs::of(&runs));
+    let factor = calibrate(&simulator, work, workers, &costs, latency, repeat)?;
+    let executions = Costs::executions(&runs, txns);
+    let executions = executions.into_iter().map(|ns| (ns as f64 * factor) as u64).collect();
+    Ok((Rc::unwrap_or_clone(costs).scaled(factor), executions))
+}
+
+/// The time that the steps take when nobody looks at the clock in between, over what they are charged.
+fn calibrate(
+    simulator: &Simulator,
+    work: &impl Work,
+    workers: usize,
+    costs: &Rc<Costs>,
+    latency: Latency,
+    repeat: NonZeroUsize,
+) -> Result<f64, Stopped> {
+    let pace = || Pace::Charged(Rc::clone(costs), latency);
+    let step_ns = march(simulator, pace()) / f64::from(MARCH);
+    let mut factors = Vec::new();
+    for _ in 0..repeat.get() {
+        let start = Instant::now();
+        let run = run(simulator, work, workers, pace())?;
+        let taken_ns = run.taken_until(start) - run.steps as f64 * step_ns;
+        let charged_ns: u64 = run.clocks.iter().map(|clock| clock.working_ns).sum();
+        factors.push(taken_ns / charged_ns.max(1) as f64);
+    }
+    factors.sort_unstable_by(f64::total_cmp);
+    // Beyond these bounds something else went wrong, and a forecast without correction is the more honest one.
+    Ok(Some(factors[factors.len() / 2]).filter(|factor| (0.2..2.0).contains(factor)).unwrap_or(1.0))
+}
+
+/// How many steps are taken to find out what a step takes by itself.
+const MARCH: u32 = 20_000;
+
+/// The nanoseconds that many steps take with nothing in between.
+fn march(simulator: &Simulator, pace: Pace) -> f64 {
+    let circumstances = Circumstances { pace, max_steps: u64::MAX, ..Circumstances::default() };
+    let start = Instant::now();
+    simulator.run(Box::new(RoundRobin::new(1)), circumstances, || mark_time(MARCH));
+    start.elapsed().as_nanos() as f64
+}
+
+/// One run of the work.
+struct Done<T> {
+    output: T,
+    end: Instant,
+    steps: u64,
+    clocks: Vec<Clock>,
+}
+
+impl<T> Done<T> {
+    /// The real nanoseconds from `start` to the end of the work.
+    fn taken_until(&self, start: Instant) -> f64 {
+        self.end.duration_since(start).as_nanos() as f64
+    }
 }
 
 fn run<W: Work>(
@@ -132,11 +192,15 @@ fn run<W: Work>(
     work: &W,
     workers: usize,
     pace: Pace,
-) -> Result<(W::Output, Vec<Clock>), Stopped> {
+) -> Result<Done<W::Output>, Stopped> {
     let engine = engine(workers);
     let circumstances = Circumstances { pace, max_steps: u64::MAX, ..Circumstances::default() };
-    let run = simulator.run(Box::new(RoundRobin::new(1)), circumstances, || work.run(&engine));
-    Ok((run.result?, run.clocks))
+    let run = simulator.run(Box::new(RoundRobin::new(1)), circumstances, || {
+        let output = work.run(&engine);
+        (output, Instant::now())
+    });
+    let (output, end) = run.result?;
+    Ok(Done { output, end, steps: run.steps, clocks: run.clocks })
 }
 
 /// An engine with so many workers, as a user would set it up.
@@ -149,7 +213,7 @@ impl Latency {
     /// What this machine takes, as medians. Storage is not slowed down.
     ///
     /// # Cost
-    /// Some 50 ms.
+    /// Some 100 ms.
     ///
     /// # Panics
     /// If a thread cannot be started.
@@ -166,13 +230,19 @@ impl Latency {
             pool.spawn(move || here.send(start.elapsed()).expect("somebody listens"));
             there.recv().expect("the task sends")
         });
+        let call = median(100, || {
+            nap();
+            let start = Instant::now();
+            pool.spawn(|| {});
+            start.elapsed()
+        });
         let spin = median(100, || {
             let start = Instant::now();
             (0..1_000).for_each(|_| std::hint::spin_loop());
             start.elapsed() / 1_000
         });
         // Both come to one thread waking another one.
-        Self { wake_ns: spawn, spawn_ns: spawn, read_ns: 0, spin_ns: spin.max(1) }
+        Self { wake_ns: spawn, spawn_ns: spawn, call_ns: call, read_ns: 0, spin_ns: spin.max(1) }
     }
 }
 

@@ -202,6 +202,15 @@ pub fn dawdle(steps: u32) {
     }
 }
 
+/// Takes steps without doing anything in between, to find out what a step takes by itself.
+pub(super) fn mark_time(steps: u32) {
+    for _ in 0..steps {
+        if let Some(stage) = CURRENT.with_borrow(Option::clone) {
+            stage.step(Step::Turn);
+        }
+    }
+}
+
 /// Lets time pass for the virtual worker on this thread.
 pub fn pass(time: Duration) {
     if let Some(stage) = CURRENT.with_borrow(Option::clone) {
@@ -513,10 +522,15 @@ impl Cast {
     fn wake(&mut self, place: usize, most: usize) {
         let wake_ns = self.circumstances.pace.wake_ns();
         let now_ns = self.workers[self.current].clock.now_ns + wake_ns;
+        let mut woken = 0;
         let asleep = |worker: &&mut Worker| matches!(worker.state, State::Asleep { place: at, .. } if at == place);
         for worker in self.workers.iter_mut().filter(asleep).take(most) {
             worker.state = State::Awake;
             worker.clock.sleep_until(now_ns);
+            woken += 1;
+        }
+        if woken > 0 {
+            self.workers[self.current].clock.now_ns += self.circumstances.pace.call_ns();
         }
     }
 }
@@ -529,7 +543,12 @@ impl Conductor for Stage {
             // It would come after the end; dropping it is the same.
             return;
         }
-        let now_ns = cast.workers[cast.current].clock.now_ns + cast.circumstances.pace.spawn_ns();
+        let (spawn_ns, call_ns) =
+            (cast.circumstances.pace.spawn_ns(), cast.circumstances.pace.call_ns());
+        let current = cast.current;
+        let caller = &mut cast.workers[current].clock;
+        let now_ns = caller.now_ns + spawn_ns;
+        caller.now_ns += call_ns;
         let worker = Worker::new(Body::New(work), Clock::starting_at(now_ns));
         // A helper that comes back is the same thread again.
         match cast.workers.iter().skip(1).position(|worker| worker.state == State::Gone) {

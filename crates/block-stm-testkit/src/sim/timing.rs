@@ -30,6 +30,8 @@ pub struct Latency {
     pub wake_ns: u64,
     /// From calling for a helper to its beginning.
     pub spawn_ns: u64,
+    /// Of whoever wakes a worker or calls for a helper.
+    pub call_ns: u64,
     /// For each read of the storage, beside what the storage itself takes.
     pub read_ns: u64,
     /// For a spin of a worker that waits awake.
@@ -42,6 +44,10 @@ impl Pace {
             Self::Even { .. } => Latency::default(),
             Self::Measured(_, latency) | Self::Charged(_, latency) => *latency,
         }
+    }
+
+    pub(super) fn call_ns(&self) -> u64 {
+        self.latency().call_ns
     }
 
     pub(super) fn wake_ns(&self) -> u64 {
@@ -152,94 +158,133 @@ impl Item {
     }
 }
 
-/// What steps took, summed up.
+/// What steps took, one after another.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
-    items: HashMap<Item, (u64, u64)>,
-    /// By transaction: the time in executions, and their number.
-    executions: HashMap<TxnIndex, (u64, u64)>,
+    /// Each step with its nanoseconds. A list, since whatever is done between two steps disturbs the caches of the next.
+    steps: Vec<(Item, u32)>,
+    /// What taking a step takes by itself, which is left out.
     overhead_ns: u64,
 }
 
 impl Measures {
-    /// No measures yet. Finds out what looking at the clock takes, so that it can be left out.
+    /// No measures yet, of steps that take `overhead_ns` by themselves.
     #[must_use]
-    pub fn new() -> Self {
-        let look = |_| {
-            let start = Instant::now();
-            start.elapsed().as_nanos() as u64
-        };
-        let mut looks: Vec<_> = (0..1_001).map(look).collect();
-        looks.sort_unstable();
-        Self { overhead_ns: looks[looks.len() / 2], ..Self::default() }
+    pub fn new(overhead_ns: u64) -> Self {
+        Self { steps: Vec::new(), overhead_ns }
     }
 
     fn add(&mut self, item: Item, ns: u64) {
-        if let Some(txn) = item.txn.filter(|_| item.is_execution()) {
-            let (sum, count) = self.executions.entry(txn).or_default();
-            *sum += ns;
+        self.steps.push((item, u32::try_from(ns).unwrap_or(u32::MAX)));
+    }
+
+    /// What a step takes by itself, where nothing is done between steps.
+    #[must_use]
+    pub fn median_ns(&self) -> u64 {
+        median(self.steps.iter().map(|(_, ns)| u64::from(*ns)).collect())
+    }
+
+    /// What the steps of each item took on average, of each transaction and of all of the same kind.
+    fn means(&self) -> HashMap<Item, u64> {
+        let mut sums: HashMap<Item, (u64, u64)> = HashMap::new();
+        for (item, ns) in &self.steps {
+            let both = [Some(*item), item.txn.map(|_| item.of_any_txn())];
+            for item in both.into_iter().flatten() {
+                let (sum, count) = sums.entry(item).or_default();
+                *sum += u64::from(*ns);
+                *count += 1;
+            }
+        }
+        let mean = |(sum, count): (u64, u64)| (sum / count).saturating_sub(self.overhead_ns);
+        sums.into_iter().map(|(item, sum)| (item, mean(sum))).collect()
+    }
+
+    /// What an execution of each transaction took on average.
+    fn executions(&self) -> HashMap<TxnIndex, u64> {
+        let mut sums: HashMap<TxnIndex, (u64, u64)> = HashMap::new();
+        for (item, ns) in self.steps.iter().filter(|(item, _)| item.is_execution()) {
+            let Some(txn) = item.txn else { continue };
+            let (sum, count) = sums.entry(txn).or_default();
+            *sum += u64::from(*ns).saturating_sub(self.overhead_ns);
             *count += u64::from(item.begins_execution());
         }
-        let (sum, count) = self.items.entry(item).or_default();
-        *sum += ns;
-        *count += 1;
+        sums.into_iter().map(|(txn, (sum, count))| (txn, sum / count.max(1))).collect()
     }
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
 /// What steps are charged, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
-    items: HashMap<Item, u64>,
+    /// Of any transaction, or none.
+    by_kind: Row,
+    /// Of each transaction; `UNKNOWN` where it was not measured.
+    by_txn: Vec<Row>,
 }
+
+/// One cost for each kind.
+type Row = [u32; Kind::Unknown as usize + 1];
+
+const UNKNOWN: u32 = u32::MAX;
 
 impl Costs {
     /// The median over several measured runs of what each step took on average, by transaction where it has one.
     #[must_use]
     pub fn of(runs: &[Measures]) -> Self {
         let mut all: HashMap<Item, Vec<u64>> = HashMap::new();
-        for run in runs {
-            let mut kinds: HashMap<Item, (u64, u64)> = HashMap::new();
-            for (item, (sum, count)) in &run.items {
-                all.entry(*item).or_default().push(sum / count);
-                if item.txn.is_some() {
-                    let (sums, counts) = kinds.entry(item.of_any_txn()).or_default();
-                    *sums += sum;
-                    *counts += count;
-                }
-            }
-            for (item, (sum, count)) in kinds {
-                all.entry(item).or_default().push(sum / count);
-            }
+        for (item, mean) in runs.iter().flat_map(Measures::means) {
+            all.entry(item).or_default().push(mean);
         }
-        let median = |mut values: Vec<u64>| {
-            values.sort_unstable();
-            values[values.len() / 2]
-        };
-        Self { items: all.into_iter().map(|(item, values)| (item, median(values))).collect() }
+        let mut costs = Self::default();
+        all.into_iter().for_each(|(item, means)| costs.set(item, median(means)));
+        costs
     }
 
     /// What a step costs: that of its transaction if it was measured, else the mean of its kind.
     #[must_use]
     pub fn cost(&self, item: Item) -> u64 {
-        let known = self.items.get(&item).or_else(|| self.items.get(&item.of_any_txn()));
-        known.copied().unwrap_or(0)
+        let kind = item.kind as usize;
+        let own = item.txn.and_then(|txn| self.by_txn.get(txn.as_usize()));
+        let known = own.map(|row| row[kind]).filter(|cost| *cost != UNKNOWN);
+        u64::from(known.unwrap_or(self.by_kind[kind]))
+    }
+
+    /// Sets what a step costs, at most some seconds.
+    pub fn set(&mut self, item: Item, ns: u64) {
+        let kind = item.kind as usize;
+        let row = match item.txn.map(TxnIndex::as_usize) {
+            None => &mut self.by_kind,
+            Some(txn) => {
+                if txn >= self.by_txn.len() {
+                    self.by_txn.resize(txn + 1, [UNKNOWN; Kind::Unknown as usize + 1]);
+                }
+                &mut self.by_txn[txn]
+            }
+        };
+        row[kind] = u32::try_from(ns).unwrap_or(UNKNOWN).min(UNKNOWN - 1);
+    }
+
+    /// The same proportions, with all costs multiplied.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        let rows = std::iter::once(&mut self.by_kind).chain(&mut self.by_txn);
+        for cost in rows.flatten().filter(|cost| **cost != UNKNOWN) {
+            *cost = (f64::from(*cost) * factor) as u32;
+        }
+        self
     }
 
     /// What an execution of each of `txns` transactions took on average, interrupted ones included.
     #[must_use]
     pub fn executions(runs: &[Measures], txns: usize) -> Vec<u64> {
-        let of_txn = |txn: TxnIndex| {
-            let means = runs.iter().filter_map(|run| run.executions.get(&txn));
-            let mut means: Vec<_> = means.map(|(sum, count)| sum / (*count).max(1)).collect();
-            means.sort_unstable();
-            means.get(means.len() / 2).copied().unwrap_or(0)
-        };
+        let runs: Vec<_> = runs.iter().map(Measures::executions).collect();
+        let of_txn =
+            |txn: TxnIndex| median(runs.iter().filter_map(|run| run.get(&txn).copied()).collect());
         (0..txns as u32).map(|txn| of_txn(TxnIndex::new(txn))).collect()
-    }
-
-    /// Sets what a step costs.
-    pub fn set(&mut self, item: Item, ns: u64) {
-        self.items.insert(item, ns);
     }
 }
 
@@ -248,7 +293,9 @@ impl Costs {
 pub struct Clock {
     /// The time.
     pub now_ns: u64,
-    /// How much of it went into executions by the VM.
+    /// How much of it went into steps that the pace measured or charged.
+    pub working_ns: u64,
+    /// How much of that went into executions by the VM.
     pub executing_ns: u64,
     /// How much of it went into waiting, awake or asleep.
     pub waiting_ns: u64,
@@ -290,12 +337,12 @@ impl Clock {
             Pace::Measured(measures, _) => {
                 let taken = self.started.map_or(0, |start| start.elapsed().as_nanos() as u64);
                 let mut measures = measures.borrow_mut();
-                let ns = taken.saturating_sub(measures.overhead_ns);
-                measures.add(done, ns);
-                ns
+                measures.add(done, taken);
+                taken.saturating_sub(measures.overhead_ns)
             }
             Pace::Charged(costs, _) => costs.cost(done),
         };
+        self.working_ns += ns;
         ns += match done.kind {
             Kind::Spin => u64::from(<dyn Conductor>::SPINS_PER_STEP) * latency.spin_ns,
             // Never nothing: who waits for a lock must not be the earliest for ever.
@@ -321,16 +368,18 @@ mod tests {
     fn costs_are_medians_by_txn_or_else_by_kind() {
         let judge = |txn| Item::of(Some(Step::Judge(TxnIndex::new(txn))), true);
         let measures = |ns| {
-            let mut measures = Measures::default();
+            let mut measures = Measures::new(2);
             measures.add(judge(1), ns);
             measures.add(judge(1), ns + 2);
             measures.add(judge(2), 100);
             measures
         };
         let costs = Costs::of(&[10, 20, 5_000].map(measures));
-        assert_eq!(costs.cost(judge(1)), 21);
-        assert_eq!(costs.cost(judge(7)), (20 + 22 + 100) / 3);
+        assert_eq!(costs.cost(judge(1)), 19);
+        assert_eq!(costs.cost(judge(7)), (20 + 22 + 100) / 3 - 2);
+        assert_eq!(measures(10).median_ns(), 12);
         assert_eq!(costs.cost(Item::of(None, false)), 0);
+        assert_eq!(costs.scaled(2.0).cost(judge(1)), 38);
     }
 
     #[test]
