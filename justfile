@@ -74,3 +74,16 @@ valgrind *ARGS:
     VALGRIND_OPTS="-q --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=valgrind \
         cargo test -p block-stm --lib {{ARGS}}
+
+# Let every deliberate fault of the engine out, and see it caught.
+canaries *ARGS:
+    RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm-testkit --test canaries \
+        --target-dir target/canaries {{ARGS}} -- --nocapture
+
+# Look for a schedule that changes a result.
+sim *ARGS:
+    cargo run --release -- sim {{ARGS}}
+
+# A million programs and more on real threads, in some minutes.
+properties CASES="5000":
+    PROPTEST_CASES={{CASES}} cargo test --release -p block-stm --test it properties

@@ -74,12 +74,12 @@ fn echo(txns: u16) -> LanguageBlock {
     .state([2, 4, 6])
 }
 
-/// Deltas that apply or not depending on all others, and transactions that refuse themselves if they do not.
+/// Deltas that apply or not depending on all others, and transactions that refuse themselves if they do, or if they do not.
 fn bounds(txns: u16) -> LanguageBlock {
     block(txns, |n| {
         let amount = Expr::Const(1 + (n % 3) as u8);
         let op = if n % 2 == 0 { Op::Gain(HOT, amount) } else { Op::Lose(HOT, amount) };
-        let refuse = Op::SkipUnless(Expr::Flag, Test::Is(Expr::Const(0)), 1);
+        let refuse = Op::SkipUnless(Expr::Flag, Test::Is(Expr::Const((n / 2 % 2) as u8)), 1);
         vec![op, refuse, Op::Invalid, Op::Gain(At::Slot(1), Expr::Const(1))]
     })
     .state([MAX / 2])

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use block_stm::{Canary, let_out};
 use block_stm_testkit::Checker;
 use block_stm_testkit::language::{At, Colliding, Expr, LanguageBlock, Op, Small};
+use block_stm_testkit::shapes::adversarial;
 use block_stm_testkit::sim::{Explorer, Faults, Order, Setup, exhaust};
 use block_stm_testkit::strategies::{Mix, Shape, block};
 use proptest::strategy::{Strategy, ValueTree};
@@ -82,12 +83,14 @@ fn tiny_blocks() -> Vec<LanguageBlock> {
     let gain = vec![Op::Gain(x, Expr::Const(1))];
     let follow = vec![Op::Read(x), Op::Write(At::Beyond(1), Expr::Acc)];
     let copy = vec![Op::Read(At::Slot(2)), Op::Write(y, Expr::Plus(1))];
-    vec![
+    let mut blocks = vec![
         LanguageBlock::new([increment.clone(), increment.clone(), increment.clone()]),
         LanguageBlock::new([increment.clone(), follow.clone(), copy.clone()]),
         LanguageBlock::new([gain.clone(), gain, increment]),
         LanguageBlock::new([follow, copy.clone(), copy]),
-    ]
+    ];
+    blocks.extend(adversarial(3).into_iter().map(|(_, block)| block));
+    blocks
 }
 
 fn every_order(block: &LanguageBlock) -> bool {
@@ -113,6 +116,7 @@ fn catchers(canary: Canary) -> &'static [By] {
         Canary::ForgetIncarnation | Canary::KeepOldWrite => &[Simulation],
         Canary::SumOnBase => &[Simulation, EveryOrder, Threads],
         Canary::SkipAssertions
+        | Canary::SkipDeltas
         | Canary::BelieveFailures
         | Canary::BelieveSwallowed
         | Canary::KeepContext => &[Simulation, Threads],

@@ -50,7 +50,7 @@ pub struct Circumstances {
     pub cancel: Option<(CancelToken, u64)>,
     /// The most helpers that find room in the pool at the same time.
     pub room: usize,
-    /// Whether to write down what every worker does.
+    /// Whether to write down what every worker does, up to 10,000 steps.
     pub log: bool,
 }
 
@@ -58,7 +58,7 @@ impl Default for Circumstances {
     fn default() -> Self {
         Self {
             pace: Pace::Even { step_ns: 100 },
-            max_steps: 2_000_000,
+            max_steps: 200_000,
             stall: None,
             cancel: None,
             room: usize::MAX,
@@ -198,7 +198,7 @@ pub fn position() -> Option<Position> {
 /// Makes the virtual worker on this thread slow: it stops so many times, as in waiting for the storage.
 pub fn dawdle(steps: u32) {
     if let Some(stage) = CURRENT.with_borrow(Option::clone) {
-        (0..steps).for_each(|_| stage.step(Step::Spin));
+        (0..steps).for_each(|_| stage.pause());
     }
 }
 
@@ -218,6 +218,9 @@ pub fn pass(time: Duration) {
     }
 }
 
+/// More steps are not written down.
+const MAX_LOG: usize = 10_000;
+
 /// What stops a worker of an execution that is to end now.
 struct Curtain;
 
@@ -234,6 +237,8 @@ struct Cast {
     schedule: Box<dyn Schedule>,
     circumstances: Circumstances,
     steps: u64,
+    /// Those among the steps that are not mere waiting.
+    moves: u64,
     choices: Vec<WorkerId>,
     log: Vec<(WorkerId, Step)>,
     verdict: Option<Verdict>,
@@ -246,6 +251,8 @@ struct Worker {
     state: State,
     body: Body,
     about_to: Option<Step>,
+    /// If it waits awake: how many moves there had been when it last looked.
+    waits_since: Option<u64>,
     /// Whether it is the caller before its first step.
     opens: bool,
     position: Option<Position>,
@@ -268,7 +275,15 @@ enum Body {
 
 impl Worker {
     fn new(body: Body, clock: Clock) -> Self {
-        Self { state: State::Awake, body, about_to: None, opens: false, position: None, clock }
+        Self {
+            state: State::Awake,
+            body,
+            about_to: None,
+            waits_since: None,
+            opens: false,
+            position: None,
+            clock,
+        }
     }
 }
 
@@ -296,6 +311,7 @@ impl Stage {
             schedule,
             circumstances,
             steps: 0,
+            moves: 0,
             choices: Vec::new(),
             log: Vec::new(),
             verdict: None,
@@ -366,6 +382,14 @@ impl Stage {
         while let Some(worker) = next {
             next = self.resume(worker);
         }
+    }
+
+    /// The current worker lets others go first, in the middle of what it does.
+    fn pause(&self) {
+        self.heed_verdict();
+        self.cast.borrow_mut().count();
+        self.give_way();
+        self.heed_verdict();
     }
 
     /// Ends a worker's part if the execution is to end now.
@@ -448,17 +472,18 @@ impl Cast {
         self.candidates.extend(workers.filter(|(_, worker)| can_act(worker)).map(|(id, _)| id));
     }
 
-    /// A worker that waits for others awake, and one that is stalled, let others go first.
+    /// Workers that wait awake until somebody moves, and one that is stalled, let others go first.
     fn leave_out_those_who_wait(&mut self) {
-        let steps = self.steps;
-        let waits = matches!(self.workers[self.current].about_to, Some(Step::Spin | Step::Blocked));
-        let waiting = waits.then_some(self.current);
-        let stalled =
-            self.circumstances.stall.filter(|stall| (stall.from..stall.to).contains(&steps));
-        for out in waiting.into_iter().chain(stalled.map(|stall| stall.worker)) {
-            if self.candidates.iter().any(|candidate| *candidate != out) {
-                self.candidates.retain(|candidate| *candidate != out);
-            }
+        let (steps, moves) = (self.steps, self.moves);
+        let stalled = self.circumstances.stall;
+        let stalled = stalled.filter(|stall| (stall.from..stall.to).contains(&steps));
+        let workers = &self.workers;
+        let ready = |worker: &WorkerId| {
+            workers[*worker].waits_since != Some(moves)
+                && stalled.is_none_or(|stall| stall.worker != *worker)
+        };
+        if self.candidates.iter().any(ready) {
+            self.candidates.retain(ready);
         }
     }
 
@@ -487,8 +512,13 @@ impl Cast {
         Some(asleep)
     }
 
-    fn note(&mut self, step: Step) {
+    /// Counts a step.
+    fn count(&mut self) {
         self.steps += 1;
+        self.moves += 1;
+        if let Pace::Even { step_ns } = self.circumstances.pace {
+            self.workers.iter_mut().for_each(|worker| worker.clock.now_ns += step_ns);
+        }
         if self.steps > self.circumstances.max_steps {
             self.verdict.get_or_insert(Verdict::Endless);
         }
@@ -497,24 +527,30 @@ impl Cast {
         {
             token.cancel();
         }
+    }
+
+    fn note(&mut self, step: Step) {
+        let waits = matches!(step, Step::Spin | Step::Blocked);
+        let moves = self.moves;
+        self.count();
+        if waits {
+            self.moves = moves;
+        }
         let current = self.current;
         let worker = &mut self.workers[current];
         worker.account(&mut self.circumstances.pace);
         worker.about_to = Some(step);
+        worker.waits_since = waits.then_some(moves);
         worker.position = match step {
             Step::Execute(_, position) => Some(position),
             Step::Access(_) | Step::Storage(_) | Step::Blocked | Step::Spin => worker.position,
             _ => None,
         };
-        if let Pace::Even { step_ns } = self.circumstances.pace {
-            let now_ns = worker.clock.now_ns + step_ns;
-            self.workers.iter_mut().for_each(|worker| worker.clock.now_ns = now_ns);
-        }
     }
 
     /// The current worker does what it was about to do.
     fn log(&mut self, step: Step) {
-        if self.circumstances.log {
+        if self.circumstances.log && self.log.len() < MAX_LOG {
             self.log.push((self.current, step));
         }
     }
