@@ -110,12 +110,11 @@ impl<L, V: Value> Entry<L, V> {
         }
     }
 
-    /// What the entry makes of the value below it. A hint makes nothing.
+    /// What an entry that is not settled makes of the value below it.
     pub(super) fn apply_to(&self, below: &V) -> Option<V> {
         match &self.payload {
-            Payload::Value(value) => Some(value.clone()),
             Payload::Deltas(deltas) => deltas.apply_to(below),
-            Payload::Hint => Some(below.clone()),
+            Payload::Value(_) | Payload::Hint => unreachable!("only deltas are summed up"),
         }
     }
 
