@@ -1,7 +1,7 @@
 //! Proof that a virtual machine on the `block-stm` engine gives exactly the sequential result.
 //!
-//! [`check()`] executes a block sequentially and then in parallel, with many numbers of threads
-//! and look-ahead windows, and compares everything that a host can see: the calls that the sink
+//! [`check()`] executes a block sequentially and then in parallel, with many numbers of threads, look-ahead windows, hints, policies
+//! and limits, and compares everything that a host can see: the calls that the sink
 //! received, the outcome and the writes of every transaction, the error or the cut, the final state with its order, the
 //! conflict graph and the statistics. An author of a VM adapter calls it with blocks of their own:
 //!
@@ -17,9 +17,12 @@
 //! ```
 //!
 //! The rest of the crate makes such blocks and disturbs them: [`language`] is a tiny transaction language whose
-//! control flow depends on what it reads, [`strategies`] draws programs and blocks of it for `proptest`,
+//! control flow depends on what it reads, [`strategies`] draws programs and blocks of it for `proptest`, [`shapes`] has hard ones,
 //! [`decode`] makes blocks of it from a fuzzer's [`bytes`], [`faults`] fails, panics, cancels, delays and shakes
 //! interleavings at chosen moments, and [`watchdog`] turns a hang into a failure with a message.
+//!
+//! [`sim`] executes blocks step by step under schedules, on virtual workers: to explore interleavings, which repeat
+//! from a seed, and to forecast how a block scales.
 
 pub mod bank;
 pub mod bytes;
