@@ -30,7 +30,10 @@ use crate::{
 /// Results that can't be written.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, CliError> {
     let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
-    let summary = explore(args);
+    let summary = explore(args, || {
+        let mut explorer = Explorer::default();
+        move |seed| explorer.check(seed)
+    });
     if !matches!(json, Some(JsonTarget::Stdout)) {
         output::print(summary.text().as_bytes())?;
     }
@@ -39,8 +42,11 @@ pub(crate) fn sim(args: &SimArgs) -> Result<Exit, CliError> {
         bytes.push(b'\n');
         target.write(&bytes)?;
     }
-    Ok(if summary.finding.is_some() { Exit::CheckFailed } else { Exit::Success })
+    Ok(summary.exit())
 }
+
+/// What a seed came to.
+type Verdict = Result<Passed, Box<Finding>>;
 
 /// What the threads share.
 struct Search {
@@ -63,7 +69,8 @@ struct Summary {
     finding: Option<Box<Finding>>,
 }
 
-fn explore(args: &SimArgs) -> Summary {
+/// Explores with what `explorer` makes, once for each thread.
+fn explore<E: FnMut(u64) -> Verdict>(args: &SimArgs, explorer: impl Fn() -> E + Sync) -> Summary {
     // A broken invariant is reported as a finding, not as a panic.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -80,7 +87,7 @@ fn explore(args: &SimArgs) -> Summary {
     };
     thread::scope(|scope| {
         for _ in 0..args.jobs.get() {
-            scope.spawn(|| search.work(advance));
+            scope.spawn(|| search.work(explorer(), advance));
         }
     });
     bar.finish_and_clear();
@@ -91,13 +98,12 @@ fn explore(args: &SimArgs) -> Summary {
 
 impl Search {
     /// Takes seeds, those of a block at a time, as long as there are any.
-    fn work(&self, advance: impl Fn(&Self)) {
-        let mut explorer = Explorer::default();
+    fn work(&self, mut check: impl FnMut(u64) -> Verdict, advance: impl Fn(&Self)) {
         while let Some(seeds) = self.take() {
             let mut passed = Vec::new();
             let mut finding = None;
             for seed in seeds {
-                match explorer.check(seed) {
+                match check(seed) {
                     Ok(one) => passed.push(one),
                     Err(found) => {
                         finding = Some(found);
@@ -146,6 +152,10 @@ impl Summary {
         if let Some(found) = finding.filter(|found| lower(found, &self.finding)) {
             self.finding = Some(found);
         }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.finding.is_some() { Exit::CheckFailed } else { Exit::Success }
     }
 
     fn text(&self) -> String {
@@ -232,4 +242,62 @@ struct FindingJson<'a> {
     steps: Vec<String>,
     choices: &'a [usize],
     command: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use block_stm_testkit::{language::LanguageBlock, sim::Setup};
+
+    use super::*;
+
+    fn args(jobs: usize) -> SimArgs {
+        let jobs = NonZeroUsize::new(jobs).expect("not zero");
+        SimArgs { seed: 10, seeds: 2_000, minutes: None, jobs, json: None }
+    }
+
+    /// An engine that is wrong for every seed from 777 on that ends with 7.
+    fn broken(seed: u64) -> Verdict {
+        if seed < 777 || seed % 10 != 7 {
+            return Ok(Passed { steps: 1, ..Passed::default() });
+        }
+        Err(Box::new(Finding {
+            seed,
+            what: "a penny is missing".to_owned(),
+            setup: Setup::draw(seed, 3),
+            block: LanguageBlock::default(),
+            log: Vec::new(),
+            choices: vec![1, 0],
+        }))
+    }
+
+    #[test]
+    fn a_finding_is_told_with_the_command_that_repeats_it() {
+        let summary = explore(&args(1), || broken);
+        assert_eq!(summary.exit(), Exit::CheckFailed);
+        assert_eq!((summary.seeds, summary.steps), (777 - 10 + 1, 777 - 10));
+        let (text, json) = (summary.text(), summary.json());
+        for part in ["seed 777: a penny is missing", "block-stm sim --seed 777 --seeds 1"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let finding = json.finding.expect("it was found");
+        assert_eq!(finding.command, "block-stm sim --seed 777 --seeds 1");
+        assert_eq!((finding.seed, finding.choices), (777, [1, 0].as_slice()));
+    }
+
+    #[test]
+    fn every_seed_is_explored_once_by_any_number_of_threads() {
+        let seen = Mutex::new(Vec::new());
+        let summary = explore(&args(4), || {
+            |seed| {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
+                Ok(Passed::default())
+            }
+        });
+        let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(10..2_010));
+        assert_eq!((summary.exit(), summary.seeds), (Exit::Success, 2_000));
+    }
 }

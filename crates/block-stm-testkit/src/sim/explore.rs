@@ -33,7 +33,6 @@ const SHOWN: usize = 400;
 
 /// What an execution without a finding came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Passed {
     /// The steps of all workers.
     pub steps: u64,
@@ -47,7 +46,6 @@ pub struct Passed {
 
 /// A difference, a broken rule, a hang: everything that must not be.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct Finding {
     /// The seed that shows it.
     pub seed: u64,
