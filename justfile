@@ -76,9 +76,13 @@ valgrind *ARGS:
         cargo test -p block-stm --lib {{ARGS}}
 
 # Let every deliberate fault of the engine out, and see it caught.
-canaries *ARGS:
+canaries:
     RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm-testkit --test canaries \
-        --target-dir target/canaries {{ARGS}} -- --nocapture
+        --target-dir target/canaries -- --nocapture
+    RUSTFLAGS="--cfg loom --cfg block_stm_canaries" cargo test -p block-stm --lib \
+        --target-dir target/canaries models::canaries
+    RUSTFLAGS="--cfg shuttle --cfg block_stm_canaries" cargo test -p block-stm --test schedules \
+        --target-dir target/canaries canaries
 
 # Look for a schedule that changes a result.
 sim *ARGS:

@@ -130,7 +130,7 @@ fn every_canary_is_caught() {
     std::panic::set_hook(Box::new(|_| {}));
     let mut table = String::new();
     let mut missed = Vec::new();
-    for canary in Canary::ALL {
+    for canary in Canary::FAULTS {
         let_out(Some(canary));
         for by in catchers(canary) {
             let start = Instant::now();

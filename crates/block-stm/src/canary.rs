@@ -51,6 +51,22 @@ pub enum Canary {
     LoseTouched,
     /// An idle worker repeats what it finds stale, however often, also what only the judge can decide.
     RepeatAssumptions,
+    /// Whoever takes the baton passes no fence before.
+    TakeWithoutFence,
+    /// Whoever gives the baton back passes no fence afterwards.
+    GiveWithoutFence,
+    /// A worker looks for the last time without a fence before.
+    ParkWithoutFence,
+    /// Whoever made work notifies without passing through the sleepers' lock.
+    NotifyWithoutLock,
+    /// A new owner does not see what the last one did.
+    ClaimRelaxed,
+    /// A waiter enters the list without looking at what it waits for.
+    WaitBlindly,
+    /// A version is linked before it is whole.
+    LinkRelaxed,
+    /// A cell is in the table before it is whole.
+    InsertRelaxed,
 }
 
 #[cfg(not(block_stm_canaries))]
@@ -68,8 +84,8 @@ mod cage {
     static OUT: Mutex<Option<Canary>> = Mutex::new(None);
 
     impl Canary {
-        /// All of them.
-        pub const ALL: [Self; 20] = [
+        /// Faults of what the engine does, for checkers that compare results.
+        pub const FAULTS: [Self; 20] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -90,6 +106,18 @@ mod cage {
             Self::SkipTxn,
             Self::LoseTouched,
             Self::RepeatAssumptions,
+        ];
+
+        /// Faults of what threads see of each other, for checkers that know the memory model.
+        pub const WEAKNESSES: [Self; 8] = [
+            Self::TakeWithoutFence,
+            Self::GiveWithoutFence,
+            Self::ParkWithoutFence,
+            Self::NotifyWithoutLock,
+            Self::ClaimRelaxed,
+            Self::WaitBlindly,
+            Self::LinkRelaxed,
+            Self::InsertRelaxed,
         ];
     }
 

@@ -36,7 +36,7 @@ impl Head {
 }
 
 #[test]
-fn a_head_that_becomes_ready_is_taken_on() {
+pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
     // The maker finishes the head and then tries to take the baton; the holder has found it unfinished, gives the
     // baton back, and looks once more. Whoever comes second takes the head on.
     //

@@ -10,6 +10,8 @@
 //! The models of the multi-version memory are in `mvmemory/models`.
 
 mod baton;
+#[cfg(block_stm_canaries)]
+mod canaries;
 mod crew;
 mod parking;
 mod redo;

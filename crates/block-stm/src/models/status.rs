@@ -34,7 +34,7 @@ impl Owned {
 }
 
 #[test]
-fn the_next_owner_sees_what_the_last_one_did() {
+pub(crate) fn the_next_owner_sees_what_the_last_one_did() {
     // Two workers claim, touch, and give back, over and over.
     //
     // Caught: the claim's Acquire weakened to Relaxed; the store in `set` weakened to Relaxed; the claim's

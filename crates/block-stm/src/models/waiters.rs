@@ -22,7 +22,7 @@ fn no_limits() -> &'static Limits {
 }
 
 #[test]
-fn a_waiter_is_never_forgotten() {
+pub(crate) fn a_waiter_is_never_forgotten() {
     // The reader enters the writer's list while the writer finishes. Either the writer finds it in the list, or
     // the reader sees under the list's lock that the writer has finished.
     //

@@ -212,7 +212,9 @@ impl<L, V: Value> Cell<L, V> {
         // ORDERING: Relaxed: published by the Release store below.
         new.next.store(next, Ordering::Relaxed);
         // ORDERING: Release publishes the entry to the Acquire loads of the readers.
-        place.store(entry, Ordering::Release);
+        let release =
+            if sings(Canary::LinkRelaxed) { Ordering::Relaxed } else { Ordering::Release };
+        place.store(entry, release);
     }
 
     /// Takes `entry` out of the chain, if it is still in it.

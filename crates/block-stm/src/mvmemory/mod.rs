@@ -49,7 +49,7 @@ mod index;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod model;
 #[cfg(all(test, loom))]
-mod models;
+pub(crate) mod models;
 mod table;
 
 use std::collections::HashSet;

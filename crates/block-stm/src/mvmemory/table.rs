@@ -8,6 +8,7 @@
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
 //! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
 
+use crate::canary::{Canary, sings};
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::ptr;
@@ -64,7 +65,9 @@ impl<L, V: Value> Slot<L, V> {
     /// Puts `new` in place of `expected`; whether it was still there.
     fn replace(&self, expected: *mut Cell<L, V>, new: *mut Cell<L, V>) -> bool {
         // ORDERING: Release publishes what `new` points to, see `load`. Failure carries nothing: the caller loads again.
-        self.0.compare_exchange(expected, new, Ordering::Release, Ordering::Relaxed).is_ok()
+        let release =
+            if sings(Canary::InsertRelaxed) { Ordering::Relaxed } else { Ordering::Release };
+        self.0.compare_exchange(expected, new, release, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -30,7 +30,9 @@ impl Parking {
     pub(crate) fn park(&self, at_most: Option<Duration>, has_work: impl FnOnce() -> bool) -> bool {
         // ORDERING: SeqCst, before the look: see the module's documentation.
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        if !sings(Canary::ParkWithoutFence) {
+            fence(Ordering::SeqCst);
+        }
         conductor::step(Step::Park);
         let mut lock = self.lock.lock();
         let sleeps = !has_work();
@@ -62,7 +64,7 @@ impl Parking {
         // ORDERING: SeqCst, after the work was made: see the module's documentation.
         fence(Ordering::SeqCst);
         let sleeping = self.sleepers.load(Ordering::SeqCst) > 0;
-        if sleeping {
+        if sleeping && !sings(Canary::NotifyWithoutLock) {
             drop(self.lock.lock());
         }
         sleeping && !sings(Canary::DropWakeUp)

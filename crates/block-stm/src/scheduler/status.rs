@@ -12,6 +12,7 @@
 //! that belongs to a transaction (its run, its result, its write set) is touched by the owner alone. `k` counts the
 //! incarnations. Nothing here decides what is right; the word only says who may act.
 
+use crate::canary::{Canary, sings};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +67,10 @@ impl Status {
         }
         let claimed = pack(State::Claimed, incarnation);
         // ORDERING: Acquire pairs with the stores in `set`: the new owner sees all that the last owner did.
+        let acquire =
+            if sings(Canary::ClaimRelaxed) { Ordering::Relaxed } else { Ordering::Acquire };
         self.0
-            .compare_exchange(word, claimed, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(word, claimed, acquire, Ordering::Relaxed)
             .is_ok()
             .then_some(incarnation)
     }

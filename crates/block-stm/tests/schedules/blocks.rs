@@ -14,7 +14,7 @@ fn step(from: u16, to: u16) -> Vec<Op> {
 }
 
 #[test]
-fn a_chain_of_reads_is_followed() {
+pub(crate) fn a_chain_of_reads_is_followed() {
     // Each transaction reads what the one before wrote: estimates, waiters and early validation all day.
     // Caught: the judge not comparing versions and values; `wake_all` taken away from the end; the last look before sleeping
     // taken away; makers of work who do not pass through the sleepers' lock.
@@ -23,7 +23,7 @@ fn a_chain_of_reads_is_followed() {
 }
 
 #[test]
-fn one_counter_is_contended() {
+pub(crate) fn one_counter_is_contended() {
     // Caught: `Cell::commit` that keeps the first commit; a blind judge.
     let block = LanguageBlock::new((0..4).map(|_| step(0, 0)));
     schedules(1_000, move |engine| compare(&block, engine));
@@ -36,7 +36,7 @@ fn two_txns_in_every_order() {
 }
 
 #[test]
-fn deltas_meet_reads_and_bounds() {
+pub(crate) fn deltas_meet_reads_and_bounds() {
     // Caught: the judge believing that deltas apply.
     let gain = |n| vec![Op::Gain(At::Slot(0), Expr::Const(n))];
     let block = LanguageBlock::new([

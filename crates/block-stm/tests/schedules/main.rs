@@ -12,5 +12,7 @@
 #![cfg(shuttle)]
 
 mod blocks;
+#[cfg(block_stm_canaries)]
+mod canaries;
 mod endings;
 mod support;

@@ -104,7 +104,7 @@ fn make(cell: &Cell<u32, Watched>, txn: u32) -> *mut Item {
 }
 
 #[test]
-fn a_new_version_is_seen_whole() {
+pub(crate) fn a_new_version_is_seen_whole() {
     // The reader sees the entry whole or not yet, and does not lose it again.
     //
     // Caught: the Release in `link` weakened to Relaxed; the Acquire in `latest_below` weakened to Relaxed.

@@ -1,7 +1,7 @@
 //! The multi-version memory under loom; see `crate::models` for what that means.
 
-mod chain;
-mod table;
+pub(crate) mod chain;
+pub(crate) mod table;
 
 use std::hash::{Hash, Hasher};
 

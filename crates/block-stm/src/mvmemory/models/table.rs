@@ -42,7 +42,7 @@ fn race(mine: &'static [u8], others: &'static [u8]) {
 }
 
 #[test]
-fn an_equal_location_gets_the_same_cell() {
+pub(crate) fn an_equal_location_gets_the_same_cell() {
     // Both find the slot empty. One of them is faster; the other throws its cell away and takes the first one's, whole.
     //
     // Caught: the compare-and-swap replaced by a store; its Release, or the Acquire of `load`, weakened to Relaxed.
