@@ -11,7 +11,7 @@ use block_stm::{Canary, let_out};
 use block_stm_testkit::Checker;
 use block_stm_testkit::language::{At, Colliding, Expr, LanguageBlock, Op, Small};
 use block_stm_testkit::shapes::adversarial;
-use block_stm_testkit::sim::{Explorer, Faults, Order, Setup, exhaust};
+use block_stm_testkit::sim::{Explorer, Setup, exhaust};
 use block_stm_testkit::strategies::{Mix, Shape, block};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -94,14 +94,7 @@ fn tiny_blocks() -> Vec<LanguageBlock> {
 }
 
 fn every_order(block: &LanguageBlock) -> bool {
-    let setup = Setup {
-        workers: 2,
-        window: None,
-        deltas: true,
-        order: Order::RoundRobin { quantum: 1 },
-        faults: Faults::default(),
-        step_ns: 100,
-    };
+    let setup = Setup::calm(2);
     exhaust(block, &setup, 2, 20_000).is_err()
 }
 

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 use block_stm::{Config, ConflictGraph, Engine};
 
 use super::schedule::RoundRobin;
-use super::simulator::{Circumstances, Simulator, Stopped, mark_time};
+use super::simulator::{Circumstances, Simulator, Stopped};
+use super::stage::mark_time;
 use super::timing::{Clock, Costs, Latency, Measures, Pace};
 
 /// What the steps of one piece of work cost.

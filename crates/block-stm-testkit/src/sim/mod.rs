@@ -52,6 +52,7 @@
 //! # Ok::<(), block_stm::BoxError>(())
 //! ```
 
+mod cast;
 mod explore;
 mod fiber;
 mod forecast;
@@ -60,13 +61,13 @@ mod schedule;
 mod setup;
 mod shrink;
 mod simulator;
+mod stage;
 mod timing;
 
 pub use explore::{Exhausted, Explorer, Failure, Finding, Passed, SEEDS_PER_BLOCK, Scene, exhaust};
 pub use forecast::{Forecast, Profile, Work};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
 pub use setup::{Faults, Order, Setup, shape};
-pub use simulator::{
-    Circumstances, Run, Simulator, Stall, Stopped, Verdict, dawdle, pass, position,
-};
+pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
+pub use stage::{dawdle, pass, position};
 pub use timing::{Clock, Costs, Item, Latency, Measures, Pace};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use block_stm::conductor::Position;
 
 use super::setup::Faults;
-use super::simulator::{dawdle, position};
+use super::stage::{dawdle, position};
 use crate::faults::scramble;
 use crate::language::{Probe, Site};
 

@@ -115,6 +115,19 @@ impl Faults {
 }
 
 impl Setup {
+    /// So many workers in turns of one step each, the engine's own choices, and nothing goes wrong.
+    #[must_use]
+    pub fn calm(workers: usize) -> Self {
+        Self {
+            workers,
+            window: None,
+            deltas: true,
+            order: Order::RoundRobin { quantum: 1 },
+            faults: Faults::default(),
+            step_ns: 100,
+        }
+    }
+
     /// The set-up that `seed` stands for, for a block of `txns` transactions.
     #[must_use]
     pub fn draw(seed: u64, txns: usize) -> Self {

@@ -30,7 +30,7 @@ use block_stm_testkit::compare::same;
 use block_stm_testkit::language::{At, Expr, LanguageBlock, LanguageHints, LanguageVm, Op, Test};
 use block_stm_testkit::record::{Ending, Event, Record, record_parallel, record_sequential};
 use block_stm_testkit::sim::{
-    Circumstances, Faults, Moment, Order, RoundRobin, Schedule, Setup, Simulator, WorkerId,
+    Circumstances, Moment, RoundRobin, Schedule, Setup, Simulator, WorkerId,
 };
 use goldenscript::{Argument, Command, Context};
 
@@ -168,14 +168,7 @@ impl Director {
             LanguageBlock { programs: block.programs, hints: block.hints, ..self.block.clone() }
                 .skip_invalid();
         let stage = block.stage();
-        let setup = Setup {
-            workers: self.workers,
-            window: None,
-            deltas: true,
-            order: Order::RoundRobin { quantum: 1 },
-            faults: Faults::default(),
-            step_ns: 100,
-        };
+        let setup = Setup::calm(self.workers);
         let over = Rc::new(RefCell::new(None));
         let script = Script {
             acts: self.acts.clone().into(),

@@ -1,7 +1,7 @@
 //! The simulator: seeds repeat exactly, explore what they should, and find nothing.
 
 use block_stm_testkit::language::{At, Expr, LanguageBlock, Op};
-use block_stm_testkit::sim::{Explorer, Faults, Order, Passed, Setup, exhaust};
+use block_stm_testkit::sim::{Explorer, Passed, Setup, exhaust};
 
 const FIRST: At = At::Slot(0);
 
@@ -41,14 +41,7 @@ fn a_seed_does_the_same_each_time() {
 fn every_order_of_two_increments() {
     let increment = [Op::Read(FIRST), Op::Write(FIRST, Expr::Plus(1))];
     let block = LanguageBlock::new([increment, increment, increment]);
-    let setup = Setup {
-        workers: 2,
-        window: None,
-        deltas: true,
-        order: Order::RoundRobin { quantum: 1 },
-        faults: Faults::default(),
-        step_ns: 100,
-    };
+    let setup = Setup::calm(2);
     let exhausted = exhaust(&block, &setup, 2, 200_000).unwrap_or_else(|f| panic!("{}", f.what));
     assert!(exhausted.all && exhausted.runs > 500, "{exhausted:?}");
 }

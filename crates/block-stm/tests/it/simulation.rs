@@ -3,7 +3,7 @@
 //! `SIM_SEEDS` sets how many seeds are explored.
 
 use block_stm_testkit::shapes::adversarial;
-use block_stm_testkit::sim::{Explorer, Faults, Order, Setup, exhaust};
+use block_stm_testkit::sim::{Explorer, Setup, exhaust};
 
 #[test]
 fn drawn_schedules() {
@@ -17,14 +17,7 @@ fn drawn_schedules() {
 
 #[test]
 fn hard_blocks_in_every_order_with_one_preemption() {
-    let setup = Setup {
-        workers: 2,
-        window: None,
-        deltas: true,
-        order: Order::RoundRobin { quantum: 1 },
-        faults: Faults::default(),
-        step_ns: 100,
-    };
+    let setup = Setup::calm(2);
     for (name, block) in adversarial(3) {
         let exhausted = exhaust(&block, &setup, 1, 20_000);
         let exhausted = exhausted.unwrap_or_else(|failure| panic!("{name}: {}", failure.what));
