@@ -253,10 +253,11 @@ pub(crate) struct CommonArgs {
 pub(crate) struct SimArgs {
     /// The first seed
     #[arg(long, value_name = "FIRST", default_value_t = 0)]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(..=SEED_MAX))]
     pub(crate) seed: u64,
     /// How many seeds, one execution each
     #[arg(long, value_name = "N", default_value_t = 100_000, conflicts_with = "minutes")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=SEED_MAX))]
     pub(crate) seeds: u64,
     /// Go on for so long instead
     #[arg(long, value_name = "M")]
@@ -279,6 +280,8 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+/// So that a first seed and a number of them always come to a last one.
+const SEED_MAX: u64 = u64::MAX / 4;
 /// A year.
 const MINUTES_MAX: u64 = 366 * 24 * 60;
 const REPEAT_MAX: usize = 10_000;

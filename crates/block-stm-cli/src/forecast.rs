@@ -130,10 +130,14 @@ impl Studio<'_> {
     /// One line for each number of workers.
     fn study(&self, block: &Block, state: &PreState) -> Result<Vec<Line>, String> {
         let work = |engine: &Engine| execute(engine, block, state);
-        let conflicts = work(&engine(1)?)?.conflict_graph.ok_or("no conflict graph")?;
+        let options = ParallelOptions::default().with_conflict_graph();
+        let ordered = execute_parallel(&engine(1)?, block, state, &options);
+        let ordered = ordered.map_err(|error| error.to_string())?;
+        let conflicts = ordered.conflict_graph.ok_or("no conflict graph")?;
         let profile = Profile::measure(&work, block.txns.len(), self.latency, self.repeat)
             .map_err(|stopped| stopped.to_string())?;
-        let plain = self.median(|| plain(block, state).0);
+        let reads_ns = ordered.stats.base_reads.saturating_mul(self.latency.read_ns);
+        let plain = self.median(|| plain(block, state).0) + Duration::from_nanos(reads_ns);
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let one = self.workers.iter().map(|workers| {
             let workers = workers.get();
@@ -173,7 +177,7 @@ fn engine(threads: usize) -> Result<Engine, String> {
 }
 
 fn execute(engine: &Engine, block: &Block, state: &PreState) -> Result<ParallelResult, String> {
-    let options = ParallelOptions::default().with_conflict_graph();
+    let options = ParallelOptions::default();
     execute_parallel(engine, block, state, &options).map_err(|error| error.to_string())
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use block_stm::Stats;
-use block_stm_testkit::sim::{Explorer, Finding, Passed, SEEDS_PER_BLOCK};
+use block_stm_testkit::sim::{Explorer, Finding, Passed, SEEDS_PER_BLOCK, is_running};
 use serde::Serialize;
 
 use crate::{
@@ -71,12 +71,10 @@ struct Summary {
 
 /// Explores with what `explorer` makes, once for each thread.
 fn explore<E: FnMut(u64) -> Verdict>(args: &SimArgs, explorer: impl Fn() -> E + Sync) -> Summary {
-    // A broken invariant is reported as a finding, not as a panic.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
+    report_panics_as_findings();
     let start = Instant::now();
     let deadline = args.minutes.map(|minutes| start + Duration::from_secs(60 * minutes));
-    let end = if deadline.is_some() { u64::MAX } else { args.seed.saturating_add(args.seeds) };
+    let end = if deadline.is_some() { u64::MAX } else { args.seed + args.seeds };
     let summary = Mutex::new(Summary { first: args.seed, ..Summary::default() });
     let search = Search { next: AtomicU64::new(args.seed), end, deadline, summary };
     let length = deadline.map_or(args.seeds, |deadline| (deadline - start).as_secs());
@@ -91,9 +89,18 @@ fn explore<E: FnMut(u64) -> Verdict>(args: &SimArgs, explorer: impl Fn() -> E + 
         }
     });
     bar.finish_and_clear();
-    panic::set_hook(hook);
     let summary = search.summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     Summary { elapsed: start.elapsed(), ..summary }
+}
+
+/// A broken invariant is a finding, and told as one. Panics outside of simulations are told as ever.
+fn report_panics_as_findings() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !is_running() {
+            hook(info);
+        }
+    }));
 }
 
 impl Search {

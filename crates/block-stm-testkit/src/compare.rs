@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 
-use block_stm::{Admission, Flow, Outcome, Stats, TxnIndex, Vm};
+use block_stm::{Admission, Conflict, Flow, Outcome, Stats, TxnIndex, Vm};
 
 use crate::record::{Ending, Event, EventOf, Record};
 
@@ -58,7 +58,27 @@ pub fn same<V: Comparable>(expected: &Record<V>, found: &Record<V>) -> Result<()
 /// The first difference.
 pub fn begins<V: Comparable>(whole: &Record<V>, found: &Record<V>) -> Result<(), Difference> {
     let shared = whole.events.len().min(found.events.len());
-    same_items("call to the sink", &whole.events[..shared], &found.events)
+    same_items("call to the sink", &whole.events[..shared], &found.events)?;
+    let committed = found.committed();
+    let said = match &found.ending {
+        Ending::Finished { committed, .. } => *committed,
+        // Its message ends with the number.
+        Ending::Failed { kind: "cancelled", message } => {
+            let number =
+                message.split(|c: char| !c.is_ascii_digit()).rfind(|word| !word.is_empty());
+            number.and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
+        }
+        _ => committed,
+    };
+    same_items("number of committed txns", &[committed], &[said])?;
+    let (Ending::Finished { edges: all, .. }, Ending::Finished { edges: Some(edges), .. }) =
+        (&whole.ending, &found.ending)
+    else {
+        return Ok(());
+    };
+    let before = |edge: &&Conflict<V::Location>| edge.reader.as_usize() < committed;
+    let expected: Vec<_> = all.iter().flatten().filter(before).collect();
+    same_items("conflict graph", &expected, &edges.iter().collect::<Vec<_>>())
 }
 
 fn same_endings<V: Comparable>(
@@ -323,10 +343,22 @@ mod tests {
     fn a_prefix_must_agree_and_be_no_longer() {
         let mut cancelled = honest();
         cancelled.events.truncate(4);
+        cancelled.ending = Ending::Panicked { message: "stopped".to_owned() };
         assert_eq!(begins(&honest(), &cancelled), Ok(()));
         assert!(begins(&cancelled, &honest()).is_err());
         cancelled.events.remove(0);
         assert!(begins(&honest(), &cancelled).is_err());
+        let ending = |message: &str| {
+            let mut record = honest();
+            record.events.truncate(3);
+            record.ending = Ending::Failed { kind: "cancelled", message: message.to_owned() };
+            begins(&honest(), &record)
+        };
+        let said = |committed: usize| {
+            ending(&block_stm::Error::<String>::Cancelled { committed }.to_string())
+        };
+        assert_eq!(said(1), Ok(()));
+        assert!(said(2).is_err() && ending("cancelled").is_err());
     }
 
     #[test]

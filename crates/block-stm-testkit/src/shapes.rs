@@ -14,7 +14,9 @@ pub fn adversarial(txns: u16) -> Vec<(&'static str, LanguageBlock)> {
         ("writes that disappear", disappearing(txns)),
         ("what is read is written", echo(txns)),
         ("deltas at their bounds", bounds(txns)),
+        ("refusals that rest on deltas", refusals(txns)),
         ("a queue with two ends", queue(txns)),
+        ("scans around a write", rescans(txns)),
         ("doubts about the first", doubts(txns)),
     ]
 }
@@ -83,6 +85,32 @@ fn bounds(txns: u16) -> LanguageBlock {
         vec![op, refuse, Op::Invalid, Op::Gain(At::Slot(1), Expr::Const(1))]
     })
     .state([MAX / 2])
+}
+
+/// Transactions that refuse themselves if a delta applies, which it hardly ever does.
+fn refusals(txns: u16) -> LanguageBlock {
+    block(txns, |n| {
+        let refuse = Op::SkipUnless(Expr::Flag, Test::Is(Expr::Const(1)), 1);
+        if n % 3 == 0 {
+            return vec![Op::Read(HOT), Op::Write(HOT, Expr::Const(6 + (n % 2) as u8))];
+        }
+        vec![
+            Op::Gain(HOT, Expr::Const(2)),
+            refuse,
+            Op::Invalid,
+            Op::Write(At::Slot(1), Expr::Const(1)),
+        ]
+    })
+}
+
+/// A write between two scans of the same range: what the first one missed, the second one does not excuse.
+fn rescans(txns: u16) -> LanguageBlock {
+    let end = At::Slot(u16::from(MAX) + 2);
+    block(txns, |n| {
+        let here = At::Slot(n % 3);
+        let value = Expr::Const(if n % 4 == 0 { ABSENT } else { 1 + (n % 5) as u8 });
+        vec![Op::Scan(HOT, end, 0), Op::Write(here, value), Op::Scan(HOT, end, 0)]
+    })
 }
 
 /// Producers put something behind the last entry, consumers take the first one away: an order book of a kind.

@@ -10,7 +10,9 @@ use proptest::strategy::{BoxedStrategy, Union};
 use proptest::{option, prop_oneof};
 
 use crate::faults::Jitter;
-use crate::language::{ABSENT, At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
+use crate::language::{
+    ABSENT, At, Expr, LanguageBlock, LanguageHints, MAX, Op, Program, Rules, Test,
+};
 
 /// What blocks are drawn.
 #[derive(Clone, Debug)]
@@ -146,7 +148,11 @@ pub fn block(shape: &Shape) -> BoxedStrategy<LanguageBlock> {
                     Declared::Truth => block.with_true_hints(),
                 };
                 let bad = LanguageBlock { unreadable, impassable, ..block };
-                let block = LanguageBlock { policy, rules, max_weight, max_txns, ..bad };
+                let mut block = LanguageBlock { policy, rules, max_weight, max_txns, ..bad };
+                if block.rules.unsettled.is_some() {
+                    // Few programs weigh anything by themselves.
+                    block.programs.iter_mut().for_each(weigh);
+                }
                 match jitter {
                     Some(jitter) => block.probe(jitter),
                     None => block,
@@ -154,6 +160,11 @@ pub fn block(shape: &Shape) -> BoxedStrategy<LanguageBlock> {
             },
         )
         .boxed()
+}
+
+/// Lets a program weigh something, each another number.
+fn weigh(program: &mut Program) {
+    program.ops.insert(0, Op::Weigh(Expr::Const((program.id % u32::from(MAX)) as u8 + 1)));
 }
 
 /// A schedule of delays.

@@ -48,6 +48,13 @@ impl<'b, V: Vm> Access<'b, V> {
     }
 }
 
+/// A range that was scanned.
+struct Scanned<L> {
+    /// As far as the VM let the scan go; all of it if a panic ended the scan.
+    range: Span<L>,
+    ended: bool,
+}
+
 /// A value from below, with the version that wrote it unless it was summed up from deltas.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<T> {
@@ -78,7 +85,7 @@ pub(crate) struct Run<'b, V: Vm> {
     writes: Vec<usize>,
     observations: u32,
     /// The ranges of the scans, as far as they went.
-    scans: Vec<Span<V::Location>>,
+    scans: Vec<Scanned<V::Location>>,
     /// Address of the cell to place, once there are more than `FEW` accesses.
     index: HashMap<usize, usize, RandomState>,
 }
@@ -165,13 +172,16 @@ impl<'b, V: Vm> Run<'b, V> {
 
     /// Notes that a scan of `range` begins.
     pub(crate) fn begin_scan(&mut self, range: Span<V::Location>) {
-        self.scans.push(range);
+        self.scans.push(Scanned { range, ended: false });
     }
 
-    /// Notes that the VM broke the scan off at `last`.
-    pub(crate) fn break_scan(&mut self, last: V::Location) {
-        let (_, to) = self.scans.last_mut().expect("a scan is under way");
-        *to = Bound::Included(last);
+    /// Notes that the scan under way ends: at its range's end, or where the VM broke it off.
+    pub(crate) fn end_scan(&mut self, broken_off_at: Option<V::Location>) {
+        let scan = self.scans.last_mut().expect("a scan is under way");
+        scan.ended = true;
+        if let Some(last) = broken_off_at {
+            scan.range.1 = Bound::Included(last);
+        }
     }
 
     /// Notes that the scan under way has the location as a candidate and has read it. `false` if that
@@ -186,7 +196,9 @@ impl<'b, V: Vm> Run<'b, V> {
             access.seen.as_ref().is_some_and(|seen| seen.version != Some(Version::BASE));
         let earlier = &self.scans[..self.scans.len() - 1];
         let location = access.cell.location();
-        !others_wrote || !earlier.iter().any(|range| order.contains(range, location))
+        // One that a panic ended, which the VM caught, had not come so far perhaps.
+        let mut ended = earlier.iter().filter(|scan| scan.ended);
+        !others_wrote || !ended.any(|scan| order.contains(&scan.range, location))
     }
 
     /// Whether a scan missed a write that counts according to `written`: it is in the scan's range, but was
@@ -200,7 +212,7 @@ impl<'b, V: Vm> Run<'b, V> {
         if sings(Canary::SkipPhantoms) {
             return false;
         }
-        (1..).zip(&self.scans).any(|(scan, (from, to))| {
+        (1..).zip(&self.scans).any(|(scan, Scanned { range: (from, to), .. })| {
             let missed = |location: &V::Location| {
                 let cell = memory.cell(location);
                 written(cell) && !self.is_covered(cell, scan)
@@ -267,12 +279,14 @@ impl<'b, V: Vm> Run<'b, V> {
 
     /// Cells whose value the judge will need, though the run did not look.
     pub(crate) fn unseen_cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
-        let unseen = |access: &&Access<'b, V>| access.seen.is_none();
-        let judged = |access: &&Access<'b, V>| match access.own {
-            Some(Own::Value(_)) => false,
+        let assumed = |place| self.assertions.iter().any(|assertion| assertion.place == place);
+        let judged = move |(place, access): &(usize, &Access<'b, V>)| match access.own {
+            _ if access.seen.is_some() => false,
+            // Hidden by the run's own write, unless something was taken for granted before that.
+            Some(Own::Value(_)) => assumed(*place),
             Some(Own::Deltas(_)) | None => true,
         };
-        self.accesses.iter().filter(unseen).filter(judged).map(|access| access.cell)
+        self.accesses.iter().enumerate().filter(judged).map(|(_, access)| access.cell)
     }
 
     /// Whether the run would see and answer the same on top of what `now` tells of each cell:

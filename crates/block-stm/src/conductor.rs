@@ -99,6 +99,11 @@ pub trait Conductor {
     /// The time.
     fn now(&self) -> Instant;
 
+    /// Whether invariants that are too costly for production are checked at every commit.
+    fn checks_invariants(&self) -> bool {
+        true
+    }
+
     /// How many of `spins` spins a worker waits before it gives up. Fewer make shorter explorations.
     fn patience(&self, spins: u32) -> u32 {
         spins
@@ -150,7 +155,7 @@ impl Drop for Presence {
 /// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread, step by step.
 ///
 /// The caller is the block's first worker; the others are [spawned](Conductor::spawn). The engine's settings mean what they
-/// always mean; its threads sleep. Invariants that are too costly for production are checked at every commit.
+/// always mean; its threads sleep.
 ///
 /// # Panics
 /// With the conductor's own panics, those of `work`, and if an invariant is broken.

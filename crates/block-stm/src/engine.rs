@@ -135,7 +135,7 @@ impl Engine {
     /// See [`Error`]. The engine is ready for the next block in any case.
     ///
     /// # Panics
-    /// If the sink, the hints or a value's methods panic; the panic is the original one.
+    /// If the sink, the hints, a value's methods or [`Vm::weight`] panic; the panic is the original one.
     /// Panics of the VM or of the storage during an execution are errors instead, provided that panics unwind.
     pub fn execute<V: Vm>(
         &self,
@@ -181,7 +181,7 @@ fn execute_parallel<V: Vm>(
     let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
     let window = WindowControl::new(settings.window, helpers as u32 + 1);
     let ledger = Ledger::new(block, sink);
-    let watch = Watch::new(scheduler.is_conducted());
+    let watch = Watch::new();
     let job = Job {
         block,
         memory: &memory,

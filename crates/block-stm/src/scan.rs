@@ -62,6 +62,8 @@
 //!   run had accessed the location by then.
 //! - *The VM breaks off.* The range ends with the location that was visited last. What lies beyond was not observed, and
 //!   conflicts with nothing.
+//! - *A panic ends the scan, and the VM catches it.* The judge asks for the whole range, which the scan did not see to its end, so that
+//!   nothing the VM may have learnt from the panic goes unjudged. A later scan does not contradict it.
 //! - *A lower transaction is invalid.* Its writes are withdrawn, not committed. If they were covered, they are points
 //!   whose value has changed.
 //! - *Deltas below.* They are candidates as any write, also where the value below them was never fetched; reading sums

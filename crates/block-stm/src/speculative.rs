@@ -167,14 +167,17 @@ impl<'b, V: Vm> Speculation<'b, V> {
             }
             let next = course.next(|from, to| self.next_written(from, to));
             let next = next.map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
-            let Some(location) = next else { return Ok(()) };
+            let Some(location) = next else {
+                self.run.end_scan(None);
+                return Ok(());
+            };
             let place = self.place(&location)?;
             let value = self.read_at(place)?;
             if !self.run.cover(place, ordered.order) {
                 return Err(self.interrupt(Interruption::Stale));
             }
             if !value.is_absent() && visit(&location, &value).is_break() {
-                self.run.break_scan(location);
+                self.run.end_scan(Some(location));
                 return Ok(());
             }
         }

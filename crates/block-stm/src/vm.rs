@@ -12,6 +12,9 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a location holds, with the commutative updates and the assertions that it understands.
 ///
+/// Equal values must be the same to everybody: to [`apply`](Value::apply), [`satisfies`](Value::satisfies), [`is_absent`](Value::is_absent)
+/// and the VM. An execution that read one of them stands if the other one is committed.
+///
 /// A VM without deltas or predicates names [`std::convert::Infallible`] for both.
 pub trait Value: Clone + Eq + Send + Sync + 'static {
     /// A commutative update, such as "add 5".

@@ -1,4 +1,4 @@
-//! What must hold at every commit, looked at in debug builds and under a conductor: a second opinion on the judge's work.
+//! What must hold at every commit, looked at in debug builds and where a conductor asks for it: a second opinion on the judge's work.
 //!
 //! * *The prefix never shrinks:* transactions pass one by one, in order, none twice, none after the end.
 //! * *No committed value changes:* what was committed is remembered beside the memory, and compared whenever a
@@ -12,6 +12,7 @@ use crossbeam_epoch::Guard;
 use foldhash::fast::RandomState;
 
 use crate::access::{CellOf, Run};
+use crate::conductor;
 use crate::ids::TxnIndex;
 use crate::mvmemory::Found;
 use crate::vm::Vm;
@@ -24,8 +25,9 @@ pub(crate) struct Watch<V: Vm> {
 
 impl<V: Vm> Watch<V> {
     /// A watch where there is time for one.
-    pub(crate) fn new(conducted: bool) -> Option<Self> {
-        (cfg!(debug_assertions) || conducted).then(|| Self {
+    pub(crate) fn new() -> Option<Self> {
+        let conducted = conductor::present().map(|conductor| conductor.checks_invariants());
+        conducted.unwrap_or(cfg!(debug_assertions)).then(|| Self {
             state: HashMap::default(),
             passed: 0,
             ended: false,

@@ -34,10 +34,12 @@ fn the_same_seeds_do_the_same() -> TestResult {
 
 #[test]
 fn the_last_seeds_are_seeds() -> TestResult {
-    let last = u64::MAX.to_string();
-    let output = json(&["sim", "--seed", &last, "--json", "-"], 0)?;
-    assert!(output["seeds"].as_u64() <= Some(1), "{output}");
-    Ok(())
+    let last = (u64::MAX / 4).to_string();
+    let output = json(&["sim", "--seed", &last, "--seeds", "100", "--json", "-"], 0)?;
+    assert_eq!(output["seeds"], 100);
+    let beyond = u64::MAX.to_string();
+    assert_refused(&["sim", "--seed", &beyond], &["--seed", &beyond])?;
+    assert_refused(&["sim", "--seeds", &beyond], &["--seeds", &beyond])
 }
 
 #[test]

@@ -4,19 +4,19 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use block_stm::conductor::Step;
-use block_stm::{Block, CancelToken, Limits, Stats};
+use block_stm::{Block, CancelToken, Cut, Limits, Stats};
 use proptest::sample::subsequence;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::nuisance::Nuisance;
 use super::schedule::{Exhaustive, Replay, Schedule, WorkerId};
-use super::setup::{Setup, shape};
+use super::setup::{Faults, Setup, shape};
 use super::shrink::shrink;
 use super::simulator::{Circumstances, Simulator};
+use super::stage;
 use super::timing::Pace;
 use crate::check::{Arm, Trial, keeps_rules};
 use crate::compare::{begins, same};
@@ -143,7 +143,7 @@ impl Scene {
     ) -> Result<Passed, Failure> {
         let token = CancelToken::new();
         let faults = &setup.faults;
-        self.nuisance.plan(setup.step_ns ^ self.txns() as u64, faults);
+        self.nuisance.plan(faults);
         let circumstances = Circumstances {
             pace: Pace::Even { step_ns: setup.step_ns },
             stall: faults.stall,
@@ -177,15 +177,17 @@ impl Scene {
     }
 
     fn block(&self, setup: &Setup, token: CancelToken) -> Block<'_, LanguageVm> {
-        let deadline = setup.faults.deadline().map(|time| Instant::now() + time);
+        let now = stage::now().expect("a simulation runs");
+        let deadline = setup.faults.deadline().map(|time| now + time);
         let cancel = setup.faults.cancel_at.map(|_| token);
         self.stage.block().limits(Limits { deadline, cancel, ..self.stage.limits() })
     }
 
     fn judge(&self, setup: &Setup, found: &Record<LanguageVm>) -> Result<(), String> {
-        let stopped = matches!(found.ending, Ending::Failed { kind: "cancelled", .. })
-            || matches!(found.ending, Ending::Finished { cut: Some(block_stm::Cut::Deadline), .. });
-        let verdict = if setup.faults.may_stop() && stopped {
+        let Faults { cancel_at, deadline_ns, .. } = setup.faults;
+        let cancelled = matches!(found.ending, Ending::Failed { kind: "cancelled", .. });
+        let late = matches!(found.ending, Ending::Finished { cut: Some(Cut::Deadline), .. });
+        let verdict = if cancelled && cancel_at.is_some() || late && deadline_ns.is_some() {
             begins(&self.expected, found)
         } else {
             same(&self.expected, found)
@@ -249,7 +251,13 @@ fn draw(number: u64) -> BlockTree {
     if number % 8 == 7 {
         return Box::new(hard_block(number / 8).new_tree(&mut runner).expect("it can be drawn"));
     }
-    Box::new(block(&shape(number)).new_tree(&mut runner).expect("a block can be drawn"))
+    let drawn = block(&shape(number)).prop_map(move |mut block| {
+        if number % 20 == 11 {
+            block.rules.panic_at = Some((number / 20 % 7) as u32);
+        }
+        block
+    });
+    Box::new(drawn.new_tree(&mut runner).expect("a block can be drawn"))
 }
 
 /// One of the [adversarial] blocks, with any of its transactions left out.

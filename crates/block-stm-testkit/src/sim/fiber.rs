@@ -11,8 +11,8 @@ use std::ptr;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-/// Bytes of a fiber's stack; an EVM at work fits in easily. Only what is touched becomes memory.
-const STACK: usize = 1 << 20;
+/// Bytes of a fiber's stack, as many as a thread has. Only what is touched becomes memory.
+const STACK: usize = 2 << 20;
 
 thread_local! {
     /// The yielder of the fiber that runs on this thread; null if none does.
@@ -38,14 +38,22 @@ impl Fiber {
 
     /// Lets the fiber go on until it [suspends](suspend) itself. Whether it has ended.
     pub(super) fn resume(&mut self) -> bool {
-        let ended = matches!(self.0.resume(()), CoroutineResult::Return(()));
-        YIELDER.set(ptr::null());
-        ended
+        let _outer = Outer(YIELDER.get());
+        matches!(self.0.resume(()), CoroutineResult::Return(()))
     }
 
     /// The stack of a fiber that has ended.
     pub(super) fn into_stack(self) -> DefaultStack {
         self.0.into_stack()
+    }
+}
+
+/// Puts the yielder of whoever resumed a fiber back, also if the fiber's panic passes through.
+struct Outer(*const Yielder<(), ()>);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        YIELDER.set(self.0);
     }
 }
 
@@ -62,7 +70,7 @@ impl fmt::Debug for Fiber {
 pub(super) fn suspend() {
     let yielder = YIELDER.get();
     assert!(!yielder.is_null(), "only a fiber can suspend itself");
-    // SAFETY: the pointer is the running fiber's: set when it began or went on, and nulled when it stopped or ended. So its
+    // SAFETY: the pointer is the running fiber's: set when it began or went on, and taken away when it stopped or ended. So its
     // yielder, which lives as long as the fiber's outermost function, is alive: that function is below us on the stack.
     unsafe { (*yielder).suspend(()) };
     YIELDER.set(yielder);

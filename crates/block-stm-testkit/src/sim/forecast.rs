@@ -133,8 +133,12 @@ fn measure(
     let runs = runs?;
     let costs = Rc::new(Costs::of(&runs));
     let factor = calibrate(&simulator, work, workers, &costs, latency, repeat)?;
-    let executions = Costs::executions(&runs, txns);
-    let executions = executions.into_iter().map(|ns| (ns as f64 * factor) as u64).collect();
+    let executions = Costs::executions(&runs, txns, 0);
+    let with_reads = Costs::executions(&runs, txns, latency.read_ns);
+    let executions = executions.into_iter().zip(with_reads);
+    let executions = executions
+        .map(|(ns, with_reads)| (ns as f64 * factor) as u64 + (with_reads - ns))
+        .collect();
     Ok((Rc::unwrap_or_clone(costs).scaled(factor), executions))
 }
 

@@ -69,5 +69,5 @@ pub use forecast::{Forecast, Profile, Work};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
-pub use stage::{dawdle, pass, position};
+pub use stage::{dawdle, is_running, now, position};
 pub use timing::{Clock, Costs, Item, Latency, Measures, Pace};

@@ -22,9 +22,9 @@ pub(super) struct Nuisance {
 
 impl Nuisance {
     /// Sets what happens in the next execution.
-    pub(super) fn plan(&self, seed: u64, faults: &Faults) {
+    pub(super) fn plan(&self, faults: &Faults) {
         // ORDERING: Relaxed throughout: a simulation has one thread.
-        self.seed.store(seed, Ordering::Relaxed);
+        self.seed.store(faults.seed, Ordering::Relaxed);
         self.panics_ahead.store(faults.panics_ahead, Ordering::Relaxed);
         self.failures_ahead.store(faults.failures_ahead, Ordering::Relaxed);
         self.slow_reads.store(faults.slow_reads, Ordering::Relaxed);

@@ -85,6 +85,8 @@ impl Order {
 /// What goes wrong in a simulated execution. The default is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
+    /// Chooses among the moments at which something may go wrong.
+    pub seed: u64,
     /// A worker that does nothing for a while.
     pub stall: Option<Stall>,
     /// Of 64 operations of executions ahead of their turn, so many panic.
@@ -102,12 +104,6 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Whether the block may end early because of them.
-    #[must_use]
-    pub const fn may_stop(&self) -> bool {
-        self.cancel_at.is_some() || self.deadline_ns.is_some()
-    }
-
     /// The deadline after the beginning.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.deadline_ns.map(Duration::from_nanos)
@@ -133,7 +129,7 @@ impl Setup {
     pub fn draw(seed: u64, txns: usize) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let workers = [2, 2, 2, 3, 3, 4, 5, 8][rng.random_range(0..8)];
-        let window = [None, None, Some(1), Some(2), Some(3), Some(txns.max(1))];
+        let window = [None, None, None, None, Some(1), Some(2), Some(3), Some(txns.max(1))];
         // A rough guess at the number of moments at which there is a choice.
         let length = 1 + txns as u64 * 30;
         let seed = rng.random();
@@ -145,12 +141,13 @@ impl Setup {
             4..=6 => Order::Pct { seed, changes: rng.random_range(1..6), length },
             _ => Order::RoundRobin { quantum: rng.random_range(1..20) },
         };
+        let faults = Faults::draw(rng, workers, length);
         Self {
             workers,
             window: window[rng.random_range(0..window.len())],
             deltas: !rng.random_bool(0.15),
             order,
-            faults: Faults::draw(rng, workers, length),
+            faults: if faults == Faults::default() { faults } else { Faults { seed, ..faults } },
             step_ns: [100, 100, 1_000, 20_000][rng.random_range(0..4)],
         }
     }
@@ -202,7 +199,8 @@ pub fn shape(number: u64) -> Shape {
     Shape {
         slots: rng.random_range(1..6),
         zipf: rng.random_bool(0.3),
-        txns: 0..=[3, 6, 6, 12][rng.random_range(0..4)],
+        // Blocks of less than two are executed in order.
+        txns: if rng.random_bool(0.05) { 0..=1 } else { 2..=[3, 6, 6, 12][rng.random_range(0..4)] },
         ops: 1..=rng.random_range(2..8),
         rules: rng.random_bool(0.25),
         unreadable: rng.random_bool(0.15),
@@ -224,6 +222,7 @@ impl Faults {
             if rng.random_bool(chance) { rng.random_range(1..=most) } else { 0 }
         };
         Self {
+            seed: 0,
             stall,
             panics_ahead: some(rng, 0.1, 32),
             failures_ahead: some(rng, 0.1, 32),

@@ -61,11 +61,16 @@ pub(super) fn mark_time(steps: u32) {
     }
 }
 
-/// Lets time pass for the virtual worker on this thread.
-pub fn pass(time: Duration) {
-    if let Some(stage) = CURRENT.with_borrow(Option::clone) {
-        stage.wait(usize::MAX, Some(time));
-    }
+/// The virtual time of the simulation on this thread.
+#[must_use]
+pub fn now() -> Option<Instant> {
+    CURRENT.with_borrow(Option::clone).map(|stage| stage.now())
+}
+
+/// Whether a simulation runs on this thread.
+#[must_use]
+pub fn is_running() -> bool {
+    CURRENT.with_borrow(Option::is_some)
 }
 
 /// What stops a worker of an execution that is to end now.
@@ -244,6 +249,10 @@ impl Conductor for Stage {
     fn now(&self) -> Instant {
         let cast = self.cast.borrow();
         self.opening + Duration::from_nanos(cast.workers[cast.current].clock.now_ns)
+    }
+
+    fn checks_invariants(&self) -> bool {
+        matches!(self.cast.borrow().circumstances.pace, Pace::Even { .. })
     }
 
     fn patience(&self, spins: u32) -> u32 {

@@ -199,13 +199,14 @@ impl Measures {
         sums.into_iter().map(|(item, sum)| (item, mean(sum))).collect()
     }
 
-    /// What an execution of each transaction took on average.
-    fn executions(&self) -> HashMap<TxnIndex, u64> {
+    /// What an execution of each transaction took on average, where the storage takes `read_ns` for each of its reads.
+    fn executions(&self, read_ns: u64) -> HashMap<TxnIndex, u64> {
         let mut sums: HashMap<TxnIndex, (u64, u64)> = HashMap::new();
         for (item, ns) in self.steps.iter().filter(|(item, _)| item.is_execution()) {
             let Some(txn) = item.txn else { continue };
             let (sum, count) = sums.entry(txn).or_default();
             *sum += u64::from(*ns).saturating_sub(self.overhead_ns);
+            *sum += if item.kind == Kind::Storage { read_ns } else { 0 };
             *count += u64::from(item.begins_execution());
         }
         sums.into_iter().map(|(txn, (sum, count))| (txn, sum / count.max(1))).collect()
@@ -273,15 +274,16 @@ impl Costs {
     pub fn scaled(mut self, factor: f64) -> Self {
         let rows = std::iter::once(&mut self.by_kind).chain(&mut self.by_txn);
         for cost in rows.flatten().filter(|cost| **cost != UNKNOWN) {
-            *cost = (f64::from(*cost) * factor) as u32;
+            *cost = ((f64::from(*cost) * factor) as u32).min(UNKNOWN - 1);
         }
         self
     }
 
-    /// What an execution of each of `txns` transactions took on average, interrupted ones included.
+    /// What an execution of each of `txns` transactions took on average, interrupted ones included, where the storage
+    /// takes `read_ns` for each of its reads.
     #[must_use]
-    pub fn executions(runs: &[Measures], txns: usize) -> Vec<u64> {
-        let runs: Vec<_> = runs.iter().map(Measures::executions).collect();
+    pub fn executions(runs: &[Measures], txns: usize, read_ns: u64) -> Vec<u64> {
+        let runs: Vec<_> = runs.iter().map(|run| run.executions(read_ns)).collect();
         let of_txn =
             |txn: TxnIndex| median(runs.iter().filter_map(|run| run.get(&txn).copied()).collect());
         (0..txns as u32).map(|txn| of_txn(TxnIndex::new(txn))).collect()

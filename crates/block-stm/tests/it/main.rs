@@ -12,6 +12,7 @@ mod hints;
 mod invalid;
 mod limits;
 mod misuse;
+mod odd_vms;
 mod pools;
 mod properties;
 mod scans;
