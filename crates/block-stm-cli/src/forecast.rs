@@ -3,6 +3,7 @@
 mod report;
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroUsize,
     thread,
     time::{Duration, Instant},
@@ -134,29 +135,33 @@ impl Studio<'_> {
         let ordered = execute_parallel(&engine(1)?, block, state, &options);
         let ordered = ordered.map_err(|error| error.to_string())?;
         let conflicts = ordered.conflict_graph.ok_or("no conflict graph")?;
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let numbers = self.workers.iter().map(|workers| workers.get());
+        let measurable = |workers: &usize| *workers <= cores && self.latency.read_ns == 0;
+        // Measured before and after: the allocator gets better at a block in time.
+        let mut real = BTreeMap::new();
+        for workers in numbers.clone().filter(measurable) {
+            real.insert(workers, self.real(workers, block, state)?);
+        }
         let profile = Profile::measure(&work, block.txns.len(), self.latency, self.repeat)
             .map_err(|stopped| stopped.to_string())?;
         let reads_ns = ordered.stats.base_reads.saturating_mul(self.latency.read_ns);
-        let plain = self.median(|| plain(block, state).0) + Duration::from_nanos(reads_ns);
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let one = self.workers.iter().map(|workers| {
-            let workers = workers.get();
+        let plain = self.times(|| Ok(plain(block, state).0))?;
+        let plain = median_time(&mut { plain }) + Duration::from_nanos(reads_ns);
+        for (workers, times) in &mut real {
+            times.extend(self.real(*workers, block, state)?);
+        }
+        let one = numbers.map(|workers| {
             let forecast =
                 profile.forecast(&work, workers).map_err(|stopped| stopped.to_string())?;
             let stats = forecast.result?.stats;
-            let real = if workers <= cores && self.latency.read_ns == 0 {
-                let engine = engine(workers)?;
-                Some(self.median(|| timed(&engine, block, state)))
-            } else {
-                None
-            };
             Ok(Line {
                 workers,
                 plain,
                 executions_time: Duration::from_nanos(profile.executions_ns.iter().sum()),
                 simulated: Duration::from_nanos(forecast.makespan_ns),
                 bound: Duration::from_nanos(profile.bound_ns(&conflicts, workers)),
-                real,
+                real: real.get(&workers).map(|times| median_time(&mut times.clone())),
                 txns: block.txns.len(),
                 executions: stats.executions,
             })
@@ -164,10 +169,21 @@ impl Studio<'_> {
         one.collect()
     }
 
-    /// The median time, the first one apart.
-    fn median(&self, take: impl Fn() -> Duration) -> Duration {
-        take();
-        median_time(&mut (0..self.repeat.get()).map(|_| take()).collect::<Vec<_>>())
+    /// The times that real workers take.
+    fn real(
+        &self,
+        workers: usize,
+        block: &Block,
+        state: &PreState,
+    ) -> Result<Vec<Duration>, String> {
+        let engine = engine(workers)?;
+        self.times(|| timed(&engine, block, state))
+    }
+
+    /// Times, after a first one that does not count.
+    fn times(&self, take: impl Fn() -> Result<Duration, String>) -> Result<Vec<Duration>, String> {
+        take()?;
+        (0..self.repeat.get()).map(|_| take()).collect()
     }
 }
 
@@ -181,10 +197,10 @@ fn execute(engine: &Engine, block: &Block, state: &PreState) -> Result<ParallelR
     execute_parallel(engine, block, state, &options).map_err(|error| error.to_string())
 }
 
-fn timed(engine: &Engine, block: &Block, state: &PreState) -> Duration {
+fn timed(engine: &Engine, block: &Block, state: &PreState) -> Result<Duration, String> {
     let start = Instant::now();
     let result = execute(engine, block, state);
     let time = start.elapsed();
     drop(result);
-    time
+    Ok(time)
 }
