@@ -62,7 +62,8 @@ one thread. First the steps are measured, then each is charged its median. The b
 schedule of these executions can beat: all of them shared evenly by the workers, or the most
 costly chain of dependencies. Where there are enough cores, the real time stands beside.
 
-A forecast knows nothing of caches and memory that cores share: take it for an upper bound.
+A forecast knows nothing of the caches and the memory that cores share or have for themselves:
+trust it where transactions take 10 us and more.
 
 Examples:
   block-stm forecast --workload amm --pools 4

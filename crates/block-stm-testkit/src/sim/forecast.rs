@@ -6,9 +6,9 @@
 //! and all costs are scaled to what the whole took. Then the *simulated* pass charges each step its cost, so that it is
 //! the same each time.
 //!
-//! What it cannot know: caches and memory that cores share, cache lines that travel between them, locks that are contended within a
-//! step, a scheduler of the operating system that has other plans. So it is a forecast of the schedule, and an upper bound
-//! of the speed. Where there are enough cores, print the real time beside it.
+//! What it cannot know: caches and memory that cores share, or have each for itself; cache lines that travel between them; locks that
+//! are contended within a step; an operating system with other plans. So it is a forecast of the schedule. Where there are
+//! enough cores, print the real time beside it.
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
