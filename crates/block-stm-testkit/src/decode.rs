@@ -65,7 +65,7 @@ const SCHEDULE: usize = 64;
 ///
 /// # Errors
 /// The block and what is wrong with it.
-pub fn scheduled(bytes: &[u8]) -> Result<Passed, String> {
+pub fn scheduled(simulator: &Simulator, bytes: &[u8]) -> Result<Passed, String> {
     let (schedule, block) = bytes.split_at(bytes.len().min(SCHEDULE));
     let block = self::block(block);
     let (seed, choices) = schedule.split_at(schedule.len().min(2));
@@ -74,7 +74,7 @@ pub fn scheduled(bytes: &[u8]) -> Result<Passed, String> {
     let choices = choices.iter().map(|byte| usize::from(*byte) % setup.workers).collect();
     let verdict = Scene::new(&block).and_then(|scene| {
         let schedule = Box::new(Replay::new(choices));
-        let run = scene.run_with(&Simulator::default(), &setup, schedule, false);
+        let run = scene.run_with(simulator, &setup, schedule, false);
         run.map_err(|failure| failure.what)
     });
     verdict.map_err(|what| format!("{what}\nwith {setup}, in this block:\n{block}"))
@@ -265,12 +265,14 @@ mod tests {
 
     #[test]
     fn noise_means_schedules_that_repeat() {
+        let simulator = Simulator::default();
         for seed in 0..200 {
             let bytes = noise(seed, 200);
-            let run = || scheduled(&bytes).unwrap_or_else(|failure| panic!("{failure}"));
+            let run =
+                || scheduled(&simulator, &bytes).unwrap_or_else(|failure| panic!("{failure}"));
             assert_eq!(run(), run());
         }
-        assert_eq!(scheduled(&[]), scheduled(&[0]));
+        assert_eq!(scheduled(&simulator, &[]), scheduled(&simulator, &[0]));
     }
 
     #[test]
