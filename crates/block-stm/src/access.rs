@@ -29,6 +29,8 @@ pub(crate) struct Access<'b, V: Vm> {
     pub(crate) observed: u32,
     /// The first scan that had the location as a candidate, counted from 1; 0 for none.
     pub(crate) first_scan: u32,
+    /// Whether a predicate was taken for granted here, which the judge will ask for.
+    pub(crate) assumed: bool,
     pub(crate) own: Option<Own<V::Value>>,
     /// `own` is made by deltas alone, so that reading it observes what lies below.
     pub(crate) by_delta: bool,
@@ -42,6 +44,7 @@ impl<'b, V: Vm> Access<'b, V> {
             relied_on: false,
             observed: 0,
             first_scan: 0,
+            assumed: false,
             own: None,
             by_delta: false,
         }
@@ -236,6 +239,7 @@ impl<'b, V: Vm> Run<'b, V> {
     }
 
     pub(crate) fn assert(&mut self, assertion: Assertion<V>) {
+        self.accesses[assertion.place].assumed |= !assertion.looked;
         self.assertions.push(assertion);
     }
 
@@ -279,14 +283,13 @@ impl<'b, V: Vm> Run<'b, V> {
 
     /// Cells whose value the judge will need, though the run did not look.
     pub(crate) fn unseen_cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
-        let assumed = |place| self.assertions.iter().any(|assertion| assertion.place == place);
-        let judged = move |(place, access): &(usize, &Access<'b, V>)| match access.own {
+        let judged = |access: &&Access<'b, V>| match access.own {
             _ if access.seen.is_some() => false,
             // Hidden by the run's own write, unless something was taken for granted before that.
-            Some(Own::Value(_)) => assumed(*place),
+            Some(Own::Value(_)) => access.assumed,
             Some(Own::Deltas(_)) | None => true,
         };
-        self.accesses.iter().enumerate().filter(judged).map(|(_, access)| access.cell)
+        self.accesses.iter().filter(judged).map(|access| access.cell)
     }
 
     /// Whether the run would see and answer the same on top of what `now` tells of each cell:
