@@ -49,30 +49,14 @@ pub struct Forecast<T> {
     pub result: T,
 }
 
-/// Work that is to be forecast: executes a block of `txns` transactions on the engine that it is given.
-pub trait Work {
-    /// What is returned.
-    type Output;
-
-    /// Does it once; the same each time.
-    fn run(&self, engine: &Engine) -> Self::Output;
-}
-
-impl<T, F: Fn(&Engine) -> T> Work for F {
-    type Output = T;
-
-    fn run(&self, engine: &Engine) -> T {
-        self(engine)
-    }
-}
-
 impl Profile {
-    /// Measures `work` over a block of `txns` transactions, `repeat` times.
+    /// Measures `work`, `repeat` times: it executes a block of `txns` transactions on the engine that it is given, and does
+    /// the same each time.
     ///
     /// # Errors
     /// [`Stopped`] if it panics.
-    pub fn measure(
-        work: &impl Work,
+    pub fn measure<T>(
+        work: &impl Fn(&Engine) -> T,
         txns: usize,
         latency: Latency,
         repeat: NonZeroUsize,
@@ -86,11 +70,11 @@ impl Profile {
     ///
     /// # Errors
     /// [`Stopped`] if it panics.
-    pub fn forecast<W: Work>(
+    pub fn forecast<T>(
         &self,
-        work: &W,
+        work: &impl Fn(&Engine) -> T,
         workers: usize,
-    ) -> Result<Forecast<W::Output>, Stopped> {
+    ) -> Result<Forecast<T>, Stopped> {
         let costs = if workers == 1 { &self.alone } else { &self.together };
         let pace = Pace::Charged(Rc::clone(costs), self.latency);
         let Done { output, clocks, .. } = run(&Simulator::default(), work, workers, pace)?;
@@ -108,8 +92,8 @@ impl Profile {
 }
 
 /// The costs of all steps, and of an execution of each of `txns` transactions.
-fn measure(
-    work: &impl Work,
+fn measure<T>(
+    work: &impl Fn(&Engine) -> T,
     workers: usize,
     txns: usize,
     latency: Latency,
@@ -143,9 +127,9 @@ fn measure(
 }
 
 /// The time that the steps take when nobody looks at the clock in between, over what they are charged.
-fn calibrate(
+fn calibrate<T>(
     simulator: &Simulator,
-    work: &impl Work,
+    work: &impl Fn(&Engine) -> T,
     workers: usize,
     costs: &Rc<Costs>,
     latency: Latency,
@@ -192,16 +176,16 @@ impl<T> Done<T> {
     }
 }
 
-fn run<W: Work>(
+fn run<T>(
     simulator: &Simulator,
-    work: &W,
+    work: &impl Fn(&Engine) -> T,
     workers: usize,
     pace: Pace,
-) -> Result<Done<W::Output>, Stopped> {
+) -> Result<Done<T>, Stopped> {
     let engine = engine(workers);
     let circumstances = Circumstances { pace, max_steps: u64::MAX, ..Circumstances::default() };
     let run = simulator.run(Box::new(RoundRobin::new(1)), circumstances, || {
-        let output = work.run(&engine);
+        let output = work(&engine);
         (output, Instant::now())
     });
     let (output, end) = run.result?;

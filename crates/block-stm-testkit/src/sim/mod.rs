@@ -65,7 +65,7 @@ mod stage;
 mod timing;
 
 pub use explore::{Exhausted, Explorer, Failure, Finding, Passed, SEEDS_PER_BLOCK, Scene, exhaust};
-pub use forecast::{Forecast, Profile, Work};
+pub use forecast::{Forecast, Profile};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
