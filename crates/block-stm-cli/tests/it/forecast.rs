@@ -15,11 +15,11 @@ fn workloads_are_forecast_for_each_number_of_workers() -> TestResult {
     let workers = found[0]["workers"].as_array().ok_or("an array")?;
     let numbers: Vec<_> = workers.iter().map(|line| line["workers"].as_u64()).collect();
     assert_eq!(numbers, [Some(1), Some(2), Some(8)]);
-    // Independent transfers: more workers, less time, never less than the bound.
-    let time = |place: usize| workers[place]["simulated_ns"].as_u64();
-    assert!(time(0) > time(2), "{found}");
-    let shares = workers.iter().skip(1).map(|line| line["share_of_bound"].as_f64());
-    assert!(shares.into_iter().all(|share| share.is_some_and(|share| share <= 1.0)), "{found}");
+    // Times are the machine's, and it may be busy; what follows from the graph of conflicts is not.
+    assert!(workers.iter().all(|line| line["simulated_ns"].as_u64() > Some(0)), "{found}");
+    let bound = |place: usize| workers[place]["bound_speedup"].as_f64();
+    assert_eq!(bound(0), Some(1.0));
+    assert!(bound(2) > Some(1.0), "independent transfers can be shared: {found}");
     Ok(())
 }
 
