@@ -24,7 +24,7 @@ type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 /// even when it exists again later in the block, so that its old slots stay gone.
 #[derive(Clone, Debug)]
 pub struct BlockState<DB> {
-    db: DB,
+    pub(crate) db: DB,
     pub(crate) accounts: AddressMap<CachedAccount>,
     pub(crate) code: B256Map<Bytecode>,
 }
@@ -98,7 +98,7 @@ impl CachedAccount {
         }
     }
 
-    fn into_change(self, address: Address) -> Option<AccountChange> {
+    pub(crate) fn into_change(self, address: Address) -> Option<AccountChange> {
         let Some(info) = self.now else {
             return self.before.map(|_| AccountChange::new(address, None));
         };

@@ -280,7 +280,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
         })
         .map_err(Disbelieved::Stale)?;
-        if run.misses(self.job.memory, CellOf::<V>::is_committed) {
+        if run.misses(self.job.memory, &self.tools.desk, CellOf::<V>::is_committed) {
             return Err(Disbelieved::Stale(Stale::Read));
         }
         let deltas_apply = match execution {
@@ -326,7 +326,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     fn withdraw(&mut self, txn: TxnIndex) {
-        if !sings(Canary::KeepLeftOut) && self.job.memory.withdraw(txn, &self.pin()) {
+        if !sings(Canary::KeepLeftOut) && self.job.memory.withdraw(txn, &self.tools.desk) {
             self.job.scheduler.note_rewrite();
         }
     }

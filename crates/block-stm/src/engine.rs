@@ -10,18 +10,20 @@ use crate::block::Block;
 use crate::commit::Committer;
 use crate::conductor::{self, Conducted};
 use crate::config::{BuildError, Config};
-use crate::conflicts::ConflictGraph;
+use crate::conflicts::{Conflict, ConflictGraph};
 use crate::crew::{Crew, Spawn};
 use crate::error::Error;
+use crate::final_state::FinalState;
 use crate::job::{Job, Slot, Tally};
 use crate::ledger::Ledger;
 use crate::limits::Cut;
-use crate::mvmemory::MvMemory;
+use crate::mvmemory::{ChunkPool, MvMemory};
 use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
 use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
+use crate::speculative::MemoryOf;
 use crate::stats::Stats;
 use crate::sync::{self, Mutex};
 use crate::vm::Vm;
@@ -36,9 +38,8 @@ pub struct Executed<V: Vm> {
     pub committed: usize,
     /// Why the block ended before its last transaction, if it did.
     pub cut: Option<Cut>,
-    /// Every location that a transaction wrote, with its final value (which may be the one from before the block),
-    /// in the order of the first write in the block.
-    pub state: Vec<(V::Location, V::Value)>,
+    /// Every location that a transaction wrote, with its final value.
+    pub state: FinalState<V::Location, V::Value>,
     /// Who read from whom, if the block asked for it.
     pub conflict_graph: Option<ConflictGraph<V::Location>>,
     /// What the execution cost.
@@ -52,6 +53,8 @@ pub struct Executed<V: Vm> {
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
+    /// Memory of earlier blocks.
+    chunks: Arc<ChunkPool>,
 }
 
 /// A [`Config`] with its gaps filled.
@@ -120,7 +123,8 @@ impl Engine {
                 Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
             }
         };
-        Ok(Self { pool, settings })
+        let chunks = Arc::new(ChunkPool::new(config.kept_memory));
+        Ok(Self { pool, settings, chunks })
     }
 
     /// The number of workers, the calling thread included.
@@ -147,7 +151,7 @@ impl Engine {
             (Some(pool), Some(_working)) if helpers > 0 => {
                 let pool: &dyn Spawn =
                     if conductor::present().is_some() { &Conducted } else { &**pool };
-                execute_parallel(block, sink, pool, helpers, self.settings)
+                execute_parallel(block, sink, pool, helpers, self.settings, &self.chunks)
             }
             _ => execute_sequential(block, sink),
         }
@@ -164,7 +168,8 @@ pub(crate) fn execute_on<V: Vm>(
 ) -> Result<Executed<V>, Error<V::Invalid>> {
     let settings = Settings::of(config);
     let helpers = settings.helpers_for(block.check_length()?);
-    execute_parallel(block, sink, pool, helpers, settings)
+    let chunks = Arc::new(ChunkPool::new(0));
+    execute_parallel(block, sink, pool, helpers, settings, &chunks)
 }
 
 fn execute_parallel<V: Vm>(
@@ -173,18 +178,45 @@ fn execute_parallel<V: Vm>(
     pool: &dyn Spawn,
     helpers: usize,
     settings: Settings,
+    chunks: &Arc<ChunkPool>,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
-    let txns = block.txns.len();
     let index = block.ordered.map(|ordered| ordered.order.index());
-    let memory = MvMemory::new(txns).indexed(index);
+    let memory = MvMemory::new(block.txns.len(), chunks).indexed(index);
+    let (committed, cut, touched, edges, stats) =
+        execute_on_memory(block, sink, pool, helpers, settings, &memory)?;
+    Ok(Executed {
+        committed,
+        cut,
+        // SAFETY: what the committer touched are cells of this memory, and it touched them by committing writes.
+        state: unsafe { FinalState::in_memory(memory, touched) },
+        conflict_graph: edges.map(|edges| ConflictGraph { edges }),
+        stats: Stats { committed: committed as u64, ..stats },
+    })
+}
+
+/// What is left of an execution beside the memory: how many transactions were committed, the cut, the cells with a committed
+/// write, conflicts, counters.
+type Left<V> =
+    (usize, Option<Cut>, Vec<*const CellOf<V>>, Option<Vec<Conflict<<V as Vm>::Location>>>, Stats);
+
+fn execute_on_memory<V: Vm>(
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+    pool: &dyn Spawn,
+    helpers: usize,
+    settings: Settings,
+    memory: &MemoryOf<V>,
+) -> Result<Left<V>, Error<V::Invalid>> {
+    let txns = block.txns.len();
     let scheduler = Scheduler::new(txns as u32, settings.window, &block.limits);
-    let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
+    let in_flight = txns.min(settings.window as usize).next_power_of_two();
+    let slots: Box<[_]> = (0..in_flight).map(|_| Slot::new()).collect();
     let window = WindowControl::new(settings.window, helpers as u32 + 1);
     let ledger = Ledger::new(block, sink);
     let watch = Watch::new();
     let job = Job {
         block,
-        memory: &memory,
+        memory,
         scheduler: &scheduler,
         slots: &slots,
         baton: Baton::new(Committer::new(block, ledger, window, watch)),
@@ -204,18 +236,8 @@ fn execute_parallel<V: Vm>(
     Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
     let stats = job.finish_stats();
     let end = job.baton.into_inner().finish();
-    let cut = end.end?;
-    let value = |cell: &CellOf<V>| {
-        let (_, value) = cell.committed().expect("a touched cell has a committed value");
-        (cell.location().clone(), value.clone())
-    };
-    Ok(Executed {
-        committed: end.committed,
-        cut,
-        state: end.touched.into_iter().map(value).collect(),
-        conflict_graph: end.edges.map(|edges| ConflictGraph { edges }),
-        stats: Stats { committed: end.committed as u64, ..stats },
-    })
+    let touched = end.touched.into_iter().map(std::ptr::from_ref).collect();
+    Ok((end.committed, end.end?, touched, end.edges, stats))
 }
 
 impl fmt::Debug for Engine {

@@ -43,7 +43,7 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     role: Role,
     context: Option<V::Context<'b>>,
     view: View<'b, V>,
-    tools: Rc<Tools>,
+    pub(crate) tools: Rc<Tools<'b, V>>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Run<'b, V>>,
     pub(crate) stats: Stats,
@@ -77,7 +77,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
     pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role) {
         let end = EndOnPanic(job);
-        let tools = Rc::new(Tools::new(job.memory.register()));
+        let tools = Rc::new(Tools::new(job.memory.desk()));
         let view = fresh_view(job, &tools);
         let mut worker = Self {
             job,
@@ -151,7 +151,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         self.step(Step::Claim);
         self.job.scheduler.claim_for_execution(|started| {
             let declared = started.get().saturating_add(self.job.hint_distance);
-            self.job.declare(TxnIndex::new(declared), &self.tools.handle);
+            self.job.declare(TxnIndex::new(declared), &self.tools.desk);
         })
     }
 
@@ -215,11 +215,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     ) {
         let Claim { txn, incarnation } = claim;
         self.step(Step::Publish(txn));
-        let guard = &self.pin();
+        let desk = &self.tools.desk;
         let memory = self.job.memory;
         let Published { changed, right_hints, wrong_hints } = match execution {
-            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), guard),
-            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), guard),
+            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), desk),
+            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), desk),
         };
         let scheduler = self.job.scheduler;
         if right_hints + wrong_hints > 0 {
@@ -342,7 +342,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     /// Keeps versions that others retire from being freed.
     pub(crate) fn pin(&self) -> Guard {
-        self.tools.handle.pin()
+        self.tools.desk.pin()
     }
 
     pub(crate) fn recycle(&mut self, mut run: Run<'b, V>) {
@@ -351,7 +351,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     }
 }
 
-fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, tools: &Rc<Tools>) -> View<'b, V> {
+fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, tools: &Rc<Tools<'b, V>>) -> View<'b, V> {
     View::new(Backend::Speculative(Speculation::new(job.shared(), Rc::clone(tools))))
 }
 

@@ -41,6 +41,7 @@
 //! same [`BlockState`] for the post-block steps, and both come out of it as one set of changes: the shared
 //! code of the sequential path.
 
+mod after;
 mod base;
 mod codes;
 mod database;
@@ -54,10 +55,10 @@ mod value;
 mod vm;
 
 use block_stm::{
-    ConflictGraph, Cut, Engine, Executed, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
+    ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
 };
 use revm::{
-    Context, DatabaseRef, MainBuilder, MainContext,
+    DatabaseRef,
     context::{ContextTr, TxEnv},
 };
 
@@ -65,14 +66,15 @@ pub use location::Location;
 pub use value::{AccountState, Delta, Predicate, StateValue};
 
 use self::{
+    after::AfterTxns,
     base::BlockBase,
     codes::Codes,
-    result::{RecordSink, absorb, execution_error},
+    result::{RecordSink, execution_error},
     vm::BlockVm,
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    apply_post_block, apply_pre_block,
+    Stage, apply_post_block, apply_pre_block, sequential::evm_for,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -220,22 +222,20 @@ fn execute<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    let mut evm = Context::mainnet()
-        .with_db(BlockState::new(db))
-        .with_block(block.env.clone())
-        .with_cfg(block.cfg_env())
-        .build_mainnet();
+    let mut evm = evm_for(block, BlockState::new(db));
     apply_pre_block(block, &mut evm)?;
-    let state = evm.ctx.db_mut();
     let codes = Codes::default();
     let mut record = BlockRecord::new(block);
-    let base = BlockBase::new(db, state, &codes);
+    let base = BlockBase::new(db, evm.ctx.db(), &codes);
     let executed = execute_txns(backend, block, &base, &codes, options, &mut record);
     let executed = executed.map_err(execution_error)?;
-    let before = base.into_before();
-    absorb(state, executed.state, before, &codes);
-    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
-    let state = evm.ctx.journaled_state.database.into_changes();
+    let pre_block = evm.ctx.db();
+    let after = AfterTxns::new(db, pre_block, &executed.state, &codes);
+    let mut post_evm = evm_for(block, BlockState::new(after));
+    let requests = apply_post_block(block, record.receipts(), &mut post_evm)?;
+    let state = after::changes(pre_block, post_evm.ctx.journaled_state.database);
+    let state =
+        state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(ParallelResult {
         result: record.finish(requests, state),
         cut: executed.cut,
@@ -246,7 +246,7 @@ fn execute<DB: DatabaseRef + Sync>(
 
 /// What the transactions came to, without the VM that executed them.
 struct TxnsExecuted {
-    state: Vec<(Location, StateValue)>,
+    state: FinalState<Location, StateValue>,
     cut: Option<Cut>,
     conflict_graph: Option<ConflictGraph<Location>>,
     stats: Stats,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use alloy_primitives::U256;
 use block_stm::{Execution, Interrupt, View, Vm};
 use revm::{
     context::{
@@ -262,15 +261,7 @@ fn write_slots(
     let wipes = observed.original.wipes + u32::from(account.is_created());
     for (&key, slot) in account.changed_storage_slots() {
         let location = Location::Slot { address, wipes, key };
-        let before = match account.is_created() {
-            true => U256::ZERO,
-            false => match view.read(&location)? {
-                StateValue::Slot { before, .. } => before,
-                StateValue::Account(_) => return Err(inconsistent(view, observed)),
-            },
-        };
-        let now = slot.present_value;
-        view.write(&location, StateValue::Slot { now, before })?;
+        view.write(&location, StateValue::Slot(slot.present_value))?;
     }
     Ok(())
 }
