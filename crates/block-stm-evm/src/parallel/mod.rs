@@ -50,6 +50,7 @@ mod instructions;
 mod journal;
 mod location;
 mod observed;
+mod plain_call;
 mod result;
 mod value;
 mod vm;

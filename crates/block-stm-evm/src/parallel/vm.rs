@@ -22,6 +22,7 @@ use super::{
     journal::WatchedJournal,
     location::Location,
     observed::Observed,
+    plain_call,
     value::{Delta, Fate, Shift, StateValue, has_code},
 };
 use crate::{Block, InvalidTxnReason};
@@ -111,6 +112,9 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
+        if let Some(result) = plain_call::execute(evm, view)? {
+            return Ok(Execution::Done(result));
+        }
         evm.ctx.journaled_state.db_mut().view = view.take();
         let result = TxnHandler::default().run(evm);
         let journal = &mut evm.ctx.journaled_state;
