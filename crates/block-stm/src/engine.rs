@@ -25,6 +25,7 @@ use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::speculative::MemoryOf;
 use crate::stats::Stats;
+use crate::sync::atomic::AtomicU32;
 use crate::sync::{self, Mutex};
 use crate::vm::Vm;
 use crate::watch::Watch;
@@ -221,6 +222,7 @@ fn execute_on_memory<V: Vm>(
         slots: &slots,
         baton: Baton::new(Committer::new(block, ledger, window, watch)),
         tally: Mutex::new(Tally::default()),
+        workers: AtomicU32::new(0),
         hint_distance: settings.window,
         deltas: settings.deltas,
     };

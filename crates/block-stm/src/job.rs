@@ -1,6 +1,6 @@
 //! One block under execution: what its workers share.
 
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 use std::collections::HashSet;
 use std::thread::ThreadId;
 
@@ -24,6 +24,8 @@ pub(crate) struct Job<'b, V: Vm> {
     pub(crate) slots: &'b [Slot<'b, V>],
     pub(crate) baton: Baton<Committer<'b, V>>,
     pub(crate) tally: Mutex<Tally>,
+    /// How many workers there have been.
+    pub(crate) workers: AtomicU32,
     /// How far ahead of its start a transaction's declared writes are looked at.
     pub(crate) hint_distance: u32,
     /// Whether optimistic executions take deltas and assumptions for granted.
@@ -43,6 +45,8 @@ pub(crate) struct Slot<'b, V: Vm> {
     pub(crate) attempt: Mutex<Option<Attempt<'b, V>>>,
     /// The count of rewrites up to which the attempt was seen to hold.
     pub(crate) validated: AtomicU64,
+    /// The number of the worker that executed the attempt.
+    pub(crate) owner: AtomicU32,
 }
 
 /// An optimistic execution that waits for its judge.
@@ -65,7 +69,7 @@ pub(crate) enum Disbelieved {
 
 impl<V: Vm> Slot<'_, V> {
     pub(crate) fn new() -> Self {
-        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0) }
+        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0), owner: AtomicU32::new(0) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What one thread does for a block.
 //!
-//! A turn is the first of these that is possible: commit what is ready; execute the lowest
-//! transaction that needs it; look whether executed ones still hold; wait. All of it but the first is speculation.
+//! A turn is the first of these that is possible: commit what is ready and was executed here; execute the lowest
+//! transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
+//! committing is speculation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use crate::ids::TxnIndex;
 use crate::job::{Attempt, Disbelieved, Job};
 use crate::mvmemory::Published;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim};
+use crate::scheduler::{Awaited, Claim, Stride};
 use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
 use crate::sync::atomic::Ordering;
@@ -49,6 +50,18 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     pub(crate) stats: Stats,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
+    /// The worker's number.
+    pub(crate) number: u32,
+    /// What it executes next.
+    stride: Stride,
+}
+
+/// Which transactions a worker makes final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that it executed itself, or that nobody has.
+    Own,
+    All,
 }
 
 /// How an execution ended.
@@ -89,6 +102,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             spare: Vec::new(),
             stats: Stats::default(),
             swept: 0,
+            // ORDERING: Relaxed: only a number.
+            number: job.workers.fetch_add(1, Ordering::Relaxed),
+            stride: Stride::default(),
         };
         while !job.scheduler.is_over() && worker.turn() {}
         worker.report();
@@ -99,11 +115,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn turn(&mut self) -> bool {
         self.step(Step::Turn);
         self.call_for_help();
-        self.commit_ready();
+        self.commit_ready(Whose::Own);
         if let Some(claim) = self.claim() {
             self.speculate(claim);
             return true;
         }
+        self.commit_ready(Whose::All);
         self.validate_early() || self.idle()
     }
 
@@ -147,11 +164,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         }
     }
 
-    fn claim(&self) -> Option<Claim> {
+    fn claim(&mut self) -> Option<Claim> {
         self.step(Step::Claim);
-        self.job.scheduler.claim_for_execution(|started| {
-            let declared = started.get().saturating_add(self.job.hint_distance);
-            self.job.declare(TxnIndex::new(declared), &self.tools.desk);
+        let Self { job, tools, stride, .. } = self;
+        job.scheduler.claim_for_execution(stride, |started| {
+            let declared = started.get().saturating_add(job.hint_distance);
+            job.declare(TxnIndex::new(declared), &tools.desk);
         })
     }
 
@@ -177,6 +195,8 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         *slot.attempt.lock() = Some(Attempt { run, result });
         // ORDERING: Relaxed: published to the next owner by the status word.
         slot.validated.store(rewrites, Ordering::Relaxed);
+        // ORDERING: Relaxed: a hint.
+        slot.owner.store(self.number, Ordering::Relaxed);
         self.step(Step::Finish(claim.txn));
         job.scheduler.finish(claim);
     }
