@@ -25,7 +25,7 @@ use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::speculative::MemoryOf;
 use crate::stats::Stats;
-use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex};
 use crate::vm::Vm;
 use crate::watch::Watch;
@@ -132,6 +132,29 @@ impl Engine {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.settings.threads
+    }
+
+    /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
+    /// free. For what a host does with a block's result.
+    ///
+    /// # Panics
+    /// If `work` panics, with its payload.
+    pub fn share(&self, parts: usize, work: impl Fn(usize) + Sync) {
+        let next = AtomicUsize::new(0);
+        // ORDERING: Relaxed: hands out numbers.
+        let part = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|part| *part < parts);
+        let work_off = || std::iter::from_fn(part).for_each(&work);
+        let helpers = (self.settings.threads - 1).min(parts.saturating_sub(1));
+        match &self.pool {
+            Some(pool) if helpers > 0 && conductor::present().is_none() => {
+                let pool: &dyn Spawn = &**pool;
+                Crew::gather(pool, helpers, &|_| work_off(), |crew| {
+                    crew.hire();
+                    work_off();
+                });
+            }
+            _ => work_off(),
+        }
     }
 
     /// Executes `block`, handing each transaction to `sink` as it becomes final.

@@ -1,6 +1,6 @@
 //! What the transactions left: the state that the post-block steps start from, and the block's changes.
 
-use std::collections::hash_map::Entry;
+use std::{collections::hash_map::Entry, ops::Range, sync::OnceLock};
 
 use alloy_primitives::{
     Address, B256, U256,
@@ -178,14 +178,16 @@ impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
 /// The changes of the whole block.
 ///
 /// Nearly all accounts were changed by transactions alone: their changes are taken straight from where the execution left
-/// them. The few that the steps before or after the transactions looked at are put together from all three.
+/// them, part by part; `share` calls a function once with the number of each part. The few that the steps before or after the
+/// transactions looked at are put together from all three.
 ///
 /// # Errors
 ///
 /// What reading an account or slot returns that the execution has not read.
-pub(crate) fn changes<DB: DatabaseRef>(
+pub(crate) fn changes<DB: DatabaseRef + Sync>(
     pre_block: &BlockState<&DB>,
     mut post_block: BlockState<AfterTxns<'_, DB>>,
+    share: &dyn Fn(usize, &(dyn Fn(usize) + Sync)),
 ) -> Result<StateChanges, DB::Error> {
     let after = post_block.db;
     let wiped_last = post_block.accounts.iter().filter(|(_, last)| last.wiped);
@@ -198,103 +200,121 @@ pub(crate) fn changes<DB: DatabaseRef>(
     for (address, last) in post_block.accounts.drain() {
         special.insert(address, after.compose(address, None, Some(last))?);
     }
-    let mut slots = changed_slots(after, &mut special, &wiped_last)?;
-    let mut changes = Vec::with_capacity(after.state.len() / 2);
-    for change in after.state.iter() {
-        let (Location::Account(address), StateValue::Account(now)) =
-            (*change.location, *change.after)
-        else {
-            continue;
-        };
-        if special.contains_key(&address) {
-            continue;
+    let len = after.state.len();
+    let parts: Vec<_> = (0..len.div_ceil(PART)).map(|_| OnceLock::new()).collect();
+    share(parts.len(), &|part| {
+        let range = part * PART..len.min((part + 1) * PART);
+        let _ = parts[part].set(Part::collect(after, range, &special));
+    });
+    let mut changes = Vec::with_capacity(parts.len() + 1);
+    let mut slots = AddressMap::<Vec<SlotChange>>::default();
+    for part in parts {
+        let part = part.into_inner().expect("each part was done")?;
+        changes.push(part.accounts);
+        for (address, Storage { slots: more, .. }) in part.storages {
+            slots.entry(address).or_default().extend(more);
         }
-        let touched = if slots.is_empty() { None } else { slots.remove(&address) };
-        let storage = touched.map(|touched| touched.storage).unwrap_or_default();
-        let before = after.fields_before(address, change.before)?;
-        changes.extend(account_change(address, before, &now, storage, after.codes));
     }
-    for (address, touched) in slots {
-        if !touched.storage.is_empty() {
-            let mut change = AccountChange::new(address, touched.info);
-            change.storage = touched.storage;
-            changes.push(change);
+    for (address, cached) in &mut special {
+        let slots = slots.remove(address).filter(|_| !wiped_last.contains(address));
+        for SlotChange { slot, before, after: now } in slots.into_iter().flatten() {
+            cached.storage.entry(slot).or_insert(Slot { before, now });
+        }
+    }
+    if !slots.is_empty() {
+        for change in changes.iter_mut().flatten() {
+            change.storage = slots.remove(&change.address).unwrap_or_default();
         }
     }
     let special = special.into_iter();
-    changes.extend(special.filter_map(|(address, account)| account.into_change(address)));
-    Ok(changes.into_iter().collect())
-}
-
-/// An account of which slots were written.
-struct Touched {
-    wipes: u32,
-    info: Option<AccountInfo>,
-    storage: Vec<SlotChange>,
-}
-
-/// The slots that transactions really changed, by account; those of `special` accounts are put there.
-fn changed_slots<DB: DatabaseRef>(
-    after: AfterTxns<'_, DB>,
-    special: &mut AddressMap<CachedAccount>,
-    wiped_last: &AddressSet,
-) -> Result<AddressMap<Touched>, DB::Error> {
-    let mut slots = AddressMap::<Touched>::default();
-    for change in after.state.iter() {
-        let (Location::Slot { address, wipes, key }, StateValue::Slot(now)) =
-            (*change.location, *change.after)
-        else {
-            continue;
-        };
-        let touched = match slots.entry(address) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let (wipes, info) = match after.account(address) {
-                    Some(account) => (account.wipes, plain_info(account)),
-                    None => (0, after.db.basic_ref(address)?),
-                };
-                new.insert(Touched { wipes, info, storage: Vec::new() })
-            }
-        };
-        if wipes != touched.wipes {
-            // Wiped since.
-            continue;
-        }
-        let before = match slot_value(change.before) {
-            _ if wipes > 0 => U256::ZERO,
-            Some(before) => before,
-            None => after.db.storage_ref(address, key)?,
-        };
-        if let Some(cached) = special.get_mut(&address) {
-            if !wiped_last.contains(&address) {
-                cached.storage.entry(key).or_insert(Slot { before, now });
-            }
-        } else if before != now {
-            touched.storage.push(SlotChange { slot: key, before, after: now });
-        }
+    let mut others: Vec<_> =
+        special.filter_map(|(address, account)| account.into_change(address)).collect();
+    // What is left are accounts of which only slots were changed.
+    for (address, storage) in slots.into_iter().filter(|(_, storage)| !storage.is_empty()) {
+        let info = after.basic_ref(address)?.map(|info| AccountInfo { code: None, ..info });
+        let mut change = AccountChange::new(address, info);
+        change.storage = storage;
+        others.push(change);
     }
-    slots.retain(|address, _| !special.contains_key(address));
-    Ok(slots)
+    changes.push(others);
+    Ok(StateChanges::of(changes))
 }
 
-/// What became of an account, if anything really did.
+/// How many locations are looked at in one go.
+const PART: usize = 1024;
+
+/// What a part of the locations comes to.
+struct Part {
+    /// Accounts whose fields were really changed.
+    accounts: Vec<AccountChange>,
+    storages: AddressMap<Storage>,
+}
+
+/// Slots of one account.
+struct Storage {
+    /// How often they had been wiped in the end: what was written before the last time does not count.
+    wipes: u32,
+    /// Those that were really changed; all that were written, of accounts that other steps looked at.
+    slots: Vec<SlotChange>,
+}
+
+impl Part {
+    fn collect<DB: DatabaseRef>(
+        after: AfterTxns<'_, DB>,
+        range: Range<usize>,
+        special: &AddressMap<CachedAccount>,
+    ) -> Result<Self, DB::Error> {
+        let mut part = Self { accounts: Vec::new(), storages: AddressMap::default() };
+        part.accounts.reserve(range.len());
+        for change in range.map(|n| after.state.nth(n)) {
+            match (change.location, change.after) {
+                (Location::Account(address), StateValue::Account(now)) => {
+                    if !special.contains_key(address) {
+                        let before = after.fields_before(*address, change.before)?;
+                        part.accounts.extend(account_change(*address, before, now, after.codes));
+                    }
+                }
+                (&Location::Slot { address, wipes, key }, StateValue::Slot(now)) => {
+                    let storage = part.storages.entry(address).or_insert_with(|| Storage {
+                        wipes: after.account(address).map_or(0, |account| account.wipes),
+                        slots: Vec::new(),
+                    });
+                    if wipes != storage.wipes {
+                        continue;
+                    }
+                    let before = match slot_value(change.before) {
+                        _ if wipes > 0 => U256::ZERO,
+                        Some(before) => before,
+                        None => after.db.storage_ref(address, key)?,
+                    };
+                    if before != *now || special.contains_key(&address) {
+                        storage.slots.push(SlotChange { slot: key, before, after: *now });
+                    }
+                }
+                (Location::Account(_), StateValue::Slot(_))
+                | (Location::Slot { .. }, StateValue::Account(_)) => {}
+            }
+        }
+        Ok(part)
+    }
+}
+
+/// What became of an account's fields, if anything really did.
 fn account_change(
     address: Address,
     before: Option<Fields>,
     now: &AccountState,
-    storage: Vec<SlotChange>,
     codes: &Codes,
 ) -> Option<AccountChange> {
     let Some(info) = info(now, before.as_ref(), codes) else {
         return before.map(|_| AccountChange::new(address, None));
     };
     let wiped = before.is_some() && now.wipes > 0;
-    if !wiped && storage.is_empty() && before == Some(Fields::of(&info)) {
+    if !wiped && before == Some(Fields::of(&info)) {
         return None;
     }
     let mut change = AccountChange::new(address, Some(info));
     change.storage_wiped = wiped;
-    change.storage = storage;
     Some(change)
 }
 

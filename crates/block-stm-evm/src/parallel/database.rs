@@ -14,6 +14,7 @@ use revm::{
 use super::{
     base::Base,
     codes::{Codes, WorkerCodes},
+    keccak::Keccaks,
     location::Location,
     observed::Observed,
     value::StateValue,
@@ -37,6 +38,7 @@ pub(crate) struct TxnDb<'b, 's> {
     pub(crate) codes: &'s Codes,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
+    pub(crate) keccaks: Keccaks,
 }
 
 impl fmt::Debug for TxnDb<'_, '_> {
@@ -57,6 +59,7 @@ impl<'s> TxnDb<'_, 's> {
             codes,
             base,
             worker_codes: WorkerCodes::default(),
+            keccaks: Keccaks::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The instructions that look at accounts, each saying what it is going to look at.
+//! The instructions that look at accounts, each saying what it is going to look at; and KECCAK256, which has a memory.
 //!
 //! The instructions themselves are revm's. What is not listed here is watched without an intent.
 
@@ -14,7 +14,7 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
-use super::{handler::TxnContext, journal::Intent};
+use super::{handler::TxnContext, journal::Intent, keccak::keccak_of_memory};
 
 /// revm's instructions for `spec`, with intents.
 pub(crate) fn watched_instructions<'b, 's: 'b>(
@@ -22,6 +22,7 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
 ) -> EthInstructions<EthInterpreter, TxnContext<'b, 's>> {
     let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
     let table = instructions.instruction_table_mut();
+    table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory);
     table[opcode::BALANCE as usize] = Instruction::new(balance);
     table[opcode::SELFBALANCE as usize] = Instruction::new(self_balance);
     table[opcode::EXTCODESIZE as usize] = Instruction::new(ext_code_size);

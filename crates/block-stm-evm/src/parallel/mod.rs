@@ -48,6 +48,7 @@ mod database;
 mod handler;
 mod instructions;
 mod journal;
+mod keccak;
 mod location;
 mod observed;
 mod plain_call;
@@ -217,6 +218,16 @@ enum Backend<'a> {
     Oracle,
 }
 
+impl Backend<'_> {
+    /// Calls `work` with each number below `parts`.
+    fn share(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        match self {
+            Self::Engine(engine) => engine.share(parts, work),
+            Self::Oracle => (0..parts).for_each(work),
+        }
+    }
+}
+
 fn execute<DB: DatabaseRef + Sync>(
     backend: &Backend<'_>,
     block: &Block,
@@ -234,7 +245,8 @@ fn execute<DB: DatabaseRef + Sync>(
     let after = AfterTxns::new(db, pre_block, &executed.state, &codes);
     let mut post_evm = evm_for(block, BlockState::new(after));
     let requests = apply_post_block(block, record.receipts(), &mut post_evm)?;
-    let state = after::changes(pre_block, post_evm.ctx.journaled_state.database);
+    let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
+    let state = after::changes(pre_block, post_evm.ctx.journaled_state.database, &share);
     let state =
         state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(ParallelResult {

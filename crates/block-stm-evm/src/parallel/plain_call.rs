@@ -4,7 +4,7 @@
 //! nanoseconds, more than everything else about the transaction takes. The rules remain revm's: whether the transaction is
 //! valid as such, and what it costs, is asked there. Whatever is out of the ordinary is left to revm altogether.
 
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use block_stm::{Interrupt, View};
 use revm::{
     context::{
@@ -34,24 +34,26 @@ pub(crate) fn execute<'b, 's: 'b>(
     view: &mut View<'b, BlockVm<'s>>,
 ) -> Result<Option<ExecutionResult>, Interrupt> {
     let txn = evm.ctx.tx;
-    let Some(call) = PlainCall::of(evm, txn) else { return Ok(None) };
-    let Some(sender) = account_without_code(view, &call.sender)? else { return Ok(None) };
-    let Some(recipient) = account_without_code(view, &call.recipient)? else { return Ok(None) };
+    let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
+    let (sender_at, recipient_at) = (Location::Account(sender), Location::Account(recipient));
+    let Some(recipient) = account_without_code(view, &recipient_at)? else { return Ok(None) };
+    let Some(sender) = account_without_code(view, &sender_at)? else { return Ok(None) };
+    let Some(costs) = Costs::of(evm, txn) else { return Ok(None) };
     if recipient.balance.checked_add(txn.value).is_none() {
         return Ok(None);
     }
 
     let mut predicate = Observed::new(txn.caller, sender).predicate();
     predicate.nonce = NonceTest::Is(txn.nonce);
-    predicate.balance.0 = call.funds;
-    if !view.assume(&call.sender, predicate)? {
+    predicate.balance.0 = costs.funds;
+    if !view.assume(&sender_at, predicate)? {
         return Ok(None);
     }
-    let mut observed = Observed::new(*call.recipient.address(), recipient);
+    let mut observed = Observed::new(*recipient_at.address(), recipient);
     if !txn.value.is_zero() {
         observed.takes(recipient.balance, txn.value);
     }
-    if !view.check(&call.recipient, observed.predicate())? {
+    if !view.check(&recipient_at, observed.predicate())? {
         return Ok(None);
     }
     let spec = evm.ctx.cfg.spec;
@@ -63,15 +65,18 @@ pub(crate) fn execute<'b, 's: 'b>(
         clears_empty: spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
     };
     // The assumption and the check say that all of them apply; where the view knows better, it ends the run.
-    let applied = view.add(&call.sender, touched(Shift::Debit(txn.value + call.fee), 1))?
-        && view.add(&call.recipient, touched(Shift::Credit(txn.value), 0))?
-        && view.add(&call.beneficiary, touched(Shift::CreditIfItFits(call.reward), 0))?;
+    let applied = view.add(&sender_at, touched(Shift::Debit(txn.value + costs.fee), 1))?
+        && view.add(&recipient_at, touched(Shift::Credit(txn.value), 0))?
+        && view.add(
+            &Location::Account(evm.ctx.block.beneficiary()),
+            touched(Shift::CreditIfItFits(costs.reward), 0),
+        )?;
     if !applied {
         return Err(view.fail("a payment that was checked does not apply"));
     }
     Ok(Some(ExecutionResult::Success {
         reason: SuccessReason::Stop,
-        gas: call.gas,
+        gas: costs.gas,
         logs: Vec::new(),
         output: Output::Call(Bytes::new()),
     }))
@@ -88,11 +93,21 @@ fn account_without_code<'s>(
     }
 }
 
-/// What a call costs and moves, as far as that does not depend on the state.
-struct PlainCall {
-    sender: Location,
-    recipient: Location,
-    beneficiary: Location,
+/// The sender and the recipient, if the call could be ordinary.
+fn parties(evm: &TxnEvm<'_, '_>, txn: &TxEnv) -> Option<(Address, Address)> {
+    let TxKind::Call(recipient) = txn.kind else { return None };
+    let beneficiary = evm.ctx.block.beneficiary();
+    let ordinary = txn.tx_type <= 2
+        && txn.nonce < u64::MAX
+        && ![txn.caller, recipient].contains(&beneficiary)
+        && txn.caller != recipient
+        && !evm.ctx.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
+        && !evm.precompiles.contains(&recipient);
+    ordinary.then_some((txn.caller, recipient))
+}
+
+/// What a call costs, as far as that does not depend on the state.
+struct Costs {
     /// What the sender must have to begin with.
     funds: U256,
     /// What the sender pays for gas.
@@ -102,20 +117,8 @@ struct PlainCall {
     gas: ResultGas,
 }
 
-impl PlainCall {
+impl Costs {
     fn of<'b, 's: 'b>(evm: &mut TxnEvm<'b, 's>, txn: &TxEnv) -> Option<Self> {
-        let spec = evm.ctx.cfg.spec;
-        let TxKind::Call(recipient) = txn.kind else { return None };
-        let beneficiary = evm.ctx.block.beneficiary();
-        let ordinary = txn.tx_type <= 2
-            && txn.nonce < u64::MAX
-            && ![txn.caller, recipient].contains(&beneficiary)
-            && txn.caller != recipient
-            && !spec.is_enabled_in(SpecId::AMSTERDAM)
-            && !evm.precompiles.contains(&recipient);
-        if !ordinary {
-            return None;
-        }
         // What is wrong with a transaction is for revm to say.
         let handler = TxnHandler::default();
         handler.validate_env(evm).ok()?;
@@ -126,15 +129,12 @@ impl PlainCall {
         }
         let base_fee = u128::from(evm.ctx.block.basefee());
         let price = txn.effective_gas_price(base_fee);
-        let reward = match spec.is_enabled_in(SpecId::LONDON) {
+        let reward = match evm.ctx.cfg.spec.is_enabled_in(SpecId::LONDON) {
             true => price.saturating_sub(base_fee),
             false => price,
         };
         let used_wei = |price: u128| U256::from(price) * U256::from(used);
         Some(Self {
-            sender: Location::Account(txn.caller),
-            recipient: Location::Account(recipient),
-            beneficiary: Location::Account(beneficiary),
             funds: txn.max_balance_spending().ok()?,
             fee: used_wei(price),
             reward: used_wei(reward),
