@@ -126,6 +126,19 @@ impl Fields {
     }
 }
 
+impl<DB: DatabaseRef> BlockState<DB> {
+    /// The account, loaded if need be.
+    pub(crate) fn cached(&mut self, address: Address) -> Result<&mut CachedAccount, DB::Error> {
+        Ok(match self.accounts.entry(address) {
+            Entry::Occupied(cached) => cached.into_mut(),
+            Entry::Vacant(vacant) => {
+                let info = self.db.basic_ref(address)?;
+                vacant.insert(CachedAccount::loaded(info))
+            }
+        })
+    }
+}
+
 impl<DB: DatabaseRef> Database for BlockState<DB> {
     type Error = DB::Error;
 

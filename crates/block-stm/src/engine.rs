@@ -134,6 +134,12 @@ impl Engine {
         self.settings.threads
     }
 
+    /// Below how many transactions a block is executed on the calling thread alone.
+    #[must_use]
+    pub fn inline_below(&self) -> usize {
+        self.settings.inline_below
+    }
+
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
     /// free. For what a host does with a block's result.
     ///

@@ -14,12 +14,12 @@ use revm::{
 use super::{
     base::Base,
     codes::{Codes, WorkerCodes},
-    keccak::Keccaks,
     location::Location,
     observed::Observed,
     value::StateValue,
     vm::BlockVm,
 };
+use crate::keccak::Keccaks;
 
 /// The view ended the execution; why is the engine's to know.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,8 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
-use super::{handler::TxnContext, journal::Intent, keccak::keccak_of_memory};
+use super::{handler::TxnContext, journal::Intent};
+use crate::keccak::{HasKeccaks, Keccaks, keccak_of_memory};
 
 /// revm's instructions for `spec`, with intents.
 pub(crate) fn watched_instructions<'b, 's: 'b>(
@@ -22,7 +23,7 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
 ) -> EthInstructions<EthInterpreter, TxnContext<'b, 's>> {
     let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
     let table = instructions.instruction_table_mut();
-    table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory);
+    table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory::<TxnContext<'b, 's>>);
     table[opcode::BALANCE as usize] = Instruction::new(balance);
     table[opcode::SELFBALANCE as usize] = Instruction::new(self_balance);
     table[opcode::EXTCODESIZE as usize] = Instruction::new(ext_code_size);
@@ -34,6 +35,12 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
         Instruction::new(borrow_code::<{ opcode::DELEGATECALL }>);
     table[opcode::STATICCALL as usize] = Instruction::new(borrow_code::<{ opcode::STATICCALL }>);
     instructions
+}
+
+impl HasKeccaks for TxnContext<'_, '_> {
+    fn keccaks(&mut self) -> &mut Keccaks {
+        &mut self.journaled_state.journal.database.keccaks
+    }
 }
 
 type Args<'a, 'b, 's> = InstructionContext<'a, TxnContext<'b, 's>, EthInterpreter>;

@@ -48,10 +48,9 @@ mod database;
 mod handler;
 mod instructions;
 mod journal;
-mod keccak;
 mod location;
 mod observed;
-mod plain_call;
+mod payment;
 mod result;
 mod value;
 mod vm;
@@ -59,10 +58,7 @@ mod vm;
 use block_stm::{
     ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
 };
-use revm::{
-    DatabaseRef,
-    context::{ContextTr, TxEnv},
-};
+use revm::{DatabaseRef, context::TxEnv};
 
 pub use location::Location;
 pub use value::{AccountState, Delta, Predicate, StateValue};
@@ -76,7 +72,7 @@ use self::{
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    Stage, apply_post_block, apply_pre_block, sequential::evm_for,
+    Stage, alone::execute_alone, post_block::finish_state, pre_block::prepare_state,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -191,8 +187,32 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    let plain = !options.conflict_graph && options.limits.is_none();
+    if plain && is_for_one(engine, block) {
+        let result = execute_alone(block, db, options.policy)?;
+        let mut stats = Stats::default();
+        stats.committed = block.txns.len() as u64;
+        stats.executions = stats.committed;
+        stats.head_executions = stats.committed;
+        stats.workers = 1;
+        return Ok(ParallelResult { result, cut: None, conflict_graph: None, stats });
+    }
     execute(&Backend::Engine(engine), block, db, options)
 }
+
+/// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
+fn is_for_one(engine: &Engine, block: &Block) -> bool {
+    let inline_below = engine.inline_below();
+    if engine.threads() == 1 || block.txns.len() < inline_below {
+        return true;
+    }
+    // A microsecond for each transaction, and, as limits are generous, a fifth of a nanosecond for each unit of gas.
+    let nanos = |txn: &TxEnv| 1_000 + txn.gas_limit.saturating_sub(21_000) / 5;
+    let total = block.txns.iter().map(nanos).fold(0_u64, u64::saturating_add);
+    inline_below > 0 && total < SMALL_NANOS
+}
+
+const SMALL_NANOS: u64 = 50_000;
 
 /// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
 ///
@@ -234,19 +254,16 @@ fn execute<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    let mut evm = evm_for(block, BlockState::new(db));
-    apply_pre_block(block, &mut evm)?;
+    let pre_block = prepare_state(block, BlockState::new(db))?;
     let codes = Codes::default();
     let mut record = BlockRecord::new(block);
-    let base = BlockBase::new(db, evm.ctx.db(), &codes);
+    let base = BlockBase::new(db, &pre_block, &codes);
     let executed = execute_txns(backend, block, &base, &codes, options, &mut record);
     let executed = executed.map_err(execution_error)?;
-    let pre_block = evm.ctx.db();
-    let after = AfterTxns::new(db, pre_block, &executed.state, &codes);
-    let mut post_evm = evm_for(block, BlockState::new(after));
-    let requests = apply_post_block(block, record.receipts(), &mut post_evm)?;
+    let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);
+    let (post_block, requests) = finish_state(block, record.receipts(), BlockState::new(after))?;
     let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
-    let state = after::changes(pre_block, post_evm.ctx.journaled_state.database, &share);
+    let state = after::changes(&pre_block, post_block, &share);
     let state =
         state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(ParallelResult {

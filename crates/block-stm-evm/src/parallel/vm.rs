@@ -22,7 +22,7 @@ use super::{
     journal::WatchedJournal,
     location::Location,
     observed::Observed,
-    plain_call,
+    payment,
     value::{Delta, Fate, Shift, StateValue, has_code},
 };
 use crate::{Block, InvalidTxnReason};
@@ -112,7 +112,7 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
-        if let Some(result) = plain_call::execute(evm, view)? {
+        if let Some(result) = payment::execute(evm, view)? {
             return Ok(Execution::Done(result));
         }
         evm.ctx.journaled_state.db_mut().view = view.take();
