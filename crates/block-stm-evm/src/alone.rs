@@ -150,15 +150,23 @@ fn pay<DB: DatabaseRef>(
     let Some(mut payee) = account(recipient)? else { return Ok(None) };
     let Some(balance) = payee.balance.checked_add(txn.value) else { return Ok(None) };
     payee.balance = balance;
-    // The beneficiary's balance alone counts, whether it has code or not.
-    let keeper = state.cached(beneficiary).map_err(failed)?.now.clone();
-    let mut keeper = keeper.unwrap_or_default();
-    keeper.balance = keeper.balance.checked_add(costs.reward).unwrap_or(keeper.balance);
+    let mut keeper = None;
+    let paid = match beneficiary {
+        address if address == sender => &mut payer,
+        address if address == recipient => &mut payee,
+        // Its balance alone counts, whether it has code or not.
+        address => {
+            let now = state.cached(address).map_err(failed)?.now.clone();
+            keeper.insert(now.unwrap_or_default())
+        }
+    };
+    paid.balance = paid.balance.checked_add(costs.reward).unwrap_or(paid.balance);
     // What is touched and empty ceases to exist, or not, depending on the rules.
-    if payee.is_empty() || keeper.is_empty() {
+    if paid.is_empty() || payee.is_empty() {
         return Ok(None);
     }
-    for (address, info) in [(sender, payer), (recipient, payee), (beneficiary, keeper)] {
+    let keeper = keeper.map(|keeper| (beneficiary, keeper));
+    for (address, info) in [(sender, payer), (recipient, payee)].into_iter().chain(keeper) {
         state.cached(address).map_err(failed)?.now = Some(info);
     }
     Ok(Some(costs.result()))

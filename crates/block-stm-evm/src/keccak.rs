@@ -3,7 +3,9 @@
 //! A contract finds `balances[owner]` at the Keccak-256 of 64 bytes, the key and the mapping's own slot. It does so again for
 //! each access, and the next transaction does so for the same pool or token: in blocks of DeFi an eighth of all time is
 //! spent there. So each worker remembers the last hashes of 64 bytes in a small table. What is looked up is compared in
-//! full; an entry can only be missing, never wrong. Nothing is remembered from block to block.
+//! full; an entry can only be missing, never wrong. Nothing is remembered from block to block but the table's memory.
+
+use std::{cell::RefCell, marker::PhantomData};
 
 use alloy_primitives::{B256, U256, keccak256};
 use revm::interpreter::{
@@ -25,23 +27,50 @@ const ENTRIES: usize = 2048;
 struct Entry {
     key: [u8; KEY],
     hash: B256,
+    /// Who remembered it; 0 for nobody.
+    owner: u64,
 }
 
-/// Hashes of 64 bytes. Takes its memory when it is first asked.
-#[derive(Default)]
-pub(crate) struct Keccaks(Vec<Entry>);
+/// The table of a thread, which is there as long as the thread, with the number of those who have used it.
+struct Table {
+    entries: Vec<Entry>,
+    owners: u64,
+}
+
+thread_local! {
+    static TABLE: RefCell<Table> = const { RefCell::new(Table { entries: Vec::new(), owners: 0 }) };
+}
+
+/// Hashes of 64 bytes, remembered by one worker for one block. Stays on its thread.
+pub(crate) struct Keccaks {
+    /// Its number on the thread.
+    number: u64,
+    _on_its_thread: PhantomData<*const ()>,
+}
+
+impl Default for Keccaks {
+    fn default() -> Self {
+        let number = TABLE.with_borrow_mut(|table| {
+            table.owners += 1;
+            table.owners
+        });
+        Self { number, _on_its_thread: PhantomData }
+    }
+}
 
 impl Keccaks {
     fn hash(&mut self, key: &[u8; KEY]) -> B256 {
-        if self.0.is_empty() {
-            let key = [0; KEY];
-            self.0 = vec![Entry { key, hash: keccak256(key) }; ENTRIES];
-        }
-        let entry = &mut self.0[place(key)];
-        if entry.key != *key {
-            *entry = Entry { key: *key, hash: keccak256(key) };
-        }
-        entry.hash
+        TABLE.with_borrow_mut(|table| {
+            if table.entries.is_empty() {
+                let nothing = Entry { key: [0; KEY], hash: B256::ZERO, owner: 0 };
+                table.entries = vec![nothing; ENTRIES];
+            }
+            let entry = &mut table.entries[place(key)];
+            if entry.owner != self.number || entry.key != *key {
+                *entry = Entry { key: *key, hash: keccak256(key), owner: self.number };
+            }
+            entry.hash
+        })
     }
 }
 

@@ -23,12 +23,10 @@ where
 {
     let TxKind::Call(recipient) = txn.kind else { return None };
     let (context, _, precompiles, _) = evm.all();
-    let beneficiary = context.block().beneficiary();
     // Nobody sends data to an account without code, but for fun.
     let ordinary = txn.tx_type <= 2
         && txn.data.is_empty()
         && txn.nonce < u64::MAX
-        && ![txn.caller, recipient].contains(&beneficiary)
         && txn.caller != recipient
         && !context.cfg().spec().is_enabled_in(SpecId::AMSTERDAM)
         && !precompiles.contains(&recipient);

@@ -23,6 +23,8 @@ pub(crate) struct Access<'b, V: Vm> {
     pub(crate) cell: &'b CellOf<V>,
     /// The value from below that the run was shown, the same whenever it looks again.
     pub(crate) seen: Option<Seen<V::Value>>,
+    /// Whether the run was shown some value from below beside `seen`.
+    pub(crate) glimpsed: bool,
     /// Whether the run stands or falls with `seen`, beyond its assertions.
     pub(crate) relied_on: bool,
     /// When the VM first read what somebody else had written here, counted from 1; 0 for never.
@@ -41,6 +43,7 @@ impl<'b, V: Vm> Access<'b, V> {
         Self {
             cell,
             seen: None,
+            glimpsed: false,
             relied_on: false,
             observed: 0,
             first_scan: 0,
@@ -157,6 +160,11 @@ impl<'b, V: Vm> Run<'b, V> {
 
     pub(crate) fn see(&mut self, place: usize, seen: Seen<V::Value>) {
         self.accesses[place].seen = Some(seen);
+    }
+
+    /// Notes that the run was shown some value.
+    pub(crate) fn glimpse(&mut self, place: usize) {
+        self.accesses[place].glimpsed = true;
     }
 
     pub(crate) fn rely_on(&mut self, place: usize) {
@@ -287,7 +295,7 @@ impl<'b, V: Vm> Run<'b, V> {
         let judged = |access: &&Access<'b, V>| match access.own {
             _ if access.seen.is_some() => false,
             // Hidden by the run's own write, unless something was taken for granted before that.
-            Some(Own::Value(_)) => access.assumed,
+            Some(Own::Value(_)) => access.assumed || access.glimpsed,
             Some(Own::Deltas(_)) | None => true,
         };
         self.accesses.iter().filter(judged).map(|access| access.cell)
@@ -307,7 +315,13 @@ impl<'b, V: Vm> Run<'b, V> {
             return Ok(());
         }
         for access in &self.accesses {
-            let Some(seen) = &access.seen else { continue };
+            let Some(seen) = &access.seen else {
+                // As below for a value that was only peeked at.
+                if access.glimpsed && stage == Stage::Commit && now(access.cell).is_none() {
+                    return Err(Stale::Read);
+                }
+                continue;
+            };
             if !access.relied_on && stage == Stage::Early {
                 continue;
             }

@@ -203,11 +203,31 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         let place = self.place(location)?;
+        self.peek_at(place)
+    }
+
+    fn peek_at(&mut self, place: usize) -> Result<V::Value, Interrupt> {
         match &self.run.access(place).own {
             Some(Own::Value(value)) => Ok(value.clone()),
             Some(Own::Deltas(_)) => self.rely_on(place),
             None => self.see(place),
         }
+    }
+
+    pub(crate) fn glimpse(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        let place = self.place(location)?;
+        let access = self.run.access(place);
+        if self.mode == Mode::Head || access.seen.is_some() || access.own.is_some() {
+            return self.peek_at(place);
+        }
+        let cell = access.cell;
+        let guard = self.guard.as_ref().expect("pinned while an execution is under way");
+        let value = match cell.settled_below(self.txn, guard) {
+            Some(value) => value,
+            None => self.fetch_base(cell)?.clone(),
+        };
+        self.run.glimpse(place);
+        Ok(value)
     }
 
     pub(crate) fn write(

@@ -219,6 +219,24 @@ impl<'b, V: Vm> View<'b, V> {
         }
     }
 
+    /// Some value that `location` has about here, without observing it: in a parallel execution, not even what is in
+    /// flight from others need be in it.
+    ///
+    /// For a VM that asks what it depends on afterwards, with [`check`](View::check) or [`assume`](View::assume), and can cope with any
+    /// value now.
+    ///
+    /// # Cost
+    /// As [`peek`](View::peek), but it does not sum up others' deltas.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on.
+    pub fn glimpse(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        match self.inside() {
+            Backend::Sequential(view) => view.peek(location),
+            Backend::Speculative(view) => view.glimpse(location),
+        }
+    }
+
     /// Ends the execution with a failure of the VM's own: a broken invariant, a missing setting.
     ///
     /// If the transaction is really reached, the block fails with [`Error::Vm`](crate::Error::Vm).

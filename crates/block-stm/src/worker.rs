@@ -6,7 +6,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Duration;
 
 use crossbeam_epoch::Guard;
 
@@ -34,9 +33,6 @@ pub(crate) enum Role {
     /// A pool's: leaves when there is no work, see `crew.rs`.
     Helper,
 }
-
-/// How long a helper sleeps for want of work before it leaves.
-const HELPER_PATIENCE: Duration = Duration::from_millis(1);
 
 pub(crate) struct Worker<'j, 'b, V: Vm> {
     pub(crate) job: &'j Job<'b, V>,
@@ -147,10 +143,15 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 || scheduler.has_executions()
                 || scheduler.rewrites() != swept
         };
-        let at_most = (self.role == Role::Helper).then_some(HELPER_PATIENCE);
-        let slept = scheduler.idle(at_most, has_work);
+        if self.role == Role::Helper {
+            // Whoever sleeps here keeps the caller waiting until he is awake again, at the block's end.
+            let stays = scheduler.linger(has_work);
+            scheduler.poll_limits();
+            return stays;
+        }
+        let slept = scheduler.idle(has_work);
         self.stats.parks += u64::from(slept);
-        self.role == Role::Caller || has_work()
+        true
     }
 
     fn report(mut self) {

@@ -30,7 +30,7 @@ impl Codes {
 }
 
 /// How often a worker runs code before it pays for a copy of its own.
-const USES_BEFORE_COPY: u32 = 32;
+const USES_BEFORE_COPY: u32 = 256;
 
 /// The code that one worker has run in this block.
 #[derive(Debug, Default)]

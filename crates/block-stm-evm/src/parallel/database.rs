@@ -36,6 +36,8 @@ pub(crate) struct TxnDb<'b, 's> {
     /// What the view answered instead of a value, kept to be handed on.
     pub(crate) interrupt: Option<Interrupt>,
     pub(crate) codes: &'s Codes,
+    /// Whether what is loaded now is taken for granted afterwards, so that any value will do.
+    pub(crate) glimpses: bool,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
     pub(crate) keccaks: Keccaks,
@@ -57,6 +59,7 @@ impl<'s> TxnDb<'_, 's> {
             observed: Vec::new(),
             interrupt: None,
             codes,
+            glimpses: false,
             base,
             worker_codes: WorkerCodes::default(),
             keccaks: Keccaks::default(),
@@ -97,7 +100,12 @@ impl Database for TxnDb<'_, '_> {
 
     /// Shows the account without observing it; the journal notes what really matters of it.
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Interrupted> {
-        let account = match self.view.peek(&Location::Account(address)) {
+        let location = Location::Account(address);
+        let account = match self.glimpses {
+            true => self.view.glimpse(&location),
+            false => self.view.peek(&location),
+        };
+        let account = match account {
             Ok(StateValue::Account(account)) => account,
             Ok(StateValue::Slot(_)) => {
                 return Err(self.failed("an account holds a slot".into()));

@@ -38,14 +38,21 @@ pub(crate) fn execute<'b, 's: 'b>(
         return Ok(None);
     }
     let Some(recipient) = account_without_code(view, &recipient_at)? else { return Ok(None) };
-    if recipient.balance.checked_add(txn.value).is_none() {
+    let beneficiary = evm.ctx.block.beneficiary();
+    let (mut debit, mut credit) = (txn.value + costs.fee, txn.value);
+    if beneficiary == txn.caller {
+        debit -= costs.reward;
+    } else if beneficiary == *recipient_at.address() {
+        credit = credit.saturating_add(costs.reward);
+    }
+    if recipient.balance.checked_add(credit).is_none() {
         return Ok(None);
     }
     let mut observed = Observed::new(*recipient_at.address(), recipient);
-    if !txn.value.is_zero() {
-        observed.takes(recipient.balance, txn.value);
+    if !credit.is_zero() {
+        observed.takes(recipient.balance, credit);
     }
-    if !view.check(&recipient_at, observed.predicate())? {
+    if !view.assume(&recipient_at, observed.predicate())? {
         return Ok(None);
     }
     let spec = evm.ctx.cfg.spec;
@@ -56,13 +63,13 @@ pub(crate) fn execute<'b, 's: 'b>(
         fate: Fate::Touched,
         clears_empty: spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
     };
-    // The assumption and the check say that all of them apply; where the view knows better, it ends the run.
-    let applied = view.add(&sender_at, touched(Shift::Debit(txn.value + costs.fee), 1))?
-        && view.add(&recipient_at, touched(Shift::Credit(txn.value), 0))?
-        && view.add(
-            &Location::Account(evm.ctx.block.beneficiary()),
-            touched(Shift::CreditIfItFits(costs.reward), 0),
-        )?;
+    // The assumptions say that all of them apply; where the view knows better, it ends the run.
+    let mut applied = view.add(&sender_at, touched(Shift::Debit(debit), 1))?
+        && view.add(&recipient_at, touched(Shift::Credit(credit), 0))?;
+    if beneficiary != txn.caller && beneficiary != *recipient_at.address() {
+        let reward = touched(Shift::CreditIfItFits(costs.reward), 0);
+        applied &= view.add(&Location::Account(beneficiary), reward)?;
+    }
     if !applied {
         return Err(view.fail("a payment that was checked does not apply"));
     }
@@ -74,7 +81,7 @@ fn account_without_code<'s>(
     view: &mut View<'_, BlockVm<'s>>,
     location: &Location,
 ) -> Result<Option<AccountState>, Interrupt> {
-    match view.peek(location)? {
+    match view.glimpse(location)? {
         StateValue::Account(account) if !has_code(&account.code_hash) => Ok(Some(account)),
         StateValue::Account(_) | StateValue::Slot(_) => Ok(None),
     }

@@ -164,6 +164,12 @@ impl<L, V: Value> Cell<L, V> {
         }
     }
 
+    /// The highest value below `txn` that is not made of deltas still in flight.
+    pub(crate) fn settled_below(&self, txn: TxnIndex, pinned: &Guard) -> Option<V> {
+        let mut versions = self.versions_below(txn, pinned);
+        versions.find_map(|entry| entry.settled_value().cloned())
+    }
+
     /// Whether a reader at `txn` would need the base value.
     pub(crate) fn rests_on_base(&self, txn: TxnIndex, pinned: &Guard) -> bool {
         let mut versions = self.versions_below(txn, pinned);

@@ -221,12 +221,12 @@ impl<'b> Scheduler<'b> {
         let rounds = conductor.as_ref().map_or(spins, |conductor| {
             conductor.patience(spins).div_ceil(<dyn Conductor>::SPINS_PER_STEP)
         });
-        for _ in 0..rounds {
+        for round in 0..rounds {
             if let Some(answer) = answer() {
                 return Some(answer);
             }
             match &conductor {
-                None => sync::spin_loop(),
+                None => sync::spin(round),
                 Some(conductor) => conductor.step(Step::Spin),
             }
         }
@@ -304,13 +304,18 @@ impl<'b> Scheduler<'b> {
             && matches!(self.status(head).state(), State::Ready | State::Executed)
     }
 
-    /// Waits for work, first awake, then asleep, for up to `at_most` if that is given. Whether it slept.
-    pub(crate) fn idle(&self, at_most: Option<Duration>, has_work: impl Fn() -> bool) -> bool {
-        if self.spin(IDLE_SPINS, || has_work().then_some(())).is_some() {
+    /// Waits awake for work; whether there is some.
+    pub(crate) fn linger(&self, has_work: impl Fn() -> bool) -> bool {
+        self.spin(IDLE_SPINS, || has_work().then_some(())).is_some()
+    }
+
+    /// Waits for work, first awake, then asleep. Whether it slept.
+    pub(crate) fn idle(&self, has_work: impl Fn() -> bool) -> bool {
+        if self.linger(&has_work) {
             return false;
         }
         let poll = self.limits.can_stop().then_some(POLL_INTERVAL);
-        let slept = self.parking.park(at_most.into_iter().chain(poll).min(), has_work);
+        let slept = self.parking.park(poll, has_work);
         self.poll_limits();
         slept
     }

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
-pub(crate) use loom::hint::spin_loop;
+use loom::hint::spin_loop;
 use loom::sync;
 pub(crate) use std::thread_local;
 
@@ -22,6 +22,11 @@ use atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) const WAIT_SPINS: u32 = 1;
 /// As on the machine, but few.
 pub(crate) const IDLE_SPINS: u32 = 1;
+
+/// Waits a little.
+pub(crate) fn spin(_round: u32) {
+    spin_loop();
+}
 
 /// There are no pools in a model; tests spawn loom's threads themselves.
 pub(crate) fn spawn(_pool: &rayon::ThreadPool, _task: Box<dyn FnOnce() + Send>) {

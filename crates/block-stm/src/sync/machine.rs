@@ -1,6 +1,5 @@
 //! The machine's own primitives, at their own speed.
 
-pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic;
 pub(crate) use std::thread_local;
@@ -12,8 +11,17 @@ use crate::conductor;
 
 /// How long a reader waits for the writer of an estimate that is being executed, in spins.
 pub(crate) const WAIT_SPINS: u32 = 2_000;
-/// How long a worker looks for work before it sleeps, in spins.
-pub(crate) const IDLE_SPINS: u32 = 200;
+/// How long a worker looks for work before it sleeps or leaves, in spins: some 50 microseconds, about what waking up takes.
+pub(crate) const IDLE_SPINS: u32 = 1_500;
+
+/// Waits a little, the `round`-th time in a row. Now and then lets others have the core, if there are any.
+pub(crate) fn spin(round: u32) {
+    if round % 16 == 15 && round > 100 {
+        std::thread::yield_now();
+    } else {
+        std::hint::spin_loop();
+    }
+}
 
 /// Runs `task` on some thread of the pool, sometime.
 pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce() + Send>) {

@@ -12,7 +12,7 @@
 //! waits through the conductor instead. The other two schedule by themselves and know no conductor.
 //!
 //! Each ground offers the same: `atomic`; a `Mutex` in `parking_lot`'s shape, so without poisoning; a `Condvar`;
-//! `OnceLock`; `spin_loop`; `spawn` and `thread_local`; and how long to spin, as patience is
+//! `OnceLock`; `spin`; `spawn` and `thread_local`; and how long to spin, as patience is
 //! dear where every spin is a choice. What the orderings are for is told in `docs/memory-model.md`.
 
 #[cfg(loom)]

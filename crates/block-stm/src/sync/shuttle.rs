@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicBool as Flag;
 use std::sync::atomic::AtomicU64 as Count;
 use std::time::Duration;
 
-pub(crate) use shuttle::hint::spin_loop;
 pub(crate) use shuttle::sync::atomic;
 use shuttle::sync::{self, TryLockError};
 pub(crate) use shuttle::thread_local;
@@ -20,6 +19,11 @@ use atomic::Ordering::Relaxed;
 pub(crate) const WAIT_SPINS: u32 = 3;
 /// As on the machine, but few.
 pub(crate) const IDLE_SPINS: u32 = 1;
+
+/// Waits a little.
+pub(crate) fn spin(_round: u32) {
+    shuttle::hint::spin_loop();
+}
 
 /// Runs `task` on a thread of its own; the pool is left alone.
 pub(crate) fn spawn(_pool: &rayon::ThreadPool, task: Box<dyn FnOnce() + Send>) {
