@@ -1,6 +1,7 @@
 //! `block-stm`: replays real blocks in parallel and measures what that brings.
 #![forbid(unsafe_code)]
 
+mod allocator;
 mod args;
 mod check;
 mod command;

@@ -6,11 +6,12 @@ use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
 
 use super::{Kind, Report, Row, Totals};
-use crate::{check::Outcome, difference::Difference};
+use crate::{allocator, check::Outcome, difference::Difference};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
+    allocator: &'static str,
     threads: usize,
     repeat: usize,
     ok: bool,
@@ -82,6 +83,7 @@ impl<'a> From<&'a Report> for JsonReport<'a> {
         let rows = || Some(report.rows.iter().map(JsonRow::from).collect());
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            allocator: allocator::NAME,
             threads: report.threads,
             repeat: report.repeat,
             ok: report.ok() && report.errors.is_empty(),

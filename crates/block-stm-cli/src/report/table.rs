@@ -7,6 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, 
 
 use super::{Report, Row, executions_per_txn, per_second, summary::sentences};
 use crate::{
+    allocator,
     check::{Check, Outcome},
     units::{grouped, si, speedup, time},
 };
@@ -23,7 +24,10 @@ pub(crate) fn render(report: &Report) -> String {
     };
     line(format!("{BOLD}{}{BOLD:#}", report.title));
     let runs = grouped(report.repeat as u64);
-    line(format!("Times are medians of {runs}, rates are those of the parallel side."));
+    line(format!(
+        "Times are medians of {runs}, rates are those of the parallel side; allocator: {}.",
+        allocator::NAME
+    ));
     line(String::new());
     table(report).lines().for_each(&mut line);
     line(String::new());

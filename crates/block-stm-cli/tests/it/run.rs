@@ -19,6 +19,7 @@ fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
     let report = json(&small(&["--threads", "2", "--json", "-"]), 0)?;
     assert_eq!(report["threads"], 2);
     assert_eq!(report["ok"], true);
+    assert!(["mimalloc", "jemalloc", "system"].iter().any(|name| report["allocator"] == *name));
     let names: Vec<_> = rows(&report).iter().map(|row| row["name"].clone()).collect();
     let all = ["transfers", "erc20", "amm", "lending", "nft", "orders", "mixed", "chain"];
     assert_eq!(names, all);
@@ -101,6 +102,7 @@ fn the_table_is_for_people() -> TestResult {
     for part in [
         "Blocks of 1,500 txns: 3,000 accounts, 16 pools, zipf 0, seed 0; 2 threads",
         "workload",
+        "allocator: ",
         "speed-up",
         "exec/txn",
         "\nnft ",
