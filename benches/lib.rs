@@ -1,5 +1,8 @@
-//! Blocks for the benches.
+//! Blocks for the benches, and circumstances to execute them under.
 #![forbid(unsafe_code)]
+
+mod lone;
+mod steps;
 
 use std::env;
 use std::path::PathBuf;
@@ -7,6 +10,9 @@ use std::path::PathBuf;
 use block_stm_evm::import::import_folder;
 use block_stm_evm::{Block, PreState};
 use block_stm_workloads::{Params, Workload};
+
+pub use lone::Lone;
+pub use steps::{Discard, Number, Step, Steps, opening};
 
 /// A block and the state before it.
 #[derive(Debug)]

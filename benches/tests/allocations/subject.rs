@@ -1,0 +1,124 @@
+//! The blocks whose allocations are counted.
+
+use std::any::Any;
+
+use block_stm::{Block, Collect, Engine, Stats, Storage, execute_sequential as execute_in_order};
+use block_stm_benches::{Case, Number, Step, Steps, opening};
+use block_stm_evm::revm::{DatabaseRef, context::TxEnv};
+use block_stm_evm::{InvalidTxn, ParallelOptions, execute_parallel, execute_sequential};
+use block_stm_workloads::{Params, Workload};
+
+use crate::gate::{Gate, Gated};
+
+/// A block, its result still there: what it holds counts as live.
+pub(crate) type Kept = Box<dyn Any>;
+
+/// A block that was executed.
+pub(crate) struct Executed {
+    pub(crate) stats: Stats,
+    _kept: Kept,
+}
+
+/// A block that can be executed both ways.
+pub(crate) trait Subject {
+    fn name(&self) -> &str;
+    fn sequential(&self) -> Kept;
+    fn parallel(&self, engine: &Engine) -> Executed;
+    /// With two workers, all but the first transaction ahead of its turn, by one of them.
+    fn ahead(&self, engine: &Engine) -> Executed;
+}
+
+impl Subject for Case {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sequential(&self) -> Kept {
+        let result = execute_sequential(&self.block, &self.state, InvalidTxn::Reject);
+        Box::new(result.expect("a valid block"))
+    }
+
+    fn parallel(&self, engine: &Engine) -> Executed {
+        parallel(engine, &self.block, &self.state)
+    }
+
+    fn ahead(&self, engine: &Engine) -> Executed {
+        let sender = |txn: Option<&TxEnv>| txn.expect("there are transactions").caller;
+        let txns = &self.block.txns;
+        let gate = Gate::new(sender(txns.first()), sender(txns.last()));
+        parallel(engine, &self.block, &Gated { state: &self.state, gate })
+    }
+}
+
+fn parallel<DB>(engine: &Engine, block: &block_stm_evm::Block, state: &DB) -> Executed
+where
+    DB: DatabaseRef<Error: std::fmt::Debug> + Sync,
+{
+    let executed = execute_parallel(engine, block, state, &ParallelOptions::default());
+    let executed = executed.expect("a valid block");
+    Executed { stats: executed.stats, _kept: Box::new(executed) }
+}
+
+/// A block of a VM that does not allocate: what is counted is the engine's own.
+#[derive(Debug)]
+pub(crate) struct Synthetic {
+    txns: Vec<Vec<Step>>,
+}
+
+impl Subject for Synthetic {
+    fn name(&self) -> &str {
+        "synthetic"
+    }
+
+    fn sequential(&self) -> Kept {
+        let mut outcomes = Collect::default();
+        let executed = execute_in_order(&Block::new(&Steps, &self.txns, &opening), &mut outcomes);
+        Box::new((executed.expect("no errors"), outcomes))
+    }
+
+    fn parallel(&self, engine: &Engine) -> Executed {
+        self.on(engine, &opening)
+    }
+
+    fn ahead(&self, engine: &Engine) -> Executed {
+        let gate = Gate::new(own(0), own(self.txns.len() as u64 - 1));
+        let gated = |location: &u64| {
+            gate.pass(location);
+            opening(location)
+        };
+        self.on(engine, &gated)
+    }
+}
+
+impl Synthetic {
+    fn on(&self, engine: &Engine, state: &dyn Storage<u64, Number>) -> Executed {
+        let mut outcomes = Collect::default();
+        let executed = engine.execute(&Block::new(&Steps, &self.txns, state), &mut outcomes);
+        let executed = executed.expect("no errors");
+        Executed { stats: executed.stats, _kept: Box::new((executed, outcomes)) }
+    }
+}
+
+/// The first location of a transaction of its own.
+const fn own(txn: u64) -> u64 {
+    1_000 + 8 * txn
+}
+
+/// Eight reads and four writes each, and a delta that all share.
+pub(crate) fn synthetic(txns: u64) -> Synthetic {
+    let steps = |txn| {
+        vec![
+            Step::Read(own(txn)..own(txn) + 8),
+            Step::Write(own(txn)..own(txn) + 4),
+            Step::Add(0..1),
+        ]
+    };
+    Synthetic { txns: (0..txns).map(steps).collect() }
+}
+
+/// A generated block.
+pub(crate) fn generated(workload: Workload, txns: usize) -> Case {
+    let params = Params { txns, accounts: 2 * txns, ..Params::default() };
+    let generated = workload.generate(&params).expect("the parameters are in range");
+    Case { name: workload.to_string(), block: generated.block, state: generated.pre_state }
+}
