@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 
 use block_stm::{Config, Engine};
-use block_stm_benches::Lone;
+use block_stm_benches::{Case, Lone};
 use block_stm_workloads::Workload;
 
 use crate::counter::{Usage, measure};
-use crate::subject::{Subject, generated, synthetic};
+use crate::subject::{Subject, synthetic};
 
 /// The most that one transaction may allocate, on average over its block.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,7 @@ impl Budgeted {
 }
 
 fn subjects() -> [Box<dyn Subject>; 5] {
-    let generated = |workload| Box::new(generated(workload, TXNS)) as Box<dyn Subject>;
+    let generated = |workload| Box::new(Case::generate(workload, TXNS)) as Box<dyn Subject>;
     [
         generated(Workload::Transfers),
         generated(Workload::Erc20),

@@ -6,10 +6,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use block_stm::Config;
+use block_stm_benches::Case;
 use block_stm_workloads::Workload;
 
 use crate::counter::live;
-use crate::subject::{Subject, generated, synthetic};
+use crate::subject::{Subject, synthetic};
 
 /// What may be live or not from one moment to the next: a thread's buffers, a queue's spare room.
 const NOISE: i64 = 16 << 10;
@@ -50,7 +51,7 @@ fn live_at_rest() -> i64 {
 /// Nothing piles up on an engine, whatever the number of threads.
 pub(crate) fn there_is_none() {
     let subjects: [Box<dyn Subject>; 2] =
-        [Box::new(synthetic(TXNS as u64)), Box::new(generated(Workload::Erc20, TXNS))];
+        [Box::new(synthetic(TXNS as u64)), Box::new(Case::generate(Workload::Erc20, TXNS))];
     for threads in [1, 3].into_iter().filter_map(NonZeroUsize::new) {
         let engine = Config::default().threads(threads).build().expect("threads start");
         for subject in &subjects {

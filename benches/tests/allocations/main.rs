@@ -9,7 +9,6 @@
 
 mod budgets;
 mod counter;
-mod gate;
 mod growth;
 mod peaks;
 mod subject;

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 
 use block_stm::{Config, Engine};
-use block_stm_benches::Lone;
+use block_stm_benches::{Case, Lone};
 use block_stm_workloads::Workload;
 
 use crate::counter::{live, measure};
-use crate::subject::{Subject, generated, synthetic};
+use crate::subject::{Subject, synthetic};
 
 /// The most that a parallel execution may need, in executions in order.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ fn two_workers() -> Engine {
 
 /// A large block, with its result, needs no more memory than it may.
 pub(crate) fn are_bounded() {
-    let generated = |workload| Box::new(generated(workload, TXNS)) as Box<dyn Subject>;
+    let generated = |workload| Box::new(Case::generate(workload, TXNS)) as Box<dyn Subject>;
     let subjects = [
         generated(Workload::Transfers),
         generated(Workload::Erc20),

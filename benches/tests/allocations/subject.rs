@@ -3,12 +3,14 @@
 use std::any::Any;
 
 use block_stm::{Block, Collect, Engine, Stats, Storage, execute_sequential as execute_in_order};
-use block_stm_benches::{Case, Number, Step, Steps, opening};
-use block_stm_evm::revm::{DatabaseRef, context::TxEnv};
-use block_stm_evm::{InvalidTxn, ParallelOptions, execute_parallel, execute_sequential};
-use block_stm_workloads::{Params, Workload};
-
-use crate::gate::{Gate, Gated};
+use block_stm_benches::{Case, Gate, Number, Step, Steps, opening};
+use block_stm_evm::revm::DatabaseRef;
+use block_stm_evm::revm::context::TxEnv;
+use block_stm_evm::revm::primitives::{Address, B256, StorageKey, StorageValue};
+use block_stm_evm::revm::state::{AccountInfo, Bytecode};
+use block_stm_evm::{
+    InvalidTxn, ParallelOptions, PreState, PreStateError, execute_parallel, execute_sequential,
+};
 
 /// A block, its result still there: what it holds counts as live.
 pub(crate) type Kept = Box<dyn Any>;
@@ -116,9 +118,30 @@ pub(crate) fn synthetic(txns: u64) -> Synthetic {
     Synthetic { txns: (0..txns).map(steps).collect() }
 }
 
-/// A generated block.
-pub(crate) fn generated(workload: Workload, txns: usize) -> Case {
-    let params = Params { txns, accounts: 2 * txns, ..Params::default() };
-    let generated = workload.generate(&params).expect("the parameters are in range");
-    Case { name: workload.to_string(), block: generated.block, state: generated.pre_state }
+/// A [`PreState`] behind a gate of accounts.
+#[derive(Debug)]
+struct Gated<'a> {
+    state: &'a PreState,
+    gate: Gate<Address>,
+}
+
+impl DatabaseRef for Gated<'_> {
+    type Error = PreStateError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        self.gate.pass(&address);
+        self.state.basic_ref(address)
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Self::Error> {
+        self.state.code_by_hash_ref(hash)
+    }
+
+    fn storage_ref(&self, address: Address, slot: StorageKey) -> Result<StorageValue, Self::Error> {
+        self.state.storage_ref(address, slot)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
+        self.state.block_hash_ref(number)
+    }
 }
