@@ -47,6 +47,7 @@ mod lending;
 mod mixed;
 mod nft;
 mod orders;
+pub mod p2p;
 mod params;
 mod signing;
 mod tokens;
