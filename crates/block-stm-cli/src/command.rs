@@ -4,7 +4,7 @@ use std::path::Path;
 
 use block_stm_workloads::Workload;
 
-use crate::args::{CommonArgs, RunArgs};
+use crate::args::{CommonArgs, Latency, RunArgs, SweepArgs};
 
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
@@ -25,6 +25,18 @@ pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String 
 /// `block-stm replay` for one folder and one number of threads.
 pub(crate) fn replay(args: &CommonArgs, folder: &Path, threads: usize) -> String {
     format!("block-stm replay {}{}", quoted(&folder.to_string_lossy()), common(args, threads))
+}
+
+/// `block-stm sweep` for one block and one number of threads.
+pub(crate) fn sweep(args: &SweepArgs, (txns, accounts): (usize, usize), threads: usize) -> String {
+    let work = args.work.map_or_else(String::new, |work: Latency| format!(" --work {work}"));
+    format!(
+        "block-stm sweep --vm {} --blocks {txns} --accounts {accounts} --threads {threads} \
+         --seed {} --repeat {}{work}",
+        args.vm.name(),
+        args.seed,
+        args.repeat,
+    )
 }
 
 fn common(args: &CommonArgs, threads: usize) -> String {

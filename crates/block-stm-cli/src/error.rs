@@ -49,6 +49,9 @@ pub(crate) enum CliError {
         /// What both executions said.
         message: String,
     },
+    /// Options that do not go together, beyond what the parser of the command line knows.
+    #[error("{0}")]
+    Usage(&'static str),
     /// The parameters of a workload are out of their range.
     #[error(transparent)]
     Params(#[from] ParamsError),

@@ -12,7 +12,6 @@ mod discover;
 mod error;
 mod exit;
 mod forecast;
-mod json_target;
 mod latency;
 mod measure;
 mod notes;
@@ -22,6 +21,8 @@ mod replay;
 mod report;
 mod run;
 mod sim;
+mod sweep;
+mod target;
 mod units;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),

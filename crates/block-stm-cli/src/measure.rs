@@ -46,6 +46,12 @@ pub(crate) struct Failure {
     message: String,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl<E> From<ExecutionError<E>> for Failure
 where
     ExecutionError<E>: std::fmt::Display,
@@ -103,12 +109,13 @@ where
 }
 
 /// One parallel execution.
-struct Run {
-    time: Duration,
-    result: Result<BlockResult, Failure>,
-    stats: Stats,
+pub(crate) struct Run {
+    pub(crate) time: Duration,
+    pub(crate) result: Result<BlockResult, Failure>,
+    pub(crate) stats: Stats,
 }
 
+/// One execution by the plain loop.
 pub(crate) fn plain<DB: DatabaseRef>(
     block: &Block,
     state: &DB,
@@ -119,7 +126,8 @@ pub(crate) fn plain<DB: DatabaseRef>(
     (time, result.map_err(Failure::from))
 }
 
-fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
+/// One execution by the engine.
+pub(crate) fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
     let options = ParallelOptions::default();
     let start = Instant::now();
     let executed = black_box(execute_parallel(engine, black_box(block), state, &options));
@@ -131,20 +139,21 @@ fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) 
 }
 
 /// Compares every execution with the first one, and remembers the first difference.
-struct Judge {
+pub(crate) struct Judge {
     reference: Result<BlockResult, Failure>,
     digest: Option<[u8; 32]>,
     difference: Option<Difference>,
 }
 
 impl Judge {
-    fn new(reference: Result<BlockResult, Failure>) -> Self {
+    /// Takes `reference` for what all executions must come to.
+    pub(crate) fn new(reference: Result<BlockResult, Failure>) -> Self {
         let digest = reference.as_ref().ok().map(|result| result.state.digest());
         Self { reference, digest, difference: None }
     }
 
     /// Looks at the result of the execution that is called `name`.
-    fn look(&mut self, name: &str, result: &Result<BlockResult, Failure>) {
+    pub(crate) fn look(&mut self, name: &str, result: &Result<BlockResult, Failure>) {
         if self.difference.is_none() {
             self.difference = self.compare(result).map(|difference| Difference {
                 place: format!("{name}: {}", difference.place),
@@ -154,7 +163,11 @@ impl Judge {
     }
 
     /// Looks at the receipts of the execution that is called `name`.
-    fn look_at_receipts(&mut self, name: &str, receipts: &Result<Vec<Receipt>, Failure>) {
+    pub(crate) fn look_at_receipts(
+        &mut self,
+        name: &str,
+        receipts: &Result<Vec<Receipt>, Failure>,
+    ) {
         let same = match (&self.reference, receipts) {
             (Ok(expected), Ok(found)) => expected.receipts == *found,
             (Err(expected), Err(found)) => expected == found,
@@ -170,6 +183,11 @@ impl Judge {
             let place = format!("{name}: receipts");
             self.difference = Some(Difference::new(place, count(&expected), count(&found)));
         }
+    }
+
+    /// The first difference since this was asked last.
+    pub(crate) fn take_difference(&mut self) -> Option<Difference> {
+        self.difference.take()
     }
 
     fn compare(&self, result: &Result<BlockResult, Failure>) -> Option<Difference> {
@@ -207,7 +225,7 @@ pub(crate) fn median_time(times: &mut [Duration]) -> Duration {
 }
 
 /// The middle, the lower one of two: a count that really occurred.
-fn lower_median(counts: &mut [u64]) -> u64 {
+pub(crate) fn lower_median(counts: &mut [u64]) -> u64 {
     counts.sort_unstable();
     counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }

@@ -36,7 +36,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
     for path in &args.paths {
         all.extend(sources(path)?);
     }
-    notes::print(&args.common);
+    notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, &all, threads)?)?;
     }

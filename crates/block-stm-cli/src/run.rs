@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     args.blocks.params().validate()?;
     let mut delivery = Delivery::open(&args.common)?;
-    notes::print(&args.common);
+    notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, threads)?)?;
     }
