@@ -7,7 +7,7 @@ mod subject;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use block_stm::{Config, Engine};
-use block_stm_workloads::p2p::Kind;
+use block_stm_workloads::p2p::{Kind, Work};
 use indicatif::ProgressBar;
 
 use self::{
@@ -73,15 +73,16 @@ fn sorted<T: Ord + Copy>(values: &[T]) -> Vec<T> {
 /// What is swept: the VM with its options.
 #[derive(Clone, Copy, Debug)]
 enum Swept {
-    P2p(Kind, Duration),
+    /// The work is the same in all cells.
+    P2p(Kind, Duration, Work),
     Evm,
 }
 
 impl Swept {
     fn of(args: &SweepArgs) -> Result<Self, CliError> {
         let p2p = |kind: Kind| {
-            let work = args.work.map_or_else(|| kind.time_in_paper(), |work| work.0);
-            Self::P2p(kind, work)
+            let time = args.work.map_or_else(|| kind.time_in_paper(), |work| work.0);
+            Self::P2p(kind, time, Work::lasting(time))
         };
         match (args.vm, args.work) {
             (SweepVm::Diem, _) => Ok(p2p(Kind::Diem)),
@@ -95,7 +96,7 @@ impl Swept {
 
     const fn work(self) -> Option<Duration> {
         match self {
-            Self::P2p(_, work) => Some(work),
+            Self::P2p(_, time, _) => Some(time),
             Self::Evm => None,
         }
     }
@@ -107,7 +108,7 @@ impl Swept {
         seed: u64,
     ) -> Result<Box<dyn Subject>, CliError> {
         Ok(match self {
-            Self::P2p(kind, work) => Box::new(P2p::new(kind, work, (txns, accounts), seed)),
+            Self::P2p(kind, _, work) => Box::new(P2p::new(kind, work, (txns, accounts), seed)),
             Self::Evm => Box::new(Evm::new((txns, accounts), seed)?),
         })
     }

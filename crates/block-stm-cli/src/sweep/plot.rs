@@ -3,20 +3,32 @@
 use plotters::{
     coord::Shift,
     drawing::DrawingAreaErrorKind,
-    element::PathElement,
+    element::{PathElement, Text},
     prelude::{
         ChartBuilder, Circle, Color, DashedLineSeries, DrawingArea, IntoDrawingArea, IntoFont,
-        LineSeries, Palette, Palette99, SVGBackend, SeriesLabelPosition, WHITE,
+        LineSeries, SVGBackend, WHITE,
     },
-    style::{BLACK, RGBColor, ShapeStyle},
+    style::{RGBColor, ShapeStyle},
 };
 
 use super::report::{Report, Series};
 use crate::units::{count, si};
 
-const PANEL: (u32, u32) = (560, 440);
+const PANEL: (u32, u32) = (640, 440);
+const LEGEND_WIDTH: u32 = 130;
 const TITLE_HEIGHT: u32 = 30;
 const FONT: &str = "sans-serif";
+
+/// Colours that people who see few of them can tell apart (Okabe and Ito).
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(60, 60, 60),
+];
 
 type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Failure = DrawingAreaErrorKind<std::io::Error>;
@@ -52,6 +64,7 @@ fn panel(area: &Panel<'_>, report: &Report, group: &[Series]) -> Result<(), Fail
     let txns = group.first().map_or(0, |series| series.txns);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(LEGEND_WIDTH)
         .caption(format!("blocks of {}", count(txns, "txn")), (FONT, 15))
         .x_label_area_size(38)
         .y_label_area_size(58)
@@ -81,28 +94,35 @@ fn panel(area: &Panel<'_>, report: &Report, group: &[Series]) -> Result<(), Fail
             rates.enumerate().map(|(place, rate)| (place as f64, rate))
         };
         let line = ShapeStyle::from(&colour).stroke_width(2);
-        chart
-            .draw_series(LineSeries::new(points(), line))?
-            .label(count(series.accounts, "account"))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], line));
+        chart.draw_series(LineSeries::new(points(), line))?;
         chart.draw_series(points().map(|point| Circle::new(point, 3, colour.filled())))?;
         let rate = series.sequential_rate();
         let ends = [(-0.25, rate), (right + 0.25, rate)];
         chart.draw_series(DashedLineSeries::new(ends, 6, 4, ShapeStyle::from(&colour)))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.2))
-        .label_font((FONT, 12))
-        .draw()?;
-    Ok(())
+    legend(area, group)
 }
 
-fn colour(place: usize) -> RGBColor {
-    let (red, green, blue) = Palette99::COLORS[place % Palette99::COLORS.len()];
-    RGBColor(red, green, blue)
+/// What the colours mean, on the right.
+fn legend(area: &Panel<'_>, group: &[Series]) -> Result<(), Failure> {
+    let left = (PANEL.0 - LEGEND_WIDTH + 12) as i32;
+    let mut place = 0;
+    let mut entry = |name: String, style: ShapeStyle| {
+        let height = 50 + 20 * place;
+        place += 1;
+        area.draw(&PathElement::new([(left, height), (left + 18, height)], style))?;
+        area.draw(&Text::new(name, (left + 24, height - 6), (FONT, 13)))
+    };
+    for (place, series) in group.iter().enumerate() {
+        let line = ShapeStyle::from(&colour(place)).stroke_width(2);
+        entry(count(series.accounts, "account"), line)?;
+    }
+    area.draw(&Text::new("dashed: sequential", (left, 50 + 20 * place), (FONT, 13)))
+}
+
+/// The colour of a number of accounts by its place among them.
+const fn colour(place: usize) -> RGBColor {
+    COLOURS[place % COLOURS.len()]
 }
 
 #[cfg(test)]

@@ -41,15 +41,10 @@ pub(super) struct P2p {
 }
 
 impl P2p {
-    pub(super) fn new(
-        kind: Kind,
-        work: Duration,
-        (txns, accounts): (usize, usize),
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(kind: Kind, work: Work, (txns, accounts): (usize, usize), seed: u64) -> Self {
         // The parser knows that so many can be numbered.
         let accounts = accounts as u32;
-        let block = P2pBlock::generate(kind, Work::lasting(work), txns, accounts, seed);
+        let block = P2pBlock::generate(kind, work, txns, accounts, seed);
         let reference = block.execute_plain().into();
         Self { block, reference }
     }
@@ -151,7 +146,7 @@ mod tests {
     use super::*;
 
     fn p2p() -> P2p {
-        P2p::new(Kind::Aptos, Duration::ZERO, (30, 5), 0)
+        P2p::new(Kind::Aptos, Work::NONE, (30, 5), 0)
     }
 
     /// The canary: whatever is different is seen, with its place.
