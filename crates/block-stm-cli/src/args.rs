@@ -34,6 +34,7 @@ Examples:
   block-stm run
   block-stm run --workload mixed --txns 50000 --zipf 1.1
   block-stm run --workload transfers,chain --threads 1,2,4
+  block-stm run --workload amm,mixed --threads 8 --bounds
   block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us";
 
 const REPLAY_EXAMPLES: &str = "\
@@ -264,6 +265,13 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
+    /// Measure also what can't be beaten: threads without coordination, and the dependencies
+    ///
+    /// The hardware bound is the speed-up of threads that each execute a share of the transactions on the
+    /// state before the block; the results are wrong. The graph bound is what all transactions take over
+    /// what the most costly chain of dependencies takes, at most the number of threads.
+    #[arg(long)]
+    pub(crate) bounds: bool,
     /// Write the results as JSON, `-` for standard output in place of the table
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,

@@ -40,7 +40,8 @@ pub(crate) fn sweep(args: &SweepArgs, (txns, accounts): (usize, usize), threads:
 }
 
 fn common(args: &CommonArgs, threads: usize) -> String {
-    format!(" --threads {threads} --repeat {}", args.repeat)
+    let bounds = if args.bounds { " --bounds" } else { "" };
+    format!(" --threads {threads} --repeat {}{bounds}", args.repeat)
 }
 
 /// The word as a shell takes it.

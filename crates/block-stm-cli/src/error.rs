@@ -58,6 +58,9 @@ pub(crate) enum CliError {
     /// The threads could not be started.
     #[error(transparent)]
     Engine(#[from] BuildError),
+    /// The threads without coordination could not be started.
+    #[error("could not start threads: {0}")]
+    Threads(rayon::ThreadPoolBuildError),
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

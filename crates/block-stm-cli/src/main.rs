@@ -3,6 +3,7 @@
 
 mod allocator;
 mod args;
+mod bounds;
 mod check;
 mod command;
 mod completions;

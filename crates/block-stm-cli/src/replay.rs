@@ -11,13 +11,14 @@ use indicatif::ProgressBar;
 
 use crate::{
     args::ReplayArgs,
+    bounds::{Bounder, Bounds, measure_with_bounds},
     check::Check,
     command,
     delivery::Delivery,
     discover::{Source, sources},
     error::CliError,
     exit::Exit,
-    measure::{Measured, measure},
+    measure::Measured,
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -47,6 +48,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     let mut replay = Replay {
         args,
         engine: Config::default().threads(threads).build()?,
+        bounder: Bounder::if_wanted(&args.common, threads)?,
         bar: progress::bar(all.len()),
         rows: Vec::new(),
     };
@@ -76,6 +78,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
 struct Replay<'a> {
     args: &'a ReplayArgs,
     engine: Engine,
+    bounder: Option<Bounder>,
     bar: ProgressBar,
     rows: Vec<Row>,
 }
@@ -86,14 +89,14 @@ impl Replay<'_> {
         self.bar.set_message(format!("reading {}", folder.display()));
         let imported = import_folder(folder)?;
         let (block, number) = (&imported.block, imported.number);
-        let measured = self.measure(folder, number, block, &imported.pre_state)?;
+        let (measured, bounds) = self.measure(folder, number, block, &imported.pre_state)?;
         let checks = match &measured.reference {
             Ok(result) => Check::all_of_header(&imported.header, result),
             Err(_) => Vec::new(),
         };
         let mut row = Row::new(imported.name, block, measured, checks).with_number(number);
         row.unknown_ommers = imported.unknown_ommers;
-        self.push(row, folder);
+        self.push(row.with_bounds(bounds), folder);
         Ok(())
     }
 
@@ -105,7 +108,7 @@ impl Replay<'_> {
         self.bar.inc_length(chain.blocks.len() as u64);
         let mut state = chain.genesis;
         for block in &chain.blocks {
-            let measured = self.measure(folder, block.number, &block.block, &state)?;
+            let (measured, bounds) = self.measure(folder, block.number, &block.block, &state)?;
             let Ok(result) = measured.reference.clone() else {
                 // Nobody knows the state that the next block starts from.
                 let row = Row::new(chain.name, &block.block, measured, Vec::new());
@@ -119,7 +122,7 @@ impl Replay<'_> {
                 message: error.to_string(),
             })?;
             let row = Row::new(chain.name.clone(), &block.block, measured, checks);
-            self.push(row.with_number(block.number), folder);
+            self.push(row.with_number(block.number).with_bounds(bounds), folder);
             self.bar.inc(1);
         }
         Ok(())
@@ -131,9 +134,10 @@ impl Replay<'_> {
         number: u64,
         block: &Block,
         state: &PreState,
-    ) -> Result<Measured, CliError> {
+    ) -> Result<(Measured, Option<Bounds>), CliError> {
         self.bar.set_message(format!("block {number}"));
-        let measured = measure(&self.engine, block, state, self.args.common.repeat);
+        let (bounder, repeat) = (self.bounder.as_ref(), self.args.common.repeat);
+        let measured = measure_with_bounds(&self.engine, bounder, block, state, repeat);
         let path = folder.to_owned();
         measured.map_err(|message| CliError::Execution { path, number, message })
     }

@@ -115,3 +115,49 @@ fn the_table_is_for_people() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn bounds_stand_beside_the_speed_up_if_they_are_asked_for() -> TestResult {
+    let args = ["--workload", "transfers,amm,chain", "--pools", "1", "--threads", "3"];
+    let report = json(&small(&[&args[..], &["--bounds", "--json", "-"]].concat()), 0)?;
+    for row in rows(&report) {
+        let bounds = row["bounds"].as_object().expect("an object");
+        let names: Vec<_> = bounds.keys().map(String::as_str).collect();
+        let all =
+            "graph_speedup hardware_failed_txns hardware_gas_share hardware_ms hardware_speedup";
+        assert_eq!(names.join(" "), all);
+        assert!(row["bounds"]["hardware_speedup"].as_f64() > Some(0.0), "{row}");
+        let graph = row["bounds"]["graph_speedup"].as_f64();
+        assert!(graph >= Some(1.0) && graph <= Some(3.0), "{row}");
+        assert_eq!(row["bounds"]["hardware_failed_txns"], 0, "{row}");
+        assert!(
+            row["command"].as_str().is_some_and(|command| command.ends_with(" --bounds")),
+            "{row}"
+        );
+    }
+    assert!(report["totals"]["hardware_speedup"].as_f64() > Some(0.0), "{report}");
+    // Trades on one market, one after another.
+    assert!(rows(&report)[1]["bounds"]["graph_speedup"].as_f64() < Some(2.0), "{report}");
+    let output = call(&small(&[&args[..], &["--bounds"]].concat()))?;
+    let text = stdout(&output);
+    assert!(text.contains("hw bound") && text.contains("graph bound"), "{text}");
+    let without = json(&small(&[&args[..], &["--json", "-"]].concat()), 0)?;
+    assert!(rows(&without).iter().all(|row| row.get("bounds").is_none()), "{without}");
+    assert!(without["totals"].get("hardware_speedup").is_none(), "{without}");
+    let output = call(&small(&args))?;
+    assert!(!stdout(&output).contains("bound"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
+fn more_threads_than_cores_can_wait_for_slow_reads() -> TestResult {
+    let args = ["run", "--workload", "transfers", "--txns", "400", "--repeat", "1", "--bounds"];
+    let slow = ["--read-latency", "50us", "--threads", "16", "--json", "-"];
+    let report = json(&[&args[..], &slow].concat(), 0)?;
+    let row = &rows(&report)[0];
+    assert_eq!((&report["threads"], &report["ok"]), (&json!(16), &json!(true)));
+    // One after another, 800 reads take 40 ms and more; beside each other, how long is the machine's to say.
+    assert!(row["sequential_ms"].as_f64() >= Some(40.0), "{row}");
+    assert!(row["bounds"]["hardware_ms"].as_f64() > Some(2.5), "{row}");
+    Ok(())
+}
