@@ -106,7 +106,7 @@ impl Report {
         format!(
             "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{lines}",
             self.title,
-            allocator::NAME
+            allocator::name()
         )
     }
 }
@@ -143,7 +143,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
 #[derive(Serialize)]
 struct Json {
     title: String,
-    allocator: &'static str,
+    allocator: String,
     workers: Vec<Sum>,
     blocks: Vec<Vec<Sum>>,
 }
@@ -152,7 +152,7 @@ struct Json {
 pub(super) fn json(reports: &[Report]) -> Vec<u8> {
     let one = |report: &Report| Json {
         title: report.title.clone(),
-        allocator: allocator::NAME,
+        allocator: allocator::name(),
         workers: report.sums(),
         blocks: report
             .blocks

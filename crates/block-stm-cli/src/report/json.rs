@@ -11,7 +11,7 @@ use crate::{allocator, check::Outcome, difference::Difference};
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
-    allocator: &'static str,
+    allocator: String,
     threads: usize,
     repeat: usize,
     ok: bool,
@@ -97,7 +97,7 @@ impl<'a> From<&'a Report> for JsonReport<'a> {
         let rows = || Some(report.rows.iter().map(JsonRow::from).collect());
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            allocator: allocator::NAME,
+            allocator: allocator::name(),
             threads: report.threads,
             repeat: report.repeat,
             ok: report.ok() && report.errors.is_empty(),

@@ -26,7 +26,7 @@ pub(crate) fn render(report: &Report) -> String {
     let runs = grouped(report.repeat as u64);
     line(format!(
         "Times are medians of {runs}, rates are those of the parallel side; allocator: {}.",
-        allocator::NAME
+        allocator::name()
     ));
     line(String::new());
     table(report).lines().for_each(&mut line);

@@ -133,7 +133,7 @@ impl Report {
         let mut text = format!(
             "{BOLD}{}{BOLD:#}\nRates are of medians of {runs}; allocator: {}.\n",
             self.title(),
-            allocator::NAME
+            allocator::name()
         );
         for group in self.series.chunk_by(|a, b| a.txns == b.txns) {
             let txns = group.first().map_or(0, |series| series.txns);
@@ -212,7 +212,7 @@ impl Report {
     pub(super) fn json(&self) -> Vec<u8> {
         let report = JsonReport {
             version: env!("CARGO_PKG_VERSION"),
-            allocator: allocator::NAME,
+            allocator: allocator::name(),
             cores: cores(),
             vm: self.vm.name(),
             work_ns: self.work.map(|work| work.as_nanos() as u64),
@@ -279,7 +279,7 @@ fn millis(time: Duration) -> f64 {
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
-    allocator: &'static str,
+    allocator: String,
     cores: usize,
     vm: &'static str,
     work_ns: Option<u64>,

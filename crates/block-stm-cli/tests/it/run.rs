@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{TestResult, call, json, stderr, stdout};
+use crate::cli::{TestResult, call, command, json, stderr, stdout};
 
 const SMALL: [&str; 5] = ["run", "--txns", "60", "--repeat", "2"];
 
@@ -19,7 +19,7 @@ fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
     let report = json(&small(&["--threads", "2", "--json", "-"]), 0)?;
     assert_eq!(report["threads"], 2);
     assert_eq!(report["ok"], true);
-    assert!(["mimalloc", "jemalloc", "system"].iter().any(|name| report["allocator"] == *name));
+    assert!(report["allocator"].as_str().is_some_and(|name| !name.is_empty()), "{report}");
     let names: Vec<_> = rows(&report).iter().map(|row| row["name"].clone()).collect();
     let all = ["transfers", "erc20", "amm", "lending", "nft", "orders", "mixed", "chain"];
     assert_eq!(names, all);
@@ -36,6 +36,30 @@ fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
         let digest = row["state_digest"].as_str().expect("a digest");
         assert!(digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()), "{row}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_allocators_setting_stands_beside_its_name() -> TestResult {
+    let settings = [
+        ("MIMALLOC_PURGE_DELAY", "7"),
+        ("_RJEM_MALLOC_CONF", "narenas:2"),
+        ("GLIBC_TUNABLES", "glibc.malloc.arena_max=2"),
+    ];
+    let args = small(&["--workload", "chain", "--json", "-"]);
+    let name = |settings: &[(&str, &str)]| -> Result<String, Box<dyn std::error::Error>> {
+        let mut command = command(&args);
+        for variable in ["MIMALLOC_PURGE_DELAY", "_RJEM_MALLOC_CONF", "GLIBC_TUNABLES"] {
+            command.env_remove(variable);
+        }
+        let output = command.envs(settings.iter().copied()).output()?;
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(report["allocator"].as_str().ok_or("text")?.to_owned())
+    };
+    let plain = name(&[])?;
+    assert!(["mimalloc", "jemalloc", "system"].contains(&plain.as_str()), "{plain}");
+    let set = name(&settings)?;
+    assert!(settings.iter().any(|(key, value)| set == format!("{plain}, {key}={value}")), "{set}");
     Ok(())
 }
 
