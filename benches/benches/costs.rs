@@ -1,9 +1,9 @@
 //! What does each operation of the engine cost, alone?
 //!
-//! Blocks of a VM that does nothing but read and write numbers. A cost per operation is the time of a block with twice
-//! as many of them less the time of the same block with the plain number, divided by the difference, so that all else
-//! cancels. Sides: executed in order; by the parallel engine with its second worker absent; by two workers, where the wall
-//! time is shared by both.
+//! Blocks of a VM that does nothing but read and write numbers. A cost per operation is the time of a block with
+//! twice as many of them less the time of the same block with the plain number, divided by the difference, so that
+//! all else cancels. Sides: executed in order; by the parallel engine with its second worker absent; by two workers,
+//! where the wall time is shared by both.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};

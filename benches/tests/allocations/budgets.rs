@@ -31,10 +31,11 @@ const fn per_txn(allocations: f64, bytes: f64) -> PerTxn {
     PerTxn { allocations, bytes }
 }
 
-/// What was counted, and some per cent more, as versions of the standard library and of revm grow their tables differently.
+/// What was counted, and some per cent more, as versions of the standard library and of revm grow their tables
+/// differently.
 ///
-/// A change that needs more says why in its commit message, and sets the number that the test prints; one that needs less
-/// sets it, too, so that the gain is kept.
+/// A change that needs more says why in its commit message, and sets the number that the test prints; one that needs
+/// less sets it, too, so that the gain is kept.
 const BUDGETS: [Budget; 5] = [
     Budget {
         block: "transfers",
@@ -68,8 +69,8 @@ const BUDGETS: [Budget; 5] = [
     },
 ];
 
-/// How much more an execution may allocate where two workers share a block: what is thrown away, and when, is a matter of
-/// timing. A bound for the worst, on a busy machine.
+/// How much more an execution may allocate where two workers share a block: what is thrown away, and when, is a
+/// matter of timing. A bound for the worst, on a busy machine.
 const SHARED: f64 = 2.0;
 
 const TXNS: usize = 1_000;

@@ -25,7 +25,8 @@ fn shrunk(bytes: usize) {
     LIVE.fetch_sub(bytes as i64, Ordering::Relaxed);
 }
 
-// SAFETY: all that is allocated and freed comes from `System`, with the layouts as they came; counting does not allocate.
+// SAFETY: all that is allocated and freed comes from `System`, with the layouts as they came; counting does not
+// allocate.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());

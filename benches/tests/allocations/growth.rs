@@ -31,8 +31,8 @@ fn growth(mut block: impl FnMut()) -> Option<i64> {
     (grown > NOISE).then_some(grown)
 }
 
-/// What is live once nothing changes any more: on a busy machine, tasks of helpers that were not needed in the end wait in
-/// the pool's queue for a while.
+/// What is live once nothing changes any more: on a busy machine, tasks of helpers that were not needed in the end
+/// wait in the pool's queue for a while.
 fn live_at_rest() -> i64 {
     const POLL: Duration = Duration::from_millis(5);
     const POLLS_MAX: usize = 4_000;

@@ -23,8 +23,8 @@ const fn ratio(block: &'static str, alone: f64, ahead: f64) -> Ratio {
     Ratio { block, alone, ahead }
 }
 
-/// What was counted, and some per cent more. The aim is 1.5 or less everywhere; a ratio that falls is written down here, so that
-/// the gain is kept.
+/// What was counted, and some per cent more. The aim is 1.5 or less everywhere; a ratio that falls is written down
+/// here, so that the gain is kept.
 const RATIOS: [Ratio; 4] = [
     ratio("transfers", 1.62, 2.75),
     ratio("erc20", 2.58, 4.07),

@@ -265,7 +265,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
-    /// Measure also what can't be beaten: threads without coordination, and the dependencies
+    /// Measure also bounds of the speed-up: threads without coordination, and the dependencies
     ///
     /// The hardware bound is the speed-up of threads that each execute a share of the transactions on the
     /// state before the block; the results are wrong. The graph bound is what all transactions take over

@@ -1,13 +1,14 @@
-//! What no execution of a block can beat: the hardware, and the block's own dependencies.
+//! What a speed-up can be held against: the hardware, and the block's own dependencies.
 //!
-//! **The hardware.** Each thread executes its share of the transactions on plain revm, on the state before the block, with a
-//! cache of its own, and nobody looks for conflicts. The results are wrong, and thrown away; the time is what cores, caches and
-//! memory allow. So that transactions do not fail for want of those before them, nonces are not checked and every sender is
-//! rich. Contracts may still take other ways than in the block: the gas of this execution stands beside its time.
+//! **The hardware.** Each thread executes its share of the transactions on plain revm, on the state before the block,
+//! with a cache of its own, and nobody looks for conflicts. The results are wrong, and thrown away; the time is what
+//! cores, caches and memory allow an executor over `CacheDB`. So that transactions do not fail for want of those
+//! before them, nonces are not checked and every sender is rich. Contracts may still take other ways than in the
+//! block: the gas of this execution stands beside its time.
 //!
-//! **The dependencies.** What each transaction takes, measured in order, and the conflict graph make the longest chain that
-//! must be executed one after another. No schedule of these executions is faster than all of them by that chain, or than the
-//! number of threads.
+//! **The dependencies.** What each transaction takes, measured in order, and the conflict graph make the longest chain
+//! that must be executed one after another. No schedule of these executions is faster than all of them over that
+//! chain, or than the number of threads.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! `block-stm sweep`: the throughput of payments over accounts, block sizes and threads, as the Block-STM paper measures it.
+//! `block-stm sweep`: the throughput of payments over accounts, block sizes and threads, as in the Block-STM paper.
 
 mod plot;
 mod report;

@@ -1,8 +1,8 @@
 //! The peer-to-peer payments that the Block-STM paper measures, as a VM on the engine itself.
 //!
-//! Gelashvili et al. (PPoPP 2023, section 4) execute blocks of payments between accounts that are drawn uniformly, under two
-//! Move VMs: Diem's, whose payment reads 21 locations and writes 4, and Aptos's, which reads 8 and writes 5. What matters to an
-//! engine is how many of these locations payments share, and how long a payment takes. Here both are explicit:
+//! Gelashvili et al. (PPoPP 2023) execute blocks of payments between accounts that are drawn uniformly, under two Move
+//! VMs: Diem's, whose payment reads 21 locations and writes 4, and Aptos's, which reads 8 and writes 5. What matters to
+//! an engine is how many of these locations payments share, and how long a payment takes. Here both are explicit:
 //!
 //! | reads | Diem | Aptos | shared with |
 //! |---|---|---|---|
@@ -11,8 +11,9 @@
 //! | only, of the two accounts | 6 | 1 | as above; Diem's never change |
 //! | only, of the chain | 11 | 2 | all; they never change |
 //!
-//! All reads come first, then [`Work`] that stands for the interpreter, then the writes: no engine learns of a write before
-//! the transaction is over. Nothing is a delta. Two accounts make a chain of dependencies, ten thousand hardly any.
+//! All reads come first, then [`Work`] that stands for the interpreter, then the writes: no engine learns of a write
+//! before the transaction is over. Nothing is a delta. Two accounts make a chain of dependencies, ten thousand hardly
+//! any.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::HashMap;
@@ -97,8 +98,8 @@ impl Kind {
         shape.sender_writes.len() + shape.receiver_writes.len()
     }
 
-    /// What a payment takes in the paper, in order on one thread: 110,000 a second are told to be 20 times that rate for
-    /// Diem, 170,000 to be 17 times for Aptos.
+    /// What a payment takes in the paper, in order on one thread: 110,000 a second are told to be 20 times that rate
+    /// for Diem, 170,000 to be 17 times for Aptos.
     #[must_use]
     pub const fn time_in_paper(self) -> Duration {
         match self {

@@ -49,7 +49,7 @@ struct JsonRow<'a> {
     command: &'a str,
 }
 
-/// What can't be beaten.
+/// What the speed-up can be held against.
 #[derive(Serialize)]
 struct JsonBounds {
     hardware_ms: f64,

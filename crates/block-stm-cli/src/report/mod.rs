@@ -50,7 +50,7 @@ pub(crate) struct Row {
     pub(crate) parallel: Duration,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
-    /// What can't be beaten, where that was measured.
+    /// What the speed-up can be held against, where that was measured.
     pub(crate) bounds: Option<Bounds>,
     /// Blake3 of the state changes, unless the sequential side failed.
     pub(crate) state_digest: Option<[u8; 32]>,
@@ -101,7 +101,7 @@ impl Row {
         self
     }
 
-    /// The same row with what can't be beaten.
+    /// The same row with bounds.
     pub(crate) fn with_bounds(mut self, bounds: Option<Bounds>) -> Self {
         self.bounds = bounds;
         self
