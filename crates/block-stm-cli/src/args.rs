@@ -56,6 +56,7 @@ block that can't be read is reported and left out; the exit code is then 2.
 Examples:
   block-stm replay blocks/17034870
   block-stm replay blocks --threads 1,2,4 --repeat 9
+  block-stm replay blocks --threads 16 --read-latency 50us
   block-stm replay chain --json - | jq .totals";
 
 const FORECAST_EXAMPLES: &str = "\
@@ -201,12 +202,6 @@ pub(crate) struct RunArgs {
     /// Which blocks.
     #[command(flatten)]
     pub(crate) blocks: WorkloadArgs,
-    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
-    ///
-    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
-    /// 60us longer than asked for on Linux. Below 50us it spins.
-    #[arg(long, value_name = "TIME", default_value = "0us")]
-    pub(crate) read_latency: Latency,
     /// How and where to.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -265,6 +260,12 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
+    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
+    ///
+    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
+    /// 60us longer than asked for on Linux. Below 50us it spins.
+    #[arg(long, value_name = "TIME", default_value = "0us")]
+    pub(crate) read_latency: Latency,
     /// Measure also bounds of the speed-up: threads without coordination, and the dependencies
     ///
     /// The hardware bound is the speed-up of threads that each execute a share of the transactions on the
@@ -326,6 +327,16 @@ pub(crate) enum SweepVm {
     Aptos,
     /// Ether transfers, on revm
     Evm,
+}
+
+impl CommonArgs {
+    /// What a read takes, for a title; empty if nothing is added.
+    pub(crate) fn latency_in_words(&self) -> String {
+        match self.read_latency {
+            Latency(Duration::ZERO) => String::new(),
+            latency => format!(", {latency} a read"),
+        }
+    }
 }
 
 /// Options of `sim`.

@@ -31,11 +31,7 @@ use block_stm_evm::{
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{
-    args::CommonArgs,
-    error::CliError,
-    measure::{Measured, measure, median_time},
-};
+use crate::{args::CommonArgs, error::CliError, measure::median_time};
 
 /// The bounds of one block with one number of threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,24 +128,6 @@ impl Bounder {
         }
         Ok((costs, gas))
     }
-}
-
-/// [`measure`], and bounds where there is a bounder. A block whose executions do not agree has none.
-///
-/// # Errors
-///
-/// As [`measure`].
-pub(crate) fn measure_with_bounds<DB: DatabaseRef + Sync>(
-    engine: &Engine,
-    bounder: Option<&Bounder>,
-    block: &Block,
-    state: &DB,
-    repeat: usize,
-) -> Result<(Measured, Option<Bounds>), String> {
-    let measured = measure(engine, block, state, repeat)?;
-    let bounder = bounder.filter(|_| measured.difference.is_none());
-    let bounds = bounder.map(|bounder| bounder.bounds(block, state)).transpose()?;
-    Ok((measured, bounds))
 }
 
 type Evm<DB> = MainnetEvm<MainnetContext<DB>>;

@@ -1,6 +1,6 @@
 //! The command that repeats one measurement.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use block_stm_workloads::Workload;
 
@@ -11,13 +11,12 @@ pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String 
     let params = args.blocks.params();
     format!(
         "block-stm run --workload {workload} --txns {} --accounts {} --pools {} --zipf {} \
-         --seed {} --read-latency {}{}",
+         --seed {}{}",
         params.txns,
         params.accounts,
         params.pools,
         params.zipf,
         params.seed,
-        args.read_latency,
         common(&args.common, threads),
     )
 }
@@ -40,8 +39,12 @@ pub(crate) fn sweep(args: &SweepArgs, (txns, accounts): (usize, usize), threads:
 }
 
 fn common(args: &CommonArgs, threads: usize) -> String {
+    let latency = match args.read_latency {
+        Latency(Duration::ZERO) => String::new(),
+        latency => format!(" --read-latency {latency}"),
+    };
     let bounds = if args.bounds { " --bounds" } else { "" };
-    format!(" --threads {threads} --repeat {}{bounds}", args.repeat)
+    format!(" --threads {threads} --repeat {}{latency}{bounds}", args.repeat)
 }
 
 /// The word as a shell takes it.

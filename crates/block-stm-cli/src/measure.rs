@@ -15,11 +15,16 @@ use std::{
 
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
-    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, Receipt, execute_parallel,
-    execute_plain, execute_sequential, revm::DatabaseRef,
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, PreState, Receipt,
+    execute_parallel, execute_plain, execute_sequential, revm::DatabaseRef,
 };
 
-use crate::difference::{Difference, first_difference};
+use crate::{
+    args::CommonArgs,
+    bounds::{Bounder, Bounds},
+    difference::{Difference, first_difference},
+    latency::SlowState,
+};
 
 /// What measuring one block came to.
 #[derive(Debug)]
@@ -62,12 +67,45 @@ where
     }
 }
 
+/// Measures `block` as the options say: on a state that takes its time, and with bounds if there is a bounder.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(crate) fn measure_as_asked(
+    args: &CommonArgs,
+    engine: &Engine,
+    bounder: Option<&Bounder>,
+    block: &Block,
+    state: &PreState,
+) -> Result<(Measured, Option<Bounds>), String> {
+    let latency = args.read_latency.0;
+    if latency.is_zero() {
+        return measure_with_bounds(engine, bounder, block, state, args.repeat);
+    }
+    measure_with_bounds(engine, bounder, block, &SlowState::new(state, latency), args.repeat)
+}
+
+/// A block whose executions do not agree has no bounds.
+fn measure_with_bounds<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    bounder: Option<&Bounder>,
+    block: &Block,
+    state: &DB,
+    repeat: usize,
+) -> Result<(Measured, Option<Bounds>), String> {
+    let measured = measure(engine, block, state, repeat)?;
+    let bounder = bounder.filter(|_| measured.difference.is_none());
+    let bounds = bounder.map(|bounder| bounder.bounds(block, state)).transpose()?;
+    Ok((measured, bounds))
+}
+
 /// Measures `block` on the state `state`, `repeat` times on each side.
 ///
 /// # Errors
 ///
 /// The block can't be executed; both sides agree about that. The message says why.
-pub(crate) fn measure<DB>(
+fn measure<DB>(
     engine: &Engine,
     block: &Block,
     state: &DB,

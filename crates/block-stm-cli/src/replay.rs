@@ -11,14 +11,14 @@ use indicatif::ProgressBar;
 
 use crate::{
     args::ReplayArgs,
-    bounds::{Bounder, Bounds, measure_with_bounds},
+    bounds::{Bounder, Bounds},
     check::Check,
     command,
     delivery::Delivery,
     discover::{Source, sources},
     error::CliError,
     exit::Exit,
-    measure::Measured,
+    measure::{Measured, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -63,7 +63,8 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     }
     replay.bar.finish_and_clear();
     let blocks = count(replay.rows.len(), "block");
-    let title = format!("{blocks}; {}", count(threads.get(), "thread"));
+    let latency = args.common.latency_in_words();
+    let title = format!("{blocks}{latency}; {}", count(threads.get(), "thread"));
     Ok(Report {
         kind: Kind::Blocks,
         title,
@@ -136,8 +137,8 @@ impl Replay<'_> {
         state: &PreState,
     ) -> Result<(Measured, Option<Bounds>), CliError> {
         self.bar.set_message(format!("block {number}"));
-        let (bounder, repeat) = (self.bounder.as_ref(), self.args.common.repeat);
-        let measured = measure_with_bounds(&self.engine, bounder, block, state, repeat);
+        let (common, bounder) = (&self.args.common, self.bounder.as_ref());
+        let measured = measure_as_asked(common, &self.engine, bounder, block, state);
         let path = folder.to_owned();
         measured.map_err(|message| CliError::Execution { path, number, message })
     }

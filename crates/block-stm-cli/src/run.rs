@@ -7,12 +7,12 @@ use block_stm_workloads::{Params, Workload};
 
 use crate::{
     args::RunArgs,
-    bounds::{Bounder, measure_with_bounds},
+    bounds::Bounder,
     command,
     delivery::Delivery,
     error::CliError,
     exit::Exit,
-    latency::SlowState,
+    measure::measure_as_asked,
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -57,16 +57,12 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
 
 fn title(args: &RunArgs, threads: usize) -> String {
     let Params { txns, accounts, pools, zipf, seed } = args.blocks.params();
-    let latency = if args.read_latency.0.is_zero() {
-        String::new()
-    } else {
-        format!(", {} a read", args.read_latency)
-    };
     format!(
-        "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{latency}; {}",
+        "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{}; {}",
         count(txns, "txn"),
         count(accounts, "account"),
         count(pools, "pool"),
+        args.common.latency_in_words(),
         count(threads, "thread"),
     )
 }
@@ -79,13 +75,7 @@ fn row(
 ) -> Result<Row, CliError> {
     let generated = workload.generate(&args.blocks.params())?;
     let (block, state) = (&generated.block, &generated.pre_state);
-    let latency = args.read_latency.0;
-    let repeat = args.common.repeat;
-    let measured = if latency.is_zero() {
-        measure_with_bounds(engine, bounder, block, state, repeat)
-    } else {
-        measure_with_bounds(engine, bounder, block, &SlowState::new(state, latency), repeat)
-    };
+    let measured = measure_as_asked(&args.common, engine, bounder, block, state);
     let failed = |message| CliError::Workload { name: workload.name(), message };
     let (measured, bounds) = measured.map_err(failed)?;
     let row = Row::new(workload.name().to_owned(), block, measured, Vec::new());

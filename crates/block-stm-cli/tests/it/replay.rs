@@ -48,6 +48,20 @@ fn real_blocks_have_bounds_too() -> TestResult {
 }
 
 #[test]
+fn real_blocks_can_wait_for_slow_reads() -> TestResult {
+    let path = sample_block().to_string_lossy().into_owned();
+    let slow = ["--read-latency", "5ms", "--threads", "16", "--repeat", "1"];
+    let report = json(&[&["replay", &path][..], &slow, &["--json", "-"]].concat(), 0)?;
+    let block = &blocks(&report)[0];
+    // The two senders at the least, one after the other.
+    assert!(block["sequential_ms"].as_f64() >= Some(10.0), "{report}");
+    assert!(block["command"].as_str().is_some_and(|text| text.contains(" --read-latency 5ms")));
+    let output = call(&[&["replay", &path][..], &slow].concat())?;
+    assert!(stdout(&output).contains("1 block, 5ms a read; 16 threads"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
 fn a_folder_of_blocks_is_replayed_by_number() -> TestResult {
     let scratch = Scratch::new()?;
     for name in ["10", "9", "last"] {
