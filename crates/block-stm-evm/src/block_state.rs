@@ -24,7 +24,7 @@ type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 /// even when it exists again later in the block, so that its old slots stay gone.
 #[derive(Clone, Debug)]
 pub struct BlockState<DB> {
-    db: DB,
+    pub(crate) db: DB,
     pub(crate) accounts: AddressMap<CachedAccount>,
     pub(crate) code: B256Map<Bytecode>,
 }
@@ -98,7 +98,7 @@ impl CachedAccount {
         }
     }
 
-    fn into_change(self, address: Address) -> Option<AccountChange> {
+    pub(crate) fn into_change(self, address: Address) -> Option<AccountChange> {
         let Some(info) = self.now else {
             return self.before.map(|_| AccountChange::new(address, None));
         };
@@ -123,6 +123,19 @@ impl CachedAccount {
 impl Fields {
     pub(crate) fn of(info: &AccountInfo) -> Self {
         Self { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
+    }
+}
+
+impl<DB: DatabaseRef> BlockState<DB> {
+    /// The account, loaded if need be.
+    pub(crate) fn cached(&mut self, address: Address) -> Result<&mut CachedAccount, DB::Error> {
+        Ok(match self.accounts.entry(address) {
+            Entry::Occupied(cached) => cached.into_mut(),
+            Entry::Vacant(vacant) => {
+                let info = self.db.basic_ref(address)?;
+                vacant.insert(CachedAccount::loaded(info))
+            }
+        })
     }
 }
 

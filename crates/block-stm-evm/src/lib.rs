@@ -8,6 +8,7 @@
 pub use revm;
 
 mod admission;
+mod alone;
 mod block;
 mod block_state;
 mod dao;
@@ -15,7 +16,9 @@ mod deposits;
 mod error;
 mod header;
 pub mod import;
+mod keccak;
 mod parallel;
+mod plain_call;
 mod post_block;
 mod pre_block;
 mod pre_state;

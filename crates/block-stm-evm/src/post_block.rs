@@ -15,7 +15,10 @@ use revm::{
     state::{Account, TransactionId},
 };
 
-use crate::{Block, ExecutionError, Receipt, Stage, SystemCall, deposits::deposit_requests};
+use crate::{
+    Block, ExecutionError, Receipt, Stage, SystemCall, deposits::deposit_requests,
+    sequential::evm_for,
+};
 
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
 /// returns: withdrawals (EIP-7002), then consolidations (EIP-7251).
@@ -97,6 +100,23 @@ pub fn apply_post_block<DB: Database + DatabaseCommit>(
     credit_all(db, &increments)
         .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(requests)
+}
+
+/// [`apply_post_block`] on a state, which is handed back. Builds revm only where it is needed.
+pub(crate) fn finish_state<DB: Database + DatabaseCommit>(
+    block: &Block,
+    receipts: &[Receipt],
+    mut db: DB,
+) -> Result<(DB, Option<Requests>), ExecutionError<DB::Error>> {
+    if block.spec.is_enabled_in(SpecId::PRAGUE) {
+        let mut evm = evm_for(block, db);
+        let requests = apply_post_block(block, receipts, &mut evm)?;
+        return Ok((evm.ctx.journaled_state.database, requests));
+    }
+    let increments = balance_increments(block)?;
+    credit_all(&mut db, &increments)
+        .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    Ok((db, None))
 }
 
 fn credit_all<DB: Database + DatabaseCommit>(

@@ -9,7 +9,7 @@ use revm::{
     state::{Account, TransactionId},
 };
 
-use crate::{Block, ExecutionError, Stage, SystemCall, dao};
+use crate::{Block, ExecutionError, Stage, SystemCall, dao, sequential::evm_for};
 
 /// The calls before the first transaction: the parent's beacon root from Cancun on (EIP-4788), and
 /// the parent's hash from Prague on (EIP-2935).
@@ -50,6 +50,19 @@ pub fn apply_pre_block<DB: Database + DatabaseCommit>(
         evm.ctx.db_mut().commit(state);
     }
     Ok(())
+}
+
+/// [`apply_pre_block`] on a state, which is handed back. Builds revm only where it is needed.
+pub(crate) fn prepare_state<DB: Database + DatabaseCommit>(
+    block: &Block,
+    db: DB,
+) -> Result<DB, ExecutionError<DB::Error>> {
+    if !block.dao_fork && !block.spec.is_enabled_in(SpecId::CANCUN) {
+        return Ok(db);
+    }
+    let mut evm = evm_for(block, db);
+    apply_pre_block(block, &mut evm)?;
+    Ok(evm.ctx.journaled_state.database)
 }
 
 /// Moves the balances of the DAO's accounts to the contract that pays them back (EIP-779).

@@ -76,7 +76,7 @@ pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
 
 type EvmOn<DB> = MainnetEvm<MainnetContext<DB>>;
 
-fn evm_for<DB: Database>(block: &Block, db: DB) -> EvmOn<DB> {
+pub(crate) fn evm_for<DB: Database>(block: &Block, db: DB) -> EvmOn<DB> {
     Context::mainnet()
         .with_db(db)
         .with_block(block.env.clone())

@@ -18,7 +18,9 @@ use crate::PreState;
 /// [`sorted`](Self::sorted) is the canonical order.
 #[derive(Clone, Debug, Default)]
 pub struct StateChanges {
-    accounts: Vec<AccountChange>,
+    /// In parts, as they were found.
+    parts: Vec<Vec<AccountChange>>,
+    len: usize,
 }
 
 /// What a block changed in one account.
@@ -92,31 +94,37 @@ impl PartialEq for AccountChange {
 
 impl PartialEq for StateChanges {
     fn eq(&self, other: &Self) -> bool {
-        self.accounts.len() == other.accounts.len() && self.sorted() == other.sorted()
+        self.len == other.len && self.sorted() == other.sorted()
     }
 }
 
 impl FromIterator<AccountChange> for StateChanges {
     /// Collects changes, of which every address has at most one.
     fn from_iter<T: IntoIterator<Item = AccountChange>>(changes: T) -> Self {
-        Self { accounts: changes.into_iter().collect() }
+        Self::of(vec![changes.into_iter().collect()])
     }
 }
 
 impl StateChanges {
+    /// The changes in `parts`, of which every address has at most one.
+    pub(crate) fn of(parts: Vec<Vec<AccountChange>>) -> Self {
+        let len = parts.iter().map(Vec::len).sum();
+        Self { parts, len }
+    }
+
     /// The number of changed accounts.
     pub fn len(&self) -> usize {
-        self.accounts.len()
+        self.len
     }
 
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.len == 0
     }
 
     /// The changes in arbitrary order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &AccountChange> {
-        self.accounts.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &AccountChange> {
+        self.parts.iter().flatten()
     }
 
     /// The changes by ascending address.
@@ -125,7 +133,7 @@ impl StateChanges {
     ///
     /// Sorts references: O(n log n).
     pub fn sorted(&self) -> Vec<&AccountChange> {
-        let mut sorted: Vec<_> = self.accounts.iter().collect();
+        let mut sorted: Vec<_> = self.iter().collect();
         sorted.sort_unstable_by_key(|change| change.address);
         sorted
     }
@@ -136,12 +144,12 @@ impl StateChanges {
     ///
     /// Looks through all changes.
     pub fn account(&self, address: Address) -> Option<&AccountChange> {
-        self.accounts.iter().find(|change| change.address == address)
+        self.iter().find(|change| change.address == address)
     }
 
     /// Code that changed accounts have now, by its hash, where it is at hand; may repeat.
     pub fn code(&self) -> impl Iterator<Item = (B256, &Bytecode)> {
-        let infos = self.accounts.iter().filter_map(|change| change.info.as_ref());
+        let infos = self.iter().filter_map(|change| change.info.as_ref());
         infos.filter_map(|info| Some((info.code_hash, info.code.as_ref()?)))
     }
 
@@ -180,15 +188,15 @@ impl StateChanges {
     ///
     /// What reading an account returns; nothing has been written then.
     pub fn commit_to<DB: Database + DatabaseCommit>(&self, db: &mut DB) -> Result<(), DB::Error> {
-        for change in &self.accounts {
+        for change in self.iter() {
             db.basic(change.address)?;
         }
-        let wiped = self.accounts.iter().filter(|change| change.storage_wiped);
+        let wiped = self.iter().filter(|change| change.storage_wiped);
         db.commit_iter(&mut wiped.map(|change| {
             let destroyed = AccountChange::new(change.address, None);
             (change.address, destroyed.account())
         }));
-        let kept = self.accounts.iter().filter(|change| change.info.is_some());
+        let kept = self.iter().filter(|change| change.info.is_some());
         db.commit_iter(&mut kept.map(|change| (change.address, change.account())));
         Ok(())
     }
@@ -213,7 +221,7 @@ impl StateChanges {
 impl PreState {
     /// Makes this state the one after a block that changed `changes`.
     pub fn apply(&mut self, changes: &StateChanges) {
-        for change in &changes.accounts {
+        for change in changes.iter() {
             let address = change.address;
             let Some(info) = &change.info else {
                 self.remove_account(&address);

@@ -172,6 +172,6 @@ mod tests {
         assert_eq!(reads.1, deltas.1);
         let sum =
             |state: &[(u32, Balance)]| state.iter().map(|(_, balance)| balance.0).sum::<u64>();
-        assert_eq!(sum(&reads.0), sum(&deltas.0));
+        assert_eq!(sum(&reads.0.to_vec()), sum(&deltas.0.to_vec()));
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use block_stm::{
-    Admission, Block, CommitSink, Conflict, Cut, Engine, Error, Executed, Flow, Outcome, Stats,
-    TxnIndex, Vm, Writes, execute_sequential,
+    Admission, Block, Change, CommitSink, Conflict, Cut, Engine, Error, Executed, Flow, Outcome,
+    Stats, TxnIndex, Vm, Writes, execute_sequential,
 };
 
 /// One call that a sink received, with its answer.
@@ -143,6 +143,12 @@ where
         }
         Ok(Ok(Executed { committed, cut, state, conflict_graph, stats, .. })) => {
             let edges = conflict_graph.map(|graph| graph.edges);
+            let found_again = |change: Change<'_, _, _>| {
+                state.value(change.location) == Some(change.after)
+                    && state.before(change.location) == change.before
+            };
+            assert!(state.iter().all(found_again), "the final state contradicts itself");
+            let state = state.to_vec();
             (Ending::Finished { committed, cut, state, edges }, Some(stats))
         }
     };

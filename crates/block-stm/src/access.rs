@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
-use crate::mvmemory::{Cell, Deltas, MvMemory, Payload, Write};
+use crate::mvmemory::{Cell, Deltas, Desk, MvMemory, Payload, Write};
 use crate::scan::{Order, Span};
 use crate::vm::{Value, Vm};
 
@@ -208,7 +208,8 @@ impl<'b, V: Vm> Run<'b, V> {
     /// no candidate. The judge of scans, beside [`validate`](Run::validate) for what they visited; see `scan.rs`.
     pub(crate) fn misses(
         &self,
-        memory: &MvMemory<V::Location, V::Value>,
+        memory: &'b MvMemory<V::Location, V::Value>,
+        desk: &Desk<'b, V::Location, V::Value>,
         written: impl Fn(&CellOf<V>) -> bool,
     ) -> bool {
         let Some(index) = memory.index() else { return false };
@@ -217,7 +218,7 @@ impl<'b, V: Vm> Run<'b, V> {
         }
         (1..).zip(&self.scans).any(|(scan, Scanned { range: (from, to), .. })| {
             let missed = |location: &V::Location| {
-                let cell = memory.cell(location);
+                let cell = memory.cell(location, desk);
                 written(cell) && !self.is_covered(cell, scan)
             };
             index.next_that(from.as_ref(), to.as_ref(), missed).is_some()

@@ -31,9 +31,10 @@ use crate::scheduler::status::State;
 use crate::scheduler::window::WindowControl;
 use crate::sink::Writes;
 use crate::speculative::{Interruption, MemoryOf, Mode};
+use crate::sync::atomic::Ordering;
 use crate::vm::{Execution, Vm};
 use crate::watch::Watch;
-use crate::worker::{Ended, Worker};
+use crate::worker::{Ended, Whose, Worker};
 
 type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
 /// A run of the head, and what it came to.
@@ -133,12 +134,16 @@ impl<'b, V: Vm> Committer<'b, V> {
 
 impl<'b, V: Vm> Worker<'_, 'b, V> {
     /// Commits as far as possible, if nobody else does.
-    pub(crate) fn commit_ready(&mut self) {
+    ///
+    /// What another worker executed lies in that one's cache, and he will come for it; it is left to him unless there is nothing
+    /// else to do.
+    pub(crate) fn commit_ready(&mut self, whose: Whose) {
         let job = self.job;
-        while job.scheduler.head_is_waiting() && !job.scheduler.is_over() {
+        while job.scheduler.head_is_waiting() && !job.scheduler.is_over() && self.may_commit(whose)
+        {
             self.step(Step::TakeBaton);
             let Some(mut committer) = job.baton.try_take() else { return };
-            while self.commit_head(&mut committer) {}
+            while self.commit_head(&mut committer) && self.may_commit(whose) {}
             self.step(Step::GiveBaton);
             drop(committer);
             self.step(Step::LookAgain);
@@ -146,6 +151,24 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
                 return;
             }
         }
+    }
+
+    fn may_commit(&self, whose: Whose) -> bool {
+        let scheduler = self.job.scheduler;
+        let head = scheduler.head();
+        if whose == Whose::All || head.as_usize() >= self.job.block.txns.len() {
+            return true;
+        }
+        let mine = match scheduler.status(head).read() {
+            // ORDERING: Relaxed: a hint.
+            (State::Executed, _) => {
+                self.job.slot(head).owner.load(Ordering::Relaxed) == self.number
+            }
+            // Part of another one's stride.
+            (State::Ready, 0) => head.get() >= scheduler.next(),
+            _ => true,
+        };
+        mine || scheduler.lags(head)
     }
 
     /// Takes the block one transaction further. Whether to go on.
@@ -280,7 +303,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
         })
         .map_err(Disbelieved::Stale)?;
-        if run.misses(self.job.memory, CellOf::<V>::is_committed) {
+        if run.misses(self.job.memory, &self.tools.desk, CellOf::<V>::is_committed) {
             return Err(Disbelieved::Stale(Stale::Read));
         }
         let deltas_apply = match execution {
@@ -326,7 +349,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     fn withdraw(&mut self, txn: TxnIndex) {
-        if !sings(Canary::KeepLeftOut) && self.job.memory.withdraw(txn, &self.pin()) {
+        if !sings(Canary::KeepLeftOut) && self.job.memory.withdraw(txn, &self.tools.desk) {
             self.job.scheduler.note_rewrite();
         }
     }

@@ -14,14 +14,25 @@ pub struct Config {
     pub(crate) inline_below: usize,
     pub(crate) window: Option<NonZeroUsize>,
     pub(crate) deltas: bool,
+    pub(crate) kept_memory: usize,
 }
 
 /// Blocks shorter than this are executed on the caller's thread alone.
 const INLINE_BELOW: usize = 4;
 
+/// What a block of some 50,000 raw transfers takes.
+const KEPT_MEMORY: usize = 64 << 20;
+
 impl Default for Config {
     fn default() -> Self {
-        Self { threads: None, pool: None, inline_below: INLINE_BELOW, window: None, deltas: true }
+        Self {
+            threads: None,
+            pool: None,
+            inline_below: INLINE_BELOW,
+            window: None,
+            deltas: true,
+            kept_memory: KEPT_MEMORY,
+        }
     }
 }
 
@@ -33,6 +44,7 @@ impl fmt::Debug for Config {
             .field("inline_below", &self.inline_below)
             .field("window", &self.window)
             .field("deltas", &self.deltas)
+            .field("kept_memory", &self.kept_memory)
             .finish()
     }
 }
@@ -80,6 +92,15 @@ impl Config {
     #[must_use]
     pub fn deltas(mut self, deltas: bool) -> Self {
         self.deltas = deltas;
+        self
+    }
+
+    /// The most memory, in bytes, that the engine keeps from one block for the next. Default: 64 MiB.
+    ///
+    /// It keeps no more than its largest block took. Memory beyond this bound goes back to the allocator after each block.
+    #[must_use]
+    pub fn kept_memory(mut self, bytes: usize) -> Self {
+        self.kept_memory = bytes;
         self
     }
 

@@ -10,19 +10,22 @@ use crate::block::Block;
 use crate::commit::Committer;
 use crate::conductor::{self, Conducted};
 use crate::config::{BuildError, Config};
-use crate::conflicts::ConflictGraph;
+use crate::conflicts::{Conflict, ConflictGraph};
 use crate::crew::{Crew, Spawn};
 use crate::error::Error;
+use crate::final_state::FinalState;
 use crate::job::{Job, Slot, Tally};
 use crate::ledger::Ledger;
 use crate::limits::Cut;
-use crate::mvmemory::MvMemory;
+use crate::mvmemory::{ChunkPool, MvMemory};
 use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
 use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
+use crate::speculative::MemoryOf;
 use crate::stats::Stats;
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex};
 use crate::vm::Vm;
 use crate::watch::Watch;
@@ -36,9 +39,8 @@ pub struct Executed<V: Vm> {
     pub committed: usize,
     /// Why the block ended before its last transaction, if it did.
     pub cut: Option<Cut>,
-    /// Every location that a transaction wrote, with its final value (which may be the one from before the block),
-    /// in the order of the first write in the block.
-    pub state: Vec<(V::Location, V::Value)>,
+    /// Every location that a transaction wrote, with its final value.
+    pub state: FinalState<V::Location, V::Value>,
     /// Who read from whom, if the block asked for it.
     pub conflict_graph: Option<ConflictGraph<V::Location>>,
     /// What the execution cost.
@@ -52,6 +54,8 @@ pub struct Executed<V: Vm> {
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
+    /// Memory of earlier blocks.
+    chunks: Arc<ChunkPool>,
 }
 
 /// A [`Config`] with its gaps filled.
@@ -120,13 +124,43 @@ impl Engine {
                 Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
             }
         };
-        Ok(Self { pool, settings })
+        let chunks = Arc::new(ChunkPool::new(config.kept_memory));
+        Ok(Self { pool, settings, chunks })
     }
 
     /// The number of workers, the calling thread included.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.settings.threads
+    }
+
+    /// Below how many transactions a block is executed on the calling thread alone.
+    #[must_use]
+    pub fn inline_below(&self) -> usize {
+        self.settings.inline_below
+    }
+
+    /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
+    /// free. For what a host does with a block's result.
+    ///
+    /// # Panics
+    /// If `work` panics, with its payload.
+    pub fn share(&self, parts: usize, work: impl Fn(usize) + Sync) {
+        let next = AtomicUsize::new(0);
+        // ORDERING: Relaxed: hands out numbers.
+        let part = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|part| *part < parts);
+        let work_off = || std::iter::from_fn(part).for_each(&work);
+        let helpers = (self.settings.threads - 1).min(parts.saturating_sub(1));
+        match &self.pool {
+            Some(pool) if helpers > 0 && conductor::present().is_none() => {
+                let pool: &dyn Spawn = &**pool;
+                Crew::gather(pool, helpers, &|_| work_off(), |crew| {
+                    crew.hire();
+                    work_off();
+                });
+            }
+            _ => work_off(),
+        }
     }
 
     /// Executes `block`, handing each transaction to `sink` as it becomes final.
@@ -147,7 +181,7 @@ impl Engine {
             (Some(pool), Some(_working)) if helpers > 0 => {
                 let pool: &dyn Spawn =
                     if conductor::present().is_some() { &Conducted } else { &**pool };
-                execute_parallel(block, sink, pool, helpers, self.settings)
+                execute_parallel(block, sink, pool, helpers, self.settings, &self.chunks)
             }
             _ => execute_sequential(block, sink),
         }
@@ -164,7 +198,8 @@ pub(crate) fn execute_on<V: Vm>(
 ) -> Result<Executed<V>, Error<V::Invalid>> {
     let settings = Settings::of(config);
     let helpers = settings.helpers_for(block.check_length()?);
-    execute_parallel(block, sink, pool, helpers, settings)
+    let chunks = Arc::new(ChunkPool::new(0));
+    execute_parallel(block, sink, pool, helpers, settings, &chunks)
 }
 
 fn execute_parallel<V: Vm>(
@@ -173,22 +208,50 @@ fn execute_parallel<V: Vm>(
     pool: &dyn Spawn,
     helpers: usize,
     settings: Settings,
+    chunks: &Arc<ChunkPool>,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
-    let txns = block.txns.len();
     let index = block.ordered.map(|ordered| ordered.order.index());
-    let memory = MvMemory::new(txns).indexed(index);
+    let memory = MvMemory::new(block.txns.len(), chunks).indexed(index);
+    let (committed, cut, touched, edges, stats) =
+        execute_on_memory(block, sink, pool, helpers, settings, &memory)?;
+    Ok(Executed {
+        committed,
+        cut,
+        // SAFETY: what the committer touched are cells of this memory, and it touched them by committing writes.
+        state: unsafe { FinalState::in_memory(memory, touched) },
+        conflict_graph: edges.map(|edges| ConflictGraph { edges }),
+        stats: Stats { committed: committed as u64, ..stats },
+    })
+}
+
+/// What is left of an execution beside the memory: how many transactions were committed, the cut, the cells with a committed
+/// write, conflicts, counters.
+type Left<V> =
+    (usize, Option<Cut>, Vec<*const CellOf<V>>, Option<Vec<Conflict<<V as Vm>::Location>>>, Stats);
+
+fn execute_on_memory<V: Vm>(
+    block: &Block<'_, V>,
+    sink: &mut dyn CommitSink<V>,
+    pool: &dyn Spawn,
+    helpers: usize,
+    settings: Settings,
+    memory: &MemoryOf<V>,
+) -> Result<Left<V>, Error<V::Invalid>> {
+    let txns = block.txns.len();
     let scheduler = Scheduler::new(txns as u32, settings.window, &block.limits);
-    let slots: Box<[_]> = (0..txns).map(|_| Slot::new()).collect();
+    let in_flight = txns.min(settings.window as usize).next_power_of_two();
+    let slots: Box<[_]> = (0..in_flight).map(|_| Slot::new()).collect();
     let window = WindowControl::new(settings.window, helpers as u32 + 1);
     let ledger = Ledger::new(block, sink);
     let watch = Watch::new();
     let job = Job {
         block,
-        memory: &memory,
+        memory,
         scheduler: &scheduler,
         slots: &slots,
         baton: Baton::new(Committer::new(block, ledger, window, watch)),
         tally: Mutex::new(Tally::default()),
+        workers: AtomicU32::new(0),
         hint_distance: settings.window,
         deltas: settings.deltas,
     };
@@ -204,18 +267,8 @@ fn execute_parallel<V: Vm>(
     Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
     let stats = job.finish_stats();
     let end = job.baton.into_inner().finish();
-    let cut = end.end?;
-    let value = |cell: &CellOf<V>| {
-        let (_, value) = cell.committed().expect("a touched cell has a committed value");
-        (cell.location().clone(), value.clone())
-    };
-    Ok(Executed {
-        committed: end.committed,
-        cut,
-        state: end.touched.into_iter().map(value).collect(),
-        conflict_graph: end.edges.map(|edges| ConflictGraph { edges }),
-        stats: Stats { committed: end.committed as u64, ..stats },
-    })
+    let touched = end.touched.into_iter().map(std::ptr::from_ref).collect();
+    Ok((end.committed, end.end?, touched, end.edges, stats))
 }
 
 impl fmt::Debug for Engine {

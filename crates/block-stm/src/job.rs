@@ -1,11 +1,10 @@
 //! One block under execution: what its workers share.
 
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 use std::collections::HashSet;
 use std::thread::ThreadId;
 
 use crate::sync::Mutex;
-use crossbeam_epoch::LocalHandle;
 
 use crate::access::{Run, Stale};
 use crate::block::Block;
@@ -13,7 +12,7 @@ use crate::commit::Committer;
 use crate::ids::TxnIndex;
 use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
-use crate::speculative::{MemoryOf, Shared};
+use crate::speculative::{DeskOf, MemoryOf, Shared};
 use crate::stats::Stats;
 use crate::vm::{Execution, Vm};
 
@@ -21,9 +20,12 @@ pub(crate) struct Job<'b, V: Vm> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) memory: &'b MemoryOf<V>,
     pub(crate) scheduler: &'b Scheduler<'b>,
+    /// One for each transaction within the window; see [`Job::slot`].
     pub(crate) slots: &'b [Slot<'b, V>],
     pub(crate) baton: Baton<Committer<'b, V>>,
     pub(crate) tally: Mutex<Tally>,
+    /// How many workers there have been.
+    pub(crate) workers: AtomicU32,
     /// How far ahead of its start a transaction's declared writes are looked at.
     pub(crate) hint_distance: u32,
     /// Whether optimistic executions take deltas and assumptions for granted.
@@ -43,6 +45,8 @@ pub(crate) struct Slot<'b, V: Vm> {
     pub(crate) attempt: Mutex<Option<Attempt<'b, V>>>,
     /// The count of rewrites up to which the attempt was seen to hold.
     pub(crate) validated: AtomicU64,
+    /// The number of the worker that executed the attempt.
+    pub(crate) owner: AtomicU32,
 }
 
 /// An optimistic execution that waits for its judge.
@@ -65,7 +69,7 @@ pub(crate) enum Disbelieved {
 
 impl<V: Vm> Slot<'_, V> {
     pub(crate) fn new() -> Self {
-        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0) }
+        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0), owner: AtomicU32::new(0) }
     }
 }
 
@@ -83,9 +87,9 @@ impl<'b, V: Vm> Job<'b, V> {
     /// Puts estimates where the block's first transactions will probably write.
     pub(crate) fn declare_first(&self) {
         if self.block.hints.is_some() {
-            let handle = self.memory.register();
+            let desk = self.memory.desk();
             let first = self.hint_distance.min(self.block.txns.len() as u32);
-            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
+            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &desk));
         }
     }
 
@@ -100,18 +104,20 @@ impl<'b, V: Vm> Job<'b, V> {
     }
 
     /// Puts estimates where `txn` will probably write, if somebody said so.
-    pub(crate) fn declare(&self, txn: TxnIndex, handle: &LocalHandle) {
+    pub(crate) fn declare(&self, txn: TxnIndex, desk: &DeskOf<'b, V>) {
         let Some(hints) = self.block.hints else { return };
         let Some(entry) = self.block.txns.get(txn.as_usize()) else { return };
         let mut cells = Vec::new();
-        hints.declare(txn, entry, &mut |location| cells.push(self.memory.cell(&location)));
+        hints.declare(txn, entry, &mut |location| cells.push(self.memory.cell(&location, desk)));
         cells.sort_unstable_by_key(|cell| std::ptr::from_ref(*cell).addr());
         cells.dedup_by(|a, b| std::ptr::eq(*a, *b));
-        self.memory.declare(txn, &cells, &handle.pin());
+        self.memory.declare(txn, &cells, desk);
     }
 
+    /// The slot of a started, uncommitted transaction. Others that share it are a window or more away, so they are
+    /// committed, with nothing left in it, or not started yet.
     pub(crate) fn slot(&self, txn: TxnIndex) -> &'b Slot<'b, V> {
-        &self.slots[txn.as_usize()]
+        &self.slots[txn.as_usize() & (self.slots.len() - 1)]
     }
 
     pub(crate) fn txn(&self, txn: TxnIndex) -> &'b V::Txn {

@@ -62,7 +62,7 @@
 //! let engine = Config::default().build()?;
 //! let executed = engine.execute(&Block::new(&Bank, &txns, &opening), &mut sink)?;
 //! assert_eq!(executed.committed, 1_000);
-//! assert!(executed.state.contains(&(7, Balance(100 + 999 * 60))));
+//! assert_eq!(executed.state.value(&7), Some(&Balance(100 + 999 * 60)));
 //! # Ok::<(), BoxError>(())
 //! ```
 //!
@@ -81,6 +81,7 @@ mod conflicts;
 mod crew;
 mod engine;
 mod error;
+mod final_state;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -113,6 +114,7 @@ pub use config::{BuildError, Config};
 pub use conflicts::{Conflict, ConflictGraph};
 pub use engine::{Engine, Executed};
 pub use error::Error;
+pub use final_state::{Change, FinalState};
 pub use hints::Hints;
 pub use ids::TxnIndex;
 pub use limits::{CancelToken, Cut, Limits};

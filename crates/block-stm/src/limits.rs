@@ -80,6 +80,12 @@ pub(crate) enum Stop {
 }
 
 impl Limits {
+    /// Whether there are no bounds.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.max_weight.is_none() && self.max_txns.is_none() && !self.can_stop()
+    }
+
     /// Whether something outside the block can stop it.
     pub(crate) fn can_stop(&self) -> bool {
         self.deadline.is_some() || self.cancel.is_some()

@@ -16,6 +16,7 @@ use crate::conductor::{self, Position, Step};
 use crate::conflicts::{Conflict, ConflictGraph};
 use crate::engine::Executed;
 use crate::error::{Error, Failure};
+use crate::final_state::{FinalState, Values};
 use crate::ids::TxnIndex;
 use crate::ledger::{End, Entry, Ledger, Settled};
 use crate::mvmemory::LocationIndex;
@@ -136,8 +137,8 @@ fn overlay<'v, 'b, V: Vm>(view: &'v mut View<'b, V>) -> Option<&'v mut Overlay<'
     }
 }
 
-/// A value over the storage, and who put it there.
-struct Known<T> {
+/// A value from below, and who put it there.
+struct Below<T> {
     value: T,
     writer: Option<TxnIndex>,
 }
@@ -160,7 +161,7 @@ struct Scannable<'b, V: Vm> {
 pub(crate) struct Overlay<'b, V: Vm> {
     storage: &'b dyn Storage<V::Location, V::Value>,
     scannable: Option<Scannable<'b, V>>,
-    known: HashMap<V::Location, Known<V::Value>, RandomState>,
+    known: HashMap<V::Location, Values<V::Value>, RandomState>,
     /// Every location ever written, in the order of the first committed write.
     written: Vec<V::Location>,
     own: HashMap<V::Location, Own<V::Value>, RandomState>,
@@ -239,7 +240,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         let index = &self.scannable.as_ref()?.index;
         index.next_that(from, to, |location| {
             self.own.contains_key(location)
-                || self.known.get(location).is_some_and(|known| known.writer.is_some())
+                || self.known.get(location).is_some_and(|known| known.after.is_some())
         })
     }
 
@@ -303,16 +304,19 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     /// The value as lower transactions left it.
-    fn below(&mut self, location: &V::Location) -> Result<Known<V::Value>, Interrupt> {
-        if let Some(known) = self.known.get(location) {
-            return Ok(Known { value: known.value.clone(), writer: known.writer });
+    fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
+        if let Some(known) = self.known.get(location)
+            && let Some(value) = known.latest()
+        {
+            let writer = known.after.as_ref().map(|(writer, _)| *writer);
+            return Ok(Below { value: value.clone(), writer });
         }
         self.base_reads += 1;
         match self.storage.read(location) {
             Ok(value) => {
-                let known = Known { value: value.clone(), writer: None };
+                let known = Values { before: Some(value.clone()), after: None };
                 self.known.insert(location.clone(), known);
-                Ok(Known { value, writer: None })
+                Ok(Below { value, writer: None })
             }
             Err(source) => {
                 let location = format!("{location:?}");
@@ -344,9 +348,9 @@ impl<'b, V: Vm> Overlay<'b, V> {
     fn absorb(&mut self, index: TxnIndex) {
         for location in self.own_order.drain(..) {
             let own = self.own.remove(&location).expect("each ordered write is there");
-            let known = Known { value: own.value, writer: Some(index) };
-            let before = self.known.insert(location.clone(), known);
-            if before.is_none_or(|known| known.writer.is_none()) {
+            let known = self.known.entry(location.clone());
+            let known = known.or_insert(Values { before: None, after: None });
+            if known.after.replace((index, own.value)).is_none() {
                 self.written.push(location);
             }
         }
@@ -366,14 +370,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         self.own_reads.clear();
     }
 
-    fn final_state(&mut self) -> Vec<(V::Location, V::Value)> {
-        let known = &mut self.known;
-        self.written
-            .drain(..)
-            .map(|location| {
-                let value = known.remove(&location).expect("each written location is known").value;
-                (location, value)
-            })
-            .collect()
+    fn final_state(&mut self) -> FinalState<V::Location, V::Value> {
+        FinalState::in_maps(std::mem::take(&mut self.written), std::mem::take(&mut self.known))
     }
 }

@@ -8,14 +8,14 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crossbeam_epoch::{Guard, LocalHandle};
+use crossbeam_epoch::Guard;
 
 use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen, Stage};
 use crate::canary::{Canary, sings};
 use crate::conductor::Step;
 use crate::error::Failure;
 use crate::ids::{TxnIndex, Version};
-use crate::mvmemory::{Deltas, Found, MvMemory};
+use crate::mvmemory::{Deltas, Desk, Found, MvMemory};
 use crate::scan::{Course, Ordered, UNORDERED, Visit};
 use crate::scheduler::Scheduler;
 use crate::view::Interrupt;
@@ -24,6 +24,7 @@ use crate::vm::{BoxError, Storage, Value, Vm};
 type DeltaOf<V> = <<V as Vm>::Value as Value>::Delta;
 type PredicateOf<V> = <<V as Vm>::Value as Value>::Predicate;
 pub(crate) type MemoryOf<V> = MvMemory<<V as Vm>::Location, <V as Vm>::Value>;
+pub(crate) type DeskOf<'b, V> = Desk<'b, <V as Vm>::Location, <V as Vm>::Value>;
 
 /// How often the clock and the cancel token are looked at, in reads.
 const READS_PER_POLL: u32 = 64;
@@ -73,18 +74,17 @@ impl<V: Vm> Clone for Shared<'_, V> {
 impl<V: Vm> Copy for Shared<'_, V> {}
 
 /// What a worker's views share with it, so that it survives a view that the VM loses.
-pub(crate) struct Tools {
-    /// Pins the worker's thread while it walks over versions.
-    pub(crate) handle: LocalHandle,
+pub(crate) struct Tools<'b, V: Vm> {
+    pub(crate) desk: DeskOf<'b, V>,
     /// Values read from the storage.
     pub(crate) base_reads: Cell<u64>,
     /// Times that a run waited briefly for a writer.
     pub(crate) waits: Cell<u64>,
 }
 
-impl Tools {
-    pub(crate) fn new(handle: LocalHandle) -> Self {
-        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0) }
+impl<'b, V: Vm> Tools<'b, V> {
+    pub(crate) fn new(desk: DeskOf<'b, V>) -> Self {
+        Self { desk, base_reads: Cell::new(0), waits: Cell::new(0) }
     }
 
     fn count_base_read(&self, fetched: bool) {
@@ -94,7 +94,7 @@ impl Tools {
 
 pub(crate) struct Speculation<'b, V: Vm> {
     shared: Shared<'b, V>,
-    tools: Rc<Tools>,
+    tools: Rc<Tools<'b, V>>,
     /// Held while an execution is under way, so that nothing that it walks over is freed.
     guard: Option<Guard>,
     txn: TxnIndex,
@@ -105,7 +105,7 @@ pub(crate) struct Speculation<'b, V: Vm> {
 }
 
 impl<'b, V: Vm> Speculation<'b, V> {
-    pub(crate) fn new(shared: Shared<'b, V>, tools: Rc<Tools>) -> Self {
+    pub(crate) fn new(shared: Shared<'b, V>, tools: Rc<Tools<'b, V>>) -> Self {
         Self {
             shared,
             tools,
@@ -120,7 +120,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// Starts an execution of `txn`, recording into `run`, which is empty.
     pub(crate) fn begin(&mut self, txn: TxnIndex, mode: Mode, run: Run<'b, V>) {
-        self.guard = Some(self.tools.handle.pin());
+        self.guard = Some(self.tools.desk.pin());
         self.txn = txn;
         self.mode = mode;
         self.run = run;
@@ -196,7 +196,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
             Mode::Optimistic => cell.is_written_below(self.txn, scheduler.trusts_hints(), guard),
         };
         memory.index()?.next_that(from, to, |location| {
-            let cell = memory.cell(location);
+            let cell = memory.cell(location, &self.tools.desk);
             self.run.knows(cell) || is_written(cell)
         })
     }
@@ -298,12 +298,12 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
-        let guard = &self.tools.handle.pin();
+        let guard = &self.tools.desk.pin();
         let trust_hints = false;
         let is_written = |cell: &CellOf<V>| cell.is_written_below(txn, trust_hints, guard);
         let holds = || {
             run.validate(Stage::Early, |cell| self.look(txn, cell, guard)).is_ok()
-                && !run.misses(self.shared.memory, is_written)
+                && !run.misses(self.shared.memory, &self.tools.desk, is_written)
         };
         // Values of doomed runs may make a value's method panic. The judge will see.
         catch_unwind(AssertUnwindSafe(holds)).unwrap_or(true)
@@ -312,7 +312,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     /// Fetches what the judge will need, so that he need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
         let Shared { storage, scheduler, .. } = self.shared;
-        let guard = &self.tools.handle.pin();
+        let guard = &self.tools.desk.pin();
         for cell in self.run.unseen_cells() {
             if cell.base().is_some() || !cell.rests_on_base(self.txn, guard) {
                 continue;
@@ -341,7 +341,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     fn place(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
         self.enter()?;
-        Ok(self.run.place(self.shared.memory.cell(location)))
+        Ok(self.run.place(self.shared.memory.cell(location, &self.tools.desk)))
     }
 
     /// What every access begins with.

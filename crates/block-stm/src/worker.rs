@@ -1,7 +1,8 @@
 //! What one thread does for a block.
 //!
-//! A turn is the first of these that is possible: commit what is ready; execute the lowest
-//! transaction that needs it; look whether executed ones still hold; wait. All of it but the first is speculation.
+//! A turn is the first of these that is possible: commit what is ready and was executed here; execute the lowest
+//! transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
+//! committing is speculation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use crate::ids::TxnIndex;
 use crate::job::{Attempt, Disbelieved, Job};
 use crate::mvmemory::Published;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim};
+use crate::scheduler::{Awaited, Claim, Stride};
 use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
 use crate::sync::atomic::Ordering;
@@ -43,12 +44,24 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     role: Role,
     context: Option<V::Context<'b>>,
     view: View<'b, V>,
-    tools: Rc<Tools>,
+    pub(crate) tools: Rc<Tools<'b, V>>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Run<'b, V>>,
     pub(crate) stats: Stats,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
+    /// The worker's number.
+    pub(crate) number: u32,
+    /// What it executes next.
+    stride: Stride,
+}
+
+/// Which transactions a worker makes final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that it executed itself, or that nobody has.
+    Own,
+    All,
 }
 
 /// How an execution ended.
@@ -77,7 +90,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
     pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role) {
         let end = EndOnPanic(job);
-        let tools = Rc::new(Tools::new(job.memory.register()));
+        let tools = Rc::new(Tools::new(job.memory.desk()));
         let view = fresh_view(job, &tools);
         let mut worker = Self {
             job,
@@ -89,6 +102,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             spare: Vec::new(),
             stats: Stats::default(),
             swept: 0,
+            // ORDERING: Relaxed: only a number.
+            number: job.workers.fetch_add(1, Ordering::Relaxed),
+            stride: Stride::default(),
         };
         while !job.scheduler.is_over() && worker.turn() {}
         worker.report();
@@ -99,11 +115,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn turn(&mut self) -> bool {
         self.step(Step::Turn);
         self.call_for_help();
-        self.commit_ready();
+        self.commit_ready(Whose::Own);
         if let Some(claim) = self.claim() {
             self.speculate(claim);
             return true;
         }
+        self.commit_ready(Whose::All);
         self.validate_early() || self.idle()
     }
 
@@ -147,11 +164,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         }
     }
 
-    fn claim(&self) -> Option<Claim> {
+    fn claim(&mut self) -> Option<Claim> {
         self.step(Step::Claim);
-        self.job.scheduler.claim_for_execution(|started| {
-            let declared = started.get().saturating_add(self.job.hint_distance);
-            self.job.declare(TxnIndex::new(declared), &self.tools.handle);
+        let Self { job, tools, stride, .. } = self;
+        job.scheduler.claim_for_execution(stride, |started| {
+            let declared = started.get().saturating_add(job.hint_distance);
+            job.declare(TxnIndex::new(declared), &tools.desk);
         })
     }
 
@@ -177,6 +195,8 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         *slot.attempt.lock() = Some(Attempt { run, result });
         // ORDERING: Relaxed: published to the next owner by the status word.
         slot.validated.store(rewrites, Ordering::Relaxed);
+        // ORDERING: Relaxed: a hint.
+        slot.owner.store(self.number, Ordering::Relaxed);
         self.step(Step::Finish(claim.txn));
         job.scheduler.finish(claim);
     }
@@ -215,11 +235,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     ) {
         let Claim { txn, incarnation } = claim;
         self.step(Step::Publish(txn));
-        let guard = &self.pin();
+        let desk = &self.tools.desk;
         let memory = self.job.memory;
         let Published { changed, right_hints, wrong_hints } = match execution {
-            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), guard),
-            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), guard),
+            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), desk),
+            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), desk),
         };
         let scheduler = self.job.scheduler;
         if right_hints + wrong_hints > 0 {
@@ -342,7 +362,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     /// Keeps versions that others retire from being freed.
     pub(crate) fn pin(&self) -> Guard {
-        self.tools.handle.pin()
+        self.tools.desk.pin()
     }
 
     pub(crate) fn recycle(&mut self, mut run: Run<'b, V>) {
@@ -351,7 +371,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     }
 }
 
-fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, tools: &Rc<Tools>) -> View<'b, V> {
+fn fresh_view<'b, V: Vm>(job: &Job<'b, V>, tools: &Rc<Tools<'b, V>>) -> View<'b, V> {
     View::new(Backend::Speculative(Speculation::new(job.shared(), Rc::clone(tools))))
 }
 

@@ -1,9 +1,6 @@
 //! The state that the transactions of a block start from: the host's, with the pre-block steps applied.
 
-use std::{
-    error::Error,
-    sync::{Mutex, PoisonError},
-};
+use std::error::Error;
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use block_stm::{BoxError, Storage};
@@ -15,9 +12,9 @@ use revm::{
 use super::{
     codes::Codes,
     location::Location,
-    value::{AccountState, BeforeId, StateValue, has_code},
+    value::{AccountState, StateValue, has_code},
 };
-use crate::block_state::{BlockState, CachedAccount, Fields};
+use crate::block_state::{BlockState, CachedAccount};
 
 /// What the VM asks of the state before the block beside locations. Neither ever changes within it.
 pub(crate) trait Base: Sync {
@@ -30,7 +27,6 @@ pub(crate) struct BlockBase<'s, DB> {
     db: &'s DB,
     pre_block: &'s BlockState<&'s DB>,
     codes: &'s Codes,
-    before: Before,
 }
 
 impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
@@ -39,25 +35,19 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         pre_block: &'s BlockState<&'d DB>,
         codes: &'s Codes,
     ) -> Self {
-        Self { db, pre_block, codes, before: Before::default() }
-    }
-
-    /// What was read of accounts before the block.
-    pub(crate) fn into_before(self) -> Before {
-        self.before
+        Self { db, pre_block, codes }
     }
 
     fn account(&self, address: &Address) -> Result<AccountState, DB::Error> {
         if let Some(cached) = self.pre_block.accounts.get(address) {
             let wiped = is_wiped(cached);
-            return Ok(self.state(cached.now.as_ref(), wiped, BeforeId::PRE_BLOCK));
+            return Ok(self.state(cached.now.as_ref(), wiped));
         }
         let info = self.db.basic_ref(*address)?;
-        let before = self.before.remember(address, info.as_ref().map(Fields::of));
-        Ok(self.state(info.as_ref(), info.is_none(), before))
+        Ok(self.state(info.as_ref(), info.is_none()))
     }
 
-    fn state(&self, info: Option<&AccountInfo>, wiped: bool, before: BeforeId) -> AccountState {
+    fn state(&self, info: Option<&AccountInfo>, wiped: bool) -> AccountState {
         let wipes = u32::from(wiped);
         let Some(info) = info else {
             return AccountState {
@@ -65,7 +55,6 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
                 code_hash: KECCAK256_EMPTY,
                 nonce: 0,
                 wipes,
-                before,
                 exists: false,
             };
         };
@@ -79,28 +68,25 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
             code_hash: info.code_hash,
             nonce: info.nonce,
             wipes,
-            before,
             exists: true,
         }
     }
 
-    /// The slot after the pre-block steps and before them.
-    fn slot(&self, address: Address, wipes: u32, key: U256) -> Result<(U256, U256), DB::Error> {
+    fn slot(&self, address: Address, wipes: u32, key: U256) -> Result<U256, DB::Error> {
         let mut first = 0;
         if let Some(cached) = self.pre_block.accounts.get(&address) {
             first = u32::from(is_wiped(cached));
             if wipes == first
                 && let Some(slot) = cached.storage.get(&key)
             {
-                return Ok((slot.now, slot.before));
+                return Ok(slot.now);
             }
         }
         // Zero and wiped are the same; only what was never wiped is in the host's state.
         if wipes > 0 || first > 0 {
-            return Ok((U256::ZERO, U256::ZERO));
+            return Ok(U256::ZERO);
         }
-        let value = self.db.storage_ref(address, key)?;
-        Ok((value, value))
+        self.db.storage_ref(address, key)
     }
 }
 
@@ -124,9 +110,7 @@ where
                 StateValue::Account(self.account(address).map_err(boxed)?)
             }
             Location::Slot { address, wipes, key } => {
-                let slot = self.slot(*address, *wipes, *key).map_err(boxed)?;
-                let (now, before) = slot;
-                StateValue::Slot { now, before }
+                StateValue::Slot(self.slot(*address, *wipes, *key).map_err(boxed)?)
             }
         })
     }
@@ -142,47 +126,5 @@ impl<DB: DatabaseRef + Sync> Base for BlockBase<'_, DB> {
 
     fn block_hash(&self, number: u64) -> Result<B256, BoxError> {
         self.db.block_hash_ref(number).map_err(boxed)
-    }
-}
-
-const SHARDS: u32 = 16;
-
-type Shard = Vec<(Address, Option<Fields>)>;
-
-/// Accounts as they were before the block, so that its changes can be told without reading them again.
-#[derive(Debug, Default)]
-pub(crate) struct Before {
-    shards: [Mutex<Shard>; SHARDS as usize],
-}
-
-impl BeforeId {
-    /// The pre-block steps loaded the account: [`BlockState`] knows it.
-    pub(crate) const PRE_BLOCK: Self = Self(u32::MAX);
-}
-
-impl Before {
-    fn remember(&self, address: &Address, fields: Option<Fields>) -> BeforeId {
-        let shard = u32::from(address[19]) % SHARDS;
-        let shard_fields = &self.shards[shard as usize];
-        let mut remembered = shard_fields.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.push((*address, fields));
-        let place = u32::try_from(remembered.len() - 1);
-        let place = place.expect("a block has fewer than 2^28 accounts");
-        BeforeId(place * SHARDS + shard)
-    }
-
-    /// The account behind `id`, which is given out once.
-    pub(crate) fn take(&mut self, id: BeforeId) -> Option<Fields> {
-        let shard = self.shards[(id.0 % SHARDS) as usize].get_mut();
-        let shard = shard.unwrap_or_else(PoisonError::into_inner);
-        shard.get_mut((id.0 / SHARDS) as usize)?.1.take()
-    }
-
-    /// The accounts that were not taken.
-    pub(crate) fn iter(&mut self) -> impl Iterator<Item = (Address, &Fields)> {
-        let shards = self.shards.iter_mut();
-        let shards = shards.map(|shard| shard.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let all = shards.flat_map(|shard| shard.iter());
-        all.filter_map(|(address, fields)| Some((*address, fields.as_ref()?)))
     }
 }

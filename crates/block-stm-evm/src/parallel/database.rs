@@ -19,6 +19,7 @@ use super::{
     value::StateValue,
     vm::BlockVm,
 };
+use crate::keccak::Keccaks;
 
 /// The view ended the execution; why is the engine's to know.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,7 @@ pub(crate) struct TxnDb<'b, 's> {
     pub(crate) codes: &'s Codes,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
+    pub(crate) keccaks: Keccaks,
 }
 
 impl fmt::Debug for TxnDb<'_, '_> {
@@ -57,6 +59,7 @@ impl<'s> TxnDb<'_, 's> {
             codes,
             base,
             worker_codes: WorkerCodes::default(),
+            keccaks: Keccaks::default(),
         }
     }
 
@@ -82,7 +85,7 @@ impl<'s> TxnDb<'_, 's> {
     fn slot(&mut self, wipes: u32, address: Address, key: U256) -> Result<U256, Interrupted> {
         let location = Location::Slot { address, wipes, key };
         match self.view.read(&location) {
-            Ok(StateValue::Slot { now, .. }) => Ok(now),
+            Ok(StateValue::Slot(value)) => Ok(value),
             Ok(StateValue::Account(_)) => Err(self.failed("a slot holds an account".into())),
             Err(interrupt) => Err(self.interrupted(interrupt)),
         }
@@ -96,7 +99,7 @@ impl Database for TxnDb<'_, '_> {
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Interrupted> {
         let account = match self.view.peek(&Location::Account(address)) {
             Ok(StateValue::Account(account)) => account,
-            Ok(StateValue::Slot { .. }) => {
+            Ok(StateValue::Slot(_)) => {
                 return Err(self.failed("an account holds a slot".into()));
             }
             Err(interrupt) => return Err(self.interrupted(interrupt)),

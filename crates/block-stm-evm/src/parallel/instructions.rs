@@ -1,4 +1,4 @@
-//! The instructions that look at accounts, each saying what it is going to look at.
+//! The instructions that look at accounts, each saying what it is going to look at; and KECCAK256, which has a memory.
 //!
 //! The instructions themselves are revm's. What is not listed here is watched without an intent.
 
@@ -15,6 +15,7 @@ use revm::{
 };
 
 use super::{handler::TxnContext, journal::Intent};
+use crate::keccak::{HasKeccaks, Keccaks, keccak_of_memory};
 
 /// revm's instructions for `spec`, with intents.
 pub(crate) fn watched_instructions<'b, 's: 'b>(
@@ -22,6 +23,7 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
 ) -> EthInstructions<EthInterpreter, TxnContext<'b, 's>> {
     let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
     let table = instructions.instruction_table_mut();
+    table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory::<TxnContext<'b, 's>>);
     table[opcode::BALANCE as usize] = Instruction::new(balance);
     table[opcode::SELFBALANCE as usize] = Instruction::new(self_balance);
     table[opcode::EXTCODESIZE as usize] = Instruction::new(ext_code_size);
@@ -33,6 +35,12 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
         Instruction::new(borrow_code::<{ opcode::DELEGATECALL }>);
     table[opcode::STATICCALL as usize] = Instruction::new(borrow_code::<{ opcode::STATICCALL }>);
     instructions
+}
+
+impl HasKeccaks for TxnContext<'_, '_> {
+    fn keccaks(&mut self) -> &mut Keccaks {
+        &mut self.journaled_state.journal.database.keccaks
+    }
 }
 
 type Args<'a, 'b, 's> = InstructionContext<'a, TxnContext<'b, 's>, EthInterpreter>;

@@ -41,6 +41,7 @@
 //! same [`BlockState`] for the post-block steps, and both come out of it as one set of changes: the shared
 //! code of the sequential path.
 
+mod after;
 mod base;
 mod codes;
 mod database;
@@ -49,30 +50,29 @@ mod instructions;
 mod journal;
 mod location;
 mod observed;
+mod payment;
 mod result;
 mod value;
 mod vm;
 
 use block_stm::{
-    ConflictGraph, Cut, Engine, Executed, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
+    ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
 };
-use revm::{
-    Context, DatabaseRef, MainBuilder, MainContext,
-    context::{ContextTr, TxEnv},
-};
+use revm::{DatabaseRef, context::TxEnv};
 
 pub use location::Location;
 pub use value::{AccountState, Delta, Predicate, StateValue};
 
 use self::{
+    after::AfterTxns,
     base::BlockBase,
     codes::Codes,
-    result::{RecordSink, absorb, execution_error},
+    result::{RecordSink, execution_error},
     vm::BlockVm,
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    apply_post_block, apply_pre_block,
+    Stage, alone::execute_alone, post_block::finish_state, pre_block::prepare_state,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -187,8 +187,32 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    let plain = !options.conflict_graph && options.limits.is_none();
+    if plain && is_for_one(engine, block) {
+        let result = execute_alone(block, db, options.policy)?;
+        let mut stats = Stats::default();
+        stats.committed = block.txns.len() as u64;
+        stats.executions = stats.committed;
+        stats.head_executions = stats.committed;
+        stats.workers = 1;
+        return Ok(ParallelResult { result, cut: None, conflict_graph: None, stats });
+    }
     execute(&Backend::Engine(engine), block, db, options)
 }
+
+/// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
+fn is_for_one(engine: &Engine, block: &Block) -> bool {
+    let inline_below = engine.inline_below();
+    if engine.threads() == 1 || block.txns.len() < inline_below {
+        return true;
+    }
+    // A microsecond for each transaction, and, as limits are generous, a fifth of a nanosecond for each unit of gas.
+    let nanos = |txn: &TxEnv| 1_000 + txn.gas_limit.saturating_sub(21_000) / 5;
+    let total = block.txns.iter().map(nanos).fold(0_u64, u64::saturating_add);
+    inline_below > 0 && total < SMALL_NANOS
+}
+
+const SMALL_NANOS: u64 = 50_000;
 
 /// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
 ///
@@ -214,28 +238,34 @@ enum Backend<'a> {
     Oracle,
 }
 
+impl Backend<'_> {
+    /// Calls `work` with each number below `parts`.
+    fn share(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        match self {
+            Self::Engine(engine) => engine.share(parts, work),
+            Self::Oracle => (0..parts).for_each(work),
+        }
+    }
+}
+
 fn execute<DB: DatabaseRef + Sync>(
     backend: &Backend<'_>,
     block: &Block,
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    let mut evm = Context::mainnet()
-        .with_db(BlockState::new(db))
-        .with_block(block.env.clone())
-        .with_cfg(block.cfg_env())
-        .build_mainnet();
-    apply_pre_block(block, &mut evm)?;
-    let state = evm.ctx.db_mut();
+    let pre_block = prepare_state(block, BlockState::new(db))?;
     let codes = Codes::default();
     let mut record = BlockRecord::new(block);
-    let base = BlockBase::new(db, state, &codes);
+    let base = BlockBase::new(db, &pre_block, &codes);
     let executed = execute_txns(backend, block, &base, &codes, options, &mut record);
     let executed = executed.map_err(execution_error)?;
-    let before = base.into_before();
-    absorb(state, executed.state, before, &codes);
-    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
-    let state = evm.ctx.journaled_state.database.into_changes();
+    let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);
+    let (post_block, requests) = finish_state(block, record.receipts(), BlockState::new(after))?;
+    let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
+    let state = after::changes(&pre_block, post_block, &share);
+    let state =
+        state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(ParallelResult {
         result: record.finish(requests, state),
         cut: executed.cut,
@@ -246,7 +276,7 @@ fn execute<DB: DatabaseRef + Sync>(
 
 /// What the transactions came to, without the VM that executed them.
 struct TxnsExecuted {
-    state: Vec<(Location, StateValue)>,
+    state: FinalState<Location, StateValue>,
     cut: Option<Cut>,
     conflict_graph: Option<ConflictGraph<Location>>,
     stats: Stats,

@@ -159,7 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parallel::value::{BeforeId, StateValue};
+    use crate::parallel::value::StateValue;
 
     fn account(balance: u64, nonce: u64) -> AccountState {
         AccountState {
@@ -167,7 +167,6 @@ mod tests {
             code_hash: KECCAK256_EMPTY,
             nonce,
             wipes: 0,
-            before: BeforeId(0),
             exists: true,
         }
     }

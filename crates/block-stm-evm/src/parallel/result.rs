@@ -1,29 +1,12 @@
 //! From committed transactions to the block's result.
 
-use std::{collections::hash_map::Entry, error::Error};
+use std::error::Error;
 
-use alloy_primitives::{
-    Address,
-    map::{AddressMap, AddressSet},
-};
 use block_stm::{Admission, BoxError, CommitSink, Flow, Outcome, TxnIndex, Writes};
-use revm::{
-    DatabaseRef,
-    context::{TxEnv, result::ExecutionResult},
-    state::AccountInfo,
-};
+use revm::context::{TxEnv, result::ExecutionResult};
 
-use super::{
-    base::{Before, is_wiped},
-    codes::Codes,
-    location::Location,
-    value::{AccountState, StateValue},
-    vm::{BlockVm, VmFailure},
-};
-use crate::{
-    Block, BlockRecord, ExecutionError, InvalidTxnReason, Stage,
-    block_state::{BlockState, CachedAccount, Fields, Slot},
-};
+use super::vm::{BlockVm, VmFailure};
+use crate::{Block, BlockRecord, ExecutionError, InvalidTxnReason, Stage};
 
 /// Makes receipts and outcomes of transactions as they are committed.
 pub(crate) struct RecordSink<'a> {
@@ -58,98 +41,6 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
             Outcome::Invalid(reason) => self.record.skipped(reason),
         }
         Flow::Continue
-    }
-}
-
-/// Puts what the transactions left behind on top of the state after the pre-block steps.
-pub(crate) fn absorb<DB: DatabaseRef>(
-    state: &mut BlockState<&DB>,
-    finals: Vec<(Location, StateValue)>,
-    mut before: Before,
-    codes: &Codes,
-) {
-    let mut slots = Vec::new();
-    // Of accounts whose storage was wiped, how often: older slots do not count.
-    let mut wipes = AddressMap::<u32>::default();
-    state.accounts.reserve(finals.len() / 2);
-    for (location, value) in finals {
-        match (location, value) {
-            (Location::Account(address), StateValue::Account(account)) => {
-                if account.wipes > 0 {
-                    wipes.insert(address, account.wipes);
-                }
-                absorb_account(state, address, &account, &mut before, codes);
-            }
-            (_, StateValue::Slot { now, before }) => slots.push((location, Slot { before, now })),
-            (Location::Slot { .. }, StateValue::Account(_)) => {}
-        }
-    }
-    add_unchanged(state, &slots, &mut before);
-    for (location, slot) in slots {
-        if let Location::Slot { address, wipes: written, key } = location
-            && let Some(cached) = state.accounts.get_mut(&address)
-            && written == wipes.get(&address).copied().unwrap_or(u32::from(is_wiped(cached)))
-        {
-            cached.storage.insert(key, slot);
-        }
-    }
-}
-
-fn absorb_account<DB: DatabaseRef>(
-    state: &mut BlockState<&DB>,
-    address: Address,
-    account: &AccountState,
-    before: &mut Before,
-    codes: &Codes,
-) {
-    let cached = match state.accounts.entry(address) {
-        Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(new) => new.insert(CachedAccount {
-            before: before.take(account.before),
-            ..CachedAccount::default()
-        }),
-    };
-    if account.wipes > u32::from(is_wiped(cached)) {
-        cached.wiped = true;
-        cached.storage.clear();
-    }
-    let same_code = |before: &Fields| before.code_hash == account.code_hash;
-    let code = match &cached.before {
-        Some(before) if same_code(before) => None,
-        _ => codes.get(&account.code_hash),
-    };
-    if let Some(code) = &code {
-        state.code.insert(account.code_hash, code.clone());
-    }
-    cached.now = account.exists.then_some(AccountInfo {
-        balance: account.balance,
-        nonce: account.nonce,
-        code_hash: account.code_hash,
-        account_id: None,
-        code,
-    });
-}
-
-/// Adds the accounts of which only slots were changed.
-fn add_unchanged<DB>(state: &mut BlockState<&DB>, slots: &[(Location, Slot)], before: &mut Before) {
-    let slots = slots.iter().map(|(location, _)| *location.address());
-    let unknown: AddressSet = slots.filter(|a| !state.accounts.contains_key(a)).collect();
-    if unknown.is_empty() {
-        return;
-    }
-    for (address, fields) in before.iter() {
-        if unknown.contains(&address) {
-            let now = AccountInfo {
-                balance: fields.balance,
-                nonce: fields.nonce,
-                code_hash: fields.code_hash,
-                account_id: None,
-                code: None,
-            };
-            let cached = state.accounts.entry(address).or_default();
-            cached.before = Some(Fields::of(&now));
-            cached.now = Some(now);
-        }
     }
 }
 

@@ -14,13 +14,8 @@ use block_stm::Value;
 pub enum StateValue {
     /// An account's fields.
     Account(AccountState),
-    /// A slot's value, beside the one from before the block.
-    Slot {
-        /// The value now.
-        now: U256,
-        /// The value before the block, so that a change is known without another look.
-        before: U256,
-    },
+    /// A slot's value.
+    Slot(U256),
 }
 
 /// An account at some point of the block.
@@ -38,15 +33,9 @@ pub struct AccountState {
     /// Slots are addressed with this number, so that a slot written before a wipe is never found after it,
     /// and no slot need be touched when an account is destroyed.
     pub wipes: u32,
-    /// Where the account before the block is remembered.
-    pub(crate) before: BeforeId,
     /// Whether the account is in the state. An account that is not has no balance, nonce or code.
     pub exists: bool,
 }
-
-/// A handle to an account's fields before the block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BeforeId(pub(crate) u32);
 
 /// What a transaction did to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +126,6 @@ impl AccountState {
             code_hash: KECCAK256_EMPTY,
             nonce: 0,
             wipes: self.wipes + 1,
-            before: self.before,
             exists: false,
         }
     }
@@ -184,14 +172,14 @@ impl Value for StateValue {
     fn apply(&self, delta: &Delta) -> Option<Self> {
         match self {
             Self::Account(account) => account.apply(delta).map(Self::Account),
-            Self::Slot { .. } => None,
+            Self::Slot(_) => None,
         }
     }
 
     fn satisfies(&self, predicate: &Predicate) -> bool {
         match self {
             Self::Account(account) => account.satisfies(predicate),
-            Self::Slot { .. } => false,
+            Self::Slot(_) => false,
         }
     }
 }
@@ -210,7 +198,6 @@ mod tests {
         code_hash: KECCAK256_EMPTY,
         nonce: 0,
         wipes: 1,
-        before: BeforeId(0),
         exists: false,
     };
     const HUSK: AccountState = AccountState { exists: true, wipes: 0, ..ABSENT };

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use alloy_primitives::U256;
 use block_stm::{Execution, Interrupt, View, Vm};
 use revm::{
     context::{
@@ -23,6 +22,7 @@ use super::{
     journal::WatchedJournal,
     location::Location,
     observed::Observed,
+    payment,
     value::{Delta, Fate, Shift, StateValue, has_code},
 };
 use crate::{Block, InvalidTxnReason};
@@ -112,6 +112,9 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
+        if let Some(result) = payment::execute(evm, view)? {
+            return Ok(Execution::Done(result));
+        }
         evm.ctx.journaled_state.db_mut().view = view.take();
         let result = TxnHandler::default().run(evm);
         let journal = &mut evm.ctx.journaled_state;
@@ -262,15 +265,7 @@ fn write_slots(
     let wipes = observed.original.wipes + u32::from(account.is_created());
     for (&key, slot) in account.changed_storage_slots() {
         let location = Location::Slot { address, wipes, key };
-        let before = match account.is_created() {
-            true => U256::ZERO,
-            false => match view.read(&location)? {
-                StateValue::Slot { before, .. } => before,
-                StateValue::Account(_) => return Err(inconsistent(view, observed)),
-            },
-        };
-        let now = slot.present_value;
-        view.write(&location, StateValue::Slot { now, before })?;
+        view.write(&location, StateValue::Slot(slot.present_value))?;
     }
     Ok(())
 }

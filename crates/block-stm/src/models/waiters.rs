@@ -7,12 +7,14 @@ use loom::thread;
 use super::{explore, explore_within};
 use crate::limits::Limits;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim, Scheduler};
+use crate::scheduler::{Awaited, Claim, Scheduler, Stride};
 
 /// A scheduler of three transactions; the first of them is the head, the others are claimed: a writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
     let scheduler = Scheduler::new(3, 3, limits);
-    let claim = || scheduler.claim_for_execution(|_| {}).expect("two can be started");
+    let claim = || {
+        scheduler.claim_for_execution(&mut Stride::default(), |_| {}).expect("two can be started")
+    };
     let (writer, reader) = (claim(), claim());
     (Arc::new(scheduler), writer, reader)
 }
@@ -38,8 +40,12 @@ pub(crate) fn a_waiter_is_never_forgotten() {
         scheduler.release(reader, Some(awaited));
         finishing.join().expect("no panic");
         let again = Claim { txn: reader.txn, incarnation: 1 };
-        assert_eq!(scheduler.claim_for_execution(|_| {}), Some(again));
-        assert_eq!(scheduler.claim_for_execution(|_| {}), None, "and only once");
+        assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), Some(again));
+        assert_eq!(
+            scheduler.claim_for_execution(&mut Stride::default(), |_| {}),
+            None,
+            "and only once"
+        );
     });
 }
 
@@ -63,7 +69,10 @@ fn a_waiter_for_the_commit_is_not_content_with_less() {
         let awaited = Awaited { writer: writer.txn, until: State::Committed };
         scheduler.release(reader, Some(awaited));
         finishing.join().expect("no panic");
-        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn), Some(reader.txn));
+        assert_eq!(
+            scheduler.claim_for_execution(&mut Stride::default(), |_| {}).map(|claim| claim.txn),
+            Some(reader.txn)
+        );
     });
 }
 
@@ -83,7 +92,9 @@ fn a_sleeper_is_woken_for_a_released_waiter() {
             let scheduler = Arc::clone(&scheduler);
             move || {
                 loop {
-                    if let Some(claim) = scheduler.claim_for_execution(|_| {}) {
+                    if let Some(claim) =
+                        scheduler.claim_for_execution(&mut Stride::default(), |_| {})
+                    {
                         return claim;
                     }
                     scheduler.idle(None, || scheduler.has_executions());

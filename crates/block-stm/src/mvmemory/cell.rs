@@ -17,23 +17,26 @@ use crate::sync::{self, Mutex, OnceLock};
 use crossbeam_epoch::Guard;
 
 use super::entry::{Entry, Payload};
+use super::table::Maker;
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
 use crate::vm::{BoxError, Storage, Value};
 
+/// What every access needs comes first, on one cache line; neighbours share none.
+#[repr(C, align(64))]
 pub(crate) struct Cell<L, V: Value> {
-    location: L,
     hash: u64,
-    /// Held by whoever changes `versions`.
-    chain_lock: Mutex<()>,
-    /// Held while the base value is fetched, so that it is fetched once.
-    base_lock: Mutex<()>,
-    base: OnceLock<V>,
     versions: AtomicPtr<Entry<L, V>>,
     /// The highest committed entry; null while the base value stands.
     committed: AtomicPtr<Entry<L, V>>,
     /// The next cell with the same hash.
     twin: AtomicPtr<Cell<L, V>>,
+    /// Held by whoever changes `versions`.
+    chain_lock: Mutex<()>,
+    /// Held while the base value is fetched, so that it is fetched once.
+    base_lock: Mutex<()>,
+    location: L,
+    base: OnceLock<V>,
 }
 
 /// What a reader finds below its transaction.
@@ -249,15 +252,30 @@ impl<L, V: Value> Cell<L, V> {
 }
 
 impl<L: Eq + Clone, V: Value> Cell<L, V> {
+    /// The cell of `location` among those with this cell's hash, if there is one.
+    pub(super) fn find_twin(&self, location: &L) -> Option<&Self> {
+        let mut cell = self;
+        while cell.location != *location {
+            // ORDERING: Acquire, as below. SAFETY: twins live as long as the table.
+            cell = unsafe { cell.twin.load(Ordering::Acquire).as_ref() }?;
+        }
+        Some(cell)
+    }
+
     /// The cell of `location` among those with this cell's hash, made on first use, after `announce` was called.
-    pub(super) fn find_or_insert_twin(&self, location: &L, announce: impl Fn()) -> &Self {
+    pub(super) fn find_or_insert_twin<'t>(
+        &'t self,
+        location: &L,
+        maker: &Maker<'t, L, V>,
+        announce: impl Fn(),
+    ) -> &'t Self {
         let mut cell = self;
         while cell.location != *location && !sings(Canary::CompareByHash) {
             // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
             let mut twin = cell.twin.load(Ordering::Acquire);
             if twin.is_null() {
                 announce();
-                let new = Box::into_raw(Box::new(Self::new(location.clone(), self.hash)));
+                let new = maker.cell(location.clone(), self.hash);
                 // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
                 twin = match cell.twin.compare_exchange(
                     twin,
@@ -267,29 +285,15 @@ impl<L: Eq + Clone, V: Value> Cell<L, V> {
                 ) {
                     Ok(_) => new,
                     Err(other) => {
-                        // SAFETY: not published, so still ours alone.
-                        drop(unsafe { Box::from_raw(new) });
+                        maker.unmake_cell(new);
                         other
                     }
                 };
             }
-            // SAFETY: twins are freed only with the table.
+            // SAFETY: twins live as long as the table.
             cell = unsafe { &*twin };
         }
         cell
-    }
-}
-
-impl<L, V: Value> Drop for Cell<L, V> {
-    fn drop(&mut self) {
-        // A loop, not recursion: a hash without any quality makes one long list.
-        // ORDERING: Relaxed here and below: `&mut`, so nobody else is there.
-        let mut twin = self.twin.swap(ptr::null_mut(), Ordering::Relaxed);
-        while !twin.is_null() {
-            // SAFETY: from `Box::into_raw` in `find_or_insert_twin`; its predecessor was the only owner.
-            let cell = unsafe { Box::from_raw(twin) };
-            twin = cell.twin.swap(ptr::null_mut(), Ordering::Relaxed);
-        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! # The idea
 //!
 //! ```text
-//!   table                cells                        write sets (one allocation each)
+//!   table                cells                        write sets (in one piece each)
 //!   location --hash-->  [base | versions ->...]  <--  txn 4, incarnation 0: [entry, entry, entry]
 //!                       [base | versions ->...]  <--  txn 7, incarnation 2: [entry]
 //! ```
@@ -17,16 +17,18 @@
 //! * [`table`] finds the cell of a location, without locks.
 //! * [`cell`] holds the value from before the block, fetched once, and the chain of versions.
 //! * [`index`] has the locations in their order, in blocks that may be scanned.
-//! * [`entry`] is one version. All entries of an incarnation lie in one allocation, its write set,
+//! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
 //!   which this module owns and links into the cells.
+//! * [`arena`] is where cells and first write sets lie until the block is over, in [`chunks`] that the engine keeps for the
+//!   next one. Write sets of later incarnations come from the heap.
 //!
 //! # The life of a write set
 //!
 //! 1. *Published* by the owner of its transaction; it replaces the older incarnation's set, entry by entry.
 //!    Locations that the new incarnation does not write any more are unlinked.
 //! 2. Marked as *estimates* when the incarnation is aborted: readers had better wait.
-//! 3. *Replaced* by the next incarnation, or *withdrawn* when the transaction turns out to have no effect. The old set is
-//!    then freed by epoch: readers may still be walking over it.
+//! 3. *Replaced* by the next incarnation, or *withdrawn* when the transaction turns out to have no effect. The old set, if it
+//!    is on the heap, is then freed by epoch: readers may still be walking over it.
 //! 4. Or *committed*: its deltas are summed up, the cells point to it as their final value, and it lives until the
 //!    block is over.
 //!
@@ -43,7 +45,9 @@
 //!
 //! Each memory has an epoch collector of its own, so that everything is freed with the block at the latest.
 
+mod arena;
 mod cell;
+mod chunks;
 mod entry;
 mod index;
 #[cfg(any(test, fuzzing))]
@@ -54,16 +58,21 @@ mod table;
 
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::ptr;
+use std::sync::Arc;
 
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_epoch::{Collector, Guard, LocalHandle};
 use foldhash::fast::RandomState;
 
+use arena::{Arena, Shelf};
 pub(crate) use cell::{Cell, Found};
+pub(crate) use chunks::ChunkPool;
 use entry::Entry;
 pub(crate) use entry::{Deltas, Payload};
 pub(crate) use index::{LocationIndex, Sorted, is_empty};
-use table::Table;
+use table::{Maker, Table};
 
 use crate::canary::{Canary, sings};
 use crate::ids::TxnIndex;
@@ -85,8 +94,26 @@ pub(crate) struct Published {
 
 pub(crate) struct MvMemory<L, V: Value> {
     table: Table<L, V>,
+    /// The write sets of first incarnations, which are nearly all.
+    entries: Arena<Entry<L, V>>,
     written: Box<[Mutex<Written<L, V>>]>,
+    /// Whether there was ever a write set on the heap.
+    any_on_heap: AtomicBool,
     collector: Collector,
+}
+
+/// A thread's place at the memory: what it needs to read and to write there.
+pub(crate) struct Desk<'m, L, V: Value> {
+    handle: LocalHandle,
+    maker: Maker<'m, L, V>,
+    entries: Shelf<'m, Entry<L, V>>,
+}
+
+impl<L, V: Value> Desk<'_, L, V> {
+    /// Keeps versions that others retire from being freed.
+    pub(crate) fn pin(&self) -> Guard {
+        self.handle.pin()
+    }
 }
 
 /// What a transaction wrote.
@@ -104,7 +131,11 @@ enum Phase {
 }
 
 /// An owned write set. Its entries are shared with readers, so it is never moved or borrowed mutably.
-struct Set<L, V: Value>(*mut [Entry<L, V>]);
+struct Set<L, V: Value> {
+    entries: *mut [Entry<L, V>],
+    /// From a box; otherwise from an arena, or empty.
+    on_heap: bool,
+}
 
 // SAFETY: the entries are owned, and accessed from several threads only through `&`; they hold values (`Send + Sync`)
 // and pointers to cells, which `Sync` for the memory below covers.
@@ -117,35 +148,50 @@ unsafe impl<L: Send + Sync, V: Value> Sync for MvMemory<L, V> {}
 unsafe impl<L: Send + Sync, V: Value> Send for MvMemory<L, V> {}
 
 impl<L, V: Value> Set<L, V> {
-    fn new(entries: Vec<Entry<L, V>>) -> Self {
-        Self(Box::into_raw(entries.into_boxed_slice()))
+    fn empty() -> Self {
+        Self { entries: ptr::slice_from_raw_parts_mut(ptr::dangling_mut(), 0), on_heap: false }
+    }
+
+    fn on_heap(entries: Vec<Entry<L, V>>) -> Self {
+        Self { entries: Box::into_raw(entries.into_boxed_slice()), on_heap: true }
+    }
+
+    fn on_shelf(entries: *mut [Entry<L, V>]) -> Self {
+        Self { entries, on_heap: false }
     }
 
     fn entries(&self) -> &[Entry<L, V>] {
-        // SAFETY: from `Box::into_raw`, freed only by `free`, which consumes the set.
-        unsafe { &*self.0 }
+        // SAFETY: from `Box::into_raw`, freed only by `free`, which consumes the set; or from an arena that
+        // lives as long as the memory; or empty.
+        unsafe { &*self.entries }
     }
 
     fn pointers(&self) -> impl Iterator<Item = *mut Entry<L, V>> + use<L, V> {
-        let first = self.0.cast::<Entry<L, V>>();
+        let first = self.entries.cast::<Entry<L, V>>();
         // SAFETY: within the allocation.
-        (0..self.0.len()).map(move |n| unsafe { first.add(n) })
+        (0..self.entries.len()).map(move |n| unsafe { first.add(n) })
     }
 
     /// # Safety
     /// Nobody may reach an entry of the set any more.
     unsafe fn free(self) {
-        // SAFETY: from `Box::into_raw`; by contract nobody else uses it.
-        drop(unsafe { Box::from_raw(self.0) });
+        if self.on_heap {
+            // SAFETY: from `Box::into_raw`; by contract nobody else uses it.
+            drop(unsafe { Box::from_raw(self.entries) });
+        }
     }
 }
 
 impl<L, V: Value> Drop for MvMemory<L, V> {
     fn drop(&mut self) {
+        // ORDERING: Relaxed: `&mut`, so nobody else is there.
+        if !self.any_on_heap.load(Ordering::Relaxed) {
+            return;
+        }
         for written in &mut self.written {
-            let entries = std::mem::replace(&mut written.get_mut().entries, Set::new(Vec::new()));
+            let entries = std::mem::replace(&mut written.get_mut().entries, Set::empty());
             // SAFETY: `&mut self`: no cell is borrowed, so no entry is reached any more. Cells hold dangling
-            // pointers now, which their own drop does not follow.
+            // pointers now, which nobody follows.
             unsafe { entries.free() };
         }
     }
@@ -156,12 +202,13 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     ///
     /// # Cost
     /// Some 50 bytes for each transaction.
-    pub(crate) fn new(txns: usize) -> Self {
-        let declared =
-            || Mutex::new(Written { entries: Set::new(Vec::new()), phase: Phase::Declared });
+    pub(crate) fn new(txns: usize, pool: &Arc<ChunkPool>) -> Self {
+        let declared = || Mutex::new(Written { entries: Set::empty(), phase: Phase::Declared });
         Self {
-            table: Table::new(txns.saturating_mul(2)),
+            table: Table::new(txns.saturating_mul(8), Arc::clone(pool)),
+            entries: Arena::new(Arc::clone(pool)),
             written: (0..txns).map(|_| declared()).collect(),
+            any_on_heap: AtomicBool::new(false),
             collector: Collector::new(),
         }
     }
@@ -177,22 +224,31 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         self.table.index()
     }
 
-    /// Lets the calling thread pin itself while it reads.
-    pub(crate) fn register(&self) -> LocalHandle {
-        self.collector.register()
+    /// A place for the calling thread.
+    pub(crate) fn desk(&self) -> Desk<'_, L, V> {
+        Desk {
+            handle: self.collector.register(),
+            maker: self.table.maker(),
+            entries: self.entries.shelf(),
+        }
     }
 
-    /// The cell of `location`.
-    pub(crate) fn cell(&self, location: &L) -> &Cell<L, V> {
-        self.table.find_or_insert(location)
+    /// The cell of `location`, made on first use.
+    pub(crate) fn cell<'m>(&'m self, location: &L, desk: &Desk<'m, L, V>) -> &'m Cell<L, V> {
+        self.table.find_or_insert(location, &desk.maker)
+    }
+
+    /// The cell of `location`, if it has one.
+    pub(crate) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
+        self.table.find(location)
     }
 
     /// Puts estimates at the locations that `txn` will probably write, unless it was executed already.
-    pub(crate) fn declare(&self, txn: TxnIndex, cells: &[&Cell<L, V>], guard: &Guard) {
+    pub(crate) fn declare(&self, txn: TxnIndex, cells: &[&Cell<L, V>], desk: &Desk<'_, L, V>) {
         let mut written = self.written[txn.as_usize()].lock();
         if written.phase == Phase::Declared && written.entries.entries().is_empty() {
             let hint = |cell: &&Cell<L, V>| Entry::new(txn, 0, cell, Payload::Hint);
-            self.swap(&mut written, Set::new(cells.iter().map(hint).collect()), guard);
+            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), &desk.pin());
         }
     }
 
@@ -202,7 +258,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         txn: TxnIndex,
         incarnation: u32,
         writes: impl ExactSizeIterator<Item = Write<'m, L, V>>,
-        guard: &Guard,
+        desk: &Desk<'m, L, V>,
     ) -> Published {
         let mut written = self.written[txn.as_usize()].lock();
         assert!(written.phase != Phase::Committed, "txn {txn} is final");
@@ -211,7 +267,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         if writes.len() == 0 && before.is_empty() {
             return Published::default();
         }
-        let mut same = writes.len() == before.len();
+        let (mut same, any) = (writes.len() == before.len(), writes.len() > 0);
         let entry = |(place, (cell, payload)): (usize, Write<'m, L, V>)| {
             same = same
                 && before
@@ -219,10 +275,16 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
                     .is_some_and(|old| std::ptr::eq(old.cell, cell) && old.writes_same(&payload));
             Entry::new(txn, incarnation, cell, payload)
         };
-        let entries: Vec<_> = writes.enumerate().map(entry).collect();
-        let right = if declared { count_common(before, &entries) } else { 0 };
+        let entries = writes.enumerate().map(entry);
+        // What is written first mostly stays. What replaces it may be replaced any number of times, and so is freed by epoch.
+        let set = match any {
+            true if declared => Set::on_shelf(desk.entries.extend(entries)),
+            true => self.heap_set(entries.collect()),
+            false => Set::empty(),
+        };
+        let right = if declared { count_common(before, set.entries()) } else { 0 };
         let wrong = if declared { before.len() - right } else { 0 };
-        self.swap(&mut written, Set::new(entries), guard);
+        self.swap(&mut written, set, &desk.pin());
         Published { changed: !same, right_hints: right, wrong_hints: wrong }
     }
 
@@ -233,13 +295,13 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Takes back whatever `txn` wrote or was declared to write. Whether there was anything.
-    pub(crate) fn withdraw(&self, txn: TxnIndex, guard: &Guard) -> bool {
+    pub(crate) fn withdraw(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
         let mut written = self.written[txn.as_usize()].lock();
         assert!(written.phase != Phase::Committed, "txn {txn} is final");
         written.phase = Phase::Published;
         let any = !written.entries.entries().is_empty();
         if any {
-            self.swap(&mut written, Set::new(Vec::new()), guard);
+            self.swap(&mut written, Set::empty(), &desk.pin());
         }
         any
     }
@@ -288,6 +350,12 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
+    fn heap_set(&self, entries: Vec<Entry<L, V>>) -> Set<L, V> {
+        // ORDERING: Relaxed: read when nobody else is there any more.
+        self.any_on_heap.store(true, Ordering::Relaxed);
+        Set::on_heap(entries)
+    }
+
     /// Links `new` into the cells in place of the old set, and lets go of that one.
     fn swap(&self, written: &mut Written<L, V>, new: Set<L, V>, guard: &Guard) {
         for pointer in new.pointers() {
@@ -303,7 +371,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             // SAFETY: the set is alive, and so are cells.
             unsafe { &*(*pointer).cell }.unlink(pointer, guard);
         }
-        if !old.entries().is_empty() {
+        if old.on_heap {
             // SAFETY: the set is out of every chain, and it was never committed (checked by the callers), so
             // only readers who pinned before can still reach it. Values are `'static`.
             unsafe {
@@ -312,9 +380,6 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
                     old.free()
                 })
             };
-        } else {
-            // SAFETY: there is nothing in it to reach.
-            unsafe { old.free() };
         }
     }
 }
@@ -336,6 +401,7 @@ mod tests {
     use crate::ids::Version;
 
     type Memory = MvMemory<&'static str, Number>;
+    type Place<'m> = Desk<'m, &'static str, Number>;
 
     fn txn(index: u32) -> TxnIndex {
         TxnIndex::new(index)
@@ -345,66 +411,78 @@ mod tests {
         Ok(Number(100))
     }
 
+    fn memory() -> Memory {
+        Memory::new(10, &Arc::new(ChunkPool::new(0)))
+    }
+
+    fn x<'m>(memory: &'m Memory, desk: &Place<'m>) -> &'m Cell<&'static str, Number> {
+        memory.cell(&"x", desk)
+    }
+
     /// What a reader at `at` sees, as `(writer, value)`.
-    fn seen(memory: &Memory, at: u32, guard: &Guard) -> Result<(Option<Version>, u8), u32> {
-        let cell = memory.cell(&"x");
-        match cell.latest_below(txn(at), true, guard) {
+    fn seen<'m>(
+        memory: &'m Memory,
+        at: u32,
+        desk: &Place<'m>,
+    ) -> Result<(Option<Version>, u8), u32> {
+        let cell = x(memory, desk);
+        match cell.latest_below(txn(at), true, &desk.pin()) {
             Found::Value(version, value) => Ok((version, value.0)),
             Found::Base => Ok((Some(Version::BASE), cell.fetch_base(&storage).expect("reads").0.0)),
             Found::Unsettled(writer) => Err(writer.get()),
         }
     }
 
-    fn write(
-        memory: &Memory,
+    fn write<'m>(
+        memory: &'m Memory,
         at: u32,
         incarnation: u32,
         payload: Payload<Number>,
-        guard: &Guard,
+        desk: &Place<'m>,
     ) -> bool {
-        let writes = vec![(memory.cell(&"x"), payload)];
-        memory.publish(txn(at), incarnation, writes.into_iter(), guard).changed
+        let writes = vec![(x(memory, desk), payload)];
+        memory.publish(txn(at), incarnation, writes.into_iter(), desk).changed
     }
 
     #[test]
     fn a_reader_sees_the_highest_version_below() {
-        let memory = Memory::new(10);
-        let guard = &memory.register().pin();
+        let memory = memory();
+        let desk = &memory.desk();
         for at in [7, 1, 4] {
-            assert!(write(&memory, at, 0, Payload::Value(Number(at as u8)), guard));
+            assert!(write(&memory, at, 0, Payload::Value(Number(at as u8)), desk));
         }
-        assert_eq!(seen(&memory, 1, guard), Ok((Some(Version::BASE), 100)));
+        assert_eq!(seen(&memory, 1, desk), Ok((Some(Version::BASE), 100)));
         for (at, writer) in [(2, 1), (4, 1), (5, 4), (7, 4), (8, 7), (9, 7)] {
             let expected = Ok((Some(Version::new(txn(writer), 0)), writer as u8));
-            assert_eq!(seen(&memory, at, guard), expected, "at {at}");
+            assert_eq!(seen(&memory, at, desk), expected, "at {at}");
         }
     }
 
     #[test]
     fn a_new_incarnation_replaces_or_removes() {
-        let memory = Memory::new(10);
-        let guard = &memory.register().pin();
-        assert!(write(&memory, 3, 0, Payload::Value(Number(1)), guard));
+        let memory = memory();
+        let desk = &memory.desk();
+        assert!(write(&memory, 3, 0, Payload::Value(Number(1)), desk));
         memory.mark_estimates(txn(3));
-        assert_eq!(seen(&memory, 5, guard), Err(3));
-        assert!(!write(&memory, 3, 1, Payload::Value(Number(1)), guard), "same value");
-        assert_eq!(seen(&memory, 5, guard), Ok((Some(Version::new(txn(3), 1)), 1)));
-        assert!(memory.publish(txn(3), 2, std::iter::empty(), guard).changed, "written no more");
-        assert_eq!(seen(&memory, 5, guard), Ok((Some(Version::BASE), 100)));
-        assert!(!memory.withdraw(txn(3), guard));
+        assert_eq!(seen(&memory, 5, desk), Err(3));
+        assert!(!write(&memory, 3, 1, Payload::Value(Number(1)), desk), "same value");
+        assert_eq!(seen(&memory, 5, desk), Ok((Some(Version::new(txn(3), 1)), 1)));
+        assert!(memory.publish(txn(3), 2, std::iter::empty(), desk).changed, "written no more");
+        assert_eq!(seen(&memory, 5, desk), Ok((Some(Version::BASE), 100)));
+        assert!(!memory.withdraw(txn(3), desk));
     }
 
     #[test]
     fn deltas_add_up_and_never_wrap() {
-        let memory = Memory::new(10);
-        let guard = &memory.register().pin();
-        memory.cell(&"x").fetch_base(&storage).expect("reads");
-        write(&memory, 1, 0, Payload::Deltas(Deltas::One(50)), guard);
-        write(&memory, 2, 0, Payload::Deltas(Deltas::Many(vec![100, -60])), guard);
-        write(&memory, 3, 0, Payload::Deltas(Deltas::One(66)), guard);
-        assert_eq!(seen(&memory, 2, guard), Ok((None, 150)));
-        assert_eq!(seen(&memory, 3, guard), Ok((None, 190)));
-        assert_eq!(seen(&memory, 4, guard), Err(3), "190 + 66 does not fit");
+        let memory = memory();
+        let desk = &memory.desk();
+        x(&memory, desk).fetch_base(&storage).expect("reads");
+        write(&memory, 1, 0, Payload::Deltas(Deltas::One(50)), desk);
+        write(&memory, 2, 0, Payload::Deltas(Deltas::Many(vec![100, -60])), desk);
+        write(&memory, 3, 0, Payload::Deltas(Deltas::One(66)), desk);
+        assert_eq!(seen(&memory, 2, desk), Ok((None, 150)));
+        assert_eq!(seen(&memory, 3, desk), Ok((None, 190)));
+        assert_eq!(seen(&memory, 4, desk), Err(3), "190 + 66 does not fit");
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
         for at in [1, 2] {
             assert!(memory.settle(txn(at)));
@@ -413,20 +491,20 @@ mod tests {
         assert!(!memory.settle(txn(3)));
         assert_eq!(writes, [(&"x", &Number(150)), (&"x", &Number(190))]);
         assert_eq!(touched.len(), 1);
-        assert_eq!(seen(&memory, 3, guard), Ok((Some(Version::new(txn(2), 0)), 190)));
+        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(2), 0)), 190)));
     }
 
     #[test]
     fn hints_are_estimates_until_the_first_execution() {
-        let memory = Memory::new(10);
-        let guard = &memory.register().pin();
-        memory.declare(txn(2), &[memory.cell(&"x")], guard);
-        assert_eq!(seen(&memory, 3, guard), Err(2));
-        assert!(matches!(memory.cell(&"x").latest_below(txn(3), false, guard), Found::Base));
-        let published = memory.publish(txn(2), 0, std::iter::empty(), guard);
+        let memory = memory();
+        let desk = &memory.desk();
+        memory.declare(txn(2), &[x(&memory, desk)], desk);
+        assert_eq!(seen(&memory, 3, desk), Err(2));
+        assert!(matches!(x(&memory, desk).latest_below(txn(3), false, &desk.pin()), Found::Base));
+        let published = memory.publish(txn(2), 0, std::iter::empty(), desk);
         assert_eq!((published.right_hints, published.wrong_hints), (0, 1));
-        assert_eq!(seen(&memory, 3, guard), Ok((Some(Version::BASE), 100)));
-        memory.declare(txn(2), &[memory.cell(&"x")], guard);
-        assert_eq!(seen(&memory, 3, guard), Ok((Some(Version::BASE), 100)), "too late to declare");
+        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
+        memory.declare(txn(2), &[x(&memory, desk)], desk);
+        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)), "too late to declare");
     }
 }

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use crossbeam_epoch::LocalHandle;
-
-use super::{Cell, Deltas, Found, MvMemory, Payload, Published};
+use super::{Cell, ChunkPool, Deltas, Desk, Found, MvMemory, Payload, Published};
 use crate::ids::{TxnIndex, Version};
 use crate::vm::{BoxError, Value};
 
@@ -22,7 +21,7 @@ const LOCATIONS: u8 = 5;
 /// # Panics
 /// If they do not agree.
 pub(crate) fn agree(bytes: &[u8]) {
-    let memory = MvMemory::new(TXNS.into());
+    let memory = MvMemory::new(TXNS.into(), &Arc::new(ChunkPool::new(0)));
     let mut trial = Trial::new(&memory);
     let mut ops = Ops(bytes);
     while let Some(op) = ops.next() {
@@ -305,13 +304,13 @@ fn apply(written: &Written, below: u8) -> Option<u8> {
 
 struct Trial<'m> {
     memory: &'m MvMemory<Place, Small>,
-    handle: LocalHandle,
+    desk: Desk<'m, Place, Small>,
     model: Model,
 }
 
 impl<'m> Trial<'m> {
     fn new(memory: &'m MvMemory<Place, Small>) -> Self {
-        Self { memory, handle: memory.register(), model: Model::default() }
+        Self { memory, desk: memory.desk(), model: Model::default() }
     }
 
     fn step(&mut self, op: u8, ops: &mut Ops<'_>) {
@@ -330,7 +329,7 @@ impl<'m> Trial<'m> {
     }
 
     fn cell(&self, location: u8) -> &'m Cell<Place, Small> {
-        self.memory.cell(&Place(Box::new(location)))
+        self.memory.cell(&Place(Box::new(location)), &self.desk)
     }
 
     fn publish(&mut self, txn: u8, writes: Vec<(u8, Written)>) {
@@ -338,8 +337,7 @@ impl<'m> Trial<'m> {
         let cells: Vec<_> =
             writes.iter().map(|(location, written)| (self.cell(*location), written)).collect();
         let payloads = cells.into_iter().map(|(cell, written)| (cell, written.payload()));
-        let guard = &self.handle.pin();
-        let found = self.memory.publish(index(txn), incarnation, payloads, guard);
+        let found = self.memory.publish(index(txn), incarnation, payloads, &self.desk);
         assert_eq!(found, self.model.publish(txn, incarnation, writes), "publication of {txn}");
     }
 
@@ -352,14 +350,14 @@ impl<'m> Trial<'m> {
     }
 
     fn withdraw(&mut self, txn: u8) {
-        let any = self.memory.withdraw(index(txn), &self.handle.pin());
+        let any = self.memory.withdraw(index(txn), &self.desk);
         *self.model.executions.entry(txn).or_default() += 1;
         assert_eq!(any, !self.model.remove(txn).is_empty(), "withdrawal of {txn}");
     }
 
     fn declare(&mut self, txn: u8, locations: &[u8]) {
         let cells: Vec<_> = locations.iter().map(|location| self.cell(*location)).collect();
-        self.memory.declare(index(txn), &cells, &self.handle.pin());
+        self.memory.declare(index(txn), &cells, &self.desk);
         if !self.model.executions.contains_key(&txn) && self.model.set(txn).is_empty() {
             let hints = locations.iter().map(|location| (*location, Written::Hint)).collect();
             self.model.insert(txn, 0, hints);
@@ -397,7 +395,7 @@ impl<'m> Trial<'m> {
 
     fn look(&self, location: u8, at: u8) {
         let cell = self.cell(location);
-        let guard = &self.handle.pin();
+        let guard = &self.desk.pin();
         for trust_hints in [false, true] {
             let found = match cell.latest_below(index(at), trust_hints, guard) {
                 Found::Value(version, value) => Seen::Value(version, *value.0),
@@ -416,6 +414,9 @@ impl<'m> Trial<'m> {
 
     fn look_everywhere(&self) {
         for location in 0..LOCATIONS {
+            let place = Place(Box::new(location));
+            let found = self.memory.find(&place).map(std::ptr::from_ref);
+            assert!(found.is_none_or(|cell| cell == std::ptr::from_ref(self.cell(location))));
             (0..=TXNS).for_each(|at| self.look(location, at));
         }
     }
@@ -423,7 +424,7 @@ impl<'m> Trial<'m> {
     /// Moves the epoch on, so that what was unlinked is freed.
     fn collect_garbage(&self) {
         for _ in 0..3 {
-            self.handle.pin().flush();
+            self.desk.pin().flush();
         }
     }
 }
@@ -447,7 +448,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 below 5")]
     fn a_disagreement_is_noticed() {
-        let memory = MvMemory::new(TXNS.into());
+        let memory = MvMemory::new(TXNS.into(), &Arc::new(ChunkPool::new(0)));
         let mut trial = Trial::new(&memory);
         trial.publish(4, vec![(3, Written::Value(7))]);
         trial.look_everywhere();

@@ -1,6 +1,6 @@
 //! Location to cell: a lock-free hash trie that only grows.
 //!
-//! The root has about two slots for each transaction of the block. Where two locations meet in a slot,
+//! The root has about eight slots for each transaction of the block. Where two locations meet in a slot,
 //! the slot is replaced by a branch of 16, chosen by the next four bits of the hash. A slot thus goes
 //! through `empty -> cell -> branch`, each step one compare-and-swap, and never back: a cell keeps its address until the block is
 //! over, and a lookup is a few loads that write nothing.
@@ -12,6 +12,7 @@ use crate::canary::{Canary, sings};
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::ptr;
+use std::sync::Arc;
 
 // A schedule can only be repeated if the table has the same shape again.
 #[cfg(shuttle)]
@@ -19,14 +20,16 @@ use foldhash::fast::FixedState as RandomState;
 #[cfg(not(shuttle))]
 use foldhash::fast::RandomState;
 
+use super::arena::{Arena, Shelf};
 use super::cell::Cell;
+use super::chunks::{Chunk, ChunkPool};
 use super::index::LocationIndex;
 use crate::vm::Value;
 
 const BRANCH_BITS: u32 = 4;
 const BRANCH: usize = 1 << BRANCH_BITS;
 const MIN_ROOT: usize = 64;
-const MAX_ROOT: usize = 1 << 18;
+const MAX_ROOT: usize = 1 << 20;
 
 /// Null, a cell, or a branch (lowest bit set).
 struct Slot<L, V: Value>(AtomicPtr<Cell<L, V>>);
@@ -52,11 +55,10 @@ impl<L, V: Value> Slot<L, V> {
         let content = if word.is_null() {
             Content::Empty
         } else if is_branch(word) {
-            // SAFETY: a tagged word was made by `branch_word` from a leaked box, which is freed only when
-            // the table is dropped; `&self` keeps the table alive.
+            // SAFETY: a tagged word was made by `branch_word`; branches live as long as the table, and so does `&self`.
             Content::Branch(unsafe { &*branch_of(word) })
         } else {
-            // SAFETY: an untagged word came from a leaked `Box<Cell>`, freed only when the table is dropped.
+            // SAFETY: an untagged word is a cell, which lives as long as the table.
             Content::Cell(unsafe { &*word })
         };
         (content, word)
@@ -71,23 +73,6 @@ impl<L, V: Value> Slot<L, V> {
     }
 }
 
-impl<L, V: Value> Drop for Slot<L, V> {
-    fn drop(&mut self) {
-        // ORDERING: Relaxed: `&mut`, so nobody else is there.
-        let word = self.0.load(Ordering::Relaxed);
-        if word.is_null() {
-            return;
-        }
-        if is_branch(word) {
-            // SAFETY: made by `branch_word` from `Box::into_raw`; this slot is its only owner.
-            drop(unsafe { Box::from_raw(branch_of(word)) });
-        } else {
-            // SAFETY: from `Box::into_raw` in `find_or_insert`; this slot is its only owner.
-            drop(unsafe { Box::from_raw(word) });
-        }
-    }
-}
-
 fn is_branch<L, V: Value>(word: *mut Cell<L, V>) -> bool {
     word.addr() & 1 == 1
 }
@@ -96,30 +81,100 @@ fn branch_of<L, V: Value>(word: *mut Cell<L, V>) -> *mut Branch<L, V> {
     word.map_addr(|addr| addr & !1).cast()
 }
 
-fn branch_word<L, V: Value>(branch: Box<Branch<L, V>>) -> *mut Cell<L, V> {
-    Box::into_raw(branch).cast::<Cell<L, V>>().map_addr(|addr| addr | 1)
+fn branch_word<L, V: Value>(branch: *mut Branch<L, V>) -> *mut Cell<L, V> {
+    branch.cast::<Cell<L, V>>().map_addr(|addr| addr | 1)
 }
 
 /// The block's locations, each with its cell.
 pub(super) struct Table<L, V: Value> {
     hasher: RandomState,
-    root: Box<[Slot<L, V>]>,
-    root_bits: u32,
+    root: Root<L, V>,
+    cells: Arena<Cell<L, V>>,
+    branches: Arena<Branch<L, V>>,
     /// Has each location before it has a cell.
     index: Option<Box<dyn LocationIndex<L>>>,
 }
 
-impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
+/// Where one worker makes cells and branches.
+pub(super) struct Maker<'t, L, V: Value> {
+    cells: Shelf<'t, Cell<L, V>>,
+    branches: Shelf<'t, Branch<L, V>>,
+}
+
+impl<L, V: Value> Maker<'_, L, V> {
+    pub(super) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
+        self.cells.push(Cell::new(location, hash))
+    }
+
+    /// Takes back a cell that lost a race.
+    pub(super) fn unmake_cell(&self, cell: *mut Cell<L, V>) {
+        self.cells.take_back(cell);
+    }
+}
+
+/// The slots where every lookup begins.
+struct Root<L, V: Value> {
+    slots: *const [Slot<L, V>],
+    bits: u32,
+    /// What the slots lie in, until it goes back to the pool.
+    chunk: Option<Chunk>,
+    pool: Arc<ChunkPool>,
+}
+
+// SAFETY: the slots are atomics, in memory that the root owns; what they point to is the memory's, see there.
+unsafe impl<L: Send + Sync, V: Value> Send for Root<L, V> {}
+// SAFETY: as above.
+unsafe impl<L: Send + Sync, V: Value> Sync for Root<L, V> {}
+
+impl<L, V: Value> Root<L, V> {
+    /// Empty slots, `len` of them, which is a power of two.
+    fn new(len: usize, pool: Arc<ChunkPool>) -> Self {
+        let chunk = pool.take(len * size_of::<Slot<L, V>>());
+        let first = chunk.start().cast::<Slot<L, V>>();
+        for n in 0..len {
+            // SAFETY: within the chunk, which has room for `len` slots and is aligned for them.
+            unsafe { first.add(n).write(Slot::empty()) };
+        }
+        let slots = ptr::slice_from_raw_parts(first, len);
+        Self { slots, bits: len.trailing_zeros(), chunk: Some(chunk), pool }
+    }
+
+    fn slots(&self) -> &[Slot<L, V>] {
+        // SAFETY: made in `new`, in a chunk that is there until the root is dropped.
+        unsafe { &*self.slots }
+    }
+}
+
+impl<L, V: Value> Drop for Root<L, V> {
+    fn drop(&mut self) {
+        // Slots own nothing.
+        self.pool.give(self.chunk.take().into_iter());
+    }
+}
+
+impl<L, V: Value> Table<L, V> {
     /// A table with room for `locations` before it branches.
-    pub(super) fn new(locations: usize) -> Self {
-        Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two())
+    pub(super) fn new(locations: usize, pool: Arc<ChunkPool>) -> Self {
+        Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two(), pool)
     }
 
-    pub(super) fn with_root(len: usize) -> Self {
-        let root = (0..len).map(|_| Slot::empty()).collect();
-        Self { hasher: RandomState::default(), root, root_bits: len.trailing_zeros(), index: None }
+    pub(super) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            root: Root::new(len, Arc::clone(&pool)),
+            cells: Arena::new(Arc::clone(&pool)),
+            branches: Arena::new(pool),
+            index: None,
+        }
     }
 
+    /// Where the calling thread makes cells.
+    pub(super) fn maker(&self) -> Maker<'_, L, V> {
+        Maker { cells: self.cells.shelf(), branches: self.branches.shelf() }
+    }
+}
+
+impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     /// Keeps the locations of an empty table in `index`, too.
     pub(super) fn keep_in(&mut self, index: Option<Box<dyn LocationIndex<L>>>) {
         self.index = index;
@@ -129,36 +184,65 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         self.index.as_deref()
     }
 
-    /// The cell of `location`, made on first use.
-    pub(super) fn find_or_insert(&self, location: &L) -> &Cell<L, V> {
-        self.find_or_insert_hashed(location, self.hasher.hash_one(location))
+    /// The cell of `location`, if it has one.
+    pub(super) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
+        let hash = self.hasher.hash_one(location);
+        let (mut slot, mut shift) = self.start(hash);
+        loop {
+            match slot.load().0 {
+                Content::Empty => return None,
+                Content::Cell(cell) => return cell.find_twin(location),
+                Content::Branch(branch) => slot = &branch[branch_index(hash, shift)],
+            }
+            shift += BRANCH_BITS;
+        }
     }
 
-    pub(super) fn find_or_insert_hashed(&self, location: &L, hash: u64) -> &Cell<L, V> {
-        let mut slot = &self.root[(hash as usize) & (self.root.len() - 1)];
-        let mut shift = self.root_bits;
+    /// The cell of `location`, made on first use.
+    pub(super) fn find_or_insert<'t>(
+        &'t self,
+        location: &L,
+        maker: &Maker<'t, L, V>,
+    ) -> &'t Cell<L, V> {
+        self.find_or_insert_hashed(location, self.hasher.hash_one(location), maker)
+    }
+
+    pub(super) fn find_or_insert_hashed<'t>(
+        &'t self,
+        location: &L,
+        hash: u64,
+        maker: &Maker<'t, L, V>,
+    ) -> &'t Cell<L, V> {
+        let (mut slot, mut shift) = self.start(hash);
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
                     self.announce(location);
-                    let new = Box::into_raw(Box::new(Cell::new(location.clone(), hash)));
+                    let new = maker.cell(location.clone(), hash);
                     if slot.replace(word, new) {
-                        // SAFETY: just published, freed only with the table.
+                        // SAFETY: just published; lives as long as the table.
                         return unsafe { &*new };
                     }
-                    // SAFETY: not published, so still ours alone.
-                    drop(unsafe { Box::from_raw(new) });
+                    maker.unmake_cell(new);
                 }
                 (Content::Branch(branch), _) => {
                     slot = &branch[branch_index(hash, shift)];
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return cell.find_or_insert_twin(location, || self.announce(location));
+                    return cell.find_or_insert_twin(location, maker, || self.announce(location));
                 }
-                (Content::Cell(cell), word) => grow(slot, word, branch_index(cell.hash(), shift)),
+                (Content::Cell(cell), word) => {
+                    grow(slot, word, branch_index(cell.hash(), shift), &maker.branches);
+                }
             }
         }
+    }
+
+    /// The root slot for `hash`, and how many bits of it were used up.
+    fn start(&self, hash: u64) -> (&Slot<L, V>, u32) {
+        let slots = self.root.slots();
+        (&slots[(hash as usize) & (slots.len() - 1)], self.root.bits)
     }
 
     /// Puts a location into the index whose cell is about to be published.
@@ -170,16 +254,18 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
 }
 
 /// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
-fn grow<L, V: Value>(slot: &Slot<L, V>, word: *mut Cell<L, V>, index: usize) {
-    let branch: Box<Branch<L, V>> = Box::new(std::array::from_fn(|_| Slot::empty()));
+fn grow<L, V: Value>(
+    slot: &Slot<L, V>,
+    word: *mut Cell<L, V>,
+    index: usize,
+    branches: &Shelf<'_, Branch<L, V>>,
+) {
+    let branch: Branch<L, V> = std::array::from_fn(|_| Slot::empty());
     // ORDERING: Relaxed: not shared yet.
     branch[index].0.store(word, Ordering::Relaxed);
-    let tagged = branch_word(branch);
-    if !slot.replace(word, tagged) {
-        // SAFETY: not published, so still ours alone.
-        let branch = unsafe { Box::from_raw(branch_of(tagged)) };
-        // The cell belongs to the slot in the table: it must not be dropped with the branch.
-        branch[index].0.store(ptr::null_mut(), Ordering::Relaxed);
+    let branch = branches.push(branch);
+    if !slot.replace(word, branch_word(branch)) {
+        branches.take_back(branch);
     }
 }
 
@@ -195,23 +281,32 @@ mod tests {
     use super::*;
     use crate::mvmemory::cell::tests::Number;
 
+    fn table(root: usize) -> Table<u64, Number> {
+        Table::with_root(root, Arc::new(ChunkPool::new(0)))
+    }
+
     #[test]
     fn each_location_has_one_cell() {
-        let table = Table::<u64, Number>::with_root(1);
+        let table = table(1);
+        let maker = &table.maker();
         let locations = if cfg!(miri) { 100 } else { 2_000 };
+        assert!(table.find(&7).is_none());
         let cells: Vec<_> =
-            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n))).collect();
+            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n, maker))).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), cells.len());
         for (n, cell) in cells.iter().enumerate() {
-            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64))));
+            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64), maker)));
+            assert_eq!(table.find(&(n as u64)).map(ptr::from_ref), Some(*cell));
         }
     }
 
     #[test]
     fn equal_and_nearly_equal_hashes_stay_apart() {
-        let table = Table::<u64, Number>::with_root(2);
+        let table = table(2);
+        let maker = &table.maker();
         let hashes = [0, 0, 1 << 63, 1 << 62, u64::MAX, u64::MAX, u64::MAX >> 1];
-        let find = |n: usize| ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n]));
+        let find =
+            |n: usize| ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n], maker));
         let cells: Vec<_> = (0..hashes.len()).map(find).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), hashes.len());
         assert!((0..hashes.len()).all(|n| find(n) == cells[n]));
@@ -219,11 +314,12 @@ mod tests {
 
     #[test]
     fn racing_threads_agree_on_the_cells() {
-        let table = Table::<u64, Number>::with_root(1);
+        let table = table(1);
         let locations = if cfg!(miri) { 30 } else { 500 };
         let addresses = || {
+            let maker = table.maker();
             (0..locations)
-                .map(|n| ptr::from_ref(table.find_or_insert(&n)).addr())
+                .map(|n| ptr::from_ref(table.find_or_insert(&n, &maker)).addr())
                 .collect::<Vec<_>>()
         };
         std::thread::scope(|scope| {

@@ -14,6 +14,7 @@ pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod window;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::canary::{Canary, sings};
@@ -21,7 +22,7 @@ use crate::conductor::{self, Conductor, Step};
 use crate::ids::TxnIndex;
 use crate::limits::Limits;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{self, IDLE_SPINS, Mutex, WAIT_SPINS};
+use crate::sync::{self, IDLE_SPINS, Mutex, MutexGuard, WAIT_SPINS};
 use parking::Parking;
 use redo::Redo;
 use status::{State, Status};
@@ -39,7 +40,7 @@ pub(crate) struct Scheduler<'b> {
     txns: u32,
     statuses: Box<[Status]>,
     /// Transactions that wait for a write of this one.
-    waiters: Box<[Mutex<Vec<TxnIndex>>]>,
+    waiters: Box<[Waiters]>,
     /// The lowest uncommitted transaction.
     head: AtomicU32,
     /// The lowest transaction that was never started, about.
@@ -64,6 +65,37 @@ pub(crate) struct Claim {
     pub(crate) incarnation: u32,
 }
 
+/// Transactions in a row that one worker has taken on, and executes one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Stride(Range<u32>);
+
+/// The transactions that wait for one.
+#[derive(Default)]
+struct Waiters {
+    any: AtomicBool,
+    list: Mutex<Vec<TxnIndex>>,
+}
+
+impl Waiters {
+    /// The list, for somebody who then looks once more whether he need wait.
+    fn add(&self) -> MutexGuard<'_, Vec<TxnIndex>> {
+        let list = self.list.lock();
+        // ORDERING: SeqCst, before the look: in the single order either this comes first, and `take` sees it; or the
+        // change of the state does, and the waiter sees that.
+        self.any.store(true, Ordering::SeqCst);
+        list
+    }
+
+    /// Empties the list, after the state has changed.
+    fn take(&self) -> Vec<TxnIndex> {
+        // ORDERING: SeqCst, after the change: see `add`.
+        if !self.any.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.list.lock())
+    }
+}
+
 /// What a transaction waits for: that `writer` is executed, or committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
@@ -76,7 +108,7 @@ impl<'b> Scheduler<'b> {
         Self {
             txns,
             statuses: (0..txns).map(|_| Status::new()).collect(),
-            waiters: (0..txns).map(|_| Mutex::new(Vec::new())).collect(),
+            waiters: (0..txns).map(|_| Waiters::default()).collect(),
             head: AtomicU32::new(0),
             next: AtomicU32::new(0),
             rewrites: AtomicU64::new(0),
@@ -126,10 +158,20 @@ impl<'b> Scheduler<'b> {
         self.head().get().saturating_add(self.window.size()).min(self.txns)
     }
 
-    /// Takes the lowest transaction that needs an execution: an aborted one, else the next one.
+    /// Whether what was started fills half of the window above `head`.
+    pub(crate) fn lags(&self, head: TxnIndex) -> bool {
+        self.next().saturating_sub(head.get()) > self.window.size() / 2
+    }
+
+    /// Takes the lowest transaction that needs an execution: an aborted one, else the next one of the worker's
+    /// stride, else the first of a new stride.
     ///
     /// `on_start` is told of each transaction that is passed for the first time.
-    pub(crate) fn claim_for_execution(&self, mut on_start: impl FnMut(TxnIndex)) -> Option<Claim> {
+    pub(crate) fn claim_for_execution(
+        &self,
+        stride: &mut Stride,
+        mut on_start: impl FnMut(TxnIndex),
+    ) -> Option<Claim> {
         if self.is_stopping() {
             return None;
         }
@@ -139,23 +181,22 @@ impl<'b> Scheduler<'b> {
             }
         }
         loop {
+            for txn in stride.0.by_ref().map(TxnIndex::new) {
+                if let Some(incarnation) = self.status(txn).claim(State::Ready) {
+                    return Some(Claim { txn, incarnation });
+                }
+            }
             let seen = self.next();
             let next = seen.max(self.head().get() + 1);
-            if next >= self.limit() {
+            let limit = self.limit();
+            if next >= limit {
                 return None;
             }
+            let end = next + self.window.stride().clamp(1, limit - next);
             // ORDERING: SeqCst: see `next`.
-            if self
-                .next
-                .compare_exchange(seen, next + 1, Ordering::SeqCst, Ordering::Relaxed)
-                .is_err()
-            {
-                continue;
-            }
-            let txn = TxnIndex::new(next);
-            (seen..=next).map(TxnIndex::new).for_each(&mut on_start);
-            if let Some(incarnation) = self.status(txn).claim(State::Ready) {
-                return Some(Claim { txn, incarnation });
+            if self.next.compare_exchange(seen, end, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+                (seen..end).map(TxnIndex::new).for_each(&mut on_start);
+                stride.0 = next..end;
             }
         }
     }
@@ -209,9 +250,9 @@ impl<'b> Scheduler<'b> {
         self.status(claim.txn).release(claim.incarnation);
         self.step(Step::Enqueue(claim.txn));
         if let Some(Awaited { writer, until }) = after {
-            let mut waiters = self.waiters[writer.as_usize()].lock();
-            // Looked at under the lock: `release_waiters` takes the lock after the state has changed, so
-            // either it finds us in the list, or we see the state.
+            let mut waiters = self.waiters[writer.as_usize()].add();
+            // Looked at under the lock, which we have announced: either `release_waiters`, which looks after the state
+            // has changed, finds us, or we see the state.
             let state = self.status(writer).state();
             if (state != State::Committed && state != until) || sings(Canary::WaitBlindly) {
                 waiters.push(claim.txn);
@@ -223,12 +264,10 @@ impl<'b> Scheduler<'b> {
     }
 
     fn release_waiters(&self, txn: TxnIndex) {
-        let mut waiters = self.waiters[txn.as_usize()].lock();
-        if waiters.is_empty() {
+        let released = self.waiters[txn.as_usize()].take();
+        if released.is_empty() {
             return;
         }
-        let released = std::mem::take(&mut *waiters);
-        drop(waiters);
         released.iter().for_each(|waiter| self.redo.insert(*waiter));
         if released.len() == 1 { self.parking.wake_one() } else { self.parking.wake_all() }
     }
@@ -328,14 +367,18 @@ mod tests {
     fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
         let limits = Limits::default();
         let scheduler = Scheduler::new(10, 4, &limits);
-        let mut passed = Vec::new();
-        let claims: Vec<_> =
-            std::iter::from_fn(|| scheduler.claim_for_execution(|txn| passed.push(txn.get())))
-                .collect();
+        let (stride, mut passed) = (&mut Stride::default(), Vec::new());
+        let claims: Vec<_> = std::iter::from_fn(|| {
+            scheduler.claim_for_execution(stride, |txn| passed.push(txn.get()))
+        })
+        .collect();
         assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(passed, [0, 1, 2, 3]);
         scheduler.advance(TxnIndex::new(1));
-        assert_eq!(scheduler.claim_for_execution(|_| {}).map(|claim| claim.txn.get()), Some(4));
+        assert_eq!(
+            scheduler.claim_for_execution(stride, |_| {}).map(|claim| claim.txn.get()),
+            Some(4)
+        );
         assert!(!scheduler.has_executions());
     }
 
@@ -343,7 +386,7 @@ mod tests {
     fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
         let scheduler = Scheduler::new(4, 4, &limits);
-        let claim = || scheduler.claim_for_execution(|_| {});
+        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
         let writer = claim().expect("txn 1");
         let reader = claim().expect("txn 2");
         let until = |until| Some(Awaited { writer: writer.txn, until });
@@ -367,7 +410,7 @@ mod tests {
         let limits = Limits::default();
         let scheduler = Scheduler::new(4, 4, &limits);
         scheduler.stop();
-        assert_eq!(scheduler.claim_for_execution(|_| {}), None);
+        assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), None);
         assert!(!scheduler.has_executions());
     }
 }

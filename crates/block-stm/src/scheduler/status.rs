@@ -52,8 +52,13 @@ impl Status {
     }
 
     pub(crate) fn state(&self) -> State {
+        self.read().0
+    }
+
+    /// The state and the incarnation.
+    pub(crate) fn read(&self) -> (State, u32) {
         // ORDERING: SeqCst: parking workers look here after announcing themselves; beyond that a hint.
-        unpack(self.0.load(Ordering::SeqCst)).0
+        unpack(self.0.load(Ordering::SeqCst))
     }
 
     /// Takes ownership if the transaction is in `state`; its incarnation.

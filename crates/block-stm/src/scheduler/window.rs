@@ -3,24 +3,40 @@
 //! The committer reports for each transaction whether an optimistic execution of it stood. After every
 //! `EPOCH` reports the window doubles if most stood, and halves if most failed. At 1 only the head runs; then nothing is
 //! reported, so after a while the window opens a little to try again, each time after twice as many commits.
+//!
+//! Workers take on several transactions in a row, a *stride*, while nothing fails: neighbours' caches, queues and locks are
+//! then left alone for longer. Transactions that depend on each other had better be executed close together, so the first
+//! failure makes strides single steps again.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 const EPOCH: u32 = 32;
+/// How many executions in a row must stand before the stride is doubled.
+const CALM: u32 = 48;
+const MAX_STRIDE: u32 = 16;
 const FIRST_PROBE: u32 = 64;
 const LAST_PROBE: u32 = 4096;
 
 /// Read by every worker.
-pub(crate) struct Window(AtomicU32);
+pub(crate) struct Window {
+    size: AtomicU32,
+    stride: AtomicU32,
+}
 
 impl Window {
     pub(crate) fn new(size: u32) -> Self {
-        Self(AtomicU32::new(size))
+        Self { size: AtomicU32::new(size), stride: AtomicU32::new(1) }
+    }
+
+    /// How many transactions in a row a worker takes on.
+    pub(crate) fn stride(&self) -> u32 {
+        // ORDERING: Relaxed: as below.
+        self.stride.load(Ordering::Relaxed)
     }
 
     pub(crate) fn size(&self) -> u32 {
         // ORDERING: Relaxed: a stale size costs time only.
-        self.0.load(Ordering::Relaxed)
+        self.size.load(Ordering::Relaxed)
     }
 }
 
@@ -34,6 +50,10 @@ pub(crate) struct WindowControl {
     /// Commits to wait before the next try, once the window is closed.
     patience: u32,
     waited: u32,
+    stride: u32,
+    max_stride: u32,
+    /// Optimistic executions that stood, one after another.
+    calm: u32,
 }
 
 impl WindowControl {
@@ -48,11 +68,16 @@ impl WindowControl {
             failed: 0,
             patience: FIRST_PROBE,
             waited: 0,
+            stride: 1,
+            // So that everybody has work within the window while the one who is behind catches up.
+            max_stride: (max / workers.max(1) / 4).clamp(1, MAX_STRIDE),
+            calm: 0,
         }
     }
 
     /// Takes the report of one commit: `None` if the transaction was not executed optimistically.
     pub(crate) fn report(&mut self, stood: Option<bool>, window: &Window) {
+        self.pace(stood, window);
         match stood {
             Some(true) => self.stood += 1,
             Some(false) => self.failed += 1,
@@ -67,6 +92,27 @@ impl WindowControl {
             }
         } else if self.stood + self.failed >= EPOCH {
             self.judge(window);
+        }
+    }
+
+    /// Lengthens the stride while nothing fails; a failure starts over.
+    fn pace(&mut self, stood: Option<bool>, window: &Window) {
+        let stride = match stood {
+            None => return,
+            Some(false) => 1,
+            Some(true) => {
+                self.calm += 1;
+                if self.calm < CALM || self.stride == self.max_stride {
+                    return;
+                }
+                (self.stride * 2).min(self.max_stride)
+            }
+        };
+        self.calm = 0;
+        if stride != self.stride {
+            self.stride = stride;
+            // ORDERING: Relaxed: see `Window::size`.
+            window.stride.store(stride, Ordering::Relaxed);
         }
     }
 
@@ -86,7 +132,7 @@ impl WindowControl {
         self.stood = 0;
         self.failed = 0;
         // ORDERING: Relaxed: see `Window::size`.
-        window.0.store(self.size, Ordering::Relaxed);
+        window.size.store(self.size, Ordering::Relaxed);
     }
 }
 

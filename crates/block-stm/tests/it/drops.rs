@@ -228,9 +228,13 @@ fn a_result_that_is_kept_stays_whole() {
         let block = Block::new(&vm, &txns, &storage).limits(limits);
         let executed = engine.execute(&block, &mut AcceptAll).expect("no failures");
         assert_eq!(executed.cut, Some(Cut::Weight));
+        let held = alive.load(Ordering::SeqCst);
         // One in each location and one in each value, of the 6 slots written.
-        assert_eq!(alive.load(Ordering::SeqCst), 2 * executed.state.len());
+        let copies = executed.state.to_vec();
+        assert_eq!((copies.len(), alive.load(Ordering::SeqCst)), (6, held + 2 * 6));
         drop(executed);
+        assert_eq!(alive.load(Ordering::SeqCst), 2 * 6);
+        drop(copies);
         assert_eq!(alive.load(Ordering::SeqCst), 0);
     });
 }

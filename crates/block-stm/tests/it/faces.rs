@@ -69,7 +69,7 @@ fn views_say_where_they_are() -> Result<(), BoxError> {
     {
         let mut sink = Collect::default();
         let executed = engine(threads, deltas).build()?.execute(&block, &mut sink)?;
-        assert_eq!(executed.state, [(0, Number(8))]);
+        assert_eq!(executed.state.to_vec(), [(0, Number(8))]);
         let expected = Outcome::Done(format!("View({kind}), then View(taken), true"));
         assert_eq!(sink.outcomes, [expected.clone(), expected.clone(), expected]);
     }

@@ -7,13 +7,15 @@ use loom::thread;
 
 use super::Watched;
 use crate::models::explore_within;
-use crate::mvmemory::table::Table;
+use crate::mvmemory::chunks::ChunkPool;
+use crate::mvmemory::table::{Maker, Table};
 
 type Locations = Table<Watched, Watched>;
 
 /// The address of the cell of a location; its hash is the location's tens, so that `11` and `12` are twins.
-fn find(table: &Locations, location: u8) -> usize {
-    let cell = table.find_or_insert_hashed(&Watched::new(location), u64::from(location / 10));
+fn find<'t>(table: &'t Locations, location: u8, maker: &Maker<'t, Watched, Watched>) -> usize {
+    let hash = u64::from(location / 10);
+    let cell = table.find_or_insert_hashed(&Watched::new(location), hash, maker);
     assert_eq!(cell.location().get(), location, "another location's cell");
     ptr::from_ref(cell).addr()
 }
@@ -21,9 +23,11 @@ fn find(table: &Locations, location: u8) -> usize {
 /// Looks for these locations from two threads at the same time, and again when all is quiet.
 fn race(mine: &'static [u8], others: &'static [u8]) {
     explore_within(3, move || {
-        let table = Arc::new(Locations::with_root(1));
+        let table = Arc::new(Locations::with_root(1, Arc::new(ChunkPool::new(0))));
         let find_all = |table: &Locations, locations: &[u8]| {
-            locations.iter().map(|location| (*location, find(table, *location))).collect::<Vec<_>>()
+            let maker = table.maker();
+            let find = |location: &u8| (*location, find(table, *location, &maker));
+            locations.iter().map(find).collect::<Vec<_>>()
         };
         let other = thread::spawn({
             let table = Arc::clone(&table);
@@ -31,8 +35,13 @@ fn race(mine: &'static [u8], others: &'static [u8]) {
         });
         let mut found = find_all(&table, mine);
         found.extend(other.join().expect("no panic"));
+        let maker = table.maker();
         for (location, address) in &found {
-            assert_eq!(*address, find(&table, *location), "location {location} has two cells");
+            assert_eq!(
+                *address,
+                find(&table, *location, &maker),
+                "location {location} has two cells"
+            );
         }
         for (a, address) in &found {
             let shared = found.iter().any(|(b, other)| a != b && address == other);

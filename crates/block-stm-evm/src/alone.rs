@@ -1,0 +1,173 @@
+//! A block on the calling thread alone: what [`execute_parallel`](crate::execute_parallel) does with one thread, or for a block
+//! that is over before a second one has woken up.
+//!
+//! The plain loop over [`BlockState`], with the short cuts of the parallel path: ordinary payments, remembered hashes, no copies
+//! of transactions. [`execute_sequential`](crate::execute_sequential) has none of them on purpose, as it is what both are
+//! compared with.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use alloy_primitives::Address;
+use revm::{
+    Context, Database, DatabaseCommit, DatabaseRef, Journal, MainnetEvm,
+    bytecode::opcode,
+    context::{
+        Block as _, BlockEnv, CfgEnv, ContextTr, Evm, JournalTr, LocalContext, TxEnv,
+        result::{EVMError, ExecutionResult, InvalidTransaction},
+    },
+    handler::{EthFrame, EthPrecompiles, Handler, MainnetHandler, instructions::EthInstructions},
+    interpreter::Instruction,
+    state::AccountInfo,
+};
+
+use crate::{
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage,
+    block_state::CachedAccount,
+    keccak::{HasKeccaks, Keccaks, keccak_of_memory},
+    plain_call::{Costs, parties},
+    post_block::finish_state,
+    pre_block::prepare_state,
+};
+
+type AloneContext<'s, DB> =
+    Context<&'s BlockEnv, &'s TxEnv, &'s CfgEnv, DB, Journal<DB>, Keccaks, LocalContext>;
+type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
+type Handling<'s, DB> = MainnetHandler<
+    AloneEvm<'s, DB>,
+    EVMError<<DB as Database>::Error, InvalidTransaction>,
+    EthFrame,
+>;
+
+impl<DB: Database> HasKeccaks for AloneContext<'_, DB> {
+    fn keccaks(&mut self) -> &mut Keccaks {
+        &mut self.chain
+    }
+}
+
+/// Executes `block`; a panic of the database within a transaction is an error that names it.
+pub(crate) fn execute_alone<DB: DatabaseRef>(
+    block: &Block,
+    db: &DB,
+    policy: InvalidTxn,
+) -> Result<BlockResult, ExecutionError<DB::Error>> {
+    let state = prepare_state(block, BlockState::new(db))?;
+    let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
+    let mut evm = evm(block, &cfg, &no_txn, state);
+    let mut record = BlockRecord::new(block);
+    for (index, txn) in block.txns.iter().enumerate() {
+        let executed = match record.admit(txn) {
+            Err(reason) => Err(ExecutionError::InvalidTxn { index, reason }),
+            Ok(()) => contained(index, || execute_txn(index, txn, &mut evm)),
+        };
+        match executed {
+            Ok(result) => record.executed(txn, result),
+            Err(ExecutionError::InvalidTxn { reason, .. }) if policy == InvalidTxn::Skip => {
+                record.skipped(reason);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let state = evm.ctx.journaled_state.database;
+    let (state, requests) = finish_state(block, record.receipts(), state)?;
+    Ok(record.finish(requests, state.into_changes()))
+}
+
+fn evm<'s, DB: Database>(
+    block: &'s Block,
+    cfg: &'s CfgEnv,
+    no_txn: &'s TxEnv,
+    db: DB,
+) -> AloneEvm<'s, DB> {
+    let mut journal = Journal::new(db);
+    journal.set_spec_id(block.spec);
+    journal.set_eip7708_config(
+        cfg.amsterdam_eip7708_disabled,
+        cfg.amsterdam_eip8246_delayed_clear_disabled,
+    );
+    let context = Context {
+        block: &block.env,
+        tx: no_txn,
+        cfg,
+        journaled_state: journal,
+        chain: Keccaks::default(),
+        local: LocalContext::default(),
+        error: Ok(()),
+    };
+    let mut instructions = EthInstructions::new_mainnet_with_spec(block.spec);
+    let table = instructions.instruction_table_mut();
+    table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory::<AloneContext<'s, DB>>);
+    Evm::new(context, instructions, EthPrecompiles::new(block.spec))
+}
+
+fn contained<T, E>(
+    index: usize,
+    execute: impl FnOnce() -> Result<T, ExecutionError<E>>,
+) -> Result<T, ExecutionError<E>> {
+    catch_unwind(AssertUnwindSafe(execute)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = text.unwrap_or_else(|| "a payload that is not text".to_owned());
+        Err(ExecutionError::Panicked { stage: Stage::Txn(index), message })
+    })
+}
+
+fn execute_txn<'s, DB: DatabaseRef>(
+    index: usize,
+    txn: &'s TxEnv,
+    evm: &mut AloneEvm<'s, BlockState<&DB>>,
+) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
+    evm.ctx.tx = txn;
+    if let Some(result) = pay(index, txn, evm)? {
+        return Ok(result);
+    }
+    let result = Handling::default().run(evm);
+    // Also after an error: the journal must not leak into the next transaction.
+    let state = evm.ctx.journaled_state.finalize();
+    let result = result.map_err(|error| ExecutionError::from_evm(Stage::Txn(index), error))?;
+    evm.ctx.db_mut().commit(state);
+    Ok(result)
+}
+
+/// Does an ordinary payment; `None` if it is none, or cannot be done.
+fn pay<DB: DatabaseRef>(
+    index: usize,
+    txn: &TxEnv,
+    evm: &mut AloneEvm<'_, BlockState<&DB>>,
+) -> Result<Option<ExecutionResult>, ExecutionError<DB::Error>> {
+    let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
+    let Some(costs) = Costs::of(&Handling::default(), evm, txn) else { return Ok(None) };
+    let beneficiary = evm.ctx.block.beneficiary();
+    let state = evm.ctx.db_mut();
+    let failed = |source| ExecutionError::Database { stage: Stage::Txn(index), source };
+    let mut account =
+        |address: Address| -> Result<_, _> { Ok(payable(state.cached(address).map_err(failed)?)) };
+    let Some(mut payer) = account(sender)? else { return Ok(None) };
+    if payer.nonce != txn.nonce || payer.balance < costs.funds {
+        return Ok(None);
+    }
+    payer.nonce += 1;
+    payer.balance -= txn.value + costs.fee;
+    let Some(mut payee) = account(recipient)? else { return Ok(None) };
+    let Some(balance) = payee.balance.checked_add(txn.value) else { return Ok(None) };
+    payee.balance = balance;
+    // The beneficiary's balance alone counts, whether it has code or not.
+    let keeper = state.cached(beneficiary).map_err(failed)?.now.clone();
+    let mut keeper = keeper.unwrap_or_default();
+    keeper.balance = keeper.balance.checked_add(costs.reward).unwrap_or(keeper.balance);
+    // What is touched and empty ceases to exist, or not, depending on the rules.
+    if payee.is_empty() || keeper.is_empty() {
+        return Ok(None);
+    }
+    for (address, info) in [(sender, payer), (recipient, payee), (beneficiary, keeper)] {
+        state.cached(address).map_err(failed)?.now = Some(info);
+    }
+    Ok(Some(costs.result()))
+}
+
+/// The account as one that pays or is paid, if it has no code.
+fn payable(cached: &CachedAccount) -> Option<AccountInfo> {
+    match &cached.now {
+        None => Some(AccountInfo::default()),
+        Some(info) => info.is_empty_code_hash().then(|| info.clone()),
+    }
+}

@@ -1,0 +1,357 @@
+//! What the transactions left: the state that the post-block steps start from, and the block's changes.
+
+use std::{collections::hash_map::Entry, ops::Range, sync::OnceLock};
+
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{AddressMap, AddressSet},
+};
+use block_stm::FinalState;
+use revm::{
+    DatabaseRef,
+    state::{AccountInfo, Bytecode},
+};
+
+use super::{
+    base::is_wiped,
+    codes::Codes,
+    location::Location,
+    value::{AccountState, StateValue},
+};
+use crate::{
+    AccountChange, SlotChange, StateChanges,
+    block_state::{BlockState, CachedAccount, Fields, Slot},
+};
+
+/// The state after the transactions, as a database for the steps that follow.
+pub(crate) struct AfterTxns<'a, DB> {
+    db: &'a DB,
+    pre_block: &'a BlockState<&'a DB>,
+    state: &'a FinalState<Location, StateValue>,
+    codes: &'a Codes,
+}
+
+impl<DB> Clone for AfterTxns<'_, DB> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<DB> Copy for AfterTxns<'_, DB> {}
+
+impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
+    pub(crate) fn new(
+        db: &'a DB,
+        pre_block: &'a BlockState<&'a DB>,
+        state: &'a FinalState<Location, StateValue>,
+        codes: &'a Codes,
+    ) -> Self {
+        Self { db, pre_block, state, codes }
+    }
+
+    /// The account, if the transactions looked at it.
+    fn account(&self, address: Address) -> Option<&'a AccountState> {
+        account_value(self.state.value(&Location::Account(address)))
+    }
+
+    /// The slot after the transactions, if they looked at it.
+    fn slot(&self, address: Address, key: U256) -> Option<U256> {
+        let wipes = self.account(address)?.wipes;
+        slot_value(self.state.value(&Location::Slot { address, wipes, key }))
+    }
+
+    /// The account before the block. `read` is what it was before the transactions, if that is known; the pre-block
+    /// steps have not loaded the account.
+    fn fields_before(
+        &self,
+        address: Address,
+        read: Option<&StateValue>,
+    ) -> Result<Option<Fields>, DB::Error> {
+        match account_value(read) {
+            Some(account) => Ok(fields(account)),
+            None => Ok(self.db.basic_ref(address)?.as_ref().map(Fields::of)),
+        }
+    }
+
+    /// The slot before the block, if the transactions looked at it; the pre-block steps have not.
+    fn slot_before(&self, address: Address, key: U256) -> Result<Option<U256>, DB::Error> {
+        let Some(account) = self.account(address) else { return Ok(None) };
+        let location = Location::Slot { address, wipes: account.wipes, key };
+        match slot_value(self.state.before(&location)) {
+            Some(before) => Ok(Some(before)),
+            None if self.state.value(&location).is_none() => Ok(None),
+            None => self.db.storage_ref(address, key).map(Some),
+        }
+    }
+
+    /// The account over the whole block, of which `post_block` is the last part.
+    fn compose(
+        &self,
+        address: Address,
+        pre_block: Option<CachedAccount>,
+        post_block: Option<CachedAccount>,
+    ) -> Result<CachedAccount, DB::Error> {
+        let mut whole = match (pre_block, &post_block) {
+            (Some(account), _) => account,
+            // What the transactions did not look at is as it was.
+            (None, Some(last)) if self.account(address).is_none() => {
+                CachedAccount { before: last.before.clone(), ..CachedAccount::default() }
+            }
+            (None, _) => {
+                let read = self.state.before(&Location::Account(address));
+                let before = self.fields_before(address, read)?;
+                CachedAccount { before, ..CachedAccount::default() }
+            }
+        };
+        if let Some(account) = self.account(address) {
+            if account.wipes > u32::from(is_wiped(&whole)) {
+                whole.wiped = true;
+                whole.storage.clear();
+            }
+            for (&key, slot) in &mut whole.storage {
+                slot.now = self.slot(address, key).unwrap_or(slot.now);
+            }
+            whole.now = info(account, whole.before.as_ref(), self.codes);
+        }
+        let Some(last) = post_block else { return Ok(whole) };
+        if last.wiped {
+            whole.wiped = true;
+            whole.storage.clear();
+        }
+        whole.now = last.now;
+        for (key, Slot { before, now }) in last.storage {
+            match whole.storage.entry(key) {
+                Entry::Occupied(mut slot) => slot.get_mut().now = now,
+                Entry::Vacant(_) if last.wiped && now.is_zero() => {}
+                Entry::Vacant(slot) => {
+                    let before = match self.slot_before(address, key)? {
+                        _ if whole.wiped || whole.before.is_none() => U256::ZERO,
+                        Some(before) => before,
+                        None => before,
+                    };
+                    slot.insert(Slot { before, now });
+                }
+            }
+        }
+        Ok(whole)
+    }
+}
+
+impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
+    type Error = DB::Error;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
+        match (self.account(address), self.pre_block.accounts.get(&address)) {
+            (Some(account), _) => Ok(plain_info(account)),
+            (None, Some(cached)) => Ok(cached.now.clone()),
+            (None, None) => self.db.basic_ref(address),
+        }
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, DB::Error> {
+        match self.codes.get(&hash).or_else(|| self.pre_block.code.get(&hash).cloned()) {
+            Some(code) => Ok(code),
+            None => self.db.code_by_hash_ref(hash),
+        }
+    }
+
+    fn storage_ref(&self, address: Address, key: U256) -> Result<U256, DB::Error> {
+        if let Some(value) = self.slot(address, key) {
+            return Ok(value);
+        }
+        let cached = self.pre_block.accounts.get(&address);
+        if let Some(slot) = cached.and_then(|cached| cached.storage.get(&key)) {
+            return Ok(slot.now);
+        }
+        let wiped = match self.account(address) {
+            Some(account) => account.wipes > 0,
+            None => cached.is_some_and(is_wiped),
+        };
+        if wiped { Ok(U256::ZERO) } else { self.db.storage_ref(address, key) }
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, DB::Error> {
+        self.db.block_hash_ref(number)
+    }
+}
+
+/// The changes of the whole block.
+///
+/// Nearly all accounts were changed by transactions alone: their changes are taken straight from where the execution left
+/// them, part by part; `share` calls a function once with the number of each part. The few that the steps before or after the
+/// transactions looked at are put together from all three.
+///
+/// # Errors
+///
+/// What reading an account or slot returns that the execution has not read.
+pub(crate) fn changes<DB: DatabaseRef + Sync>(
+    pre_block: &BlockState<&DB>,
+    mut post_block: BlockState<AfterTxns<'_, DB>>,
+    share: &dyn Fn(usize, &(dyn Fn(usize) + Sync)),
+) -> Result<StateChanges, DB::Error> {
+    let after = post_block.db;
+    let wiped_last = post_block.accounts.iter().filter(|(_, last)| last.wiped);
+    let wiped_last: AddressSet = wiped_last.map(|(address, _)| *address).collect();
+    let mut special = AddressMap::<CachedAccount>::default();
+    for (&address, cached) in &pre_block.accounts {
+        let last = post_block.accounts.remove(&address);
+        special.insert(address, after.compose(address, Some(cached.clone()), last)?);
+    }
+    for (address, last) in post_block.accounts.drain() {
+        special.insert(address, after.compose(address, None, Some(last))?);
+    }
+    let len = after.state.len();
+    let parts: Vec<_> = (0..len.div_ceil(PART)).map(|_| OnceLock::new()).collect();
+    share(parts.len(), &|part| {
+        let range = part * PART..len.min((part + 1) * PART);
+        let _ = parts[part].set(Part::collect(after, range, &special));
+    });
+    let mut changes = Vec::with_capacity(parts.len() + 1);
+    let mut slots = AddressMap::<Vec<SlotChange>>::default();
+    for part in parts {
+        let part = part.into_inner().expect("each part was done")?;
+        changes.push(part.accounts);
+        for (address, Storage { slots: more, .. }) in part.storages {
+            slots.entry(address).or_default().extend(more);
+        }
+    }
+    for (address, cached) in &mut special {
+        let slots = slots.remove(address).filter(|_| !wiped_last.contains(address));
+        for SlotChange { slot, before, after: now } in slots.into_iter().flatten() {
+            cached.storage.entry(slot).or_insert(Slot { before, now });
+        }
+    }
+    if !slots.is_empty() {
+        for change in changes.iter_mut().flatten() {
+            change.storage = slots.remove(&change.address).unwrap_or_default();
+        }
+    }
+    let special = special.into_iter();
+    let mut others: Vec<_> =
+        special.filter_map(|(address, account)| account.into_change(address)).collect();
+    // What is left are accounts of which only slots were changed.
+    for (address, storage) in slots.into_iter().filter(|(_, storage)| !storage.is_empty()) {
+        let info = after.basic_ref(address)?.map(|info| AccountInfo { code: None, ..info });
+        let mut change = AccountChange::new(address, info);
+        change.storage = storage;
+        others.push(change);
+    }
+    changes.push(others);
+    Ok(StateChanges::of(changes))
+}
+
+/// How many locations are looked at in one go.
+const PART: usize = 1024;
+
+/// What a part of the locations comes to.
+struct Part {
+    /// Accounts whose fields were really changed.
+    accounts: Vec<AccountChange>,
+    storages: AddressMap<Storage>,
+}
+
+/// Slots of one account.
+struct Storage {
+    /// How often they had been wiped in the end: what was written before the last time does not count.
+    wipes: u32,
+    /// Those that were really changed; all that were written, of accounts that other steps looked at.
+    slots: Vec<SlotChange>,
+}
+
+impl Part {
+    fn collect<DB: DatabaseRef>(
+        after: AfterTxns<'_, DB>,
+        range: Range<usize>,
+        special: &AddressMap<CachedAccount>,
+    ) -> Result<Self, DB::Error> {
+        let mut part = Self { accounts: Vec::new(), storages: AddressMap::default() };
+        part.accounts.reserve(range.len());
+        for change in range.map(|n| after.state.nth(n)) {
+            match (change.location, change.after) {
+                (Location::Account(address), StateValue::Account(now)) => {
+                    if !special.contains_key(address) {
+                        let before = after.fields_before(*address, change.before)?;
+                        part.accounts.extend(account_change(*address, before, now, after.codes));
+                    }
+                }
+                (&Location::Slot { address, wipes, key }, StateValue::Slot(now)) => {
+                    let storage = part.storages.entry(address).or_insert_with(|| Storage {
+                        wipes: after.account(address).map_or(0, |account| account.wipes),
+                        slots: Vec::new(),
+                    });
+                    if wipes != storage.wipes {
+                        continue;
+                    }
+                    let before = match slot_value(change.before) {
+                        _ if wipes > 0 => U256::ZERO,
+                        Some(before) => before,
+                        None => after.db.storage_ref(address, key)?,
+                    };
+                    if before != *now || special.contains_key(&address) {
+                        storage.slots.push(SlotChange { slot: key, before, after: *now });
+                    }
+                }
+                (Location::Account(_), StateValue::Slot(_))
+                | (Location::Slot { .. }, StateValue::Account(_)) => {}
+            }
+        }
+        Ok(part)
+    }
+}
+
+/// What became of an account's fields, if anything really did.
+fn account_change(
+    address: Address,
+    before: Option<Fields>,
+    now: &AccountState,
+    codes: &Codes,
+) -> Option<AccountChange> {
+    let Some(info) = info(now, before.as_ref(), codes) else {
+        return before.map(|_| AccountChange::new(address, None));
+    };
+    let wiped = before.is_some() && now.wipes > 0;
+    if !wiped && before == Some(Fields::of(&info)) {
+        return None;
+    }
+    let mut change = AccountChange::new(address, Some(info));
+    change.storage_wiped = wiped;
+    Some(change)
+}
+
+/// The account as revm knows it, with its code if that is not what it was before.
+fn info(account: &AccountState, before: Option<&Fields>, codes: &Codes) -> Option<AccountInfo> {
+    let mut info = plain_info(account)?;
+    if before.is_none_or(|before| before.code_hash != account.code_hash) {
+        info.code = codes.get(&account.code_hash);
+    }
+    Some(info)
+}
+
+fn plain_info(account: &AccountState) -> Option<AccountInfo> {
+    account.exists.then_some(AccountInfo {
+        balance: account.balance,
+        nonce: account.nonce,
+        code_hash: account.code_hash,
+        account_id: None,
+        code: None,
+    })
+}
+
+fn fields(account: &AccountState) -> Option<Fields> {
+    let AccountState { balance, nonce, code_hash, .. } = *account;
+    account.exists.then_some(Fields { balance, nonce, code_hash })
+}
+
+fn account_value(value: Option<&StateValue>) -> Option<&AccountState> {
+    match value {
+        Some(StateValue::Account(account)) => Some(account),
+        Some(StateValue::Slot(_)) | None => None,
+    }
+}
+
+fn slot_value(value: Option<&StateValue>) -> Option<U256> {
+    match value {
+        Some(StateValue::Slot(value)) => Some(*value),
+        Some(StateValue::Account(_)) | None => None,
+    }
+}

@@ -1,0 +1,81 @@
+//! Ordinary payments on a view: see [`plain_call`](crate::plain_call).
+
+use block_stm::{Interrupt, View};
+use revm::{
+    context::{Block as _, result::ExecutionResult},
+    primitives::hardfork::SpecId,
+};
+
+use super::{
+    handler::{TxnEvm, TxnHandler},
+    location::Location,
+    observed::Observed,
+    value::{AccountState, Delta, Fate, NonceTest, Shift, StateValue, has_code},
+    vm::BlockVm,
+};
+use crate::plain_call::{Costs, parties};
+
+/// Executes the transaction in `evm` if it is an ordinary call of an account without code. `None` if it is not, or
+/// perhaps not; nothing was done then.
+///
+/// # Errors
+///
+/// The view's interrupt.
+pub(crate) fn execute<'b, 's: 'b>(
+    evm: &mut TxnEvm<'b, 's>,
+    view: &mut View<'b, BlockVm<'s>>,
+) -> Result<Option<ExecutionResult>, Interrupt> {
+    let txn = evm.ctx.tx;
+    let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
+    let (sender_at, recipient_at) = (Location::Account(sender), Location::Account(recipient));
+    let Some(costs) = Costs::of(&TxnHandler::default(), evm, txn) else { return Ok(None) };
+    // In revm's order: an account that cannot be read must not get in the way of what comes before.
+    let Some(sender) = account_without_code(view, &sender_at)? else { return Ok(None) };
+    let mut predicate = Observed::new(txn.caller, sender).predicate();
+    predicate.nonce = NonceTest::Is(txn.nonce);
+    predicate.balance.0 = costs.funds;
+    if !view.assume(&sender_at, predicate)? {
+        return Ok(None);
+    }
+    let Some(recipient) = account_without_code(view, &recipient_at)? else { return Ok(None) };
+    if recipient.balance.checked_add(txn.value).is_none() {
+        return Ok(None);
+    }
+    let mut observed = Observed::new(*recipient_at.address(), recipient);
+    if !txn.value.is_zero() {
+        observed.takes(recipient.balance, txn.value);
+    }
+    if !view.check(&recipient_at, observed.predicate())? {
+        return Ok(None);
+    }
+    let spec = evm.ctx.cfg.spec;
+    let touched = |balance, nonce| Delta {
+        balance,
+        nonce,
+        code_hash: None,
+        fate: Fate::Touched,
+        clears_empty: spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
+    };
+    // The assumption and the check say that all of them apply; where the view knows better, it ends the run.
+    let applied = view.add(&sender_at, touched(Shift::Debit(txn.value + costs.fee), 1))?
+        && view.add(&recipient_at, touched(Shift::Credit(txn.value), 0))?
+        && view.add(
+            &Location::Account(evm.ctx.block.beneficiary()),
+            touched(Shift::CreditIfItFits(costs.reward), 0),
+        )?;
+    if !applied {
+        return Err(view.fail("a payment that was checked does not apply"));
+    }
+    Ok(Some(costs.result()))
+}
+
+/// The account, if it has no code.
+fn account_without_code<'s>(
+    view: &mut View<'_, BlockVm<'s>>,
+    location: &Location,
+) -> Result<Option<AccountState>, Interrupt> {
+    match view.peek(location)? {
+        StateValue::Account(account) if !has_code(&account.code_hash) => Ok(Some(account)),
+        StateValue::Account(_) | StateValue::Slot(_) => Ok(None),
+    }
+}
