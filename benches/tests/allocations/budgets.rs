@@ -39,33 +39,33 @@ const fn per_txn(allocations: f64, bytes: f64) -> PerTxn {
 const BUDGETS: [Budget; 5] = [
     Budget {
         block: "transfers",
-        sequential: per_txn(5.3, 4_400.0),
-        alone: per_txn(7.2, 7_300.0),
-        ahead: per_txn(10.3, 9_500.0),
+        sequential: per_txn(5.3, 4_450.0),
+        alone: per_txn(0.3, 2_950.0),
+        ahead: per_txn(3.5, 5_300.0),
     },
     Budget {
         block: "erc20",
-        sequential: per_txn(11.8, 5_250.0),
-        alone: per_txn(15.1, 9_000.0),
-        ahead: per_txn(19.2, 12_900.0),
+        sequential: per_txn(11.8, 5_300.0),
+        alone: per_txn(10.0, 5_800.0),
+        ahead: per_txn(14.1, 9_950.0),
     },
     Budget {
         block: "amm",
-        sequential: per_txn(43.0, 13_800.0),
-        alone: per_txn(47.4, 17_100.0),
-        ahead: per_txn(47.4, 19_200.0),
+        sequential: per_txn(43.0, 13_950.0),
+        alone: per_txn(40.3, 11_600.0),
+        ahead: per_txn(43.5, 16_200.0),
     },
     Budget {
         block: "chain",
         sequential: per_txn(4.3, 3_000.0),
-        alone: per_txn(4.7, 4_850.0),
-        ahead: per_txn(8.9, 7_050.0),
+        alone: per_txn(0.3, 2_150.0),
+        ahead: per_txn(4.5, 4_550.0),
     },
     Budget {
         block: "synthetic",
-        sequential: per_txn(1.1, 1_100.0),
-        alone: per_txn(12.5, 2_040.0),
-        ahead: per_txn(17.7, 4_560.0),
+        sequential: per_txn(1.1, 1_860.0),
+        alone: per_txn(0.15, 540.0),
+        ahead: per_txn(5.4, 3_220.0),
     },
 ];
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicI64 = AtomicI64::new(0);
+static FREED: AtomicU64 = AtomicU64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 
 /// The system's allocator, which counts what it is asked for.
@@ -22,6 +23,7 @@ fn grown(bytes: usize) {
 }
 
 fn shrunk(bytes: usize) {
+    FREED.fetch_add(1, Ordering::Relaxed);
     LIVE.fetch_sub(bytes as i64, Ordering::Relaxed);
 }
 
@@ -60,6 +62,11 @@ pub(crate) fn live() -> i64 {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// Allocations that have not been freed.
+pub(crate) fn live_allocations() -> i64 {
+    ALLOCATIONS.load(Ordering::Relaxed) as i64 - FREED.load(Ordering::Relaxed) as i64
+}
+
 /// What some work allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -86,7 +93,7 @@ pub(crate) fn measure<T>(work: impl FnOnce() -> T) -> (T, Usage) {
 
 /// The canary: the counter sees what is allocated, grown and freed.
 pub(crate) fn counts() {
-    let before = live();
+    let (before, allocations) = (live(), live_allocations());
     let (kept, usage) = measure(|| {
         drop(vec![0_u8; 1_000]);
         let mut kept = Vec::<u8>::with_capacity(100);
@@ -95,6 +102,7 @@ pub(crate) fn counts() {
     });
     assert_eq!((usage.allocations, usage.bytes), (3, 1_400));
     assert_eq!((usage.peak - before, live() - before), (1_000, 300));
+    assert_eq!(live_allocations() - allocations, 1);
     drop(kept);
-    assert_eq!(live(), before);
+    assert_eq!((live(), live_allocations()), (before, allocations));
 }

@@ -360,7 +360,7 @@ impl From<Parallel> for P2pResult {
             Outcome::Invalid(never) => match never {},
         });
         let state = parallel.executed.state.iter();
-        Self::new(receipts.collect(), state.map(|(location, value)| (*location, value.0)))
+        Self::new(receipts.collect(), state.map(|change| (*change.location, change.after.0)))
     }
 }
 
