@@ -1,5 +1,11 @@
-//! Blocks for the benches.
+//! Blocks for the benches, and circumstances to execute them under.
 #![forbid(unsafe_code)]
+
+mod ahead;
+mod gate;
+mod lone;
+mod per_operation;
+mod steps;
 
 use std::env;
 use std::path::PathBuf;
@@ -7,6 +13,12 @@ use std::path::PathBuf;
 use block_stm_evm::import::import_folder;
 use block_stm_evm::{Block, PreState};
 use block_stm_workloads::{Params, Workload};
+
+pub use ahead::Ahead;
+pub use gate::Gate;
+pub use lone::Lone;
+pub use per_operation::PerOperation;
+pub use steps::{Discard, Number, Step, Steps, opening};
 
 /// A block and the state before it.
 #[derive(Debug)]
@@ -25,12 +37,20 @@ pub struct Case {
 /// If the parameters are out of range.
 #[must_use]
 pub fn workloads(txns: usize) -> Vec<Case> {
-    let params = Params { txns, accounts: 2 * txns, ..Params::default() };
-    let case = |workload: &Workload| {
+    Workload::ALL.iter().map(|workload| Case::generate(*workload, txns)).collect()
+}
+
+impl Case {
+    /// A block of `workload`, with as many accounts as its transactions name.
+    ///
+    /// # Panics
+    /// If there are more transactions than a generated block can have.
+    #[must_use]
+    pub fn generate(workload: Workload, txns: usize) -> Self {
+        let params = Params { txns, accounts: (2 * txns).max(1), ..Params::default() };
         let generated = workload.generate(&params).expect("the parameters are in range");
-        Case { name: workload.to_string(), block: generated.block, state: generated.pre_state }
-    };
-    Workload::ALL.iter().map(case).collect()
+        Self { name: workload.to_string(), block: generated.block, state: generated.pre_state }
+    }
 }
 
 /// The mainnet block `number` of the fixtures; `None`, saying so, where there are none.

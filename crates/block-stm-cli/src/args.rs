@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use block_stm_workloads::{Params, Workload};
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
 use clap_complete::Shell;
@@ -17,6 +17,7 @@ Examples:
   block-stm replay blocks/17034870             replay a real block and check its header
   block-stm replay blocks --json results.json  replay a folder of blocks
   block-stm sim --minutes 5                    look for a schedule that changes a result
+  block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
   block-stm forecast --workload mixed          how a block would scale to 64 workers
 
 Exit codes:
@@ -33,6 +34,7 @@ Examples:
   block-stm run
   block-stm run --workload mixed --txns 50000 --zipf 1.1
   block-stm run --workload transfers,chain --threads 1,2,4
+  block-stm run --workload amm,mixed --threads 8 --bounds
   block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us";
 
 const REPLAY_EXAMPLES: &str = "\
@@ -54,6 +56,7 @@ block that can't be read is reported and left out; the exit code is then 2.
 Examples:
   block-stm replay blocks/17034870
   block-stm replay blocks --threads 1,2,4 --repeat 9
+  block-stm replay blocks --threads 16 --read-latency 50us
   block-stm replay chain --json - | jq .totals";
 
 const FORECAST_EXAMPLES: &str = "\
@@ -84,6 +87,22 @@ Examples:
   block-stm sim --seed 123456 --seeds 1
   block-stm sim --minutes 60 --json -";
 
+const SWEEP_EXAMPLES: &str = "\
+Each cell is a block of payments between accounts that are drawn uniformly, executed by a plain
+sequential loop and by the engine in turn, first untimed and then --repeat times; times are
+medians. The fewer accounts, the more payments depend on each other. After every execution the
+result is compared: a difference ends in exit code 1.
+
+`diem` and `aptos` are the payments of the paper (Gelashvili et al., PPoPP 2023), on the engine
+itself: 21 reads and 4 writes, 8 reads and 5 writes, all read and written as such, and work of as
+long as a payment takes there, computed and not waited for. `evm` is the transfers workload on revm.
+
+Examples:
+  block-stm sweep
+  block-stm sweep --vm aptos --threads 1,2,4,8,16,32 --svg aptos.svg --csv aptos.csv
+  block-stm sweep --vm diem --work 0us --accounts 2,10000 --blocks 10000
+  block-stm sweep --vm evm --json -";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -106,6 +125,9 @@ pub(crate) enum Command {
     /// Replay real blocks sequentially and in parallel, and check the results against their headers
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Measure the throughput of payments over accounts, block sizes and threads, as the Block-STM paper does
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep(SweepArgs),
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
     #[command(after_help = SIM_EXAMPLES)]
     Sim(SimArgs),
@@ -180,12 +202,6 @@ pub(crate) struct RunArgs {
     /// Which blocks.
     #[command(flatten)]
     pub(crate) blocks: WorkloadArgs,
-    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
-    ///
-    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
-    /// 60us longer than asked for on Linux. Below 50us it spins.
-    #[arg(long, value_name = "TIME", default_value = "0us")]
-    pub(crate) read_latency: Latency,
     /// How and where to.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -244,9 +260,83 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
+    /// Time that each read of the state takes, for both sides, such as 50us or 1ms
+    ///
+    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
+    /// 60us longer than asked for on Linux. Below 50us it spins.
+    #[arg(long, value_name = "TIME", default_value = "0us")]
+    pub(crate) read_latency: Latency,
+    /// Measure also bounds of the speed-up: threads without coordination, and the dependencies
+    ///
+    /// The hardware bound is the speed-up of threads that each execute a share of the transactions on the
+    /// state before the block; the results are wrong. The graph bound is what all transactions take over
+    /// what the most costly chain of dependencies takes, at most the number of threads.
+    #[arg(long)]
+    pub(crate) bounds: bool,
     /// Write the results as JSON, `-` for standard output in place of the table
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// What executes the payments
+    #[arg(long, value_name = "NAME", default_value = "diem")]
+    pub(crate) vm: SweepVm,
+    /// Numbers of accounts
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    #[arg(default_value = "2,10,100,1000,10000", value_parser = size_parser(2, Params::ACCOUNTS_MAX))]
+    pub(crate) accounts: Vec<usize>,
+    /// Numbers of transactions in a block
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1000,10000")]
+    #[arg(value_parser = size_parser(1, Params::TXNS_MAX))]
+    pub(crate) blocks: Vec<usize>,
+    /// Numbers of threads [default: 1, 2, 4 and so on up to all cores]
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', hide_default_value = true)]
+    #[arg(default_values_t = sweep_threads(default_threads()), value_parser = threads_parser())]
+    pub(crate) threads: Vec<NonZeroUsize>,
+    /// Time on a core that executing a payment takes beside its reads and writes, not for evm
+    /// [default: 180us for diem, 100us for aptos, as in the paper]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) work: Option<Latency>,
+    /// How often each cell is timed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = size_parser(1, REPEAT_MAX))]
+    pub(crate) repeat: usize,
+    /// Seed of all random choices
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write the results as JSON, `-` for standard output in place of the table
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the cells as CSV, `-` for standard output in place of the table
+    #[arg(long, value_name = "PATH")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw the throughput over threads as SVG, `-` for standard output in place of the table
+    #[arg(long, value_name = "PATH")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// What executes the payments of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SweepVm {
+    /// Diem's payments, on the engine itself
+    Diem,
+    /// Aptos's payments, on the engine itself
+    Aptos,
+    /// Ether transfers, on revm
+    Evm,
+}
+
+impl CommonArgs {
+    /// What a read takes, for a title; empty if nothing is added.
+    pub(crate) fn latency_in_words(&self) -> String {
+        match self.read_latency {
+            Latency(Duration::ZERO) => String::new(),
+            latency => format!(", {latency} a read"),
+        }
+    }
 }
 
 /// Options of `sim`.
@@ -293,6 +383,16 @@ fn default_threads() -> NonZeroUsize {
     let max = NonZeroUsize::new(THREADS_MAX as usize).expect("a positive limit");
     cores.min(max)
 }
+
+/// The powers of two up to the number of cores, and that number.
+fn sweep_threads(cores: NonZeroUsize) -> Vec<NonZeroUsize> {
+    let powers = std::iter::successors(Some(NonZeroUsize::MIN), |n| n.checked_mul(TWO));
+    let mut threads: Vec<_> = powers.take_while(|&n| n < cores).collect();
+    threads.push(cores);
+    threads
+}
+
+const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
 
 fn size_parser(min: usize, max: usize) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(min as u64..=max as u64)
@@ -421,6 +521,17 @@ mod tests {
         assert_eq!(some.blocks.workloads(), [Workload::Amm, Workload::Nft]);
         assert_eq!(run_args(&["--workload", "nft,all"])?.blocks.workloads(), Workload::ALL);
         Ok(())
+    }
+
+    #[test]
+    fn a_sweep_goes_over_the_powers_of_two_and_all_cores() {
+        let threads = |cores| {
+            let cores = NonZeroUsize::new(cores).expect("some cores");
+            sweep_threads(cores).into_iter().map(NonZeroUsize::get).collect::<Vec<_>>()
+        };
+        assert_eq!(threads(1), [1]);
+        assert_eq!(threads(8), [1, 2, 4, 8]);
+        assert_eq!(threads(12), [1, 2, 4, 8, 12]);
     }
 
     #[test]

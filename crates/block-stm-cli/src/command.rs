@@ -1,23 +1,22 @@
 //! The command that repeats one measurement.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use block_stm_workloads::Workload;
 
-use crate::args::{CommonArgs, RunArgs};
+use crate::args::{CommonArgs, Latency, RunArgs, SweepArgs};
 
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
     let params = args.blocks.params();
     format!(
         "block-stm run --workload {workload} --txns {} --accounts {} --pools {} --zipf {} \
-         --seed {} --read-latency {}{}",
+         --seed {}{}",
         params.txns,
         params.accounts,
         params.pools,
         params.zipf,
         params.seed,
-        args.read_latency,
         common(&args.common, threads),
     )
 }
@@ -27,8 +26,25 @@ pub(crate) fn replay(args: &CommonArgs, folder: &Path, threads: usize) -> String
     format!("block-stm replay {}{}", quoted(&folder.to_string_lossy()), common(args, threads))
 }
 
+/// `block-stm sweep` for one block and one number of threads.
+pub(crate) fn sweep(args: &SweepArgs, (txns, accounts): (usize, usize), threads: usize) -> String {
+    let work = args.work.map_or_else(String::new, |work: Latency| format!(" --work {work}"));
+    format!(
+        "block-stm sweep --vm {} --blocks {txns} --accounts {accounts} --threads {threads} \
+         --seed {} --repeat {}{work}",
+        args.vm.name(),
+        args.seed,
+        args.repeat,
+    )
+}
+
 fn common(args: &CommonArgs, threads: usize) -> String {
-    format!(" --threads {threads} --repeat {}", args.repeat)
+    let latency = match args.read_latency {
+        Latency(Duration::ZERO) => String::new(),
+        latency => format!(" --read-latency {latency}"),
+    };
+    let bounds = if args.bounds { " --bounds" } else { "" };
+    format!(" --threads {threads} --repeat {}{latency}{bounds}", args.repeat)
 }
 
 /// The word as a shell takes it.

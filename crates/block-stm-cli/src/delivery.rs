@@ -4,15 +4,15 @@ use crate::{
     args::CommonArgs,
     error::CliError,
     exit::Exit,
-    json_target::JsonTarget,
     output,
     report::{Report, json, table},
+    target::Target,
 };
 
 /// Takes reports as they come in, and writes them.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    json: Option<JsonTarget>,
+    json: Option<Target>,
     reports: Vec<Report>,
 }
 
@@ -23,13 +23,13 @@ impl Delivery {
     ///
     /// The JSON file can't be written.
     pub(crate) fn open(args: &CommonArgs) -> Result<Self, CliError> {
-        let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
+        let json = args.json.as_deref().map(Target::open).transpose()?;
         Ok(Self { json, reports: Vec::new() })
     }
 
     /// Shows a report: the table, unless JSON has standard output for itself, then what failed.
     pub(crate) fn show(&mut self, report: Report) -> Result<(), CliError> {
-        let has_stdout = !matches!(self.json, Some(JsonTarget::Stdout));
+        let has_stdout = !matches!(self.json, Some(Target::Stdout));
         if has_stdout && !report.rows.is_empty() {
             let gap = if self.reports.is_empty() { "" } else { "\n" };
             output::print_styled(&format!("{gap}{}", table::render(&report)))?;

@@ -49,12 +49,18 @@ pub(crate) enum CliError {
         /// What both executions said.
         message: String,
     },
+    /// Options that do not go together, beyond what the parser of the command line knows.
+    #[error("{0}")]
+    Usage(&'static str),
     /// The parameters of a workload are out of their range.
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// The threads could not be started.
     #[error(transparent)]
     Engine(#[from] BuildError),
+    /// The threads without coordination could not be started.
+    #[error("could not start threads: {0}")]
+    Threads(rayon::ThreadPoolBuildError),
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

@@ -23,9 +23,9 @@ use crate::{
     discover::{Source, sources},
     error::CliError,
     exit::Exit,
-    json_target::JsonTarget,
     measure::{median_time, plain},
     notes, output, progress,
+    target::Target,
     units::count,
 };
 
@@ -36,7 +36,7 @@ use crate::{
 /// Input that can't be read or executed, parameters out of their range, results that can't be written.
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
     args.blocks.params().validate()?;
-    let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
+    let json = args.json.as_deref().map(Target::open).transpose()?;
     let mut all = Vec::new();
     for path in &args.paths {
         all.extend(sources(path)?);
@@ -51,7 +51,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         repeat: args.repeat,
     };
     let reports = if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
-    if !matches!(json, Some(JsonTarget::Stdout)) {
+    if !matches!(json, Some(Target::Stdout)) {
         let texts: Vec<_> = reports.iter().map(Report::text).collect();
         output::print_styled(&texts.join("\n"))?;
     }

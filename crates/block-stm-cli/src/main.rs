@@ -1,7 +1,9 @@
 //! `block-stm`: replays real blocks in parallel and measures what that brings.
 #![forbid(unsafe_code)]
 
+mod allocator;
 mod args;
+mod bounds;
 mod check;
 mod command;
 mod completions;
@@ -11,7 +13,6 @@ mod discover;
 mod error;
 mod exit;
 mod forecast;
-mod json_target;
 mod latency;
 mod measure;
 mod notes;
@@ -21,6 +22,8 @@ mod replay;
 mod report;
 mod run;
 mod sim;
+mod sweep;
+mod target;
 mod units;
 
 use std::process::ExitCode;
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),

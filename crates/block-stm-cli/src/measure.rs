@@ -15,11 +15,16 @@ use std::{
 
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
-    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, Receipt, execute_parallel,
-    execute_plain, execute_sequential, revm::DatabaseRef,
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, PreState, Receipt,
+    execute_parallel, execute_plain, execute_sequential, revm::DatabaseRef,
 };
 
-use crate::difference::{Difference, first_difference};
+use crate::{
+    args::CommonArgs,
+    bounds::{Bounder, Bounds},
+    difference::{Difference, first_difference},
+    latency::SlowState,
+};
 
 /// What measuring one block came to.
 #[derive(Debug)]
@@ -46,6 +51,12 @@ pub(crate) struct Failure {
     message: String,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl<E> From<ExecutionError<E>> for Failure
 where
     ExecutionError<E>: std::fmt::Display,
@@ -56,12 +67,45 @@ where
     }
 }
 
+/// Measures `block` as the options say: on a state that takes its time, and with bounds if there is a bounder.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(crate) fn measure_as_asked(
+    args: &CommonArgs,
+    engine: &Engine,
+    bounder: Option<&Bounder>,
+    block: &Block,
+    state: &PreState,
+) -> Result<(Measured, Option<Bounds>), String> {
+    let latency = args.read_latency.0;
+    if latency.is_zero() {
+        return measure_with_bounds(engine, bounder, block, state, args.repeat);
+    }
+    measure_with_bounds(engine, bounder, block, &SlowState::new(state, latency), args.repeat)
+}
+
+/// A block whose executions do not agree has no bounds.
+fn measure_with_bounds<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    bounder: Option<&Bounder>,
+    block: &Block,
+    state: &DB,
+    repeat: usize,
+) -> Result<(Measured, Option<Bounds>), String> {
+    let measured = measure(engine, block, state, repeat)?;
+    let bounder = bounder.filter(|_| measured.difference.is_none());
+    let bounds = bounder.map(|bounder| bounder.bounds(block, state)).transpose()?;
+    Ok((measured, bounds))
+}
+
 /// Measures `block` on the state `state`, `repeat` times on each side.
 ///
 /// # Errors
 ///
 /// The block can't be executed; both sides agree about that. The message says why.
-pub(crate) fn measure<DB>(
+fn measure<DB>(
     engine: &Engine,
     block: &Block,
     state: &DB,
@@ -103,12 +147,13 @@ where
 }
 
 /// One parallel execution.
-struct Run {
-    time: Duration,
-    result: Result<BlockResult, Failure>,
-    stats: Stats,
+pub(crate) struct Run {
+    pub(crate) time: Duration,
+    pub(crate) result: Result<BlockResult, Failure>,
+    pub(crate) stats: Stats,
 }
 
+/// One execution by the plain loop.
 pub(crate) fn plain<DB: DatabaseRef>(
     block: &Block,
     state: &DB,
@@ -119,7 +164,8 @@ pub(crate) fn plain<DB: DatabaseRef>(
     (time, result.map_err(Failure::from))
 }
 
-fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
+/// One execution by the engine.
+pub(crate) fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
     let options = ParallelOptions::default();
     let start = Instant::now();
     let executed = black_box(execute_parallel(engine, black_box(block), state, &options));
@@ -131,20 +177,21 @@ fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) 
 }
 
 /// Compares every execution with the first one, and remembers the first difference.
-struct Judge {
+pub(crate) struct Judge {
     reference: Result<BlockResult, Failure>,
     digest: Option<[u8; 32]>,
     difference: Option<Difference>,
 }
 
 impl Judge {
-    fn new(reference: Result<BlockResult, Failure>) -> Self {
+    /// Takes `reference` for what all executions must come to.
+    pub(crate) fn new(reference: Result<BlockResult, Failure>) -> Self {
         let digest = reference.as_ref().ok().map(|result| result.state.digest());
         Self { reference, digest, difference: None }
     }
 
     /// Looks at the result of the execution that is called `name`.
-    fn look(&mut self, name: &str, result: &Result<BlockResult, Failure>) {
+    pub(crate) fn look(&mut self, name: &str, result: &Result<BlockResult, Failure>) {
         if self.difference.is_none() {
             self.difference = self.compare(result).map(|difference| Difference {
                 place: format!("{name}: {}", difference.place),
@@ -154,7 +201,11 @@ impl Judge {
     }
 
     /// Looks at the receipts of the execution that is called `name`.
-    fn look_at_receipts(&mut self, name: &str, receipts: &Result<Vec<Receipt>, Failure>) {
+    pub(crate) fn look_at_receipts(
+        &mut self,
+        name: &str,
+        receipts: &Result<Vec<Receipt>, Failure>,
+    ) {
         let same = match (&self.reference, receipts) {
             (Ok(expected), Ok(found)) => expected.receipts == *found,
             (Err(expected), Err(found)) => expected == found,
@@ -170,6 +221,11 @@ impl Judge {
             let place = format!("{name}: receipts");
             self.difference = Some(Difference::new(place, count(&expected), count(&found)));
         }
+    }
+
+    /// The first difference since this was asked last.
+    pub(crate) fn take_difference(&mut self) -> Option<Difference> {
+        self.difference.take()
     }
 
     fn compare(&self, result: &Result<BlockResult, Failure>) -> Option<Difference> {
@@ -207,7 +263,7 @@ pub(crate) fn median_time(times: &mut [Duration]) -> Duration {
 }
 
 /// The middle, the lower one of two: a count that really occurred.
-fn lower_median(counts: &mut [u64]) -> u64 {
+pub(crate) fn lower_median(counts: &mut [u64]) -> u64 {
     counts.sort_unstable();
     counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }

@@ -2,15 +2,15 @@
 
 use std::{fs, num::NonZeroUsize, thread};
 
-use crate::{args::CommonArgs, output};
+use crate::output;
 
 /// Load per core from other programs above which times are noisy.
 const QUIET_LOAD: f64 = 0.5;
 
 /// Warns of a build without optimisation, more threads than cores, and a busy machine.
-pub(crate) fn print(args: &CommonArgs) {
+pub(crate) fn print(threads: &[NonZeroUsize]) {
     let cores = cores();
-    let threads = args.threads.iter().map(|threads| threads.get()).max().unwrap_or(1);
+    let threads = threads.iter().map(|threads| threads.get()).max().unwrap_or(1);
     if threads > cores {
         output::note(&format!("{threads} threads share {cores} cores"));
     }
@@ -29,7 +29,8 @@ pub(crate) fn warn_of_noise() {
     }
 }
 
-fn cores() -> usize {
+/// How many threads can run at the same time.
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 

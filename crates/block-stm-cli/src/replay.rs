@@ -11,13 +11,14 @@ use indicatif::ProgressBar;
 
 use crate::{
     args::ReplayArgs,
+    bounds::{Bounder, Bounds},
     check::Check,
     command,
     delivery::Delivery,
     discover::{Source, sources},
     error::CliError,
     exit::Exit,
-    measure::{Measured, measure},
+    measure::{Measured, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -36,7 +37,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
     for path in &args.paths {
         all.extend(sources(path)?);
     }
-    notes::print(&args.common);
+    notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, &all, threads)?)?;
     }
@@ -47,6 +48,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     let mut replay = Replay {
         args,
         engine: Config::default().threads(threads).build()?,
+        bounder: Bounder::if_wanted(&args.common, threads)?,
         bar: progress::bar(all.len()),
         rows: Vec::new(),
     };
@@ -61,7 +63,8 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     }
     replay.bar.finish_and_clear();
     let blocks = count(replay.rows.len(), "block");
-    let title = format!("{blocks}; {}", count(threads.get(), "thread"));
+    let latency = args.common.latency_in_words();
+    let title = format!("{blocks}{latency}; {}", count(threads.get(), "thread"));
     Ok(Report {
         kind: Kind::Blocks,
         title,
@@ -76,6 +79,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
 struct Replay<'a> {
     args: &'a ReplayArgs,
     engine: Engine,
+    bounder: Option<Bounder>,
     bar: ProgressBar,
     rows: Vec<Row>,
 }
@@ -86,14 +90,14 @@ impl Replay<'_> {
         self.bar.set_message(format!("reading {}", folder.display()));
         let imported = import_folder(folder)?;
         let (block, number) = (&imported.block, imported.number);
-        let measured = self.measure(folder, number, block, &imported.pre_state)?;
+        let (measured, bounds) = self.measure(folder, number, block, &imported.pre_state)?;
         let checks = match &measured.reference {
             Ok(result) => Check::all_of_header(&imported.header, result),
             Err(_) => Vec::new(),
         };
         let mut row = Row::new(imported.name, block, measured, checks).with_number(number);
         row.unknown_ommers = imported.unknown_ommers;
-        self.push(row, folder);
+        self.push(row.with_bounds(bounds), folder);
         Ok(())
     }
 
@@ -105,7 +109,7 @@ impl Replay<'_> {
         self.bar.inc_length(chain.blocks.len() as u64);
         let mut state = chain.genesis;
         for block in &chain.blocks {
-            let measured = self.measure(folder, block.number, &block.block, &state)?;
+            let (measured, bounds) = self.measure(folder, block.number, &block.block, &state)?;
             let Ok(result) = measured.reference.clone() else {
                 // Nobody knows the state that the next block starts from.
                 let row = Row::new(chain.name, &block.block, measured, Vec::new());
@@ -119,7 +123,7 @@ impl Replay<'_> {
                 message: error.to_string(),
             })?;
             let row = Row::new(chain.name.clone(), &block.block, measured, checks);
-            self.push(row.with_number(block.number), folder);
+            self.push(row.with_number(block.number).with_bounds(bounds), folder);
             self.bar.inc(1);
         }
         Ok(())
@@ -131,9 +135,10 @@ impl Replay<'_> {
         number: u64,
         block: &Block,
         state: &PreState,
-    ) -> Result<Measured, CliError> {
+    ) -> Result<(Measured, Option<Bounds>), CliError> {
         self.bar.set_message(format!("block {number}"));
-        let measured = measure(&self.engine, block, state, self.args.common.repeat);
+        let (common, bounder) = (&self.args.common, self.bounder.as_ref());
+        let measured = measure_as_asked(common, &self.engine, bounder, block, state);
         let path = folder.to_owned();
         measured.map_err(|message| CliError::Execution { path, number, message })
     }

@@ -7,12 +7,12 @@ use block_stm_workloads::{Params, Workload};
 
 use crate::{
     args::RunArgs,
+    bounds::Bounder,
     command,
     delivery::Delivery,
     error::CliError,
     exit::Exit,
-    latency::SlowState,
-    measure::{Measured, measure},
+    measure::measure_as_asked,
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     args.blocks.params().validate()?;
     let mut delivery = Delivery::open(&args.common)?;
-    notes::print(&args.common);
+    notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, threads)?)?;
     }
@@ -35,12 +35,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
 
 fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
     let engine = Config::default().threads(threads).build()?;
+    let bounder = Bounder::if_wanted(&args.common, threads)?;
     let workloads = args.blocks.workloads();
     let bar = progress::bar(workloads.len());
     let mut rows = Vec::with_capacity(workloads.len());
     for workload in workloads {
         bar.set_message(workload.name());
-        rows.push(row(args, workload, &engine)?);
+        rows.push(row(args, workload, &engine, bounder.as_ref())?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -56,31 +57,27 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
 
 fn title(args: &RunArgs, threads: usize) -> String {
     let Params { txns, accounts, pools, zipf, seed } = args.blocks.params();
-    let latency = if args.read_latency.0.is_zero() {
-        String::new()
-    } else {
-        format!(", {} a read", args.read_latency)
-    };
     format!(
-        "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{latency}; {}",
+        "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{}; {}",
         count(txns, "txn"),
         count(accounts, "account"),
         count(pools, "pool"),
+        args.common.latency_in_words(),
         count(threads, "thread"),
     )
 }
 
-fn row(args: &RunArgs, workload: Workload, engine: &Engine) -> Result<Row, CliError> {
+fn row(
+    args: &RunArgs,
+    workload: Workload,
+    engine: &Engine,
+    bounder: Option<&Bounder>,
+) -> Result<Row, CliError> {
     let generated = workload.generate(&args.blocks.params())?;
-    let (block, state, repeat) = (&generated.block, &generated.pre_state, args.common.repeat);
-    let latency = args.read_latency.0;
-    let measured: Result<Measured, String> = if latency.is_zero() {
-        measure(engine, block, state, repeat)
-    } else {
-        measure(engine, block, &SlowState::new(state, latency), repeat)
-    };
+    let (block, state) = (&generated.block, &generated.pre_state);
+    let measured = measure_as_asked(&args.common, engine, bounder, block, state);
     let failed = |message| CliError::Workload { name: workload.name(), message };
-    let measured = measured.map_err(failed)?;
+    let (measured, bounds) = measured.map_err(failed)?;
     let row = Row::new(workload.name().to_owned(), block, measured, Vec::new());
-    Ok(row.repeated_by(command::run(args, workload, engine.threads())))
+    Ok(row.with_bounds(bounds).repeated_by(command::run(args, workload, engine.threads())))
 }

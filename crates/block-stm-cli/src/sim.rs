@@ -18,8 +18,8 @@ use crate::{
     args::SimArgs,
     error::CliError,
     exit::Exit,
-    json_target::JsonTarget,
     output, progress,
+    target::Target,
     units::{count, grouped},
 };
 
@@ -29,12 +29,12 @@ use crate::{
 ///
 /// Results that can't be written.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
+    let json = args.json.as_deref().map(Target::open).transpose()?;
     let summary = explore(args, || {
         let mut explorer = Explorer::default();
         move |seed| explorer.check(seed)
     });
-    if !matches!(json, Some(JsonTarget::Stdout)) {
+    if !matches!(json, Some(Target::Stdout)) {
         output::print(summary.text().as_bytes())?;
     }
     if let Some(target) = json {

@@ -35,6 +35,10 @@
 //!
 //! The contracts are this crate's own, in `contracts/`, with the script that compiles them. They follow the
 //! shapes that people use, not the code.
+//!
+//! # Payments without a chain
+//!
+//! [`p2p`] has the payments that the Block-STM paper measures, as a VM on the engine itself.
 #![forbid(unsafe_code)]
 
 mod abi;
@@ -47,6 +51,7 @@ mod lending;
 mod mixed;
 mod nft;
 mod orders;
+pub mod p2p;
 mod params;
 mod signing;
 mod tokens;

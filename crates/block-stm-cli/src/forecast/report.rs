@@ -6,7 +6,10 @@ use anstyle::Style;
 use comfy_table::{Attribute, Cell, CellAlignment, Table, TableComponent, presets::NOTHING};
 use serde::Serialize;
 
-use crate::units::{speedup, time};
+use crate::{
+    allocator,
+    units::{speedup, time},
+};
 
 const BOLD: Style = Style::new().bold();
 
@@ -100,7 +103,11 @@ impl Report {
             column.set_padding((0, 1));
         }
         let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        format!("{BOLD}{}{BOLD:#}, simulated on virtual workers\n\n{lines}", self.title)
+        format!(
+            "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{lines}",
+            self.title,
+            allocator::name()
+        )
     }
 }
 
@@ -136,6 +143,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
 #[derive(Serialize)]
 struct Json {
     title: String,
+    allocator: String,
     workers: Vec<Sum>,
     blocks: Vec<Vec<Sum>>,
 }
@@ -144,6 +152,7 @@ struct Json {
 pub(super) fn json(reports: &[Report]) -> Vec<u8> {
     let one = |report: &Report| Json {
         title: report.title.clone(),
+        allocator: allocator::name(),
         workers: report.sums(),
         blocks: report
             .blocks

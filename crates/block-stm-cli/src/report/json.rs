@@ -6,11 +6,12 @@ use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
 
 use super::{Kind, Report, Row, Totals};
-use crate::{check::Outcome, difference::Difference};
+use crate::{allocator, check::Outcome, difference::Difference};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
+    allocator: String,
     threads: usize,
     repeat: usize,
     ok: bool,
@@ -40,10 +41,22 @@ struct JsonRow<'a> {
     speedup: f64,
     executions: u64,
     aborts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounds: Option<JsonBounds>,
     state_digest: Option<String>,
     #[serde(skip_serializing_if = "is_zero")]
     unknown_ommers: usize,
     command: &'a str,
+}
+
+/// What the speed-up can be held against.
+#[derive(Serialize)]
+struct JsonBounds {
+    hardware_ms: f64,
+    hardware_speedup: f64,
+    hardware_failed_txns: usize,
+    hardware_gas_share: f64,
+    graph_speedup: f64,
 }
 
 /// Why a check failed.
@@ -64,6 +77,8 @@ struct JsonTotals {
     geometric_mean: f64,
     executions: u64,
     aborts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hardware_speedup: Option<f64>,
     slower: usize,
     failed: usize,
 }
@@ -82,6 +97,7 @@ impl<'a> From<&'a Report> for JsonReport<'a> {
         let rows = || Some(report.rows.iter().map(JsonRow::from).collect());
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            allocator: allocator::name(),
             threads: report.threads,
             repeat: report.repeat,
             ok: report.ok() && report.errors.is_empty(),
@@ -121,6 +137,13 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             speedup: row.speedup(),
             executions: row.executions,
             aborts: row.aborts,
+            bounds: row.bounds.zip(row.hardware_bound()).map(|(bounds, speedup)| JsonBounds {
+                hardware_ms: millis(bounds.hardware),
+                hardware_speedup: speedup,
+                hardware_failed_txns: bounds.failed,
+                hardware_gas_share: bounds.gas_share,
+                graph_speedup: bounds.graph,
+            }),
             state_digest: row.state_digest.map(hex::encode),
             unknown_ommers: row.unknown_ommers,
             command: &row.command,
@@ -146,6 +169,7 @@ impl From<Totals> for JsonTotals {
             geometric_mean: totals.geometric_mean,
             executions: totals.executions,
             aborts: totals.aborts,
+            hardware_speedup: totals.hardware_bound,
             slower: totals.slower,
             failed: totals.failed,
         }

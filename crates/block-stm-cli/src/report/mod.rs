@@ -9,6 +9,7 @@ use std::time::Duration;
 use block_stm_evm::Block;
 
 use crate::{
+    bounds::Bounds,
     check::{Check, Outcome},
     measure::Measured,
 };
@@ -49,6 +50,8 @@ pub(crate) struct Row {
     pub(crate) parallel: Duration,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
+    /// What the speed-up can be held against, where that was measured.
+    pub(crate) bounds: Option<Bounds>,
     /// Blake3 of the state changes, unless the sequential side failed.
     pub(crate) state_digest: Option<[u8; 32]>,
     pub(crate) checks: Vec<Check>,
@@ -84,6 +87,7 @@ impl Row {
             parallel: measured.parallel,
             executions: measured.executions,
             aborts: measured.aborts,
+            bounds: None,
             state_digest: reference.map(|result| result.state.digest()),
             checks: all,
             unknown_ommers: 0,
@@ -95,6 +99,17 @@ impl Row {
     pub(crate) fn with_number(mut self, number: u64) -> Self {
         self.number = Some(number);
         self
+    }
+
+    /// The same row with bounds.
+    pub(crate) fn with_bounds(mut self, bounds: Option<Bounds>) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// How fast the threads are without any coordination, over the sequential side.
+    pub(crate) fn hardware_bound(&self) -> Option<f64> {
+        self.bounds.map(|bounds| ratio(self.sequential, bounds.hardware))
     }
 
     /// The same row, measured again by `command`.
@@ -143,6 +158,8 @@ pub(crate) struct Totals {
     pub(crate) speedup: f64,
     /// Geometric mean of the rows' speed-ups.
     pub(crate) geometric_mean: f64,
+    /// The summed times of the sequential side over those without coordination, if all rows have them.
+    pub(crate) hardware_bound: Option<f64>,
     /// Rows that are slower in parallel.
     pub(crate) slower: usize,
     pub(crate) failed: usize,
@@ -158,6 +175,8 @@ impl Report {
     pub(crate) fn totals(&self) -> Totals {
         let sum = |time: fn(&Row) -> Duration| self.rows.iter().map(time).sum::<Duration>();
         let (sequential, parallel) = (sum(|row| row.sequential), sum(|row| row.parallel));
+        let hardware = self.rows.iter().map(|row| row.bounds.map(|bounds| bounds.hardware));
+        let hardware: Option<Duration> = hardware.sum();
         let logarithms: f64 = self.rows.iter().map(|row| row.speedup().ln()).sum();
         Totals {
             txns: self.rows.iter().map(|row| row.txns).sum(),
@@ -168,6 +187,9 @@ impl Report {
             aborts: self.rows.iter().map(|row| row.aborts).sum(),
             speedup: ratio(sequential, parallel),
             geometric_mean: (logarithms / self.rows.len().max(1) as f64).exp(),
+            hardware_bound: hardware
+                .filter(|_| !self.rows.is_empty())
+                .map(|hardware| ratio(sequential, hardware)),
             slower: self.rows.iter().filter(|row| row.parallel > row.sequential).count(),
             failed: self.rows.iter().filter(|row| !row.ok()).count(),
         }
@@ -258,5 +280,25 @@ mod tests {
         assert_eq!(json["workloads"][1]["checks"]["equal"], false);
         assert_eq!(json["workloads"][1]["differences"]["equal"]["found"], "8");
         Ok(())
+    }
+
+    #[test]
+    fn bounds_of_other_work_than_the_blocks_are_told() {
+        let bounds = |failed, gas_share| {
+            let hardware = Duration::from_millis(2);
+            Some(Bounds { hardware, failed, gas_share, graph: 3.0 })
+        };
+        let rows = vec![
+            row("same", (8, 4), None).with_bounds(bounds(0, 1.02)),
+            row("less", (8, 4), None).with_bounds(bounds(0, 0.7)),
+            row("fails", (8, 4), None).with_bounds(bounds(1, 1.0)),
+        ];
+        let report = report(rows);
+        assert_eq!(report.totals().hardware_bound, Some(4.0));
+        let table = table::render(&report);
+        for part in ["hw bound", "graph bound", "4.00x", "less 70 %, fails 100 %, 1 txn failed."] {
+            assert!(table.contains(part), "{part}: {table}");
+        }
+        assert!(!table.contains("same 102 %"), "{table}");
     }
 }

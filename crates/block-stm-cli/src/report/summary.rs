@@ -9,6 +9,7 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     let mut sentences = vec![speed(report, &totals)];
     sentences.extend(range(report));
     sentences.extend(losses(report));
+    sentences.extend(uncoordinated(report));
     sentences.push(agreement(report, &totals));
     sentences.extend(unchecked(report));
     sentences.extend(ommers(report));
@@ -63,6 +64,31 @@ fn losses(report: &Report) -> Option<String> {
         named.push_str(&format!(" and {} more", slower.len() - NAMED_LOSSES));
     }
     Some(format!("It is slower in {}: {named}.", count(slower.len(), report.kind.noun())))
+}
+
+/// The share of a block's gas that an execution without coordination may miss or exceed, and be called the same work.
+const SAME_WORK: f64 = 0.05;
+
+/// Where the hardware bound is one of other work than the block's.
+fn uncoordinated(report: &Report) -> Option<String> {
+    let other = report.rows.iter().filter_map(|row| {
+        let bounds = row.bounds?;
+        let is_other = bounds.failed > 0 || (bounds.gas_share - 1.0).abs() > SAME_WORK;
+        is_other.then(|| {
+            let failed = match bounds.failed {
+                0 => String::new(),
+                failed => format!(", {} failed", count(failed, "txn")),
+            };
+            format!("{} {:.0} %{failed}", row.label(), 100.0 * bounds.gas_share)
+        })
+    });
+    let other = other.collect::<Vec<_>>().join(", ");
+    (!other.is_empty()).then(|| {
+        format!(
+            "Without coordination, transactions take other ways; the hardware bound is for so much of \
+             the block's gas: {other}."
+        )
+    })
 }
 
 fn agreement(report: &Report, totals: &Totals) -> String {

@@ -7,6 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, 
 
 use super::{Report, Row, executions_per_txn, per_second, summary::sentences};
 use crate::{
+    allocator,
     check::{Check, Outcome},
     units::{grouped, si, speedup, time},
 };
@@ -23,7 +24,10 @@ pub(crate) fn render(report: &Report) -> String {
     };
     line(format!("{BOLD}{}{BOLD:#}", report.title));
     let runs = grouped(report.repeat as u64);
-    line(format!("Times are medians of {runs}, rates are those of the parallel side."));
+    line(format!(
+        "Times are medians of {runs}, rates are those of the parallel side; allocator: {}.",
+        allocator::name()
+    ));
     line(String::new());
     table(report).lines().for_each(&mut line);
     line(String::new());
@@ -37,25 +41,15 @@ fn table(report: &Report) -> Table {
     table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
     table.enforce_styling();
     table.style_text_only();
-    let header = [
-        report.kind.noun(),
-        "txns",
-        "gas",
-        "sequential",
-        "parallel",
-        "speed-up",
-        "txns/s",
-        "gas/s",
-        "exec/txn",
-        "aborts",
-        "checks",
-    ];
-    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    let has_bounds = report.rows.iter().any(|row| row.bounds.is_some());
+    let bold = |cell: Cell| cell.add_attribute(Attribute::Bold);
+    let header = header(report.kind.noun(), has_bounds);
+    table.set_header(header.iter().map(|name| bold(Cell::new(name))));
     for row in &report.rows {
-        table.add_row(cells(row));
+        table.add_row(cells(row, has_bounds));
     }
     if report.rows.len() > 1 {
-        table.add_row(total(report).map(|cell| cell.add_attribute(Attribute::Bold)));
+        table.add_row(total(report, has_bounds).into_iter().map(bold));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         let is_text = [0, header.len() - 1].contains(&index);
@@ -66,42 +60,68 @@ fn table(report: &Report) -> Table {
     table
 }
 
-fn cells(row: &Row) -> [Cell; 11] {
+fn header(noun: &'static str, has_bounds: bool) -> Vec<&'static str> {
+    let mut header = vec![noun, "txns", "gas", "sequential", "parallel", "speed-up"];
+    if has_bounds {
+        header.extend(["hw bound", "graph bound"]);
+    }
+    header.extend(["txns/s", "gas/s", "exec/txn", "aborts", "checks"]);
+    header
+}
+
+/// Both bounds, empty where they were not measured.
+fn bounds(hardware: Option<f64>, graph: Option<f64>) -> [Cell; 2] {
+    [hardware, graph].map(|bound| Cell::new(bound.map_or_else(String::new, speedup)))
+}
+
+fn cells(row: &Row, has_bounds: bool) -> Vec<Cell> {
     let factor = row.speedup();
-    [
+    let mut cells = vec![
         Cell::new(row.label()),
         Cell::new(grouped(row.txns as u64)),
         Cell::new(gas(row.gas_used)),
         Cell::new(time(row.sequential)),
         Cell::new(time(row.parallel)),
         Cell::new(speedup(factor)).fg(speed_colour(factor)),
+    ];
+    if has_bounds {
+        cells.extend(bounds(row.hardware_bound(), row.bounds.map(|bounds| bounds.graph)));
+    }
+    cells.extend([
         Cell::new(si(per_second(row.txns as u64, row.parallel))),
         Cell::new(si(per_second(row.gas_used, row.parallel))),
         Cell::new(format!("{:.2}", executions_per_txn(row.executions, row.txns))),
         Cell::new(grouped(row.aborts)),
         checks(row),
-    ]
+    ]);
+    cells
 }
 
-fn total(report: &Report) -> [Cell; 11] {
+fn total(report: &Report, has_bounds: bool) -> Vec<Cell> {
     let totals = report.totals();
     let checks = match totals.failed {
         0 => Cell::new("ok").fg(Color::Green),
         failed => Cell::new(format!("{failed} FAILED")).fg(Color::Red),
     };
-    [
+    let mut cells = vec![
         Cell::new("total"),
         Cell::new(grouped(totals.txns as u64)),
         Cell::new(gas(totals.gas_used)),
         Cell::new(time(totals.sequential)),
         Cell::new(time(totals.parallel)),
         Cell::new(speedup(totals.speedup)).fg(speed_colour(totals.speedup)),
+    ];
+    if has_bounds {
+        cells.extend(bounds(totals.hardware_bound, None));
+    }
+    cells.extend([
         Cell::new(si(per_second(totals.txns as u64, totals.parallel))),
         Cell::new(si(per_second(totals.gas_used, totals.parallel))),
         Cell::new(format!("{:.2}", executions_per_txn(totals.executions, totals.txns))),
         Cell::new(grouped(totals.aborts)),
         checks,
-    ]
+    ]);
+    cells
 }
 
 fn gas(gas: u64) -> String {

@@ -7,4 +7,5 @@ mod output;
 mod replay;
 mod run;
 mod sim;
+mod sweep;
 mod usage;

@@ -78,8 +78,9 @@ fn a_link_stays_and_its_target_is_written() -> TestResult {
 #[test]
 fn a_reader_that_goes_away_is_no_error() -> TestResult {
     let sample = sample_block().to_string_lossy().into_owned();
-    let calls: [&[&str]; 5] = [
+    let calls: [&[&str]; 6] = [
         &TINY,
+        &["sweep", "--blocks", "20", "--accounts", "2", "--work", "0us", "--repeat", "1"],
         &["run", "--workload", "nft", "--txns", "20", "--repeat", "1", "--json", "-"],
         &["replay", &sample],
         &["completions", "zsh"],

@@ -36,6 +36,32 @@ fn the_sample_block_agrees_with_its_header_under_any_number_of_threads() -> Test
 }
 
 #[test]
+fn real_blocks_have_bounds_too() -> TestResult {
+    let path = sample_block().to_string_lossy().into_owned();
+    let args = ["replay", &path, "--threads", "2", "--repeat", "1", "--bounds", "--json", "-"];
+    let report = json(&args, 0)?;
+    let bounds = &blocks(&report)[0]["bounds"];
+    assert_eq!(bounds["hardware_failed_txns"], 0, "{report}");
+    let graph = bounds["graph_speedup"].as_f64();
+    assert!(graph >= Some(1.0) && graph <= Some(2.0), "{report}");
+    Ok(())
+}
+
+#[test]
+fn real_blocks_can_wait_for_slow_reads() -> TestResult {
+    let path = sample_block().to_string_lossy().into_owned();
+    let slow = ["--read-latency", "5ms", "--threads", "16", "--repeat", "1"];
+    let report = json(&[&["replay", &path][..], &slow, &["--json", "-"]].concat(), 0)?;
+    let block = &blocks(&report)[0];
+    // The two senders at the least, one after the other.
+    assert!(block["sequential_ms"].as_f64() >= Some(10.0), "{report}");
+    assert!(block["command"].as_str().is_some_and(|text| text.contains(" --read-latency 5ms")));
+    let output = call(&[&["replay", &path][..], &slow].concat())?;
+    assert!(stdout(&output).contains("1 block, 5ms a read; 16 threads"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
 fn a_folder_of_blocks_is_replayed_by_number() -> TestResult {
     let scratch = Scratch::new()?;
     for name in ["10", "9", "last"] {

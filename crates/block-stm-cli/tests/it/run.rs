@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{TestResult, call, json, stderr, stdout};
+use crate::cli::{TestResult, call, command, json, stderr, stdout};
 
 const SMALL: [&str; 5] = ["run", "--txns", "60", "--repeat", "2"];
 
@@ -19,6 +19,7 @@ fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
     let report = json(&small(&["--threads", "2", "--json", "-"]), 0)?;
     assert_eq!(report["threads"], 2);
     assert_eq!(report["ok"], true);
+    assert!(report["allocator"].as_str().is_some_and(|name| !name.is_empty()), "{report}");
     let names: Vec<_> = rows(&report).iter().map(|row| row["name"].clone()).collect();
     let all = ["transfers", "erc20", "amm", "lending", "nft", "orders", "mixed", "chain"];
     assert_eq!(names, all);
@@ -35,6 +36,30 @@ fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
         let digest = row["state_digest"].as_str().expect("a digest");
         assert!(digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()), "{row}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_allocators_setting_stands_beside_its_name() -> TestResult {
+    let settings = [
+        ("MIMALLOC_PURGE_DELAY", "7"),
+        ("_RJEM_MALLOC_CONF", "narenas:2"),
+        ("GLIBC_TUNABLES", "glibc.malloc.arena_max=2"),
+    ];
+    let args = small(&["--workload", "chain", "--json", "-"]);
+    let name = |settings: &[(&str, &str)]| -> Result<String, Box<dyn std::error::Error>> {
+        let mut command = command(&args);
+        for variable in ["MIMALLOC_PURGE_DELAY", "_RJEM_MALLOC_CONF", "GLIBC_TUNABLES"] {
+            command.env_remove(variable);
+        }
+        let output = command.envs(settings.iter().copied()).output()?;
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(report["allocator"].as_str().ok_or("text")?.to_owned())
+    };
+    let plain = name(&[])?;
+    assert!(["mimalloc", "jemalloc", "system"].contains(&plain.as_str()), "{plain}");
+    let set = name(&settings)?;
+    assert!(settings.iter().any(|(key, value)| set == format!("{plain}, {key}={value}")), "{set}");
     Ok(())
 }
 
@@ -101,6 +126,7 @@ fn the_table_is_for_people() -> TestResult {
     for part in [
         "Blocks of 1,500 txns: 3,000 accounts, 16 pools, zipf 0, seed 0; 2 threads",
         "workload",
+        "allocator: ",
         "speed-up",
         "exec/txn",
         "\nnft ",
@@ -111,5 +137,51 @@ fn the_table_is_for_people() -> TestResult {
     ] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
+    Ok(())
+}
+
+#[test]
+fn bounds_stand_beside_the_speed_up_if_they_are_asked_for() -> TestResult {
+    let args = ["--workload", "transfers,amm,chain", "--pools", "1", "--threads", "3"];
+    let report = json(&small(&[&args[..], &["--bounds", "--json", "-"]].concat()), 0)?;
+    for row in rows(&report) {
+        let bounds = row["bounds"].as_object().expect("an object");
+        let names: Vec<_> = bounds.keys().map(String::as_str).collect();
+        let all =
+            "graph_speedup hardware_failed_txns hardware_gas_share hardware_ms hardware_speedup";
+        assert_eq!(names.join(" "), all);
+        assert!(row["bounds"]["hardware_speedup"].as_f64() > Some(0.0), "{row}");
+        let graph = row["bounds"]["graph_speedup"].as_f64();
+        assert!(graph >= Some(1.0) && graph <= Some(3.0), "{row}");
+        assert_eq!(row["bounds"]["hardware_failed_txns"], 0, "{row}");
+        assert!(
+            row["command"].as_str().is_some_and(|command| command.ends_with(" --bounds")),
+            "{row}"
+        );
+    }
+    assert!(report["totals"]["hardware_speedup"].as_f64() > Some(0.0), "{report}");
+    // Trades on one market, one after another.
+    assert!(rows(&report)[1]["bounds"]["graph_speedup"].as_f64() < Some(2.0), "{report}");
+    let output = call(&small(&[&args[..], &["--bounds"]].concat()))?;
+    let text = stdout(&output);
+    assert!(text.contains("hw bound") && text.contains("graph bound"), "{text}");
+    let without = json(&small(&[&args[..], &["--json", "-"]].concat()), 0)?;
+    assert!(rows(&without).iter().all(|row| row.get("bounds").is_none()), "{without}");
+    assert!(without["totals"].get("hardware_speedup").is_none(), "{without}");
+    let output = call(&small(&args))?;
+    assert!(!stdout(&output).contains("bound"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
+fn more_threads_than_cores_can_wait_for_slow_reads() -> TestResult {
+    let args = ["run", "--workload", "transfers", "--txns", "400", "--repeat", "1", "--bounds"];
+    let slow = ["--read-latency", "50us", "--threads", "16", "--json", "-"];
+    let report = json(&[&args[..], &slow].concat(), 0)?;
+    let row = &rows(&report)[0];
+    assert_eq!((&report["threads"], &report["ok"]), (&json!(16), &json!(true)));
+    // One after another, 800 reads take 40 ms and more; beside each other, how long is the machine's to say.
+    assert!(row["sequential_ms"].as_f64() >= Some(40.0), "{row}");
+    assert!(row["bounds"]["hardware_ms"].as_f64() > Some(2.5), "{row}");
     Ok(())
 }

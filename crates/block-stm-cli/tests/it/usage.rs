@@ -74,7 +74,7 @@ fn help_teaches_with_examples_and_exit_codes() -> TestResult {
     for part in ["Examples:", "block-stm replay", "Exit codes:", "completions"] {
         assert!(stdout(&help).contains(part), "{part}");
     }
-    for command in ["run", "replay"] {
+    for command in ["run", "replay", "sweep"] {
         let help = stdout(&call(&[command, "--help"])?);
         for part in ["Examples:", "--threads", "--json", "--repeat"] {
             assert!(help.contains(part), "{command}: {part}");

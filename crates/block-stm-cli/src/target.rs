@@ -1,4 +1,4 @@
-//! Where JSON is written to, so that no reader ever sees a part of it.
+//! Where a file is written to, so that no reader ever sees a part of it.
 
 use std::{
     ffi::OsString,
@@ -10,9 +10,9 @@ use std::{
 
 use crate::{error::CliError, output};
 
-/// Where JSON goes.
+/// Where JSON, CSV or a plot goes.
 #[derive(Clone, Debug)]
-pub(crate) enum JsonTarget {
+pub(crate) enum Target {
     /// Standard output.
     Stdout,
     /// A file that is replaced as a whole: whoever reads it sees the old or the new content, never a part.
@@ -21,8 +21,8 @@ pub(crate) enum JsonTarget {
     Stream(PathBuf),
 }
 
-impl JsonTarget {
-    /// The target of `--json PATH`, once it is sure that it can be written.
+impl Target {
+    /// The target of an option such as `--json PATH`, once it is sure that it can be written.
     pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);

@@ -1,0 +1,209 @@
+//! `block-stm sweep`: the throughput of payments over accounts, block sizes and threads, as in the Block-STM paper.
+
+mod plot;
+mod report;
+mod subject;
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use block_stm::{Config, Engine};
+use block_stm_workloads::p2p::{Kind, Work};
+use indicatif::ProgressBar;
+
+use self::{
+    report::{Cell, Report, Series},
+    subject::{Evm, P2p, Subject},
+};
+use crate::{
+    args::{SweepArgs, SweepVm},
+    command,
+    difference::Difference,
+    error::CliError,
+    exit::Exit,
+    measure::{lower_median, median_time},
+    notes, output, progress,
+    target::Target,
+};
+
+/// Measures every cell.
+///
+/// # Errors
+///
+/// Options that do not go together, threads that can't be started, results that can't be written.
+pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
+    let targets = Targets::open(args)?;
+    let (accounts, blocks) = (sorted(&args.accounts), sorted(&args.blocks));
+    let threads = sorted(&args.threads);
+    let vm = Swept::of(args)?;
+    notes::print(&threads);
+    let engine = |&threads: &NonZeroUsize| Config::default().threads(threads).build();
+    let engines = threads.iter().map(engine).collect::<Result<Vec<_>, _>>()?;
+    let executions = blocks.len() * accounts.len() * (engines.len() + 1) * (args.repeat + 1);
+    let bar = progress::bar(executions);
+    let mut series = Vec::with_capacity(blocks.len() * accounts.len());
+    for &txns in &blocks {
+        for &accounts in &accounts {
+            bar.set_message(format!("{txns} txns of {accounts} accounts"));
+            let mut subject = vm.subject(txns, accounts, args.seed)?;
+            series.push(measure(args, (txns, accounts), &mut *subject, &engines, &bar));
+        }
+    }
+    bar.finish_and_clear();
+    let report = Report {
+        vm: args.vm,
+        work: vm.work(),
+        seed: args.seed,
+        repeat: args.repeat,
+        threads: threads.into_iter().map(NonZeroUsize::get).collect(),
+        series,
+    };
+    targets.write(&report)?;
+    output::print_to_stderr(&report.failures());
+    Ok(if report.ok() { Exit::Success } else { Exit::CheckFailed })
+}
+
+/// Each value once, in order.
+fn sorted<T: Ord + Copy>(values: &[T]) -> Vec<T> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// What is swept: the VM with its options.
+#[derive(Clone, Copy, Debug)]
+enum Swept {
+    /// The work is the same in all cells.
+    P2p(Kind, Duration, Work),
+    Evm,
+}
+
+impl Swept {
+    fn of(args: &SweepArgs) -> Result<Self, CliError> {
+        let p2p = |kind: Kind| {
+            let time = args.work.map_or_else(|| kind.time_in_paper(), |work| work.0);
+            Self::P2p(kind, time, Work::lasting(time))
+        };
+        match (args.vm, args.work) {
+            (SweepVm::Diem, _) => Ok(p2p(Kind::Diem)),
+            (SweepVm::Aptos, _) => Ok(p2p(Kind::Aptos)),
+            (SweepVm::Evm, None) => Ok(Self::Evm),
+            (SweepVm::Evm, Some(_)) => {
+                Err(CliError::Usage("--work is for diem and aptos: revm does its own work"))
+            }
+        }
+    }
+
+    const fn work(self) -> Option<Duration> {
+        match self {
+            Self::P2p(_, time, _) => Some(time),
+            Self::Evm => None,
+        }
+    }
+
+    fn subject(
+        self,
+        txns: usize,
+        accounts: usize,
+        seed: u64,
+    ) -> Result<Box<dyn Subject>, CliError> {
+        Ok(match self {
+            Self::P2p(kind, _, work) => Box::new(P2p::new(kind, work, (txns, accounts), seed)),
+            Self::Evm => Box::new(Evm::new((txns, accounts), seed)?),
+        })
+    }
+}
+
+/// One block with every number of threads. All take turns, so that a machine that slows down slows all of them.
+fn measure(
+    args: &SweepArgs,
+    (txns, accounts): (usize, usize),
+    subject: &mut dyn Subject,
+    engines: &[Engine],
+    bar: &ProgressBar,
+) -> Series {
+    let mut plain = Vec::with_capacity(args.repeat);
+    let mut plain_difference = None;
+    let mut columns: Vec<_> = engines.iter().map(|_| Column::default()).collect();
+    for turn in 0..=args.repeat {
+        // The first one warms up, and does not count.
+        let name = if turn == 0 { "the warm-up".to_owned() } else { format!("execution {turn}") };
+        let (time, difference) = subject.sequential(&name);
+        plain.push(time);
+        plain_difference = plain_difference.or(difference);
+        bar.inc(1);
+        for (engine, column) in engines.iter().zip(&mut columns) {
+            let run = subject.parallel(engine, &name);
+            column.times.push(run.time);
+            column.executions.push(run.stats.executions);
+            column.aborts.push(run.stats.aborts.total());
+            column.difference = column.difference.take().or(run.difference);
+            bar.inc(1);
+        }
+    }
+    let cell = |(engine, mut column): (&Engine, Column)| Cell {
+        threads: engine.threads(),
+        time: median_time(&mut column.times[1..]),
+        executions: lower_median(&mut column.executions[1..]),
+        aborts: lower_median(&mut column.aborts[1..]),
+        difference: column.difference,
+        command: command::sweep(args, (txns, accounts), engine.threads()),
+    };
+    Series {
+        txns,
+        accounts,
+        sequential: median_time(&mut plain[1..]),
+        sequential_difference: plain_difference,
+        cells: engines.iter().zip(columns).map(cell).collect(),
+    }
+}
+
+/// What one number of threads came to.
+#[derive(Default)]
+struct Column {
+    times: Vec<Duration>,
+    executions: Vec<u64>,
+    aborts: Vec<u64>,
+    difference: Option<Difference>,
+}
+
+/// Where the results go.
+struct Targets {
+    json: Option<Target>,
+    csv: Option<Target>,
+    svg: Option<Target>,
+}
+
+impl Targets {
+    /// Makes sure that there is a way to write each, before anything is measured.
+    fn open(args: &SweepArgs) -> Result<Self, CliError> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(Target::open).transpose();
+        let targets =
+            Self { json: open(&args.json)?, csv: open(&args.csv)?, svg: open(&args.svg)? };
+        match targets.on_stdout() {
+            0 | 1 => Ok(targets),
+            _ => Err(CliError::Usage("only one of --json, --csv and --svg can be -")),
+        }
+    }
+
+    fn on_stdout(&self) -> usize {
+        let all = [&self.json, &self.csv, &self.svg];
+        all.into_iter().filter(|target| matches!(target, Some(Target::Stdout))).count()
+    }
+
+    fn write(&self, report: &Report) -> Result<(), CliError> {
+        if self.on_stdout() == 0 {
+            output::print_styled(&report.text())?;
+        }
+        if let Some(target) = &self.json {
+            target.write(&report.json())?;
+        }
+        if let Some(target) = &self.csv {
+            target.write(report.csv().as_bytes())?;
+        }
+        if let Some(target) = &self.svg {
+            target.write(plot::svg(report).as_bytes())?;
+        }
+        Ok(())
+    }
+}
