@@ -25,6 +25,7 @@ mod schedule;
 mod sequential;
 mod state_changes;
 mod state_root;
+mod state_trie;
 mod system_call;
 mod warm_up;
 
@@ -48,5 +49,6 @@ pub use schedule::{
 };
 pub use sequential::{execute_plain, execute_sequential};
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
+pub use state_trie::{SlotFeed, StateTrie};
 pub use system_call::SystemCall;
 pub use warm_up::warm_up;

@@ -21,7 +21,7 @@ use super::{
     vm::{BlockVm, VmFailure},
 };
 use crate::{
-    Block, BlockRecord, ExecutionError, InvalidTxnReason, Stage,
+    Block, BlockRecord, ExecutionError, InvalidTxnReason, SlotFeed, Stage,
     block_state::{BlockState, CachedAccount, Fields, Slot},
 };
 
@@ -29,11 +29,16 @@ use crate::{
 pub(crate) struct RecordSink<'a> {
     block: &'a Block,
     record: &'a mut BlockRecord,
+    feed: Option<&'a SlotFeed>,
 }
 
 impl<'a> RecordSink<'a> {
-    pub(crate) fn new(block: &'a Block, record: &'a mut BlockRecord) -> Self {
-        Self { block, record }
+    pub(crate) fn new(
+        block: &'a Block,
+        record: &'a mut BlockRecord,
+        feed: Option<&'a SlotFeed>,
+    ) -> Self {
+        Self { block, record, feed }
     }
 }
 
@@ -49,8 +54,16 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
         &mut self,
         index: TxnIndex,
         outcome: Outcome<ExecutionResult, InvalidTxnReason>,
-        _writes: Writes<'_, BlockVm<'s>>,
+        writes: Writes<'_, BlockVm<'s>>,
     ) -> Flow {
+        if let Some(feed) = self.feed {
+            feed.committed(writes.iter().filter_map(|(location, value)| match (location, value) {
+                (Location::Slot { address, key, .. }, StateValue::Slot { now, .. }) => {
+                    Some((*address, *key, *now))
+                }
+                _ => None,
+            }));
+        }
         match outcome {
             Outcome::Done(result) => {
                 self.record.executed(&self.block.txns[index.as_usize()], result);
