@@ -8,6 +8,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
 use clap_complete::Shell;
+use regex::Regex;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,6 +85,20 @@ Examples:
   block-stm sim --seed 123456 --seeds 1
   block-stm sim --minutes 60 --json -";
 
+const STATETEST_EXAMPLES: &str = "\
+Each case, a transaction under a fork, is executed by the parallel engine, and must lead to the state
+root and the logs that the test names; a transaction that must be rejected must be, for the reason
+that the test names. All variants of a test are then joined into one block, which is executed in
+parallel and one after another; both must agree in everything.
+
+JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm statetest` of geth
+prints it, with the variant beside. A case that is skipped does not pass; the reason is there.
+
+Examples:
+  block-stm statetest GeneralStateTests
+  block-stm statetest GeneralStateTests/stCreate2 --run 'create2collision.*' --threads 8
+  block-stm statetest add.json --json -";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -112,6 +127,9 @@ pub(crate) enum Command {
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
     #[command(after_help = FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),
+    /// Execute official state tests (GeneralStateTests) with the parallel engine
+    #[command(after_help = STATETEST_EXAMPLES)]
+    Statetest(TestArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -269,6 +287,28 @@ pub(crate) struct SimArgs {
     #[arg(value_parser = threads_parser())]
     pub(crate) jobs: NonZeroUsize,
     /// Write what was found as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `statetest` and `blocktest`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Files of tests, or folders, which are searched for .json files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Run only tests whose name matches
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) run: Option<Regex>,
+    /// Files at the same time [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) jobs: NonZeroUsize,
+    /// Threads that execute a block, for each job [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: NonZeroUsize,
+    /// Write what became of each case as JSON, `-` for standard output in place of the table
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,
 }

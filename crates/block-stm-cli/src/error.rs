@@ -13,7 +13,7 @@ pub(crate) enum CliError {
     /// A file of a block or a chain is missing or wrong.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// A path given to `replay` can't be read.
+    /// A path on the command line can't be read.
     #[error("{}: {source}", path.display())]
     Path {
         /// Which path.
@@ -28,6 +28,12 @@ pub(crate) enum CliError {
         path.display()
     )]
     NoBlock {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A folder of tests has none.
+    #[error("{}: no .json file here", path.display())]
+    NoTests {
         /// Which folder.
         path: PathBuf,
     },

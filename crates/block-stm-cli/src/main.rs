@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod command;
 mod completions;
+mod conformance;
 mod delivery;
 mod difference;
 mod discover;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Statetest(args) => conformance::statetest(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),
     };

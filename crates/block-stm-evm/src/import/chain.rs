@@ -84,8 +84,7 @@ fn import(folder: Folder<'_>) -> Result<ImportedChain, ImportError> {
     let (file, json) = (folder.path("genesis.json"), folder.read("genesis.json")?);
     let document = Document::open(&file, &json)?;
     let JsonGenesis { config, alloc } = document.parse()?;
-    let mut genesis = PreState::new();
-    alloc::insert(alloc, document, &mut genesis)?;
+    let mut genesis = alloc::read(alloc, document)?;
     let schedule = ForkSchedule::from_genesis(&config);
     let schedule = schedule.map_err(|source| ImportError::Schedule { file, source })?;
     let blocks = blocks(folder, &schedule)?;

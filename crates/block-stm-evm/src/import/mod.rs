@@ -11,6 +11,18 @@ mod json_txn;
 mod quantity;
 mod senders;
 
+pub mod json {
+    //! Pieces of Ethereum's JSON formats, for formats that are made of them.
+
+    pub use super::{
+        alloc::{Alloc, JsonAccount, pre_state},
+        files::{Document, read_file},
+        quantity::Quantity,
+    };
+}
+
+pub use senders::{authorization, signer};
+
 pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
 pub use error::{ImportError, TxnError};
 pub use files::{MAX_FILE_BYTES, MemoryFiles};

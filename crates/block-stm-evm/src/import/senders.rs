@@ -88,7 +88,7 @@ fn recover_one(
 }
 
 /// The address whose key made `signature` over `hash`, if any could.
-pub(super) fn signer(signature: &Signature, hash: B256) -> Option<Address> {
+pub fn signer(signature: &Signature, hash: B256) -> Option<Address> {
     let mut compact = [0; 64];
     compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
     compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());
@@ -120,7 +120,8 @@ fn executable(txn: &SignedTxn, caller: Address) -> TxEnv {
     }
 }
 
-fn authorization(
+/// An authorization with its authority, or with none if its signature is wrong.
+pub fn authorization(
     signed: &SignedAuthorization,
 ) -> Either<SignedAuthorization, RecoveredAuthorization> {
     let signature = signed.signature().ok();

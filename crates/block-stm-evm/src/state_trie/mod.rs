@@ -63,6 +63,9 @@ pub struct StateTrie {
     ahead: HashMap<Address, Originals, RandomState>,
 }
 
+/// So many changed slots make it worth while to wake other threads.
+const PARALLEL_FROM: usize = 64;
+
 /// A slot's encoded value before it was changed ahead; `None` for zero.
 type Originals = HashMap<U256, Option<Box<[u8]>>, RandomState>;
 
@@ -117,7 +120,12 @@ impl StateTrie {
     /// About 2 us for each changed slot and account, shared by the threads of rayon's current pool.
     pub fn apply(&mut self, changes: &StateChanges) -> B256 {
         let mut updates = self.updates(changes);
-        updates.par_iter_mut().for_each(Update::run);
+        let slots = changes.iter().map(|change| change.storage.len()).sum::<usize>();
+        if slots < PARALLEL_FROM {
+            updates.iter_mut().for_each(Update::run);
+        } else {
+            updates.par_iter_mut().for_each(Update::run);
+        }
         for update in updates {
             self.put_storage(update.address, update.trie);
         }

@@ -1,0 +1,114 @@
+//! `block-stm statetest` and `block-stm blocktest`: official tests, file by file.
+
+mod files;
+mod json;
+mod summary;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use block_stm::{Config, Engine};
+use block_stm_conformance::{CaseReport, Verdict, state_test::StateTestFile};
+use block_stm_evm::import::{ImportError, json::read_file};
+
+use self::summary::Summary;
+use crate::{
+    args::TestArgs, error::CliError, exit::Exit, json_target::JsonTarget, output, progress,
+};
+
+/// Runs the state tests at the paths.
+///
+/// # Errors
+///
+/// A path without tests, threads that can't be started, results that can't be written.
+pub(crate) fn statetest(args: &TestArgs) -> Result<Exit, CliError> {
+    conformance(args, |file, json, engine, wanted| {
+        Ok(StateTestFile::parse(file, json)?.run(engine, wanted))
+    })
+}
+
+/// What a file came to.
+type FileResult = Result<Vec<CaseReport>, ImportError>;
+
+/// Runs a file's tests, those whose names are wanted.
+type RunFile = fn(&Path, &[u8], &Engine, &dyn Fn(&str) -> bool) -> FileResult;
+
+fn conformance(args: &TestArgs, run: RunFile) -> Result<Exit, CliError> {
+    let json = args.json.as_deref().map(JsonTarget::open).transpose()?;
+    let files = files::find(&args.paths)?;
+    let start = Instant::now();
+    let results = run_all(args, &files, run)?;
+    let mut cases = Vec::new();
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(reports) => cases.extend(reports),
+            Err(error) => errors.push(error),
+        }
+    }
+    let summary = Summary::of(&cases, files.len(), start.elapsed());
+    if !matches!(json, Some(JsonTarget::Stdout)) {
+        output::print_styled(&summary.text())?;
+    }
+    output::print_to_stderr(&summary::failures(&cases));
+    errors.iter().for_each(output::error);
+    if let Some(target) = json {
+        target.write(&json::render(&cases))?;
+    }
+    let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
+    Ok(if failed {
+        Exit::CheckFailed
+    } else if !errors.is_empty() {
+        Exit::BadInput
+    } else {
+        Exit::Success
+    })
+}
+
+/// Runs all files, in the order in which jobs get to them, and returns what they came to in their own order.
+fn run_all(
+    args: &TestArgs,
+    files: &[PathBuf],
+    run: RunFile,
+) -> Result<Vec<FileResult>, CliError> {
+    let engine = || Config::default().threads(args.threads).inline_below(2).build();
+    let engines = (0..args.jobs.get()).map(|_| engine()).collect::<Result<Vec<_>, _>>()?;
+    let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
+    let bar = progress::bar(files.len());
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(files.len()));
+    thread::scope(|scope| {
+        for engine in &engines {
+            scope.spawn(|| {
+                // ORDERING: Relaxed: nothing but the number is shared.
+                while let Some(index) = take(&next, files.len()) {
+                    let file = &files[index];
+                    bar.set_message(file.display().to_string());
+                    let result = read_file(file)
+                        .and_then(|json| run(file, &json, engine, &wanted));
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((index, result));
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// The next index below `end`, each once.
+fn take(next: &AtomicUsize, end: usize) -> Option<usize> {
+    // ORDERING: Relaxed: nothing but the number is shared.
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    (index < end).then_some(index)
+}
