@@ -85,6 +85,19 @@ Examples:
   block-stm sim --seed 123456 --seeds 1
   block-stm sim --minutes 60 --json -";
 
+const IMPORT_EXAMPLES: &str = "\
+Each block is checked in full: its header against its parent's, ommers, roots of the body,
+signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash and
+state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
+what a block changed is hashed again, partly while the block still runs. Branches are followed;
+the head is the heaviest, after the Merge the last one.
+
+The first block that is refused ends the import, with its reason and exit code 1.
+
+Examples:
+  block-stm import --genesis genesis.json chain.rlp
+  block-stm import --genesis genesis.json --threads 8 --json - part1.rlp part2.rlp";
+
 const STATETEST_EXAMPLES: &str = "\
 Each case, a transaction under a fork, is executed by the parallel engine, and must lead to the state
 root and the logs that the test names; a transaction that must be rejected must be, for the reason
@@ -127,6 +140,9 @@ pub(crate) enum Command {
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
     #[command(after_help = FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),
+    /// Import a chain from its genesis, and check every block in full
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = STATETEST_EXAMPLES)]
     Statetest(TestArgs),
@@ -287,6 +303,24 @@ pub(crate) struct SimArgs {
     #[arg(value_parser = threads_parser())]
     pub(crate) jobs: NonZeroUsize,
     /// Write what was found as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The genesis file, in geth's format
+    #[arg(long, value_name = "PATH")]
+    pub(crate) genesis: PathBuf,
+    /// Files of RLP blocks, as clients export them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Threads that execute a block [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: NonZeroUsize,
+    /// Write the result as JSON, `-` for standard output in place of the text
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,
 }

@@ -31,6 +31,14 @@ pub(crate) enum CliError {
         /// Which folder.
         path: PathBuf,
     },
+    /// A file of blocks holds something else.
+    #[error("{place}: {message}")]
+    Malformed {
+        /// File, block and byte.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
     /// A folder of tests has none.
     #[error("{}: no .json file here", path.display())]
     NoTests {

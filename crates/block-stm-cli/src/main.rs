@@ -12,6 +12,7 @@ mod discover;
 mod error;
 mod exit;
 mod forecast;
+mod import;
 mod json_target;
 mod latency;
 mod measure;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Import(args) => import::import(&args),
         Command::Statetest(args) => conformance::statetest(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),

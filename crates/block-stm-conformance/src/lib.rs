@@ -5,8 +5,8 @@
 //! malformed is an [`ImportError`](block_stm_evm::import::ImportError) that names the place.
 #![forbid(unsafe_code)]
 
-mod report;
 mod rejection;
+mod report;
 pub mod state_test;
 
 pub use rejection::{Rejection, UnknownException, expected_rejections};

@@ -124,7 +124,9 @@ pub fn expected_rejections(exception: &str) -> Result<Vec<Rejection>, UnknownExc
             "TR_FeeCapLessThanBlocksORNoFunds" => &[Rejection::FeeCap, Rejection::Funds],
             "SenderNotEOAorNoCASH" => &[Rejection::SenderNotEoa, Rejection::Funds],
             "SenderNotEOA" | "SENDER_NOT_EOA" => &[Rejection::SenderNotEoa],
-            "TR_IntrinsicGas" | "IntrinsicGas" | "INTRINSIC_GAS_TOO_LOW"
+            "TR_IntrinsicGas"
+            | "IntrinsicGas"
+            | "INTRINSIC_GAS_TOO_LOW"
             | "INTRINSIC_GAS_BELOW_FLOOR_GAS_COST" => &[Rejection::IntrinsicGas],
             "TR_GasLimitReached" | "GAS_ALLOWANCE_EXCEEDED" | "GAS_LIMIT_EXCEEDS_MAXIMUM" => {
                 &[Rejection::GasLimit]
@@ -134,15 +136,18 @@ pub fn expected_rejections(exception: &str) -> Result<Vec<Rejection>, UnknownExc
             "TR_NonceHasMaxValue" | "NONCE_IS_MAX" => &[Rejection::NonceMax],
             "TR_FeeCapLessThanBlocks" | "INSUFFICIENT_MAX_FEE_PER_GAS" => &[Rejection::FeeCap],
             "TR_TipGtFeeCap" | "PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS" => &[Rejection::PriorityFee],
-            "TR_TypeNotSupported" | "TR_TypeNotSupportedBlob" | "TYPE_1_TX_PRE_FORK"
-            | "TYPE_2_TX_PRE_FORK" | "TYPE_3_TX_PRE_FORK" | "TYPE_4_TX_PRE_FORK" => {
-                &[Rejection::Type]
-            }
+            "TR_TypeNotSupported"
+            | "TR_TypeNotSupportedBlob"
+            | "TYPE_1_TX_PRE_FORK"
+            | "TYPE_2_TX_PRE_FORK"
+            | "TYPE_3_TX_PRE_FORK"
+            | "TYPE_4_TX_PRE_FORK" => &[Rejection::Type],
             "TR_InitCodeLimitExceeded" | "INITCODE_SIZE_EXCEEDED" => &[Rejection::InitCodeSize],
             "TR_BLOBVERSION_INVALID" | "TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH" => {
                 &[Rejection::BlobVersion]
             }
-            "TR_BLOBLIST_OVERSIZE" | "TYPE_3_TX_BLOB_COUNT_EXCEEDED"
+            "TR_BLOBLIST_OVERSIZE"
+            | "TYPE_3_TX_BLOB_COUNT_EXCEEDED"
             | "TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED" => &[Rejection::BlobCount],
             "TR_EMPTYBLOB" | "TYPE_3_TX_ZERO_BLOBS" => &[Rejection::NoBlobs],
             "TR_BLOBCREATE" | "TYPE_3_TX_CONTRACT_CREATION" => &[Rejection::BlobCreate],
@@ -166,7 +171,8 @@ mod tests {
         assert_eq!(expected_rejections("TR_NoFunds"), funds);
         let name = "TransactionException.INSUFFICIENT_ACCOUNT_FUNDS";
         assert_eq!(expected_rejections(name), funds);
-        let either = "TransactionException.TYPE_3_TX_PRE_FORK|TransactionException.TYPE_3_TX_ZERO_BLOBS";
+        let either =
+            "TransactionException.TYPE_3_TX_PRE_FORK|TransactionException.TYPE_3_TX_ZERO_BLOBS";
         let both = vec![Rejection::Type, Rejection::NoBlobs];
         assert_eq!(expected_rejections(either), Ok(both));
     }

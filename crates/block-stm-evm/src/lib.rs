@@ -10,6 +10,7 @@ pub use revm;
 mod admission;
 mod block;
 mod block_state;
+mod chain;
 mod dao;
 mod deposits;
 mod error;
@@ -32,6 +33,10 @@ mod warm_up;
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, SystemContracts};
 pub use block_state::BlockState;
+pub use chain::{
+    BlockError, Chain, Genesis, GenesisError, HeaderFault, Imported, OmmerFault, check_header,
+    rlp_blocks,
+};
 pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};

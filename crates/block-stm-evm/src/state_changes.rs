@@ -232,8 +232,10 @@ impl PreState {
         } else {
             let slots = change.storage.iter();
             slots
-                .map(|&SlotChange { slot, before, after }| {
-                    SlotChange { slot, before: after, after: before }
+                .map(|&SlotChange { slot, before, after }| SlotChange {
+                    slot,
+                    before: after,
+                    after: before,
                 })
                 .collect()
         };

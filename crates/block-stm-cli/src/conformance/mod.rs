@@ -73,11 +73,7 @@ fn conformance(args: &TestArgs, run: RunFile) -> Result<Exit, CliError> {
 }
 
 /// Runs all files, in the order in which jobs get to them, and returns what they came to in their own order.
-fn run_all(
-    args: &TestArgs,
-    files: &[PathBuf],
-    run: RunFile,
-) -> Result<Vec<FileResult>, CliError> {
+fn run_all(args: &TestArgs, files: &[PathBuf], run: RunFile) -> Result<Vec<FileResult>, CliError> {
     let engine = || Config::default().threads(args.threads).inline_below(2).build();
     let engines = (0..args.jobs.get()).map(|_| engine()).collect::<Result<Vec<_>, _>>()?;
     let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
@@ -91,8 +87,7 @@ fn run_all(
                 while let Some(index) = take(&next, files.len()) {
                     let file = &files[index];
                     bar.set_message(file.display().to_string());
-                    let result = read_file(file)
-                        .and_then(|json| run(file, &json, engine, &wanted));
+                    let result = read_file(file).and_then(|json| run(file, &json, engine, &wanted));
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                     results.push((index, result));
                     bar.inc(1);

@@ -10,10 +10,19 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "a state test object")]
 pub(super) struct JsonTest {
+    #[serde(rename = "_info", default)]
+    pub(super) info: JsonInfo,
     pub(super) env: JsonEnv,
     pub(super) pre: Alloc,
     pub(super) transaction: JsonTxn,
     pub(super) post: BTreeMap<String, Vec<JsonPost>>,
+}
+
+/// Where the test comes from, as far as that matters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", expecting = "an object")]
+pub(super) struct JsonInfo {
+    pub(super) generated_test_hash: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,7 +100,9 @@ pub(super) struct Indexes {
     pub(super) value: usize,
 }
 
-fn nobody_if_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+fn nobody_if_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Address>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "an address or an empty string")]
     enum Recipient {

@@ -72,13 +72,17 @@ fn compare(parallel: &BlockResult, sequential: &BlockResult) -> Result<(), Strin
     let outcomes = parallel.outcomes.iter().zip(&sequential.outcomes).enumerate();
     for (index, (parallel, sequential)) in outcomes {
         if parallel != sequential {
-            return Err(format!("txn {index} ends in parallel as {parallel:?}, else as {sequential:?}"));
+            return Err(format!(
+                "txn {index} ends in parallel as {parallel:?}, else as {sequential:?}"
+            ));
         }
     }
     let receipts = parallel.receipts.iter().zip(&sequential.receipts).enumerate();
     for (index, (parallel, sequential)) in receipts {
         if parallel != sequential {
-            return Err(format!("receipt {index} is in parallel {parallel:?}, else {sequential:?}"));
+            return Err(format!(
+                "receipt {index} is in parallel {parallel:?}, else {sequential:?}"
+            ));
         }
     }
     let changes = (parallel.state.sorted(), sequential.state.sorted());

@@ -2,13 +2,15 @@
 
 use alloy_primitives::{B256, Log, keccak256};
 use block_stm::Engine;
-use block_stm_evm::{Block, BlockResult, InvalidTxn, ParallelOptions, TxnOutcome, execute_parallel};
+use block_stm_evm::{
+    Block, BlockResult, InvalidTxn, ParallelOptions, TxnOutcome, execute_parallel,
+};
 
 use super::{StateTest, Variant};
 use crate::Rejection;
 
 impl StateTest {
-    /// The state root that `block`, which is `variant` twice, leads to, and whether all is as it must be.
+    /// The state root that `block`, which is `variant` and its companion, leads to, and whether all is as it must be.
     pub(super) fn run_variant(
         &self,
         variant: &Variant,
@@ -39,9 +41,9 @@ fn check(variant: &Variant, result: &BlockResult, root: B256) -> Result<(), Stri
     Ok(())
 }
 
-/// The first transaction is executed unless it must be rejected; its twin never is.
+/// The first transaction is executed unless it must be rejected; its companion never is.
 fn check_outcome(variant: &Variant, result: &BlockResult) -> Result<(), String> {
-    let [first, twin] = result.outcomes.as_slice() else {
+    let [first, companion] = result.outcomes.as_slice() else {
         return Err(format!("2 txns have {} outcomes", result.outcomes.len()));
     };
     let exception = variant.post.expect_exception.as_deref().unwrap_or_default();
@@ -57,8 +59,8 @@ fn check_outcome(variant: &Variant, result: &BlockResult) -> Result<(), String> 
             }
         }
     }
-    match twin {
+    match companion {
         TxnOutcome::Skipped(_) => Ok(()),
-        TxnOutcome::Executed { .. } => Err("it is executed a second time".to_owned()),
+        TxnOutcome::Executed { .. } => Err("its invalid companion is executed".to_owned()),
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Parts {
 
 /// Why parts make no block.
 #[derive(Debug)]
-pub(super) enum AssembleError {
+pub(crate) enum AssembleError {
     /// A header field, by its JSON name, and what is wrong with it.
     Field(&'static str, String),
     /// A transaction is wrong.

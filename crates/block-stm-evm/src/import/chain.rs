@@ -121,7 +121,7 @@ fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>
     Ok(blocks)
 }
 
-fn chain_block(
+pub(crate) fn chain_block(
     sealed: Sealed<RlpBlock<SignedTxn>>,
     schedule: &ForkSchedule,
 ) -> Result<ChainBlock, AssembleError> {

@@ -21,6 +21,8 @@ pub mod json {
     };
 }
 
+pub(crate) use assemble::AssembleError;
+pub(crate) use chain::chain_block;
 pub use senders::{authorization, signer};
 
 pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
@@ -29,4 +31,4 @@ pub use files::{MAX_FILE_BYTES, MemoryFiles};
 pub use folder::{ImportedBlock, import_files, import_folder};
 
 /// A transaction as it is in a block: without blobs.
-type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;
+pub(crate) type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

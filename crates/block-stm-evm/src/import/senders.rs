@@ -23,7 +23,7 @@ const MAX_S: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe9
 static SECP256K1: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
 /// A transaction, by place and hash, and what is wrong with it.
-pub(super) type WrongTxn = (usize, B256, TxnError);
+pub(crate) type WrongTxn = (usize, B256, TxnError);
 
 /// Turns signed transactions into executable ones, on all threads of rayon's current pool.
 ///

@@ -14,7 +14,11 @@ enum Step {
     /// Wiped and created again, with these slots.
     Recreate(Vec<(u8, u64)>),
     /// Fields and slots change.
-    Change { balance: u64, code: Option<u8>, slots: Vec<(u8, u64)> },
+    Change {
+        balance: u64,
+        code: Option<u8>,
+        slots: Vec<(u8, u64)>,
+    },
 }
 
 fn slots() -> impl Strategy<Value = Vec<(u8, u64)>> {
