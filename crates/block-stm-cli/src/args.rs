@@ -112,6 +112,19 @@ Examples:
   block-stm statetest GeneralStateTests/stCreate2 --run 'create2collision.*' --threads 8
   block-stm statetest add.json --json -";
 
+const BLOCKTEST_EXAMPLES: &str = "\
+Each block is checked in full, as by `block-stm import`, and executed by the parallel engine. A block
+with an exception must be refused, for a reason of the class that the exception names; all others
+must be accepted. In the end the head and its state must be those that the test names.
+
+JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm blocktest` of geth
+prints it. A test that is skipped does not pass; the reason is there.
+
+Examples:
+  block-stm blocktest BlockchainTests
+  block-stm blocktest BlockchainTests/InvalidBlocks --run '_London$' --threads 8
+  block-stm blocktest uncles.json --json -";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -146,6 +159,9 @@ pub(crate) enum Command {
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = STATETEST_EXAMPLES)]
     Statetest(TestArgs),
+    /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
+    #[command(after_help = BLOCKTEST_EXAMPLES)]
+    Blocktest(TestArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Import(args) => import::import(&args),
+        Command::Blocktest(args) => conformance::blocktest(&args),
         Command::Statetest(args) => conformance::statetest(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),

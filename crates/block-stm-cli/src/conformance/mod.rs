@@ -15,7 +15,9 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
-use block_stm_conformance::{CaseReport, Verdict, state_test::StateTestFile};
+use block_stm_conformance::{
+    CaseReport, Verdict, block_test::BlockTestFile, state_test::StateTestFile,
+};
 use block_stm_evm::import::{ImportError, json::read_file};
 
 use self::summary::Summary;
@@ -31,6 +33,17 @@ use crate::{
 pub(crate) fn statetest(args: &TestArgs) -> Result<Exit, CliError> {
     conformance(args, |file, json, engine, wanted| {
         Ok(StateTestFile::parse(file, json)?.run(engine, wanted))
+    })
+}
+
+/// Runs the blockchain tests at the paths.
+///
+/// # Errors
+///
+/// As [`statetest`].
+pub(crate) fn blocktest(args: &TestArgs) -> Result<Exit, CliError> {
+    conformance(args, |file, json, engine, wanted| {
+        Ok(BlockTestFile::parse(file, json)?.run(engine, wanted))
     })
 }
 

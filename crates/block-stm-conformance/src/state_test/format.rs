@@ -6,6 +6,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use block_stm_evm::import::json::{Alloc, Quantity};
 use serde::{Deserialize, Deserializer};
 
+use crate::info::JsonInfo;
+
 /// One test: an environment, a state, a transaction with variants, and what each leads to under each fork.
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "a state test object")]
@@ -16,13 +18,6 @@ pub(super) struct JsonTest {
     pub(super) pre: Alloc,
     pub(super) transaction: JsonTxn,
     pub(super) post: BTreeMap<String, Vec<JsonPost>>,
-}
-
-/// Where the test comes from, as far as that matters.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", expecting = "an object")]
-pub(super) struct JsonInfo {
-    pub(super) generated_test_hash: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

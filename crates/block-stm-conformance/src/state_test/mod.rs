@@ -31,8 +31,8 @@ use block_stm_evm::{
     spec_by_name,
 };
 
-use self::format::{JsonEnv, JsonInfo, JsonPost, JsonTest};
-use crate::{CaseReport, Rejection, SkipReason, expected_rejections};
+use self::format::{JsonEnv, JsonPost, JsonTest};
+use crate::{CaseReport, Rejection, SkipReason, expected_rejections, info::JsonInfo};
 
 /// A file of state tests, checked and ready to run.
 #[derive(Debug)]
@@ -195,8 +195,7 @@ fn skip_reason(name: &str, fork: &str, info: &JsonInfo) -> Option<SkipReason> {
         ["dynamicAccountOverwriteEmpty", "dynamicAccountOverwriteEmpty_Paris"];
     match fork {
         "Constantinople" => Some(SkipReason::Constantinople),
-        // The tool that fills in this field was given up before Prague took its final form.
-        "Prague" if info.generated_test_hash.is_some() => Some(SkipReason::PragueDraft),
+        "Prague" if info.is_by_retesteth() => Some(SkipReason::PragueDraft),
         _ => OVER_STORAGE.contains(&name).then_some(SkipReason::CreateOverStorage),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
+use alloy_consensus::{Block as RlpBlock, EMPTY_OMMER_ROOT_HASH, Header};
 use alloy_eips::{eip1559::INITIAL_BASE_FEE, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_genesis::ChainConfig;
 use alloy_primitives::{Address, B64, B256, Bytes, U256, keccak256};
+use alloy_rlp::Decodable;
 use alloy_trie::EMPTY_ROOT_HASH;
 use revm::primitives::hardfork::SpecId;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     ForkSchedule, PreState,
     import::{
-        ImportError,
+        ImportError, SignedTxn,
         json::{Alloc, Document, Quantity, pre_state},
     },
 };
@@ -65,6 +66,23 @@ impl Genesis {
     /// A start that is not from a file.
     pub fn new(schedule: ForkSchedule, header: Header, state: PreState) -> Self {
         Self { schedule, header, state }
+    }
+
+    /// A start with the header of the block whose RLP is `rlp`.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not one block in RLP.
+    pub fn from_rlp(
+        schedule: ForkSchedule,
+        mut rlp: &[u8],
+        state: PreState,
+    ) -> Result<Self, alloy_rlp::Error> {
+        let block = RlpBlock::<SignedTxn>::decode(&mut rlp)?;
+        if !rlp.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        Ok(Self::new(schedule, block.header, state))
     }
 
     /// Reads a genesis file in geth's format; errors call it `file`.
