@@ -354,7 +354,7 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
     pub(crate) jobs: NonZeroUsize,
-    /// Threads that execute a block, for each job [default: all cores]
+    /// Threads that execute a block, the job's own and helpers that the jobs share [default: all cores]
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
     pub(crate) threads: NonZeroUsize,

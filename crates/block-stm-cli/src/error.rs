@@ -69,6 +69,12 @@ pub(crate) enum CliError {
     /// The threads could not be started.
     #[error(transparent)]
     Engine(#[from] BuildError),
+    /// The threads of the jobs could not be started.
+    #[error("could not start the threads of --jobs: {source}")]
+    Jobs {
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

@@ -6,11 +6,6 @@ mod summary;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
     time::Instant,
 };
 
@@ -19,6 +14,8 @@ use block_stm_conformance::{
     CaseReport, Verdict, block_test::BlockTestFile, state_test::StateTestFile,
 };
 use block_stm_evm::import::{ImportError, json::read_file};
+
+use rayon::prelude::*;
 
 use self::summary::Summary;
 use crate::{
@@ -85,38 +82,23 @@ fn conformance(args: &TestArgs, run: RunFile) -> Result<Exit, CliError> {
     })
 }
 
-/// Runs all files, in the order in which jobs get to them, and returns what they came to in their own order.
+/// Runs all files on as many threads as there are jobs; a thread without a file helps others with theirs.
 fn run_all(args: &TestArgs, files: &[PathBuf], run: RunFile) -> Result<Vec<FileResult>, CliError> {
-    let engine = || Config::default().threads(args.threads).inline_below(2).build();
-    let engines = (0..args.jobs.get()).map(|_| engine()).collect::<Result<Vec<_>, _>>()?;
+    // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
+    let engine = Config::default().threads(args.threads).inline_below(2).build()?;
+    let jobs = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.get());
+    let jobs = jobs.build().map_err(|source| CliError::Jobs { source })?;
     let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
     let bar = progress::bar(files.len());
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(files.len()));
-    thread::scope(|scope| {
-        for engine in &engines {
-            scope.spawn(|| {
-                // ORDERING: Relaxed: nothing but the number is shared.
-                while let Some(index) = take(&next, files.len()) {
-                    let file = &files[index];
-                    bar.set_message(file.display().to_string());
-                    let result = read_file(file).and_then(|json| run(file, &json, engine, &wanted));
-                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results.push((index, result));
-                    bar.inc(1);
-                }
-            });
-        }
+    let results = jobs.install(|| {
+        let results = files.par_iter().map(|file| {
+            bar.set_message(file.display().to_string());
+            let result = read_file(file).and_then(|json| run(file, &json, &engine, &wanted));
+            bar.inc(1);
+            result
+        });
+        results.collect()
     });
     bar.finish_and_clear();
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_unstable_by_key(|(index, _)| *index);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
-/// The next index below `end`, each once.
-fn take(next: &AtomicUsize, end: usize) -> Option<usize> {
-    // ORDERING: Relaxed: nothing but the number is shared.
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    (index < end).then_some(index)
+    Ok(results)
 }

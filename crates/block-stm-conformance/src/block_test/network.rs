@@ -94,6 +94,10 @@ fn activate(
     let index = FORKS.iter().position(|names| names.contains(&name));
     let index = index.ok_or_else(|| unknown(name))?;
     for fork in FORKS.iter().take(index + 1).skip(first) {
+        // A glacier is about the difficulty bomb alone; the Merge can do without.
+        if fork[0].ends_with("Glacier") && block(at).is_none() {
+            continue;
+        }
         set(config, fork[0], at).ok_or_else(|| format!("{} can't come {at:?}", fork[0]))?;
     }
     if is_amsterdam {

@@ -106,9 +106,9 @@ pub(super) fn expected(exception: &str) -> Result<Vec<BlockRejection>, UnknownEx
         rejections.extend_from_slice(match short {
             "INPUT_UNMARSHAL_ADDRESS_ERROR"
             | "INPUT_UNMARSHAL_ERROR"
-            | "RLP_ExpectedAsList"
             | "RLP_STRUCTURES_ENCODING"
             | "RLP_WITHDRAWALS_NOT_READ" => &[Is::Encoding],
+            "RLP_ExpectedAsList" => &[Is::Encoding, Is::Body("withdrawals")],
             "UnknownParent" | "UnknownParent2" | "UNKNOWN_PARENT" => &[Is::UnknownParent],
             "InvalidNumber" | "INVALID_BLOCK_NUMBER" => &[Is::Number],
             "InvalidTimestampOlderParent" | "INVALID_BLOCK_TIMESTAMP_OLDER_THAN_PARENT" => {
@@ -130,20 +130,22 @@ pub(super) fn expected(exception: &str) -> Result<Vec<BlockRejection>, UnknownEx
             "ExtraDataTooBig" | "EXTRA_DATA_TOO_BIG" => &[Is::ExtraData],
             "ExtraDataIncorrectDAO" | "EXTRA_DATA_INVALID_DAO" => &[Is::DaoExtraData],
             "InvalidDifficulty" | "INVALID_DIFFICULTY" | "3675PoSBlockRejected" => {
-                &[Is::Difficulty]
+                &[Is::Difficulty, Is::WorkAfterMerge]
             }
-            "3675PoWBlockRejected"
-            | "3675PreParis1559BlockRejected"
-            | "IMPORT_IMPOSSIBLE_DIFFICULTY_OVER_PARIS" => &[Is::WorkAfterMerge],
+            "3675PoWBlockRejected" | "IMPORT_IMPOSSIBLE_DIFFICULTY_OVER_PARIS" => {
+                &[Is::WorkAfterMerge]
+            }
+            "3675PreParis1559BlockRejected" => &[Is::WorkAfterMerge, Is::OmmersAfterMerge],
             "PostParisUncleHashIsNotEmpty" | "IMPORT_IMPOSSIBLE_UNCLES_OVER_PARIS" => {
                 &[Is::OmmersAfterMerge]
             }
             "1559BlockImportImpossible_BaseFeeWrong" | "INVALID_BASEFEE_PER_GAS" => &[Is::BaseFee],
+            // Whether it is missing or there too early: the rules of the other side of London.
             "1559BlockImportImpossible_HeaderIsLegacy" | "IMPORT_IMPOSSIBLE_LONDON_OVER_LEGACY" => {
-                &[Is::Missing("baseFeePerGas")]
+                &[Is::Missing("baseFeePerGas"), Is::Early("baseFeePerGas")]
             }
             "LegacyBlockImportImpossible2" | "IMPORT_IMPOSSIBLE_LEGACY" => {
-                &[Is::Early("baseFeePerGas")]
+                &[Is::Missing("baseFeePerGas"), Is::Early("baseFeePerGas")]
             }
             "ParisBlockImportImpossible" => &[Is::Missing("withdrawalsRoot")],
             "ShanghaiBlockImportImpossible" => &[Is::Early("withdrawalsRoot")],

@@ -31,6 +31,8 @@ use block_stm_evm::{
     spec_by_name,
 };
 
+use rayon::prelude::*;
+
 use self::format::{JsonEnv, JsonPost, JsonTest};
 use crate::{CaseReport, Rejection, SkipReason, expected_rejections, info::JsonInfo};
 
@@ -91,15 +93,18 @@ impl StateTestFile {
     ///
     /// # Cost
     ///
-    /// Executes each transaction once as a case, and twice in its joined block.
+    /// Executes each transaction once as a case, and twice in its joined block. Tests and forks run at the same
+    /// time, on the threads of rayon's current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
-        let mut reports = Vec::new();
-        for test in self.tests.iter().filter(|test| wanted(&test.name)) {
-            for fork in &test.forks {
-                test.run_fork(fork, engine, &mut reports);
-            }
-        }
-        reports
+        let tests = self.tests.iter().filter(|test| wanted(&test.name));
+        let forks: Vec<_> =
+            tests.flat_map(|test| test.forks.iter().map(move |fork| (test, fork))).collect();
+        let reports = forks.into_par_iter().flat_map_iter(|(test, fork)| {
+            let mut reports = Vec::new();
+            test.run_fork(fork, engine, &mut reports);
+            reports
+        });
+        reports.collect()
     }
 }
 

@@ -39,8 +39,27 @@ pub use tree::{Chain, GenesisError};
 
 use crate::{
     Block, BlockResult, HeaderCheck, HeaderChecks, InvalidTxn, ParallelOptions, execute_parallel,
-    import::{AssembleError, SignedTxn, chain_block},
+    import::{AssembleError, SignedTxn, chain_block, chain_block_any_txns},
 };
+
+fn decode(mut rlp: &[u8]) -> Result<Sealed<RlpBlock<SignedTxn>>, BlockError> {
+    let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rlp)
+        .map_err(|error| BlockError::Encoding(error.to_string()))?;
+    if rlp.is_empty() {
+        return Ok(sealed);
+    }
+    let message = format!("{} bytes follow the block", rlp.len());
+    Err(BlockError::Encoding(message))
+}
+
+impl From<AssembleError> for BlockError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Field(field, message) => Self::Body { field, message },
+            AssembleError::Txn((index, hash, reason)) => Self::Txn { index, hash, reason },
+        }
+    }
+}
 
 /// A block that was imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,22 +90,7 @@ impl Chain {
     /// recovered on all threads of rayon's current pool. Before Byzantium, where receipts hold state roots, the
     /// block is executed twice. A branch costs a move of the state, see [the module](self).
     pub fn import(&mut self, rlp: &[u8], engine: &Engine) -> Result<Imported, BlockError> {
-        let mut rest = rlp;
-        let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest)
-            .map_err(|error| BlockError::Encoding(error.to_string()))?;
-        if !rest.is_empty() {
-            let message = format!("{} bytes follow the block", rest.len());
-            return Err(BlockError::Encoding(message));
-        }
-        self.import_decoded(sealed, engine)
-    }
-
-    /// [`import`](Self::import) for a block that is decoded already.
-    pub(crate) fn import_decoded(
-        &mut self,
-        sealed: Sealed<RlpBlock<SignedTxn>>,
-        engine: &Engine,
-    ) -> Result<Imported, BlockError> {
+        let sealed = decode(rlp)?;
         let hash = sealed.hash();
         let header = sealed.inner().header.clone();
         let txns = sealed.inner().body.transactions.len();
@@ -102,14 +106,31 @@ impl Chain {
         let ommers = &sealed.inner().body.ommers;
         self.check_ommers(ommers, hash, parent_hash)?;
         let ommers: Vec<_> = ommers.iter().map(Header::hash_slow).collect();
-        let block = chain_block(sealed, &self.schedule).map_err(|error| match error {
-            AssembleError::Field(field, message) => BlockError::Body { field, message },
-            AssembleError::Txn((index, hash, reason)) => BlockError::Txn { index, hash, reason },
-        })?;
+        let block = chain_block(sealed, &self.schedule)?;
         self.move_to(parent_hash);
         let result = self.execute(&block.block, &block.header, engine)?;
         let is_head = self.add(hash, header, ommers, result.state);
         Ok(imported(is_head))
+    }
+
+    /// Why the transactions of a block can't be executed, if they can't, whatever its header says of them and of what
+    /// they lead to.
+    ///
+    /// For blocks that [`import`](Self::import) refuses for the root of their transactions, to say more of them.
+    ///
+    /// # Errors
+    ///
+    /// A [`BlockError`]; also if the encoding is wrong or the parent unknown.
+    pub fn check_txns(&mut self, rlp: &[u8], engine: &Engine) -> Result<(), BlockError> {
+        let sealed = decode(rlp)?;
+        let parent = sealed.inner().header.parent_hash;
+        if !self.blocks.contains_key(&parent) {
+            return Err(BlockError::UnknownParent(parent));
+        }
+        let block = chain_block_any_txns(sealed, &self.schedule)?;
+        self.move_to(parent);
+        execute_parallel(engine, &block.block, &self.state, &ParallelOptions::default())?;
+        Ok(())
     }
 
     /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.

@@ -22,7 +22,7 @@ pub mod json {
 }
 
 pub(crate) use assemble::AssembleError;
-pub(crate) use chain::chain_block;
+pub(crate) use chain::{chain_block, chain_block_any_txns};
 pub use senders::{authorization, signer};
 
 pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};

@@ -68,7 +68,8 @@ fn recover_one(
         }
     }
     if let Some(signed) = txn.chain_id() {
-        if !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+        // A typed transaction is too early for another reason, which revm gives.
+        if txn.is_legacy() && !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
             return Err(TxnError::EarlyChainId { signed });
         }
         if signed != chain_id {
