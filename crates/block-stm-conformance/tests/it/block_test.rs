@@ -6,9 +6,7 @@ use alloy_primitives::{B256, U256};
 use block_stm_conformance::{CaseReport, Verdict, block_test::BlockTestFile};
 use serde_json::{Value, json};
 
-use crate::sample::{
-    engine, failures, genesis, invalid, london, rlp, shanghai, test, valid,
-};
+use crate::sample::{engine, failures, genesis, invalid, london, rlp, shanghai, test, valid};
 
 fn parse(sample: &Value) -> Result<BlockTestFile, String> {
     BlockTestFile::parse(Path::new("blocks.json"), sample.to_string().as_bytes())

@@ -27,8 +27,7 @@ fn the_sample_passes_with_any_number_of_threads() -> Result<(), String> {
     assert_eq!(file.names().collect::<Vec<_>>(), ["storeAndLog"]);
     let one = file.run(&engine(1), |_| true);
     let variants: Vec<_> = one.iter().filter_map(|case| case.variant.as_deref()).collect();
-    let expected =
-        ["d0g0v0", "d1g0v0", "joined", "d0g0v0", "d1g0v0", "d0g1v0", "joined"];
+    let expected = ["d0g0v0", "d1g0v0", "joined", "d0g0v0", "d1g0v0", "d0g1v0", "joined"];
     assert_eq!(variants, expected);
     assert!(one.iter().all(|case| case.verdict == Verdict::Passed), "{one:?}");
     for threads in [2, 4, 8] {

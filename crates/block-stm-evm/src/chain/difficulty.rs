@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_bomb_ticks_from_block_200_000_after_its_delay() {
-        let difficulty = |spec, number| child_of(spec, parent(number - 1, 2_048_000), 10);
+        let difficulty = |spec, number: u64| child_of(spec, parent(number - 1, 2_048_000), 10);
         assert_eq!(difficulty(SpecId::HOMESTEAD, 199_999), 2_048_000);
         assert_eq!(difficulty(SpecId::HOMESTEAD, 200_000), 2_048_001);
         assert_eq!(difficulty(SpecId::HOMESTEAD, 1_000_000), 2_048_256);

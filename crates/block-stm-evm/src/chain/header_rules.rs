@@ -188,3 +188,165 @@ fn next_excess_blob_gas(parent: &Header, blobs: BlobParams, spec: SpecId) -> u64
     }
     beyond
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{B64, B256, Bytes};
+
+    use super::*;
+
+    const GENERIC_TIME: u64 = 1_000;
+
+    /// A parent, and a child that may follow it, under the rules of `spec`.
+    fn pair(spec: SpecId) -> (Header, Header) {
+        let merged = spec.is_enabled_in(SpecId::MERGE);
+        let from = |fork| spec.is_enabled_in(fork);
+        let parent = Header {
+            number: 10,
+            timestamp: GENERIC_TIME,
+            gas_limit: 10_240_000,
+            gas_used: 5_120_000,
+            ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            difficulty: U256::from(if merged { 0 } else { 2_048_000 }),
+            base_fee_per_gas: from(SpecId::LONDON).then_some(100),
+            withdrawals_root: from(SpecId::SHANGHAI).then_some(B256::ZERO),
+            blob_gas_used: from(SpecId::CANCUN).then_some(0),
+            excess_blob_gas: from(SpecId::CANCUN).then_some(0),
+            parent_beacon_block_root: from(SpecId::CANCUN).then_some(B256::ZERO),
+            requests_hash: from(SpecId::PRAGUE).then_some(B256::ZERO),
+            ..Header::default()
+        };
+        let child = Header { number: 11, timestamp: GENERIC_TIME + 10, ..parent.clone() };
+        (parent, child)
+    }
+
+    fn check(spec: SpecId, spoil: impl FnOnce(&mut Header, &mut Header)) -> Result<(), String> {
+        let (mut parent, mut child) = pair(spec);
+        spoil(&mut parent, &mut child);
+        let schedule = ForkSchedule::fixed(1, spec);
+        let checked = check_header(&child, &parent, U256::ZERO, &schedule);
+        checked.map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_child_may_follow_under_each_fork() {
+        use SpecId::*;
+        for spec in [FRONTIER, HOMESTEAD, BERLIN, LONDON, MERGE, SHANGHAI, CANCUN, PRAGUE, OSAKA] {
+            // Frontier lowers the difficulty of a slow block alone, so that 10 s raise it.
+            let raised = |_: &mut Header, child: &mut Header| {
+                if spec == FRONTIER {
+                    child.difficulty = U256::from(2_049_000);
+                } else if spec == BERLIN || spec == LONDON {
+                    child.difficulty = U256::from(2_048_000);
+                }
+            };
+            assert_eq!(check(spec, raised), Ok(()), "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn every_rule_that_all_forks_share_is_checked() {
+        type Spoil = fn(&mut Header, &mut Header);
+        let cases: [(Spoil, &str); 11] = [
+            (|_, child| child.number = 12, "the number is 12, the parent's is 10"),
+            (|parent, _| parent.number = u64::MAX, "the number is 11"),
+            (|_, child| child.timestamp = GENERIC_TIME, "the timestamp 1000 is not after"),
+            (|_, child| child.extra_data = Bytes::from(vec![0; 33]), "the extra data has 33 bytes"),
+            (|_, child| child.gas_limit = 4_999, "the gas limit 4999 is not within"),
+            (|_, child| child.gas_limit = 1 << 63, "the gas limit 9223372036854775808 is not"),
+            (|_, child| child.gas_limit += 10_000, "the gas limit 10250000 is too far"),
+            (|_, child| child.gas_limit -= 10_000, "the gas limit 10230000 is too far"),
+            (|_, child| child.gas_used = 10_240_001, "the gas used 10240001 exceeds"),
+            (|_, child| child.difficulty += U256::ONE, "the difficulty is 2048001, not 2048000"),
+            (|_, child| child.base_fee_per_gas = Some(7), "baseFeePerGas is there too early"),
+        ];
+        for (spoil, message) in cases {
+            let error = check(SpecId::HOMESTEAD, spoil).expect_err(message);
+            assert!(error.starts_with(message), "{error}");
+        }
+        // One less than 1/1024 is allowed.
+        assert_eq!(check(SpecId::HOMESTEAD, |_, child| child.gas_limit += 9_999), Ok(()));
+    }
+
+    #[test]
+    fn every_rule_since_the_merge_is_checked() {
+        type Spoil = fn(&mut Header, &mut Header);
+        let cases: [(Spoil, &str); 13] = [
+            (|_, child| child.difficulty = U256::ONE, "the difficulty is 1, which must be zero"),
+            (|_, child| child.nonce = B64::from(1_u64), "the nonce must be zero"),
+            (|_, child| child.ommers_hash = B256::ZERO, "there must be no ommers"),
+            (|_, child| child.base_fee_per_gas = Some(101), "the base fee is 101, not 100"),
+            (|_, child| child.base_fee_per_gas = None, "baseFeePerGas is missing"),
+            (|parent, _| parent.gas_used = 10_240_000, "the base fee is 100, not 112"),
+            (|_, child| child.withdrawals_root = None, "withdrawalsRoot is missing"),
+            (|_, child| child.parent_beacon_block_root = None, "parentBeaconBlockRoot is missing"),
+            (|_, child| child.requests_hash = None, "requestsHash is missing"),
+            (|_, child| child.block_access_list_hash = Some(B256::ZERO), "blockAccessListHash is"),
+            (|_, child| child.blob_gas_used = Some(1), "the blob gas used is 1, which is"),
+            (|_, child| child.blob_gas_used = Some(10 << 17), "the blob gas used is 1310720"),
+            (|_, child| child.excess_blob_gas = Some(1), "the excess blob gas is 1, not 0"),
+        ];
+        for (spoil, message) in cases {
+            let error = check(SpecId::OSAKA, spoil).expect_err(message);
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn london_doubles_the_limit_and_starts_with_a_gwei() {
+        let config = alloy_genesis::ChainConfig {
+            homestead_block: Some(0),
+            eip150_block: Some(0),
+            eip155_block: Some(0),
+            eip158_block: Some(0),
+            byzantium_block: Some(0),
+            constantinople_block: Some(0),
+            istanbul_block: Some(0),
+            berlin_block: Some(0),
+            london_block: Some(11),
+            ..Default::default()
+        };
+        let schedule = ForkSchedule::from_genesis(&config).expect("forks in order");
+        let (parent, mut child) = pair(SpecId::BERLIN);
+        child.gas_limit = 2 * parent.gas_limit;
+        child.base_fee_per_gas = Some(INITIAL_BASE_FEE);
+        assert_eq!(check_header(&child, &parent, U256::ZERO, &schedule), Ok(()));
+        child.base_fee_per_gas = Some(INITIAL_BASE_FEE - 1);
+        assert!(check_header(&child, &parent, U256::ZERO, &schedule).is_err());
+    }
+
+    #[test]
+    fn the_ten_blocks_of_the_dao_fork_say_so() {
+        let mainnet = ForkSchedule::mainnet();
+        let (mut parent, mut child) = pair(SpecId::HOMESTEAD);
+        for (number, is_due) in [(1_919_999, false), (1_920_000, true), (1_920_009, true)] {
+            (parent.number, child.number) = (number - 1, number);
+            child.difficulty = difficulty(&mainnet, &parent, child.timestamp);
+            child.extra_data = Bytes::new();
+            let checked = check_header(&child, &parent, U256::ZERO, &mainnet);
+            assert_eq!(checked.is_err(), is_due, "{number}: {checked:?}");
+            child.extra_data = Bytes::from_static(DAO_EXTRA_DATA);
+            assert_eq!(check_header(&child, &parent, U256::ZERO, &mainnet), Ok(()));
+        }
+    }
+
+    #[test]
+    fn excess_blob_gas_follows_use_and_since_osaka_the_base_fee() {
+        let blobs = BlobParams::osaka();
+        let parent = |excess: u64, used: u64, fee| Header {
+            excess_blob_gas: Some(excess << 17),
+            blob_gas_used: Some(used << 17),
+            base_fee_per_gas: Some(fee),
+            ..Header::default()
+        };
+        let next = |parent, spec| next_excess_blob_gas(&parent, blobs, spec);
+        assert_eq!(next(parent(0, 6, 7), SpecId::PRAGUE), 0);
+        assert_eq!(next(parent(0, 9, 7), SpecId::PRAGUE), 3 << 17);
+        // Blobs are cheaper than what executing them is worth: a third of what was used piles up.
+        assert_eq!(next(parent(6, 9, 1_000), SpecId::OSAKA), 9 << 17);
+        assert_eq!(next(parent(6, 3, 1_000), SpecId::OSAKA), 7 << 17);
+        assert_eq!(next(parent(6, 3, 1_000), SpecId::PRAGUE), 3 << 17);
+        let no_limits = Header { excess_blob_gas: Some(u64::MAX), ..parent(0, 9, u64::MAX) };
+        assert!(next(no_limits, SpecId::OSAKA) > 0);
+    }
+}
