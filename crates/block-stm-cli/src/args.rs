@@ -8,6 +8,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
 use clap_complete::Shell;
+use regex::Regex;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,6 +104,46 @@ Examples:
   block-stm sweep --vm diem --work 0us --accounts 2,10000 --blocks 10000
   block-stm sweep --vm evm --json -";
 
+const IMPORT_EXAMPLES: &str = "\
+Each block is checked in full: its header against its parent's, ommers, roots of the body,
+signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash and
+state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
+what a block changed is hashed again, partly while the block still runs. Branches are followed;
+the head is the heaviest, after the Merge the last one.
+
+The first block that is refused ends the import, with its reason and exit code 1.
+
+Examples:
+  block-stm import --genesis genesis.json chain.rlp
+  block-stm import --genesis genesis.json --threads 8 --json - part1.rlp part2.rlp";
+
+const STATETEST_EXAMPLES: &str = "\
+Each case, a transaction under a fork, is executed by the parallel engine, and must lead to the state
+root and the logs that the test names; a transaction that must be rejected must be, for the reason
+that the test names. All variants of a test are then joined into one block, which is executed in
+parallel and one after another; both must agree in everything.
+
+JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm statetest` of geth
+prints it, with the variant beside. A case that is skipped does not pass; the reason is there.
+
+Examples:
+  block-stm statetest GeneralStateTests
+  block-stm statetest GeneralStateTests/stCreate2 --run 'create2collision.*' --threads 8
+  block-stm statetest add.json --json -";
+
+const BLOCKTEST_EXAMPLES: &str = "\
+Each block is checked in full, as by `block-stm import`, and executed by the parallel engine. A block
+with an exception must be refused, for a reason of the class that the exception names; all others
+must be accepted. In the end the head and its state must be those that the test names.
+
+JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm blocktest` of geth
+prints it. A test that is skipped does not pass; the reason is there.
+
+Examples:
+  block-stm blocktest BlockchainTests
+  block-stm blocktest BlockchainTests/InvalidBlocks --run '_London$' --threads 8
+  block-stm blocktest uncles.json --json -";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -134,6 +175,15 @@ pub(crate) enum Command {
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
     #[command(after_help = FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),
+    /// Import a chain from its genesis, and check every block in full
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Execute official state tests (GeneralStateTests) with the parallel engine
+    #[command(after_help = STATETEST_EXAMPLES)]
+    Statetest(TestArgs),
+    /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
+    #[command(after_help = BLOCKTEST_EXAMPLES)]
+    Blocktest(TestArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -359,6 +409,46 @@ pub(crate) struct SimArgs {
     #[arg(value_parser = threads_parser())]
     pub(crate) jobs: NonZeroUsize,
     /// Write what was found as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The genesis file, in geth's format
+    #[arg(long, value_name = "PATH")]
+    pub(crate) genesis: PathBuf,
+    /// Files of RLP blocks, as clients export them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Threads that execute a block [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: NonZeroUsize,
+    /// Write the result as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `statetest` and `blocktest`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Files of tests, or folders, which are searched for .json files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Run only tests whose name matches
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) run: Option<Regex>,
+    /// Files at the same time [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) jobs: NonZeroUsize,
+    /// Threads that execute a block, the job's own and helpers that the jobs share [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: NonZeroUsize,
+    /// Write what became of each case as JSON, `-` for standard output in place of the table
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ pub(crate) enum CliError {
     /// A file of a block or a chain is missing or wrong.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// A path given to `replay` can't be read.
+    /// A path on the command line can't be read.
     #[error("{}: {source}", path.display())]
     Path {
         /// Which path.
@@ -28,6 +28,20 @@ pub(crate) enum CliError {
         path.display()
     )]
     NoBlock {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A file of blocks holds something else.
+    #[error("{place}: {message}")]
+    Malformed {
+        /// File, block and byte.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A folder of tests has none.
+    #[error("{}: no .json file here", path.display())]
+    NoTests {
         /// Which folder.
         path: PathBuf,
     },
@@ -61,6 +75,12 @@ pub(crate) enum CliError {
     /// The threads without coordination could not be started.
     #[error("could not start threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
+    /// The threads of the jobs could not be started.
+    #[error("could not start the threads of --jobs: {source}")]
+    Jobs {
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

@@ -7,12 +7,14 @@ mod bounds;
 mod check;
 mod command;
 mod completions;
+mod conformance;
 mod delivery;
 mod difference;
 mod discover;
 mod error;
 mod exit;
 mod forecast;
+mod import;
 mod latency;
 mod measure;
 mod notes;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Blocktest(args) => conformance::blocktest(&args),
+        Command::Statetest(args) => conformance::statetest(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Completions(args) => completions::print(args.shell),
     };

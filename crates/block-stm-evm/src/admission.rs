@@ -3,7 +3,11 @@
 use std::cmp::min;
 
 use revm::{
-    context::{Cfg, TxEnv, result::ResultGas, transaction::Transaction},
+    context::{
+        Cfg, TransactionType, TxEnv,
+        result::{InvalidTransaction, ResultGas},
+        transaction::Transaction,
+    },
     primitives::hardfork::SpecId,
 };
 
@@ -45,7 +49,8 @@ impl BlockGas {
     ///
     /// # Errors
     ///
-    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`]. A blob transaction before
+    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`], and revm's
+    /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction), which revm leaves to others. A blob transaction before
     /// Cancun passes; that its type is unknown is for revm to say.
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         let fits = |gas_limit: u64, used: u64| {
@@ -59,6 +64,13 @@ impl BlockGas {
                 fits(min(txn.gas_limit, cap), self.regular)?;
                 fits(txn.gas_limit, self.state)?;
             }
+        }
+        if self.blob_gas_limit > 0
+            && txn.tx_type == TransactionType::Eip4844
+            && txn.kind.is_create()
+        {
+            // No encoding has room for it, and revm does not look.
+            return Err(InvalidTransaction::BlobCreateTransaction.into());
         }
         let blob_gas = txn.total_blob_gas();
         let available = self.blob_gas_limit.saturating_sub(self.blob);
@@ -93,7 +105,10 @@ impl BlockGas {
 
 #[cfg(test)]
 mod tests {
-    use revm::{context::BlockEnv, primitives::B256};
+    use revm::{
+        context::BlockEnv,
+        primitives::{B256, TxKind},
+    };
 
     use super::*;
 
@@ -113,6 +128,16 @@ mod tests {
         assert_eq!(gas.admit(&txn(60_000, 0)), Ok(()));
         let refused = InvalidTxnReason::BlockGas { gas_limit: 60_001, available: 60_000 };
         assert_eq!(gas.admit(&txn(60_001, 0)), Err(refused));
+    }
+
+    #[test]
+    fn blobs_create_no_contracts() {
+        let mut create = txn(0, 1);
+        create.tx_type = TransactionType::Eip4844.into();
+        assert_eq!(block(SpecId::CANCUN, u64::MAX).admit(&create), Ok(()));
+        create.kind = TxKind::Create;
+        let refused = InvalidTxnReason::Vm(InvalidTransaction::BlobCreateTransaction);
+        assert_eq!(block(SpecId::CANCUN, u64::MAX).admit(&create), Err(refused));
     }
 
     #[test]

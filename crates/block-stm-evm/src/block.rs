@@ -41,6 +41,10 @@ pub struct Block {
     pub blob_params: Option<BlobParams>,
     /// The contracts that the protocol itself calls or listens to.
     pub system_contracts: SystemContracts,
+    /// Whether the transactions are all there is: no system calls, withdrawals, rewards or requests. The official
+    /// state tests are made like that. As there, the producer's account is touched after the last transaction,
+    /// which before EIP-161 brings it into being and later removes it if it is empty.
+    pub txns_only: bool,
 }
 
 impl Block {
@@ -67,7 +71,14 @@ impl Block {
             dao_fork: false,
             blob_params: None,
             system_contracts: SystemContracts::default(),
+            txns_only: false,
         }
+    }
+
+    /// The same block with nothing around its transactions.
+    pub fn with_txns_only(mut self) -> Self {
+        self.txns_only = true;
+        self
     }
 
     /// The same block on the chain `chain_id`.

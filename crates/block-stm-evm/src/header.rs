@@ -64,6 +64,25 @@ pub enum CheckOutcome {
     NotCheckable(&'static str),
 }
 
+impl fmt::Display for HeaderCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            CheckOutcome::Agrees => write!(f, "{} agrees", self.field),
+            CheckOutcome::Differs { header, result } => {
+                write!(f, "{} is {header}, not {result}", self.field)
+            }
+            CheckOutcome::NotCheckable(reason) => write!(f, "{}: {reason}", self.field),
+        }
+    }
+}
+
+impl HeaderCheck {
+    /// The state root, if the header's is not the computed one.
+    pub(crate) fn state_root(header: B256, computed: B256) -> Option<Self> {
+        (header != computed).then(|| check("stateRoot", header, Some(computed), ""))
+    }
+}
+
 impl HeaderChecks {
     /// Compares all fields but the state root with `result`.
     ///

@@ -11,6 +11,7 @@ mod admission;
 mod alone;
 mod block;
 mod block_state;
+mod chain;
 mod dao;
 mod deposits;
 mod error;
@@ -28,12 +29,17 @@ mod schedule;
 mod sequential;
 mod state_changes;
 mod state_root;
+mod state_trie;
 mod system_call;
 mod warm_up;
 
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, SystemContracts};
 pub use block_state::BlockState;
+pub use chain::{
+    BlockError, Chain, Genesis, GenesisError, HeaderFault, Imported, OmmerFault, check_header,
+    rlp_blocks,
+};
 pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};
@@ -51,5 +57,6 @@ pub use schedule::{
 };
 pub use sequential::{execute_plain, execute_sequential};
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
+pub use state_trie::{SlotFeed, StateTrie};
 pub use system_call::SystemCall;
 pub use warm_up::warm_up;

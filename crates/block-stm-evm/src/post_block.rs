@@ -23,7 +23,7 @@ use crate::{
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
 /// returns: withdrawals (EIP-7002), then consolidations (EIP-7251).
 pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
-    if !block.spec.is_enabled_in(SpecId::PRAGUE) {
+    if block.txns_only || !block.spec.is_enabled_in(SpecId::PRAGUE) {
         return Vec::new();
     }
     let contracts = &block.system_contracts;
@@ -49,6 +49,10 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         let balance = increments.entry(address).or_default();
         *balance = balance.saturating_add(wei);
     };
+    if block.txns_only {
+        credit(block.env.beneficiary, U256::ZERO);
+        return Ok(increments);
+    }
     let reward = U256::from(block.block_reward());
     if !reward.is_zero() {
         let number = block.number();
@@ -82,7 +86,7 @@ pub fn apply_post_block<DB: Database + DatabaseCommit>(
     receipts: &[Receipt],
     evm: &mut MainnetEvm<MainnetContext<DB>>,
 ) -> Result<Option<Requests>, ExecutionError<DB::Error>> {
-    let requests = if block.spec.is_enabled_in(SpecId::PRAGUE) {
+    let requests = if block.spec.is_enabled_in(SpecId::PRAGUE) && !block.txns_only {
         let mut requests = Requests::default();
         let deposits = deposit_requests(receipts, block.system_contracts.deposits)?;
         requests.push_request_with_type(DEPOSIT_REQUEST_TYPE, deposits);
@@ -95,11 +99,18 @@ pub fn apply_post_block<DB: Database + DatabaseCommit>(
     } else {
         None
     };
-    let increments = balance_increments(block)?;
-    let db = evm.ctx.db_mut();
-    credit_all(db, &increments)
-        .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    credit_rewards(block, evm.ctx.db_mut())?;
     Ok(requests)
+}
+
+fn credit_rewards<DB: Database + DatabaseCommit>(
+    block: &Block,
+    db: &mut DB,
+) -> Result<(), ExecutionError<DB::Error>> {
+    let increments = balance_increments(block)?;
+    let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    credit_all(db, &increments, clears_empty)
+        .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })
 }
 
 /// [`apply_post_block`] on a state, which is handed back. Builds revm only where it is needed.
@@ -113,15 +124,14 @@ pub(crate) fn finish_state<DB: Database + DatabaseCommit>(
         let requests = apply_post_block(block, receipts, &mut evm)?;
         return Ok((evm.ctx.journaled_state.database, requests));
     }
-    let increments = balance_increments(block)?;
-    credit_all(&mut db, &increments)
-        .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    credit_rewards(block, &mut db)?;
     Ok((db, None))
 }
 
 fn credit_all<DB: Database + DatabaseCommit>(
     db: &mut DB,
     increments: &BTreeMap<Address, U256>,
+    clears_empty: bool,
 ) -> Result<(), DB::Error> {
     let mut changes = Vec::with_capacity(increments.len());
     for (&address, wei) in increments {
@@ -131,6 +141,10 @@ fn credit_all<DB: Database + DatabaseCommit>(
         };
         account.info.balance = account.info.balance.saturating_add(*wei);
         account.mark_touch();
+        // Before EIP-161 an account that is empty exists all the same, and must not look like one to clear.
+        if account.is_empty() && !clears_empty {
+            account.mark_created();
+        }
         changes.push((address, account));
     }
     db.commit_iter(&mut changes.into_iter());
@@ -178,6 +192,15 @@ mod tests {
             let block = block(SpecId::LONDON, Some(ommer));
             let error = balance_increments::<PreStateError>(&block).expect_err("no such ommer");
             assert!(matches!(error, ExecutionError::Ommer { block: 100, .. }));
+        }
+    }
+
+    #[test]
+    fn transactions_alone_touch_their_producer_and_no_more() {
+        for spec in [SpecId::FRONTIER, SpecId::SHANGHAI, SpecId::OSAKA] {
+            let block = block(spec, None).with_txns_only();
+            assert_eq!(credits(&block), [(MINER, 0)]);
+            assert!(post_block_calls(&block).is_empty());
         }
     }
 

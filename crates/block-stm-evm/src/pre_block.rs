@@ -20,6 +20,9 @@ use crate::{Block, ExecutionError, Stage, SystemCall, dao, sequential::evm_for};
 pub fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, ExecutionError<E>> {
     let contracts = &block.system_contracts;
     let mut calls = Vec::new();
+    if block.txns_only {
+        return Ok(calls);
+    }
     if block.spec.is_enabled_in(SpecId::CANCUN) {
         let root = block.parent_beacon_block_root;
         let root = root.ok_or(ExecutionError::MissingBeaconRoot)?;
@@ -40,7 +43,7 @@ pub fn apply_pre_block<DB: Database + DatabaseCommit>(
     block: &Block,
     evm: &mut MainnetEvm<MainnetContext<DB>>,
 ) -> Result<(), ExecutionError<DB::Error>> {
-    if block.dao_fork {
+    if block.dao_fork && !block.txns_only {
         let db = evm.ctx.db_mut();
         drain_dao(db)
             .map_err(|source| ExecutionError::Database { stage: Stage::PreBlock, source })?;

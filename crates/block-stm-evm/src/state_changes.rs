@@ -219,6 +219,37 @@ impl StateChanges {
 }
 
 impl PreState {
+    /// What takes `changes` back, where this is the state before them.
+    ///
+    /// # Cost
+    ///
+    /// Copies what `changes` change, and the whole storage of accounts that lose theirs.
+    pub fn inverse(&self, changes: &StateChanges) -> StateChanges {
+        changes.iter().map(|change| self.inverse_of(change)).collect()
+    }
+
+    fn inverse_of(&self, change: &AccountChange) -> AccountChange {
+        let Some(account) = self.account(&change.address) else {
+            return AccountChange::new(change.address, None);
+        };
+        let mut inverse = AccountChange::new(change.address, Some(account.info.clone()));
+        inverse.storage_wiped = change.storage_wiped;
+        inverse.storage = if change.storage_wiped {
+            let slots = account.storage.iter();
+            slots.map(|(&slot, &after)| SlotChange { slot, before: U256::ZERO, after }).collect()
+        } else {
+            let slots = change.storage.iter();
+            slots
+                .map(|&SlotChange { slot, before, after }| SlotChange {
+                    slot,
+                    before: after,
+                    after: before,
+                })
+                .collect()
+        };
+        inverse
+    }
+
     /// Makes this state the one after a block that changed `changes`.
     pub fn apply(&mut self, changes: &StateChanges) {
         for change in changes.iter() {

@@ -7,7 +7,8 @@ use alloy_trie::{
 };
 
 use crate::{
-    Block, ExecutionError, InvalidTxn, PreState, PreStateError, sequential::execute_observed,
+    Block, ExecutionError, InvalidTxn, PreState, PreStateError, StateTrie,
+    sequential::execute_observed,
 };
 
 impl PreState {
@@ -54,6 +55,31 @@ impl PreState {
             let mut after = self.clone();
             after.apply(&state.clone().into_changes());
             roots.push(after.state_root());
+        })?;
+        Ok(roots)
+    }
+}
+
+impl StateTrie {
+    /// The state roots after each executed transaction of `block`, where this is the trie of `state`, the state before
+    /// the block.
+    ///
+    /// As [`PreState::state_roots_within`], at the price of what the transactions change. The trie ends as it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute_sequential`](crate::execute_sequential).
+    pub fn roots_within(
+        &mut self,
+        state: &PreState,
+        block: &Block,
+        policy: InvalidTxn,
+    ) -> Result<Vec<B256>, ExecutionError<PreStateError>> {
+        let mut roots = Vec::with_capacity(block.txns.len());
+        execute_observed(block, state, policy, |after| {
+            let changes = after.clone().into_changes();
+            roots.push(self.apply(&changes));
+            self.apply(&state.inverse(&changes));
         })?;
         Ok(roots)
     }

@@ -1,8 +1,10 @@
 //! The built binary, from the outside: what it prints, writes and returns.
 
 mod cli;
+mod conformance;
 mod fixtures;
 mod forecast;
+mod import;
 mod output;
 mod replay;
 mod run;

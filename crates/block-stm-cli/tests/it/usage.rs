@@ -40,6 +40,7 @@ fn options_out_of_their_range_are_refused_by_name() -> TestResult {
 fn unknown_commands_and_missing_arguments_are_refused() -> TestResult {
     assert_refused(&["walk"], &["walk"])?;
     assert_refused(&["replay"], &["PATH"])?;
+    assert_refused(&["blocktest", "--threads", "0", "x"], &["--threads", "0"])?;
     assert_refused(&["completions"], &["SHELL"])?;
     assert_refused(&["completions", "dos"], &["dos", "bash"])
 }

@@ -10,36 +10,45 @@ use super::{ImportError, files::Document, quantity::Quantity};
 use crate::PreState;
 
 /// Address to account.
-pub(super) type Alloc = HashMap<Address, JsonAccount>;
+pub type Alloc = HashMap<Address, JsonAccount>;
 
 /// One account; what is missing is zero or empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "an account object")]
-pub(super) struct JsonAccount {
-    balance: Quantity<U256>,
-    nonce: Quantity<u64>,
-    code: Option<Bytes>,
-    storage: HashMap<Quantity<U256>, Quantity<U256>>,
+pub struct JsonAccount {
+    /// Wei.
+    pub balance: Quantity<U256>,
+    /// Nonce.
+    pub nonce: Quantity<u64>,
+    /// Code, if any.
+    pub code: Option<Bytes>,
+    /// Slots, those with the value zero as good as absent.
+    pub storage: HashMap<Quantity<U256>, Quantity<U256>>,
 }
 
-/// Adds the accounts of `alloc` to `state`.
-pub(super) fn insert(
-    alloc: Alloc,
-    document: Document<'_>,
-    state: &mut PreState,
-) -> Result<(), ImportError> {
+/// The accounts of `alloc` as a state.
+///
+/// # Errors
+///
+/// The address of an account whose code revm can't hold, and why.
+pub fn pre_state(alloc: Alloc) -> Result<PreState, (Address, String)> {
+    let mut state = PreState::new();
     for (address, account) in alloc {
         let info =
             AccountInfo::default().with_balance(account.balance.0).with_nonce(account.nonce.0);
         let code = Bytecode::new_raw_checked(account.code.unwrap_or_default());
-        let code =
-            code.map_err(|error| document.wrong(&format!("{address}.code"), error.to_string()))?;
+        let code = code.map_err(|error| (address, error.to_string()))?;
         state.insert_account(address, info.with_code(code));
         for (slot, value) in account.storage {
             state.insert_storage(address, slot.0, value.0);
         }
     }
-    Ok(())
+    Ok(state)
+}
+
+/// The accounts of `alloc`, a part of `document`, as a state.
+pub(super) fn read(alloc: Alloc, document: Document<'_>) -> Result<PreState, ImportError> {
+    pre_state(alloc).map_err(|(address, error)| document.wrong(&format!("{address}.code"), error))
 }
 
 /// Adds the hashes of `blockhashes.json` to `state`.

@@ -32,7 +32,7 @@ pub(super) struct Parts {
 
 /// Why parts make no block.
 #[derive(Debug)]
-pub(super) enum AssembleError {
+pub(crate) enum AssembleError {
     /// A header field, by its JSON name, and what is wrong with it.
     Field(&'static str, String),
     /// A transaction is wrong.
@@ -45,16 +45,24 @@ impl Parts {
         self,
         schedule: &ForkSchedule,
     ) -> Result<(Block, HeaderChecks), AssembleError> {
+        let root = calculate_transaction_root(&self.txns);
+        if root != self.header.transactions_root {
+            let message = format!("the root of the transactions is {root}");
+            return Err(AssembleError::Field("transactionsRoot", message));
+        }
+        self.assemble_any_txns(schedule)
+    }
+
+    /// The same, whatever the header says of the transactions.
+    pub(super) fn assemble_any_txns(
+        self,
+        schedule: &ForkSchedule,
+    ) -> Result<(Block, HeaderChecks), AssembleError> {
         let Self { header, txns, claims, withdrawals, ommers } = self;
         let spec = schedule.spec_of(header.number, header.timestamp, header.difficulty);
         let env = environment(&header, spec, schedule)?;
         let recovered = recover(&txns, &claims, spec, schedule.chain_id());
         let recovered = recovered.map_err(AssembleError::Txn)?;
-        let root = calculate_transaction_root(&txns);
-        if root != header.transactions_root {
-            let message = format!("the root of the transactions is {root}");
-            return Err(AssembleError::Field("transactionsRoot", message));
-        }
         // A header without the field, from before Shanghai, stands for no withdrawals.
         let root = calculate_withdrawals_root(&withdrawals);
         if root != header.withdrawals_root.unwrap_or(EMPTY_ROOT_HASH) {

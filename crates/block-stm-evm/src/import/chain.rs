@@ -84,8 +84,7 @@ fn import(folder: Folder<'_>) -> Result<ImportedChain, ImportError> {
     let (file, json) = (folder.path("genesis.json"), folder.read("genesis.json")?);
     let document = Document::open(&file, &json)?;
     let JsonGenesis { config, alloc } = document.parse()?;
-    let mut genesis = PreState::new();
-    alloc::insert(alloc, document, &mut genesis)?;
+    let mut genesis = alloc::read(alloc, document)?;
     let schedule = ForkSchedule::from_genesis(&config);
     let schedule = schedule.map_err(|source| ImportError::Schedule { file, source })?;
     let blocks = blocks(folder, &schedule)?;
@@ -122,13 +121,32 @@ fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>
     Ok(blocks)
 }
 
-fn chain_block(
+pub(crate) fn chain_block(
     sealed: Sealed<RlpBlock<SignedTxn>>,
     schedule: &ForkSchedule,
+) -> Result<ChainBlock, AssembleError> {
+    chain_block_with(sealed, |parts| parts.assemble(schedule))
+}
+
+/// The same, whatever the header says of the transactions.
+pub(crate) fn chain_block_any_txns(
+    sealed: Sealed<RlpBlock<SignedTxn>>,
+    schedule: &ForkSchedule,
+) -> Result<ChainBlock, AssembleError> {
+    chain_block_with(sealed, |parts| parts.assemble_any_txns(schedule))
+}
+
+fn chain_block_with(
+    sealed: Sealed<RlpBlock<SignedTxn>>,
+    assemble: impl FnOnce(Parts) -> Result<(Block, HeaderChecks), AssembleError>,
 ) -> Result<ChainBlock, AssembleError> {
     let (block, hash) = sealed.into_parts();
     let RlpBlock { header, body } = block;
     check_ommers(&header, &body.ommers)?;
+    if header.withdrawals_root.is_some() != body.withdrawals.is_some() {
+        let message = "withdrawals and their root must both be there, or neither".to_owned();
+        return Err(AssembleError::Field("withdrawals", message));
+    }
     let number = header.number;
     let parts = Parts {
         header,
@@ -137,7 +155,7 @@ fn chain_block(
         withdrawals: body.withdrawals.unwrap_or_default().0,
         ommers: body.ommers,
     };
-    let (block, header) = parts.assemble(schedule)?;
+    let (block, header) = assemble(parts)?;
     Ok(ChainBlock { number, hash, block, header })
 }
 

@@ -45,7 +45,7 @@ impl<'a> Folder<'a> {
     /// The bytes of a file of at most [`MAX_FILE_BYTES`].
     pub(super) fn read(self, name: &str) -> Result<Cow<'a, [u8]>, ImportError> {
         match self {
-            Self::Disk(folder) => Ok(read(&folder.join(name), MAX_FILE_BYTES)?.into()),
+            Self::Disk(folder) => Ok(read_file(&folder.join(name))?.into()),
             Self::Memory(files) => match files.get(name) {
                 Some(bytes) => Ok((*bytes).into()),
                 None => {
@@ -65,6 +65,15 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// The bytes of a file of at most [`MAX_FILE_BYTES`].
+///
+/// # Errors
+///
+/// An [`ImportError`] that names the file: it can't be read, or it is larger.
+pub fn read_file(file: &Path) -> Result<Vec<u8>, ImportError> {
+    read(file, MAX_FILE_BYTES)
+}
+
 /// The bytes of a file of at most `max` bytes.
 fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { file: file.to_owned(), source };
@@ -82,7 +91,7 @@ fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
 
 /// A JSON document and where it comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Document<'a> {
+pub struct Document<'a> {
     file: &'a Path,
     /// Path of the document within the file, such as `result.`.
     prefix: &'static str,
@@ -100,9 +109,12 @@ struct Envelope<'a> {
 
 impl<'a> Document<'a> {
     /// The document in `json`, which may be wrapped as the answer of a JSON-RPC server.
-    pub(super) fn open(file: &'a Path, json: &'a [u8]) -> Result<Self, ImportError> {
-        let prefix = "";
-        let bare = Self { file, prefix, json };
+    ///
+    /// # Errors
+    ///
+    /// An [`ImportError`] if the server's answer is an error.
+    pub fn open(file: &'a Path, json: &'a [u8]) -> Result<Self, ImportError> {
+        let bare = Self::bare(file, json);
         // A file that isn't even an object is for the real parser to complain about.
         let Ok(envelope) = serde_json::from_slice::<Envelope<'a>>(json) else {
             return Ok(bare);
@@ -118,8 +130,17 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The document in `json` as it is.
+    pub fn bare(file: &'a Path, json: &'a [u8]) -> Self {
+        Self { file, prefix: "", json }
+    }
+
     /// Parses the document.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
+    ///
+    /// # Errors
+    ///
+    /// An [`ImportError`] that names the file, the field, and the line.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
         // Tracking the path costs time, so that only a document with an error pays for it.
         if let Ok(value) = serde_json::from_slice(self.json) {
             return Ok(value);
@@ -141,7 +162,7 @@ impl<'a> Document<'a> {
     }
 
     /// An error about the field at the path `field`.
-    pub(super) fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
+    pub fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
         ImportError::Field {
             file: self.file.to_owned(),
             field: format!("{}{field}", self.prefix),

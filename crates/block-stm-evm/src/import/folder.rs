@@ -173,10 +173,9 @@ fn ommers(folder: Folder<'_>, header: &Header) -> Result<Option<Vec<Header>>, Im
 }
 
 fn pre_state(folder: Folder<'_>) -> Result<PreState, ImportError> {
-    let mut state = PreState::new();
     let (file, json) = (folder.path("prestate.json"), folder.read("prestate.json")?);
     let document = Document::open(&file, &json)?;
-    alloc::insert(document.parse()?, document, &mut state)?;
+    let mut state = alloc::read(document.parse()?, document)?;
     if let Some(json) = folder.read_if_there("blockhashes.json")? {
         let file = folder.path("blockhashes.json");
         alloc::insert_block_hashes(Document::open(&file, &json)?, &mut state)?;

@@ -11,10 +11,24 @@ mod json_txn;
 mod quantity;
 mod senders;
 
+pub mod json {
+    //! Pieces of Ethereum's JSON formats, for formats that are made of them.
+
+    pub use super::{
+        alloc::{Alloc, JsonAccount, pre_state},
+        files::{Document, read_file},
+        quantity::Quantity,
+    };
+}
+
+pub(crate) use assemble::AssembleError;
+pub(crate) use chain::{chain_block, chain_block_any_txns};
+pub use senders::{authorization, signer};
+
 pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
 pub use error::{ImportError, TxnError};
 pub use files::{MAX_FILE_BYTES, MemoryFiles};
 pub use folder::{ImportedBlock, import_files, import_folder};
 
 /// A transaction as it is in a block: without blobs.
-type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;
+pub(crate) type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -9,8 +9,21 @@ use serde::{
 };
 
 /// A number given as `"0x1f"` (any number of digits), `"31"` or `31`; also a key of a map.
+///
+/// # Examples
+///
+/// ```
+/// use block_stm_evm::import::json::Quantity;
+///
+/// let numbers: Vec<Quantity<u64>> = serde_json::from_str(r#"["0x001f", "31", 31]"#)?;
+/// assert!(numbers.iter().all(|number| number.0 == 31));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Quantity<T>(pub(super) T);
+pub struct Quantity<T>(
+    /// The number.
+    pub T,
+);
 
 impl<'de, T: TryFrom<U256>> Deserialize<'de> for Quantity<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

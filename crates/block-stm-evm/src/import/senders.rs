@@ -23,7 +23,7 @@ const MAX_S: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe9
 static SECP256K1: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
 /// A transaction, by place and hash, and what is wrong with it.
-pub(super) type WrongTxn = (usize, B256, TxnError);
+pub(crate) type WrongTxn = (usize, B256, TxnError);
 
 /// Turns signed transactions into executable ones, on all threads of rayon's current pool.
 ///
@@ -68,7 +68,8 @@ fn recover_one(
         }
     }
     if let Some(signed) = txn.chain_id() {
-        if !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+        // A typed transaction is too early for another reason, which revm gives.
+        if txn.is_legacy() && !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
             return Err(TxnError::EarlyChainId { signed });
         }
         if signed != chain_id {
@@ -88,7 +89,7 @@ fn recover_one(
 }
 
 /// The address whose key made `signature` over `hash`, if any could.
-pub(super) fn signer(signature: &Signature, hash: B256) -> Option<Address> {
+pub fn signer(signature: &Signature, hash: B256) -> Option<Address> {
     let mut compact = [0; 64];
     compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
     compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());
@@ -120,7 +121,8 @@ fn executable(txn: &SignedTxn, caller: Address) -> TxEnv {
     }
 }
 
-fn authorization(
+/// An authorization with its authority, or with none if its signature is wrong.
+pub fn authorization(
     signed: &SignedAuthorization,
 ) -> Either<SignedAuthorization, RecoveredAuthorization> {
     let signature = signed.signature().ok();

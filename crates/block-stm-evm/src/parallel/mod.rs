@@ -72,7 +72,7 @@ use self::{
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    Stage, alone::execute_alone, post_block::finish_state, pre_block::prepare_state,
+    SlotFeed, Stage, alone::execute_alone, post_block::finish_state, pre_block::prepare_state,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -87,6 +87,8 @@ pub struct ParallelOptions<'a> {
     pub conflict_graph: bool,
     /// What transactions will probably write.
     pub hints: Option<&'a dyn TxnHints>,
+    /// Who is told of slots as they are committed.
+    pub feed: Option<&'a SlotFeed>,
 }
 
 /// Knows, or guesses, which locations a transaction will write; safe when wrong.
@@ -122,6 +124,7 @@ impl std::fmt::Debug for ParallelOptions<'_> {
             .field("limits", &self.limits)
             .field("conflict_graph", &self.conflict_graph)
             .field("hints", &self.hints.is_some())
+            .field("feed", &self.feed.is_some())
             .finish()
     }
 }
@@ -152,6 +155,13 @@ impl<'a> ParallelOptions<'a> {
     #[must_use]
     pub fn with_hints(mut self, hints: &'a dyn TxnHints) -> Self {
         self.hints = Some(hints);
+        self
+    }
+
+    /// The same options, feeding a trie while the block runs; see [`StateTrie::follow`](crate::StateTrie::follow).
+    #[must_use]
+    pub fn with_slot_feed(mut self, feed: &'a SlotFeed) -> Self {
+        self.feed = Some(feed);
         self
     }
 }
@@ -306,7 +316,7 @@ fn execute_txns<DB: DatabaseRef + Sync>(
     if let Some(hints) = &hints {
         task = task.hints(hints);
     }
-    let mut sink = RecordSink::new(block, record);
+    let mut sink = RecordSink::new(block, record, options.feed);
     let executed = match backend {
         Backend::Engine(engine) => engine.execute(&task, &mut sink),
         Backend::Oracle => block_stm::execute_sequential(&task, &mut sink),

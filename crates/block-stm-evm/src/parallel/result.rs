@@ -5,18 +5,27 @@ use std::error::Error;
 use block_stm::{Admission, BoxError, CommitSink, Flow, Outcome, TxnIndex, Writes};
 use revm::context::{TxEnv, result::ExecutionResult};
 
-use super::vm::{BlockVm, VmFailure};
-use crate::{Block, BlockRecord, ExecutionError, InvalidTxnReason, Stage};
+use super::{
+    location::Location,
+    value::StateValue,
+    vm::{BlockVm, VmFailure},
+};
+use crate::{Block, BlockRecord, ExecutionError, InvalidTxnReason, SlotFeed, Stage};
 
 /// Makes receipts and outcomes of transactions as they are committed.
 pub(crate) struct RecordSink<'a> {
     block: &'a Block,
     record: &'a mut BlockRecord,
+    feed: Option<&'a SlotFeed>,
 }
 
 impl<'a> RecordSink<'a> {
-    pub(crate) fn new(block: &'a Block, record: &'a mut BlockRecord) -> Self {
-        Self { block, record }
+    pub(crate) fn new(
+        block: &'a Block,
+        record: &'a mut BlockRecord,
+        feed: Option<&'a SlotFeed>,
+    ) -> Self {
+        Self { block, record, feed }
     }
 }
 
@@ -32,8 +41,16 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
         &mut self,
         index: TxnIndex,
         outcome: Outcome<ExecutionResult, InvalidTxnReason>,
-        _writes: Writes<'_, BlockVm<'s>>,
+        writes: Writes<'_, BlockVm<'s>>,
     ) -> Flow {
+        if let Some(feed) = self.feed {
+            feed.committed(writes.iter().filter_map(|(location, value)| match (location, value) {
+                (Location::Slot { address, key, .. }, StateValue::Slot(now)) => {
+                    Some((*address, *key, *now))
+                }
+                _ => None,
+            }));
+        }
         match outcome {
             Outcome::Done(result) => {
                 self.record.executed(&self.block.txns[index.as_usize()], result);

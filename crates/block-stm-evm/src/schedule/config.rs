@@ -38,8 +38,11 @@ pub(super) fn schedule(config: &ChainConfig) -> Result<ForkSchedule, ScheduleErr
         by_time: active(&by_time).collect(),
         blobs: blob_forks(config)?,
         merge_block,
+        terminal_difficulty: config.terminal_total_difficulty,
+        bomb_delays: bomb_delays(config)?,
         dao_fork: config.dao_fork_block.filter(|_| config.dao_fork_support),
         deposits: config.deposit_contract_address,
+        access_lists: config.amsterdam_time,
     })
 }
 
@@ -78,6 +81,22 @@ fn block_forks(
     ];
     check_order(&forks)?;
     Ok(forks)
+}
+
+/// The forks that put off the difficulty bomb, in their order; several at one block are the last one of them.
+fn bomb_delays(config: &ChainConfig) -> Result<Vec<(u64, u64)>, ScheduleError> {
+    let forks = [
+        ("byzantiumBlock", config.byzantium_block, 3_000_000),
+        ("constantinopleBlock", config.constantinople_block, 5_000_000),
+        ("muirGlacierBlock", config.muir_glacier_block, 9_000_000),
+        ("londonBlock", config.london_block, 9_700_000),
+        ("arrowGlacierBlock", config.arrow_glacier_block, 10_700_000),
+        ("grayGlacierBlock", config.gray_glacier_block, 11_400_000),
+    ];
+    // A glacier may be missing, but not be out of order.
+    let set: Vec<_> = forks.into_iter().filter(|fork| fork.1.is_some()).collect();
+    check_order(&set)?;
+    Ok(active(&set).collect())
 }
 
 fn time_forks(config: &ChainConfig) -> Result<Vec<Fork<SpecId>>, ScheduleError> {

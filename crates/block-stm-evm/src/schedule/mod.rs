@@ -29,8 +29,14 @@ pub struct ForkSchedule {
     /// Ascending.
     blobs: Vec<(u64, BlobParams)>,
     merge_block: Option<u64>,
+    /// Total difficulty at which the Merge comes, where that decides and not a block.
+    terminal_difficulty: Option<U256>,
+    /// By how many blocks the difficulty bomb is put off; ascending.
+    bomb_delays: Vec<(u64, u64)>,
     dao_fork: Option<u64>,
     deposits: Option<Address>,
+    /// From when on headers name a block access list (EIP-7928).
+    access_lists: Option<u64>,
 }
 
 /// Why a chain configuration makes no fork schedule.
@@ -117,8 +123,18 @@ impl ForkSchedule {
                 (1_767_747_671, BlobParams::bpo2()),
             ],
             merge_block: Some(15_537_394),
+            terminal_difficulty: None,
+            bomb_delays: vec![
+                (4_370_000, 3_000_000),
+                (7_280_000, 5_000_000),
+                (9_200_000, 9_000_000),
+                (12_965_000, 9_700_000),
+                (13_773_000, 10_700_000),
+                (15_050_000, 11_400_000),
+            ],
             dao_fork: Some(1_920_000),
             deposits: None,
+            access_lists: None,
         }
     }
 
@@ -129,9 +145,12 @@ impl ForkSchedule {
             by_block: vec![(0, spec)],
             by_time: Vec::new(),
             blobs: Vec::new(),
-            merge_block: Some(0),
+            merge_block: Some(if spec.is_enabled_in(SpecId::MERGE) { 0 } else { u64::MAX }),
+            terminal_difficulty: None,
+            bomb_delays: vec![(0, bomb_delay(spec))],
             dao_fork: None,
             deposits: None,
+            access_lists: spec.is_enabled_in(SpecId::AMSTERDAM).then_some(0),
         };
         if spec.is_enabled_in(SpecId::OSAKA) {
             schedule.blobs.push((0, BlobParams::osaka()));
@@ -211,6 +230,36 @@ impl ForkSchedule {
         self.dao_fork
     }
 
+    /// Whether the block `number` comes after the Merge, if the blocks before it have `total_difficulty`.
+    pub fn is_merged(&self, number: u64, total_difficulty: U256) -> bool {
+        match self.terminal_difficulty {
+            Some(terminal) => total_difficulty >= terminal,
+            None => self.merge_block.is_some_and(|merge| number >= merge),
+        }
+    }
+
+    /// By how many blocks the difficulty bomb is put off at block `number`.
+    pub fn bomb_delay_at(&self, number: u64) -> u64 {
+        last_active(&self.bomb_delays, number).unwrap_or_default()
+    }
+
+    /// Whether headers at `timestamp` name a block access list (EIP-7928).
+    pub fn has_access_lists_at(&self, timestamp: u64) -> bool {
+        self.access_lists.is_some_and(|from| timestamp >= from)
+    }
+
+    /// The same schedule with block access lists from `timestamp` on, whatever the other rules are.
+    pub fn with_access_lists_from(mut self, timestamp: u64) -> Self {
+        self.access_lists = Some(timestamp);
+        self
+    }
+
+    /// The same schedule with `blobs` as limits at all times.
+    pub fn with_blob_params(mut self, blobs: BlobParams) -> Self {
+        self.blobs = vec![(0, blobs)];
+        self
+    }
+
     /// The contracts that the protocol calls or listens to on this chain.
     pub fn system_contracts(&self) -> SystemContracts {
         let mut contracts = SystemContracts::default();
@@ -218,6 +267,17 @@ impl ForkSchedule {
             contracts.deposits = deposits;
         }
         contracts
+    }
+}
+
+/// By how many blocks the rules of `spec` put off the difficulty bomb, where no fork is about that alone.
+fn bomb_delay(spec: SpecId) -> u64 {
+    match spec {
+        spec if spec.is_enabled_in(SpecId::LONDON) => 9_700_000,
+        spec if spec.is_enabled_in(SpecId::BERLIN) => 9_000_000,
+        spec if spec.is_enabled_in(SpecId::PETERSBURG) => 5_000_000,
+        spec if spec.is_enabled_in(SpecId::BYZANTIUM) => 3_000_000,
+        _ => 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Integration tests of the chain-facing part: real blocks, a whole chain, and wrong input.
 
 mod chain;
+mod chain_import;
 mod fixtures;
 mod mainnet;
 mod malformed;

@@ -1,0 +1,47 @@
+//! What became of each case, as geth's `evm` prints it.
+
+use block_stm_conformance::{CaseReport, Verdict};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
+    pass: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_root: Option<String>,
+    fork: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skipped: bool,
+}
+
+impl<'a> From<&'a CaseReport> for Json<'a> {
+    fn from(case: &'a CaseReport) -> Self {
+        let (pass, skipped, error) = match &case.verdict {
+            Verdict::Passed => (true, false, None),
+            Verdict::Failed(difference) => (false, false, Some(difference.clone())),
+            Verdict::Skipped(reason) => (false, true, Some(format!("skipped: {reason}"))),
+        };
+        Self {
+            name: &case.name,
+            variant: case.variant.as_deref(),
+            pass,
+            state_root: case.state_root.map(|root| root.to_string()),
+            fork: &case.fork,
+            error,
+            skipped,
+        }
+    }
+}
+
+/// A list with an object for each case.
+pub(super) fn render(cases: &[CaseReport]) -> Vec<u8> {
+    let cases: Vec<_> = cases.iter().map(Json::from).collect();
+    let mut bytes = serde_json::to_vec_pretty(&cases).expect("plain text and truth values");
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,184 @@
+//! `block-stm statetest` and `block-stm blocktest`: output, exit codes, and wrong input.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{Scratch, TestResult, assert_refused, call, edit, json, stderr, stdout},
+    fixtures,
+};
+
+/// A small file of tests of our own.
+pub(crate) fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-conformance/tests/data").join(name)
+}
+
+fn arg(name: &str) -> String {
+    sample(name).to_string_lossy().into_owned()
+}
+
+/// A copy of a sample in a folder of one's own.
+fn copy(scratch: &Scratch, name: &str) -> std::io::Result<PathBuf> {
+    let path = scratch.path().join(name);
+    fs::copy(sample(name), &path)?;
+    Ok(path)
+}
+
+#[test]
+fn the_samples_pass_whatever_the_threads() -> TestResult {
+    for (command, file, cases) in [("statetest", "state.json", 7), ("blocktest", "blocks.json", 1)]
+    {
+        let file = arg(file);
+        let first = json(&[command, &file, "--threads", "1", "--json", "-"], 0)?;
+        let list = first.as_array().expect("a list");
+        assert_eq!(list.len(), cases);
+        assert!(list.iter().all(|case| case["pass"] == true), "{first}");
+        for threads in ["2", "4", "8"] {
+            let other = json(&[command, &file, "--threads", threads, "--json", "-"], 0)?;
+            assert_eq!(other, first, "{threads} threads");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn json_has_the_fields_that_geth_prints() -> TestResult {
+    let cases = json(&["statetest", &arg("state.json"), "--json", "-"], 0)?;
+    let case = &cases[0];
+    assert_eq!(case["name"], "storeAndLog");
+    assert_eq!(case["fork"], "Frontier");
+    assert_eq!(case["variant"], "d0g0v0");
+    assert!(case["stateRoot"].as_str().is_some_and(|root| root.len() == 66), "{case}");
+    assert_eq!(case.get("error"), None);
+    Ok(())
+}
+
+#[test]
+fn the_summary_counts_by_fork() -> TestResult {
+    let output = call(&["statetest", &arg("state.json")])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in ["fork", "run", "passed", "failed", "skipped", "\nShanghai", "\ntotal"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    assert!(text.contains("7 cases of 1 file in ") && text.contains(": all passed."), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_case_that_fails_is_told_and_ends_with_1() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = copy(&scratch, "state.json")?;
+    edit(&file, |tests| {
+        tests["storeAndLog"]["post"]["Shanghai"][1]["hash"] = json!(format!("0x{:064x}", 7));
+    })?;
+    let path = scratch.arg("state.json");
+    let output = call(&["statetest", &path])?;
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(message.contains("FAILED storeAndLog d1g0v0 under Shanghai: the state root is 0x"));
+    assert!(stdout(&output).contains("1 FAILED"), "{}", stdout(&output));
+    let cases = json(&["statetest", &path, "--json", "-"], 1)?;
+    let failed: Vec<_> =
+        cases.as_array().expect("a list").iter().filter(|case| case["pass"] == false).collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0]["error"].as_str().is_some_and(|error| error.contains("state root")));
+
+    let file = copy(&scratch, "blocks.json")?;
+    edit(&file, |tests| {
+        let block = tests["payments"]["blocks"][1].as_object_mut().expect("a block");
+        block.remove("expectException");
+    })?;
+    let output = call(&["blocktest", &scratch.arg("blocks.json")])?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("FAILED payments under Shanghai: block 1: it is refused: "));
+    Ok(())
+}
+
+#[test]
+fn a_skipped_case_does_not_pass_and_says_why() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = copy(&scratch, "blocks.json")?;
+    edit(&file, |tests| tests["payments"]["sealEngine"] = json!("Ethash"))?;
+    let path = scratch.arg("blocks.json");
+    let output = call(&["blocktest", &path])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("Skipped 1 case: proof of work is not checked."), "{text}");
+    assert!(text.contains("0 cases of 1 file") && text.contains("no case was run"), "{text}");
+    let cases = json(&["blocktest", &path, "--json", "-"], 0)?;
+    assert_eq!((&cases[0]["pass"], &cases[0]["skipped"]), (&json!(false), &json!(true)));
+    Ok(())
+}
+
+#[test]
+fn run_chooses_tests_by_name() -> TestResult {
+    let file = arg("state.json");
+    let all = json(&["statetest", &file, "--run", "^store.*Log$", "--json", "-"], 0)?;
+    assert_eq!(all.as_array().map(Vec::len), Some(7));
+    let none = json(&["statetest", &file, "--run", "^Log", "--json", "-"], 0)?;
+    assert_eq!(none, json!([]));
+    assert_refused(&["statetest", &file, "--run", "("], &["--run", "("])
+}
+
+#[test]
+fn folders_are_searched_and_a_bad_file_does_not_keep_the_others_from_running() -> TestResult {
+    let scratch = Scratch::new()?;
+    fs::create_dir_all(scratch.path().join("deep/down"))?;
+    fs::copy(sample("state.json"), scratch.path().join("deep/down/good.json"))?;
+    fs::write(scratch.path().join("bad.json"), "{")?;
+    fs::write(scratch.path().join("notes.txt"), "no tests")?;
+    let output = call(&["statetest", &scratch.arg(""), "--jobs", "1"])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("bad.json: "), "{}", stderr(&output));
+    assert!(stdout(&output).contains("7 cases of 2 files"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
+fn wrong_input_is_refused_with_its_place() -> TestResult {
+    let scratch = Scratch::new()?;
+    assert_refused(&["statetest", "/no/such/path"], &["/no/such/path", "No such file"])?;
+    assert_refused(&["statetest"], &["PATH"])?;
+    assert_refused(&["blocktest", &scratch.arg("")], &["no .json file here"])?;
+    let cases: [(&str, &str, Value, &str); 3] = [
+        ("statetest", "state.json", json!({ "t": { "pre": 5 } }), "t.pre"),
+        ("statetest", "state.json", json!([]), "state.json"),
+        ("blocktest", "blocks.json", json!({ "t": {} }), "missing field"),
+    ];
+    for (command, file, content, word) in cases {
+        fs::write(scratch.path().join(file), content.to_string())?;
+        let output = call(&[command, &scratch.arg(file)])?;
+        assert_eq!(output.status.code(), Some(2), "{content}");
+        let message = stderr(&output);
+        assert!(message.contains(file) && message.contains(word), "{content}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_part_of_the_official_tests_passes() -> TestResult {
+    let test = "a_part_of_the_official_tests_passes";
+    let samples = [
+        ("statetest", "state-tests/legacy/stEIP2930"),
+        ("blocktest", "block-tests/legacy/TransitionTests"),
+        ("blocktest", "block-tests/legacy/InvalidBlocks/bcUncleTest"),
+    ];
+    for (command, name) in samples {
+        let Some(folder) = fixtures::folder(test, name) else {
+            return Ok(());
+        };
+        let path = folder.to_string_lossy().into_owned();
+        let cases = json(&[command, &path, "--threads", "2", "--json", "-"], 0)?;
+        let cases = cases.as_array().expect("a list");
+        let not_passed = cases.iter().find(|case| case["pass"] == false);
+        assert_eq!(not_passed, None);
+        assert!(cases.len() >= 15, "{name}: {}", cases.len());
+    }
+    Ok(())
+}

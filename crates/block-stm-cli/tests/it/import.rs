@@ -1,0 +1,121 @@
+//! `block-stm import`: a chain from its genesis.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{Scratch, TestResult, assert_refused, call, json, stderr, stdout},
+    conformance::sample,
+    fixtures,
+};
+
+/// A folder with a genesis file and the sample's first and last block in files of their own.
+fn chain() -> Result<Scratch, Box<dyn std::error::Error>> {
+    let scratch = Scratch::new()?;
+    let forks = [
+        "homesteadBlock",
+        "eip150Block",
+        "eip155Block",
+        "eip158Block",
+        "byzantiumBlock",
+        "constantinopleBlock",
+        "petersburgBlock",
+        "istanbulBlock",
+        "berlinBlock",
+        "londonBlock",
+        "terminalTotalDifficulty",
+        "shanghaiTime",
+    ];
+    let mut config = json!({ "chainId": 1 });
+    for fork in forks {
+        config[fork] = json!(0);
+    }
+    let genesis = json!({
+        "config": config, "alloc": {}, "gasLimit": "0x989680", "baseFeePerGas": "0x7",
+    });
+    fs::write(scratch.path().join("genesis.json"), genesis.to_string())?;
+    let tests: Value = serde_json::from_slice(&fs::read(sample("blocks.json"))?)?;
+    let blocks = tests["payments"]["blocks"].as_array().ok_or("a list of blocks")?;
+    let (first, last) = (blocks.first().ok_or("a block")?, blocks.last().ok_or("a block")?);
+    for (name, block) in [("1.rlp", first), ("2.rlp", last), ("wrong.rlp", &blocks[1])] {
+        let hex = block["rlp"].as_str().and_then(|rlp| rlp.strip_prefix("0x")).ok_or("hex")?;
+        let digits = hex.as_bytes().chunks(2).map(|pair| {
+            let digits = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
+            u8::from_str_radix(digits, 16).map_err(|error| error.to_string())
+        });
+        fs::write(scratch.path().join(name), digits.collect::<Result<Vec<_>, _>>()?)?;
+    }
+    Ok(scratch)
+}
+
+fn import<'a>(genesis: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    ["import", "--genesis", genesis].into_iter().chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn blocks_are_imported_one_file_after_another() -> TestResult {
+    let chain = chain()?;
+    let (genesis, one, two) = (chain.arg("genesis.json"), chain.arg("1.rlp"), chain.arg("2.rlp"));
+    let output = call(&import(&genesis, &[&one, &two]))?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("2 blocks imported") && text.contains("Head: block 2 0x"), "{text}");
+    let first = json(&import(&genesis, &[&one, &two, "--threads", "1", "--json", "-"]), 0)?;
+    assert_eq!((&first["blocks"], &first["ok"]), (&json!(2), &json!(true)));
+    for threads in ["2", "4", "8"] {
+        let other = json(&import(&genesis, &[&one, &two, "--threads", threads, "--json", "-"]), 0)?;
+        assert_eq!(other["head"], first["head"]);
+        assert_eq!(other["state_root"], first["state_root"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_wrong_block_ends_the_import_with_1() -> TestResult {
+    let chain = chain()?;
+    let genesis = chain.arg("genesis.json");
+    let (one, two, wrong) = (chain.arg("1.rlp"), chain.arg("2.rlp"), chain.arg("wrong.rlp"));
+    let output = call(&import(&genesis, &[&one, &wrong, &two]))?;
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    for part in ["wrong.rlp: block 0 of the file, at byte 0: ", "stateRoot is "] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(stdout(&output).contains("1 block imported"), "{}", stdout(&output));
+    // A gap.
+    let report = json(&import(&genesis, &[&two, "--json", "-"]), 1)?;
+    assert!(report["error"].as_str().is_some_and(|error| error.contains("is unknown")), "{report}");
+    assert_eq!((&report["blocks"], &report["ok"]), (&json!(0), &json!(false)));
+    Ok(())
+}
+
+#[test]
+fn wrong_input_is_refused_with_its_place() -> TestResult {
+    let chain = chain()?;
+    let (genesis, one) = (chain.arg("genesis.json"), chain.arg("1.rlp"));
+    assert_refused(&["import", &one], &["--genesis"])?;
+    assert_refused(&import(&genesis, &[]), &["FILE"])?;
+    assert_refused(&import("/no/such/genesis.json", &[&one]), &["/no/such/genesis.json"])?;
+    assert_refused(&import(&one, &[&one]), &["1.rlp"])?;
+    let mut bytes = fs::read(&one)?;
+    bytes.extend_from_slice(&[0xf9, 0x01]);
+    fs::write(chain.path().join("cut.rlp"), bytes)?;
+    let cut = chain.arg("cut.rlp");
+    assert_refused(&import(&genesis, &[&cut]), &["cut.rlp: block 1 of the file, at byte "])?;
+    fs::write(chain.path().join("list.rlp"), [0xc2, 0x01, 0x02])?;
+    assert_refused(&import(&genesis, &[&chain.arg("list.rlp")]), &["list.rlp: block 0"])
+}
+
+#[test]
+fn a_whole_chain_is_imported() -> TestResult {
+    let Some(folder) = fixtures::folder("a_whole_chain_is_imported", "chain") else {
+        return Ok(());
+    };
+    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let (genesis, blocks) = (path("genesis.json"), path("chain.rlp"));
+    let report = json(&import(&genesis, &[&blocks, "--json", "-"]), 0)?;
+    assert_eq!((&report["blocks"], &report["txns"]), (&json!(54), &json!(249)));
+    assert_eq!(report["number"], 54);
+    Ok(())
+}

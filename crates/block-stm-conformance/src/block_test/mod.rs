@@ -1,0 +1,259 @@
+//! BlockchainTests: blocks, valid and invalid and on several branches, imported one after another.
+//!
+//! Each block is imported into a [`Chain`], which checks it in full and executes it in parallel. A block with an
+//! exception must be refused, for a reason of the class that the exception names; all others must be accepted. In the end the
+//! head must be the block that the test names, with the state that the test lists.
+//!
+//! What is checked of block access lists (EIP-7928) is that headers name one. Tests of wrong lists are skipped.
+
+mod format;
+mod network;
+mod rejection;
+
+use std::{collections::BTreeMap, path::Path};
+
+use alloy_primitives::{B256, Bytes};
+use block_stm::Engine;
+use block_stm_evm::{
+    BlockError, Chain, Genesis, PreState,
+    import::{
+        ImportError,
+        json::{Alloc, Document, pre_state},
+    },
+};
+
+use rayon::prelude::*;
+
+use self::{
+    format::{JsonBlock, JsonTest},
+    rejection::BlockRejection,
+};
+use crate::{CaseReport, SkipReason};
+
+/// A file of blockchain tests, checked and ready to run.
+#[derive(Debug)]
+pub struct BlockTestFile {
+    tests: Vec<BlockTest>,
+}
+
+/// One test of a file.
+#[derive(Debug)]
+struct BlockTest {
+    name: String,
+    network: String,
+    start: Result<Genesis, SkipReason>,
+    blocks: Vec<BlockCase>,
+    last: B256,
+    /// The state after the last block, or its root.
+    post: Post,
+}
+
+#[derive(Debug)]
+enum Post {
+    State(PreState),
+    Root(B256),
+}
+
+/// One block of a test.
+#[derive(Debug)]
+struct BlockCase {
+    rlp: Bytes,
+    hash: Option<B256>,
+    /// The exception, and the classes of which the reason must be one, if it must be refused.
+    exception: Option<(String, Vec<BlockRejection>)>,
+}
+
+impl BlockTestFile {
+    /// Reads the tests of `json`, which errors call `file`.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImportError`] that names the field: it is not the JSON that is expected, or a network or an exception
+    /// is unknown.
+    pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
+        let document = Document::bare(file, json);
+        let tests: BTreeMap<String, JsonTest> = document.parse()?;
+        let tests = tests.into_iter().map(|(name, test)| block_test(name, test, document));
+        Ok(Self { tests: tests.collect::<Result<_, _>>()? })
+    }
+
+    /// Runs the tests that `wanted` wants by their names.
+    ///
+    /// # Cost
+    ///
+    /// Executes each block once, and before Byzantium twice. Tests run at the same time, on the threads of rayon's
+    /// current pool.
+    pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
+        let tests: Vec<_> = self.tests.iter().filter(|test| wanted(&test.name)).collect();
+        tests.into_par_iter().map(|test| test.report(engine)).collect()
+    }
+}
+
+impl BlockTest {
+    fn report(&self, engine: &Engine) -> CaseReport {
+        let genesis = match &self.start {
+            Ok(genesis) => genesis.clone(),
+            Err(reason) => return CaseReport::skipped(&self.name, &self.network, *reason),
+        };
+        let mut chain = match Chain::with_genesis_header(genesis) {
+            Ok(chain) => chain,
+            Err(error) => {
+                return CaseReport::ran(&self.name, &self.network, Err(error.to_string()));
+            }
+        };
+        let result = self.run(&mut chain, engine);
+        let root = chain.head_header().state_root;
+        CaseReport::ran(&self.name, &self.network, result).with_state_root(Some(root))
+    }
+
+    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<(), String> {
+        for (index, block) in self.blocks.iter().enumerate() {
+            block.run(chain, engine).map_err(|error| format!("block {index}: {error}"))?;
+        }
+        if chain.head() != self.last {
+            return Err(format!("the head is {}, not {}", chain.head(), self.last));
+        }
+        let root = chain.head_header().state_root;
+        match &self.post {
+            Post::Root(expected) if *expected == root => Ok(()),
+            Post::Root(expected) => Err(format!("the state root is {root}, not {expected}")),
+            Post::State(expected) if expected.state_root() == root => Ok(()),
+            Post::State(expected) => Err(difference(expected, chain.head_state())),
+        }
+    }
+}
+
+impl BlockCase {
+    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<(), String> {
+        match (chain.import(&self.rlp, engine), &self.exception) {
+            (Ok(_), Some((exception, _))) => {
+                Err(format!("it is accepted, but must be refused: {exception}"))
+            }
+            (Err(error), None) => Err(format!("it is refused: {error}")),
+            (Err(error), Some((exception, classes))) => {
+                let error = self.more_of(error, chain, engine);
+                let is_expected = classes.iter().any(|class| class.is_class_of(&error));
+                let message =
+                    || format!("it must be refused for {exception}, not for this: {error}");
+                is_expected.then_some(()).ok_or_else(message)
+            }
+            (Ok(imported), None) => match self.hash {
+                Some(hash) if hash != imported.hash => {
+                    Err(format!("its hash is {}, not {hash}", imported.hash))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+impl BlockCase {
+    /// What is wrong with the transactions of a block whose header names others, if there is more to say.
+    ///
+    /// The tool that fills tests leaves invalid transactions out of the header's root.
+    fn more_of(&self, error: BlockError, chain: &mut Chain, engine: &Engine) -> BlockError {
+        match error {
+            BlockError::Body { field: "transactionsRoot", .. } => {
+                chain.check_txns(&self.rlp, engine).err().unwrap_or(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// The first account that is not as expected, by address.
+fn difference(expected: &PreState, state: &PreState) -> String {
+    let mut addresses: Vec<_> =
+        expected.accounts().chain(state.accounts()).map(|(address, _)| *address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    for address in addresses {
+        match (state.account(&address), expected.account(&address)) {
+            (Some(_), None) => return format!("account {address} exists, but must not"),
+            (None, Some(_)) => return format!("account {address} does not exist, but must"),
+            (Some(account), Some(expected)) => {
+                let (is, must) = (&account.info, &expected.info);
+                if (is.balance, is.nonce, is.code_hash)
+                    != (must.balance, must.nonce, must.code_hash)
+                {
+                    return format!("account {address} is {is:?}, not {must:?}");
+                }
+                if account.storage != expected.storage {
+                    return format!("the storage of account {address} is different");
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    "the state root is different, but no account".to_owned()
+}
+
+fn block_test(
+    name: String,
+    json: JsonTest,
+    document: Document<'_>,
+) -> Result<BlockTest, ImportError> {
+    let field = |rest: &str| format!("{name}.{rest}");
+    let state = |alloc: Alloc, part: &str| {
+        pre_state(alloc).map_err(|(address, error)| {
+            document.wrong(&field(&format!("{part}.{address}.code")), error)
+        })
+    };
+    let blobs = json.config.blob_schedule.iter();
+    let blobs = blobs.map(|(fork, params)| (fork.clone(), (*params).into())).collect();
+    let chain_id = json.config.chainid.map_or(1, |id| id.0);
+    let schedule = network::schedule(&json.network, chain_id, &blobs)
+        .map_err(|message| document.wrong(&field("network"), message))?;
+    let skipped = skip_reason(&json);
+    let genesis = Genesis::from_rlp(schedule, &json.genesis_rlp, state(json.pre, "pre")?)
+        .map_err(|error| document.wrong(&field("genesisRLP"), error.to_string()))?;
+    let post = match (json.post_state, json.post_state_hash) {
+        (Some(alloc), _) => Post::State(state(alloc, "postState")?),
+        (None, Some(root)) => Post::Root(root),
+        (None, None) => {
+            let message = "neither postState nor postStateHash is there";
+            return Err(document.wrong(&field("postState"), message));
+        }
+    };
+    let mut blocks = Vec::with_capacity(json.blocks.len());
+    for (index, block) in json.blocks.into_iter().enumerate() {
+        let case = block_case(block).map_err(|unknown| {
+            let place = field(&format!("blocks[{index}].expectException"));
+            document.wrong(&place, unknown.to_string())
+        })?;
+        blocks.push(case);
+    }
+    let start = skipped.map_or(Ok(genesis), Err);
+    Ok(BlockTest { name, network: json.network, start, blocks, last: json.lastblockhash, post })
+}
+
+fn block_case(block: JsonBlock) -> Result<BlockCase, crate::UnknownException> {
+    let exception = match block.expect_exception {
+        None => None,
+        // Such a test is skipped.
+        Some(exception) if rejection::is_about_access_lists(&exception) => {
+            Some((exception, Vec::new()))
+        }
+        Some(exception) => {
+            let classes = rejection::expected(&exception)?;
+            Some((exception, classes))
+        }
+    };
+    Ok(BlockCase { rlp: block.rlp, hash: block.block_header.map(|header| header.hash), exception })
+}
+
+/// Why the test can't be run, if it can't.
+fn skip_reason(json: &JsonTest) -> Option<SkipReason> {
+    let mut exceptions = json.blocks.iter().filter_map(|block| block.expect_exception.as_deref());
+    if json.network == "Constantinople" {
+        Some(SkipReason::Constantinople)
+    } else if json.network == "Prague" && json.info.is_by_retesteth() {
+        Some(SkipReason::PragueDraft)
+    } else if json.seal_engine.as_deref().is_some_and(|engine| engine != "NoProof") {
+        Some(SkipReason::Seal)
+    } else if exceptions.any(rejection::is_about_access_lists) {
+        Some(SkipReason::AccessLists)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,16 @@
+//! Ethereum's official tests on the engine: GeneralStateTests and BlockchainTests, as JSON.
+//!
+//! [`state_test`] executes single transactions and compares state root and logs; it also joins all variants of a
+//! test into one block, which it executes in parallel and one after another. [`block_test`] imports blocks, valid and
+//! invalid ones, on all branches. Both read untrusted files: what is
+//! malformed is an [`ImportError`](block_stm_evm::import::ImportError) that names the place.
+#![forbid(unsafe_code)]
+
+pub mod block_test;
+mod info;
+mod rejection;
+mod report;
+pub mod state_test;
+
+pub use rejection::{Rejection, UnknownException, expected_rejections};
+pub use report::{CaseReport, SkipReason, Verdict};

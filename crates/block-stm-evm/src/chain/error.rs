@@ -1,0 +1,175 @@
+//! Why a block is refused.
+
+use alloy_primitives::{B256, U256};
+
+use crate::{ExecutionError, HeaderCheck, PreStateError, import::TxnError};
+
+/// Why a block is not part of the chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// The bytes are not one block in RLP.
+    #[error("it is not the encoding of a block: {0}")]
+    Encoding(String),
+    /// Nobody has told of the parent, or the parent was refused.
+    #[error("the parent {0} is unknown")]
+    UnknownParent(B256),
+    /// The header breaks a rule that can be checked without execution.
+    #[error(transparent)]
+    Header(#[from] HeaderFault),
+    /// The ommers break a rule.
+    #[error(transparent)]
+    Ommers(#[from] OmmerFault),
+    /// The body is not the one that the header names.
+    #[error("{field}: {message}")]
+    Body {
+        /// The header's field, by its name in JSON.
+        field: &'static str,
+        /// What is different.
+        message: String,
+    },
+    /// A transaction's signature or chain is wrong.
+    #[error("txn {index} ({hash}): {reason}")]
+    Txn {
+        /// The transaction's place in the block, from 0.
+        index: usize,
+        /// Its hash.
+        hash: B256,
+        /// What is wrong.
+        reason: TxnError,
+    },
+    /// The block can't be executed.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError<PreStateError>),
+    /// Execution leads to something else than the header says.
+    #[error("{}", differences(.0))]
+    Result(Vec<HeaderCheck>),
+}
+
+fn differences(checks: &[HeaderCheck]) -> String {
+    let differences = checks.iter().map(HeaderCheck::to_string);
+    differences.collect::<Vec<_>>().join("; ")
+}
+
+/// Which rule a header breaks, relative to its parent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderFault {
+    /// The number is not the parent's and one.
+    #[error("the number is {number}, the parent's is {parent}")]
+    Number {
+        /// The header's.
+        number: u64,
+        /// The parent's.
+        parent: u64,
+    },
+    /// The timestamp is not later than the parent's.
+    #[error("the timestamp {timestamp} is not after the parent's, {parent}")]
+    Timestamp {
+        /// The header's.
+        timestamp: u64,
+        /// The parent's.
+        parent: u64,
+    },
+    /// The gas limit is below 5000 or above 2^63 - 1.
+    #[error("the gas limit {0} is not within 5000 to 2^63 - 1")]
+    GasLimitRange(u64),
+    /// The gas limit changes by 1/1024 of the parent's or more (which counts twice at London's start).
+    #[error("the gas limit {limit} is too far from the parent's, {parent}")]
+    GasLimitStep {
+        /// The header's.
+        limit: u64,
+        /// The parent's.
+        parent: u64,
+    },
+    /// More gas is used than the limit.
+    #[error("the gas used {used} exceeds the limit {limit}")]
+    GasUsed {
+        /// The header's gas used.
+        used: u64,
+        /// The header's gas limit.
+        limit: u64,
+    },
+    /// The extra data is longer than 32 bytes.
+    #[error("the extra data has {0} bytes, which is more than 32")]
+    ExtraData(usize),
+    /// The ten blocks from the DAO fork on must say so (EIP-779).
+    #[error("the extra data is not that of the DAO fork")]
+    DaoExtraData,
+    /// The difficulty is not what the formula gives.
+    #[error("the difficulty is {difficulty}, not {expected}")]
+    Difficulty {
+        /// The header's.
+        difficulty: U256,
+        /// The formula's.
+        expected: U256,
+    },
+    /// The difficulty is not zero, but the Merge is over (EIP-3675).
+    #[error("the difficulty is {0}, which must be zero after the Merge")]
+    WorkAfterMerge(U256),
+    /// The nonce is not zero, but the Merge is over (EIP-3675).
+    #[error("the nonce must be zero after the Merge")]
+    NonceAfterMerge,
+    /// There are ommers, but the Merge is over (EIP-3675).
+    #[error("there must be no ommers after the Merge")]
+    OmmersAfterMerge,
+    /// The base fee is not what the formula gives (EIP-1559).
+    #[error("the base fee is {fee}, not {expected}")]
+    BaseFee {
+        /// The header's.
+        fee: u64,
+        /// The formula's.
+        expected: u64,
+    },
+    /// The excess blob gas is not what the formula gives (EIP-4844, EIP-7918).
+    #[error("the excess blob gas is {excess}, not {expected}")]
+    ExcessBlobGas {
+        /// The header's.
+        excess: u64,
+        /// The formula's.
+        expected: u64,
+    },
+    /// The blob gas used is above the limit, or not a whole number of blobs.
+    #[error("the blob gas used is {used}, which is no number of blobs up to {max} gas")]
+    BlobGasUsed {
+        /// The header's.
+        used: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A field is missing that the rules in force require.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A field is there that the rules in force do not know.
+    #[error("{0} is there too early")]
+    Early(&'static str),
+}
+
+/// Which rule a block's ommers break.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OmmerFault {
+    /// More than two.
+    #[error("{0} ommers are more than 2")]
+    TooMany(usize),
+    /// The same ommer twice in this block.
+    #[error("ommer {0} is there twice")]
+    Repeated(B256),
+    /// An earlier block has the same ommer.
+    #[error("ommer {0} is in an earlier block")]
+    Included(B256),
+    /// The ommer is a block of this chain.
+    #[error("ommer {0} is an ancestor")]
+    Ancestor(B256),
+    /// The ommer's parent is not one of the second to seventh generation above the block.
+    #[error("the parent of ommer {0} is not an ancestor of the right age")]
+    Unrelated(B256),
+    /// The ommer's header breaks a rule relative to its own parent.
+    #[error("ommer {hash}: {fault}")]
+    Header {
+        /// The ommer's hash.
+        hash: B256,
+        /// The rule.
+        fault: HeaderFault,
+    },
+}

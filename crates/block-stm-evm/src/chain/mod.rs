@@ -1,0 +1,173 @@
+//! A chain that grows by blocks which are checked in full.
+//!
+//! # What is checked
+//!
+//! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding; that the parent is known; the
+//! header against its parent ([`check_header`]); the ommers; the roots of transactions and withdrawals; signatures;
+//! then it executes the block in parallel, and checks gas, bloom, receipts, requests and the state root. The seal, the
+//! proof of work before the Merge, is not checked.
+//!
+//! # Branches
+//!
+//! ```text
+//! genesis -- 1 -- 2 -- 3        head: most total difficulty; after the Merge, the last block that came
+//!             \
+//!              2' -- 3' -- 4'   the state moves: 3, 2 are undone, 2', 3' done again
+//! ```
+//!
+//! There is one state and one trie, those after some block. Each block keeps what it changed and the inverse of
+//! that, so that the state can move along the tree of blocks to any parent. A move costs as much as the blocks on
+//! the way changed.
+
+mod difficulty;
+mod error;
+mod file;
+mod genesis;
+mod header_rules;
+mod ommers;
+mod tree;
+
+use alloy_consensus::{Block as RlpBlock, Header};
+use alloy_primitives::{B256, Sealed};
+use block_stm::Engine;
+
+pub use error::{BlockError, HeaderFault, OmmerFault};
+pub use file::rlp_blocks;
+pub use genesis::Genesis;
+pub use header_rules::check_header;
+pub use tree::{Chain, GenesisError};
+
+use crate::{
+    Block, BlockResult, HeaderCheck, HeaderChecks, InvalidTxn, ParallelOptions, execute_parallel,
+    import::{AssembleError, SignedTxn, chain_block, chain_block_any_txns},
+};
+
+fn decode(mut rlp: &[u8]) -> Result<Sealed<RlpBlock<SignedTxn>>, BlockError> {
+    let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rlp)
+        .map_err(|error| BlockError::Encoding(error.to_string()))?;
+    if rlp.is_empty() {
+        return Ok(sealed);
+    }
+    let message = format!("{} bytes follow the block", rlp.len());
+    Err(BlockError::Encoding(message))
+}
+
+impl From<AssembleError> for BlockError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Field(field, message) => Self::Body { field, message },
+            AssembleError::Txn((index, hash, reason)) => Self::Txn { index, hash, reason },
+        }
+    }
+}
+
+/// A block that was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Imported {
+    /// The block's hash.
+    pub hash: B256,
+    /// Its number.
+    pub number: u64,
+    /// How many transactions it has.
+    pub txns: usize,
+    /// The gas that they used.
+    pub gas_used: u64,
+    /// Whether the chain's head is this block now.
+    pub is_head: bool,
+}
+
+impl Chain {
+    /// Checks the block whose RLP is `rlp`, and adds it. A block that is known already is not executed again.
+    ///
+    /// # Errors
+    ///
+    /// A [`BlockError`] with the first rule that is broken; the chain is as it was.
+    ///
+    /// # Cost
+    ///
+    /// That of executing the block, on the threads of `engine`, and of hashing what it changed. Signatures are
+    /// recovered on all threads of rayon's current pool. Before Byzantium, where receipts hold state roots, the
+    /// block is executed twice. A branch costs a move of the state, see [the module](self).
+    pub fn import(&mut self, rlp: &[u8], engine: &Engine) -> Result<Imported, BlockError> {
+        let sealed = decode(rlp)?;
+        let hash = sealed.hash();
+        let header = sealed.inner().header.clone();
+        let txns = sealed.inner().body.transactions.len();
+        let (number, gas_used) = (header.number, header.gas_used);
+        let imported = |is_head| Imported { hash, number, txns, gas_used, is_head };
+        if self.blocks.contains_key(&hash) {
+            return Ok(imported(self.head() == hash));
+        }
+        let parent_hash = header.parent_hash;
+        let parent = self.blocks.get(&parent_hash);
+        let parent = parent.ok_or(BlockError::UnknownParent(parent_hash))?;
+        check_header(&header, &parent.header, parent.total_difficulty, &self.schedule)?;
+        let ommers = &sealed.inner().body.ommers;
+        self.check_ommers(ommers, hash, parent_hash)?;
+        let ommers: Vec<_> = ommers.iter().map(Header::hash_slow).collect();
+        let block = chain_block(sealed, &self.schedule)?;
+        self.move_to(parent_hash);
+        let result = self.execute(&block.block, &block.header, engine)?;
+        let is_head = self.add(hash, header, ommers, result.state);
+        Ok(imported(is_head))
+    }
+
+    /// Why the transactions of a block can't be executed, if they can't, whatever its header says of them and of what
+    /// they lead to.
+    ///
+    /// For blocks that [`import`](Self::import) refuses for the root of their transactions, to say more of them.
+    ///
+    /// # Errors
+    ///
+    /// A [`BlockError`]; also if the encoding is wrong or the parent unknown.
+    pub fn check_txns(&mut self, rlp: &[u8], engine: &Engine) -> Result<(), BlockError> {
+        let sealed = decode(rlp)?;
+        let parent = sealed.inner().header.parent_hash;
+        if !self.blocks.contains_key(&parent) {
+            return Err(BlockError::UnknownParent(parent));
+        }
+        let block = chain_block_any_txns(sealed, &self.schedule)?;
+        self.move_to(parent);
+        execute_parallel(engine, &block.block, &self.state, &ParallelOptions::default())?;
+        Ok(())
+    }
+
+    /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.
+    fn execute(
+        &mut self,
+        block: &Block,
+        claims: &HeaderChecks,
+        engine: &Engine,
+    ) -> Result<BlockResult, BlockError> {
+        let Self { state, trie, .. } = self;
+        let executed = trie.follow(|feed| {
+            let options = ParallelOptions::default().with_slot_feed(feed);
+            execute_parallel(engine, block, &*state, &options)
+        });
+        let mut result = match executed {
+            Ok(executed) => executed.result,
+            Err(error) => {
+                trie.apply(&Default::default());
+                return Err(error.into());
+            }
+        };
+        let root = trie.apply(&result.state);
+        let back = |trie: &mut crate::StateTrie, result: &BlockResult| {
+            trie.apply(&state.inverse(&result.state));
+        };
+        if result.receipts_root().is_none() {
+            back(trie, &result);
+            let roots = trie.roots_within(state, block, InvalidTxn::Reject)?;
+            result.set_state_roots(&roots);
+            trie.apply(&result.state);
+        }
+        let mut differences = claims.differences(&result);
+        differences.extend(HeaderCheck::state_root(claims.state_root, root));
+        if differences.is_empty() {
+            return Ok(result);
+        }
+        back(trie, &result);
+        Err(BlockError::Result(differences))
+    }
+}
