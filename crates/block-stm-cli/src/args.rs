@@ -9,6 +9,8 @@ use clap::{
 };
 use clap_complete::Shell;
 
+use crate::t8n::T8nArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   block-stm                                    run all workloads on all cores
@@ -18,11 +20,13 @@ Examples:
   block-stm replay blocks --json results.json  replay a folder of blocks
   block-stm sim --minutes 5                    look for a schedule that changes a result
   block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
 
 Exit codes:
   0  every check holds
   1  a check failed: a result differs from sequential execution or from a block's header
-  2  bad usage, input that can't be read, or output that can't be written";
+  2  bad usage, input that can't be read, or output that can't be written
+t8n has those of geth's, see `block-stm t8n --help`.";
 
 const RUN_EXAMPLES: &str = "\
 Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first
@@ -92,6 +96,9 @@ Examples:
 #[command(name = "block-stm", version, propagate_version = true, after_help = EXAMPLES)]
 #[command(max_term_width = 100)]
 pub(crate) struct Cli {
+    /// Print the version in the form of geth's `evm`, by which test fillers tell what they drive
+    #[arg(short = 'v', exclusive = true)]
+    pub(crate) evm_version: bool,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -112,6 +119,9 @@ pub(crate) enum Command {
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
     #[command(after_help = FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),
+    /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel
+    #[command(after_help = crate::t8n::after_help())]
+    T8n(Box<T8nArgs>),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -288,7 +298,7 @@ const MINUTES_MAX: u64 = 366 * 24 * 60;
 const REPEAT_MAX: usize = 10_000;
 const THREADS_MAX: u64 = 1_024;
 
-fn default_threads() -> NonZeroUsize {
+pub(crate) fn default_threads() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let max = NonZeroUsize::new(THREADS_MAX as usize).expect("a positive limit");
     cores.min(max)
@@ -303,7 +313,7 @@ fn repeat_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
     range.map(|times| NonZeroUsize::new(times).expect("the range starts at 1"))
 }
 
-fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
+pub(crate) fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
     let range = RangedU64ValueParser::<usize>::new().range(1..=THREADS_MAX);
     range.map(|threads| NonZeroUsize::new(threads).expect("the range starts at 1"))
 }

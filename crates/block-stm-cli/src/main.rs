@@ -21,7 +21,9 @@ mod replay;
 mod report;
 mod run;
 mod sim;
+mod t8n;
 mod units;
+mod version;
 
 use std::process::ExitCode;
 
@@ -30,12 +32,17 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or_else(Command::default_run);
+    let cli = Cli::parse();
+    if cli.evm_version {
+        return version::print_as_evm().into();
+    }
+    let command = cli.command.unwrap_or_else(Command::default_run);
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Forecast(args) => forecast::forecast(&args),
+        Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::Completions(args) => completions::print(args.shell),
     };
     exit.unwrap_or_else(|error| {

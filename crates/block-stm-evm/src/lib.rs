@@ -26,10 +26,11 @@ mod sequential;
 mod state_changes;
 mod state_root;
 mod system_call;
+pub mod t8n;
 mod warm_up;
 
 pub use admission::BlockGas;
-pub use block::{Block, Ommer, SystemContracts};
+pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use block_state::BlockState;
 pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};

@@ -15,7 +15,9 @@ use revm::{
     state::{Account, TransactionId},
 };
 
-use crate::{Block, ExecutionError, Receipt, Stage, SystemCall, deposits::deposit_requests};
+use crate::{
+    Block, ExecutionError, Receipt, Rewards, Stage, SystemCall, deposits::deposit_requests,
+};
 
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
 /// returns: withdrawals (EIP-7002), then consolidations (EIP-7251).
@@ -31,9 +33,9 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 }
 
 /// Wei that the end of `block` credits: withdrawals from Shanghai on, before the Merge the rewards
-/// of its producer and of its ommers'.
+/// of its producer and of its ommers', or what [`Rewards::Given`] says instead.
 ///
-/// The producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
+/// By the rules, the producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
 /// if the ommer is d generations older (yellow paper, section 11.3). A credit of zero still touches
 /// the account, which removes an empty one.
 ///
@@ -46,17 +48,9 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         let balance = increments.entry(address).or_default();
         *balance = balance.saturating_add(wei);
     };
-    let reward = U256::from(block.block_reward());
-    if !reward.is_zero() {
-        let number = block.number();
-        for ommer in &block.ommers {
-            let age = number.checked_sub(ommer.number);
-            let age = age.filter(|age| (1..=6).contains(age));
-            let age = age.ok_or(ExecutionError::Ommer { ommer: ommer.number, block: number })?;
-            credit(ommer.beneficiary, reward * U256::from(8 - age) / U256::from(8));
-        }
-        let nephew = reward / U256::from(32) * U256::from(block.ommers.len());
-        credit(block.env.beneficiary, reward + nephew);
+    match &block.rewards {
+        Rewards::ByRules => reward_by_rules(block, &mut credit)?,
+        Rewards::Given(credits) => credits.iter().for_each(|(address, wei)| credit(*address, *wei)),
     }
     if block.spec.is_enabled_in(SpecId::SHANGHAI) {
         for withdrawal in &block.withdrawals {
@@ -65,6 +59,26 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         }
     }
     Ok(increments)
+}
+
+fn reward_by_rules<E>(
+    block: &Block,
+    credit: &mut impl FnMut(Address, U256),
+) -> Result<(), ExecutionError<E>> {
+    let reward = U256::from(block.block_reward());
+    if reward.is_zero() {
+        return Ok(());
+    }
+    let number = block.number();
+    for ommer in &block.ommers {
+        let age = number.checked_sub(ommer.number);
+        let age = age.filter(|age| (1..=6).contains(age));
+        let age = age.ok_or(ExecutionError::Ommer { ommer: ommer.number, block: number })?;
+        credit(ommer.beneficiary, reward * U256::from(8 - age) / U256::from(8));
+    }
+    let nephew = reward / U256::from(32) * U256::from(block.ommers.len());
+    credit(block.env.beneficiary, reward + nephew);
+    Ok(())
 }
 
 /// Makes all changes that follow the last transaction of `block`, and returns the requests to the
@@ -94,23 +108,33 @@ pub fn apply_post_block<DB: Database + DatabaseCommit>(
     };
     let increments = balance_increments(block)?;
     let db = evm.ctx.db_mut();
-    credit_all(db, &increments)
+    credit_all(db, block.spec, &increments)
         .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(requests)
 }
 
 fn credit_all<DB: Database + DatabaseCommit>(
     db: &mut DB,
+    spec: SpecId,
     increments: &BTreeMap<Address, U256>,
 ) -> Result<(), DB::Error> {
     let mut changes = Vec::with_capacity(increments.len());
     for (&address, wei) in increments {
-        let mut account = match db.basic(address)? {
+        let info = db.basic(address)?;
+        let exists = info.is_some();
+        let mut account = match info {
             Some(info) => Account::from(info),
             None => Account::new_not_existing(TransactionId::ZERO),
         };
         account.info.balance = account.info.balance.saturating_add(*wei);
         account.mark_touch();
+        // Before EIP-161 a touch creates an account, and an empty one stays.
+        if account.is_empty() && !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+            if exists {
+                continue;
+            }
+            account.mark_created();
+        }
         changes.push((address, account));
     }
     db.commit_iter(&mut changes.into_iter());
@@ -120,10 +144,10 @@ fn credit_all<DB: Database + DatabaseCommit>(
 #[cfg(test)]
 mod tests {
     use alloy_eips::eip4895::Withdrawal;
-    use revm::context::BlockEnv;
+    use revm::{context::BlockEnv, state::AccountInfo};
 
     use super::*;
-    use crate::{Ommer, PreStateError};
+    use crate::{BlockState, Ommer, PreState, PreStateError};
 
     const MINER: Address = Address::repeat_byte(1);
     const UNCLE: Address = Address::repeat_byte(2);
@@ -159,6 +183,31 @@ mod tests {
             let error = balance_increments::<PreStateError>(&block).expect_err("no such ommer");
             assert!(matches!(error, ExecutionError::Ommer { block: 100, .. }));
         }
+    }
+
+    #[test]
+    fn given_rewards_are_paid_in_place_of_those_of_the_rules() {
+        let mut given = block(SpecId::FRONTIER, Some(98));
+        given.rewards = Rewards::Given(vec![(MINER, U256::from(7)), (UNCLE, U256::ZERO)]);
+        assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
+        given.spec = SpecId::SHANGHAI;
+        assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
+    }
+
+    #[test]
+    fn a_credit_of_nothing_creates_an_account_at_first_and_later_removes_an_empty_one() {
+        let mut pre = PreState::new();
+        pre.insert_account(UNCLE, AccountInfo::default());
+        let after = |spec| {
+            let mut state = BlockState::new(&pre);
+            let nothing = [(MINER, U256::ZERO), (UNCLE, U256::ZERO)].into();
+            credit_all(&mut state, spec, &nothing).expect("in memory");
+            let mut after = pre.clone();
+            after.apply(&state.into_changes());
+            [MINER, UNCLE].map(|address| after.account(&address).is_some())
+        };
+        assert_eq!(after(SpecId::TANGERINE), [true, true]);
+        assert_eq!(after(SpecId::SPURIOUS_DRAGON), [false, false]);
     }
 
     #[test]

@@ -10,12 +10,12 @@ use super::{ImportError, files::Document, quantity::Quantity};
 use crate::PreState;
 
 /// Address to account.
-pub(super) type Alloc = HashMap<Address, JsonAccount>;
+pub(crate) type Alloc = HashMap<Address, JsonAccount>;
 
 /// One account; what is missing is zero or empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "an account object")]
-pub(super) struct JsonAccount {
+pub(crate) struct JsonAccount {
     balance: Quantity<U256>,
     nonce: Quantity<u64>,
     code: Option<Bytes>,
@@ -23,7 +23,7 @@ pub(super) struct JsonAccount {
 }
 
 /// Adds the accounts of `alloc` to `state`.
-pub(super) fn insert(
+pub(crate) fn insert(
     alloc: Alloc,
     document: Document<'_>,
     state: &mut PreState,

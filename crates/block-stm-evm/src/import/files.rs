@@ -82,7 +82,7 @@ fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
 
 /// A JSON document and where it comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     file: &'a Path,
     /// Path of the document within the file, such as `result.`.
     prefix: &'static str,
@@ -99,6 +99,11 @@ struct Envelope<'a> {
 }
 
 impl<'a> Document<'a> {
+    /// The document `json`, which lies in the file below `prefix`, such as `alloc.`.
+    pub(crate) fn within(file: &'a Path, prefix: &'static str, json: &'a [u8]) -> Self {
+        Self { file, prefix, json }
+    }
+
     /// The document in `json`, which may be wrapped as the answer of a JSON-RPC server.
     pub(super) fn open(file: &'a Path, json: &'a [u8]) -> Result<Self, ImportError> {
         let prefix = "";
@@ -118,8 +123,23 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The first byte that is not white space.
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        self.json.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    }
+
+    /// What errors call the document.
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.file.display(), self.prefix.trim_end_matches('.'))
+    }
+
     /// Parses the document.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
+        self.parse_borrowed()
+    }
+
+    /// Parses the document into something that borrows from it.
+    pub(crate) fn parse_borrowed<T: Deserialize<'a>>(&self) -> Result<T, ImportError> {
         // Tracking the path costs time, so that only a document with an error pays for it.
         if let Ok(value) = serde_json::from_slice(self.json) {
             return Ok(value);
@@ -141,7 +161,7 @@ impl<'a> Document<'a> {
     }
 
     /// An error about the field at the path `field`.
-    pub(super) fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
+    pub(crate) fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
         ImportError::Field {
             file: self.file.to_owned(),
             field: format!("{}{field}", self.prefix),

@@ -1,15 +1,15 @@
 //! Blocks and chains from files, with every claim of theirs checked.
 
-mod alloc;
+pub(crate) mod alloc;
 mod assemble;
 mod chain;
 mod error;
-mod files;
+pub(crate) mod files;
 mod folder;
 mod json_header;
-mod json_txn;
-mod quantity;
-mod senders;
+pub(crate) mod json_txn;
+pub(crate) mod quantity;
+pub(crate) mod senders;
 
 pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
 pub use error::{ImportError, TxnError};
@@ -17,4 +17,4 @@ pub use files::{MAX_FILE_BYTES, MemoryFiles};
 pub use folder::{ImportedBlock, import_files, import_folder};
 
 /// A transaction as it is in a block: without blobs.
-type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;
+pub(crate) type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

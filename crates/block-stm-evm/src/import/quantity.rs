@@ -10,7 +10,7 @@ use serde::{
 
 /// A number given as `"0x1f"` (any number of digits), `"31"` or `31`; also a key of a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Quantity<T>(pub(super) T);
+pub(crate) struct Quantity<T>(pub(crate) T);
 
 impl<'de, T: TryFrom<U256>> Deserialize<'de> for Quantity<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

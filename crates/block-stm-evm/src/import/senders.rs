@@ -55,7 +55,8 @@ pub(super) fn recover(
     recovered.into_iter().collect()
 }
 
-fn recover_one(
+/// Turns one signed transaction into an executable one, with the checks of [`recover`].
+pub(crate) fn recover_one(
     txn: &SignedTxn,
     claims: Option<&Claims>,
     spec: SpecId,
@@ -88,7 +89,7 @@ fn recover_one(
 }
 
 /// The address whose key made `signature` over `hash`, if any could.
-pub(super) fn signer(signature: &Signature, hash: B256) -> Option<Address> {
+pub(crate) fn signer(signature: &Signature, hash: B256) -> Option<Address> {
     let mut compact = [0; 64];
     compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
     compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());
