@@ -88,6 +88,14 @@ Examples:
   block-stm sim --seed 123456 --seeds 1
   block-stm sim --minutes 60 --json -";
 
+const T8N_INPUT_EXAMPLES: &str = "\
+The blocks are those of `run`, but from accounts whose keys are known, so that the transactions
+are signed. They are for the rules of Cancun and later, chain 1, and no block reward.
+
+Examples:
+  block-stm t8n-input --workload amm --txns 100 in
+  cd in && block-stm t8n --state.fork Osaka --state.reward -1";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -122,6 +130,9 @@ pub(crate) enum Command {
     /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel
     #[command(after_help = crate::t8n::after_help())]
     T8n(Box<T8nArgs>),
+    /// Write generated blocks as inputs of `t8n`: alloc.json, env.json and txs.json
+    #[command(after_help = T8N_INPUT_EXAMPLES)]
+    T8nInput(T8nInputArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -281,6 +292,17 @@ pub(crate) struct SimArgs {
     /// Write what was found as JSON, `-` for standard output in place of the text
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `t8n-input`.
+#[derive(Debug, Args)]
+pub(crate) struct T8nInputArgs {
+    /// Where to write; several workloads make one folder each within it
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Which blocks.
+    #[command(flatten)]
+    pub(crate) blocks: WorkloadArgs,
 }
 
 /// Options of `completions`.

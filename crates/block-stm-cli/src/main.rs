@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod sim;
 mod t8n;
+mod t8n_input;
 mod units;
 mod version;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Sim(args) => sim::sim(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
+        Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
     exit.unwrap_or_else(|error| {

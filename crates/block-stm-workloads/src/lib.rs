@@ -48,6 +48,7 @@ mod mixed;
 mod nft;
 mod orders;
 mod params;
+mod senders;
 mod signing;
 mod tokens;
 mod transfers;

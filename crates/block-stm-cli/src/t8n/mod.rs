@@ -16,7 +16,10 @@ use block_stm_evm::{
     t8n::{T8nFiles, T8nOptions, T8nSource, Transition},
 };
 
-pub(crate) use self::args::{T8nArgs, after_help};
+pub(crate) use self::{
+    args::{T8nArgs, after_help},
+    output::write_json,
+};
 use self::{failure::Failure, output::Outputs};
 use crate::{exit::Exit, output as streams};
 

@@ -44,7 +44,7 @@ impl Outputs {
             Some("stderr") => &mut self.stderr,
             _ => {
                 let path = self.folder.join(target);
-                return write_file(&path, value).map_err(|source| Failure::io(&path, source));
+                return write_json(&path, value).map_err(|source| Failure::io(&path, source));
             }
         };
         let value = serde_json::to_value(value)
@@ -65,7 +65,8 @@ impl Outputs {
     }
 }
 
-fn write_file(path: &Path, value: &impl Serialize) -> io::Result<()> {
+/// Writes `value` to the file `path`.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     serde_json::to_writer_pretty(&mut file, value)?;
     file.write_all(b"\n")?;

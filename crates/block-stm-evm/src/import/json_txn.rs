@@ -3,7 +3,10 @@
 use alloy_consensus::{
     EthereumTypedTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
 };
-use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
+use alloy_eips::{
+    eip2930::AccessList,
+    eip7702::{Authorization, SignedAuthorization},
+};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use serde::Deserialize;
 
@@ -35,11 +38,24 @@ pub(crate) struct JsonTxn {
     #[serde(default)]
     access_list: Option<AccessList>,
     blob_versioned_hashes: Option<Vec<B256>>,
-    authorization_list: Option<Vec<SignedAuthorization>>,
+    authorization_list: Option<Vec<JsonAuthorization>>,
     r: Option<Quantity<U256>>,
     s: Option<Quantity<U256>>,
     v: Option<Quantity<u64>>,
     y_parity: Option<Quantity<u64>>,
+}
+
+/// A signed EIP-7702 authorization; the parity of its signature has either name, or both.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an authorization object")]
+struct JsonAuthorization {
+    chain_id: Quantity<U256>,
+    address: Address,
+    nonce: Quantity<u64>,
+    y_parity: Option<Quantity<u8>>,
+    v: Option<Quantity<u8>>,
+    r: Quantity<U256>,
+    s: Quantity<U256>,
 }
 
 /// What a transaction claims about itself, to be checked against its content.
@@ -159,12 +175,17 @@ impl JsonTxn {
                 to: required("to", self.to)?,
                 value: self.value.0,
                 access_list: self.access_list.clone().unwrap_or_default(),
-                authorization_list: required("authorizationList", self.authorization_list.clone())?,
+                authorization_list: self.authorizations()?,
                 input: self.input.clone(),
             }
             .into(),
             _ => return Err(UNKNOWN_TYPE),
         })
+    }
+
+    fn authorizations(&self) -> Result<Vec<SignedAuthorization>, Wrong> {
+        let list = required("authorizationList", self.authorization_list.as_ref())?;
+        list.iter().map(JsonAuthorization::signed).collect()
     }
 
     fn kind(&self) -> TxKind {
@@ -199,6 +220,15 @@ impl JsonTxn {
             }
             _ => Ok((parity, chain_id)),
         }
+    }
+}
+
+impl JsonAuthorization {
+    fn signed(&self) -> Result<SignedAuthorization, Wrong> {
+        let parity = required("authorizationList[].yParity", self.y_parity.or(self.v))?.0;
+        let inner =
+            Authorization { chain_id: self.chain_id.0, address: self.address, nonce: self.nonce.0 };
+        Ok(SignedAuthorization::new_unchecked(inner, parity, self.r.0, self.s.0))
     }
 }
 

@@ -19,6 +19,7 @@ mod difficulty;
 mod env;
 mod error;
 mod fork;
+mod input;
 mod reject;
 mod result;
 mod txns;
@@ -35,13 +36,14 @@ use serde_json::value::RawValue;
 
 use self::{
     env::{Env, JsonEnv},
-    result::{JsonAlloc, Place, alloc, logs_hash},
+    result::{Place, alloc, logs_hash},
     txns::{Parsed, TxnRules},
 };
 pub use self::{
     error::T8nError,
     fork::T8nFork,
-    result::{JsonAccount, JsonReceipt, RejectedTxn, T8nResult},
+    input::{InputEnv, T8nInput, T8nInputError},
+    result::{JsonAccount, JsonAlloc, JsonReceipt, RejectedTxn, T8nResult},
 };
 use crate::{
     Block, BlockResult, InvalidTxn, ParallelOptions, PreState, Rewards, TxnOutcome,

@@ -176,7 +176,7 @@ pub(super) fn logs_hash(receipts: &[Receipt]) -> B256 {
 }
 
 /// A state in JSON, by ascending address.
-pub(super) type JsonAlloc = BTreeMap<Address, JsonAccount>;
+pub type JsonAlloc = BTreeMap<Address, JsonAccount>;
 
 /// An account; what is zero or empty is left out, but for the balance.
 #[derive(Clone, Debug, Serialize)]

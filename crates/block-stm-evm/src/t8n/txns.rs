@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use alloy_consensus::SignableTransaction;
+use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
 use alloy_eips::Decodable2718;
 use alloy_primitives::{B256, Bytes, Signature, U256};
 use alloy_rlp::Header;
@@ -87,15 +87,19 @@ fn signed(json: &JsonTxn, signing: Signing, rules: TxnRules) -> Result<SignedTxn
 }
 
 fn sign(json: &JsonTxn, key: B256, protected: bool, rules: TxnRules) -> Result<SignedTxn, Wrong> {
-    let key = SecretKey::from_byte_array(key.0)
-        .map_err(|_| ("secretKey", "no key: it is zero, or not below the order of the curve"))?;
     let protected = protected && rules.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let txn = json.unsigned(protected.then_some(rules.chain_id))?;
+    let no_key = ("secretKey", "no key: it is zero, or not below the order of the curve");
+    sign_with(txn, key).ok_or(no_key)
+}
+
+/// `txn` signed with the secret key `key`, if that is one.
+pub(super) fn sign_with(txn: EthereumTypedTransaction<TxEip4844>, key: B256) -> Option<SignedTxn> {
+    let key = SecretKey::from_byte_array(key.0).ok()?;
     let message = Message::from_digest(txn.signature_hash().0);
-    let signed = SIGNER.sign_ecdsa_recoverable(message, &key);
-    let (recovery, bytes) = signed.serialize_compact();
+    let (recovery, bytes) = SIGNER.sign_ecdsa_recoverable(message, &key).serialize_compact();
     let [r, s] = [&bytes[..32], &bytes[32..]].map(U256::from_be_slice);
-    Ok(txn.into_envelope(Signature::new(r, s, i32::from(recovery) % 2 == 1)))
+    Some(txn.into_envelope(Signature::new(r, s, i32::from(recovery) % 2 == 1)))
 }
 
 /// The transactions in an RLP list, as they are in a block's body. One that can't be decoded is rejected.
