@@ -3,6 +3,7 @@
 mod cli;
 mod fixtures;
 mod forecast;
+mod oracle;
 mod output;
 mod replay;
 mod run;
