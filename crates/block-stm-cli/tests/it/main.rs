@@ -8,4 +8,5 @@ mod output;
 mod replay;
 mod run;
 mod sim;
+mod t8n;
 mod usage;

@@ -31,7 +31,7 @@ use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Bytes, U64};
 use block_stm::Engine;
 use revm::context::TxEnv;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use self::{
@@ -122,12 +122,17 @@ struct Shared<'a> {
     alloc: Option<&'a RawValue>,
     #[serde(borrow)]
     env: Option<&'a RawValue>,
-    #[serde(borrow)]
+    /// Null stands for no transactions; a field that is missing does not.
+    #[serde(borrow, default, deserialize_with = "given")]
     txs: Option<&'a RawValue>,
     #[serde(borrow)]
     txs_rlp: Option<&'a RawValue>,
     #[serde(borrow)]
     blob_params: Option<&'a RawValue>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]

@@ -280,7 +280,9 @@ fn accounts(alloc: &Value) -> BTreeMap<String, Value> {
         fields.insert("code".to_owned(), account.get("code").cloned().unwrap_or("0x".into()));
         let slots = account.get("storage").and_then(Value::as_object).into_iter().flatten();
         let slots: BTreeMap<String, Value> = slots
-            .map(|(slot, value)| (plain(&slot.as_str().into()).to_string(), plain(value)))
+            .map(|(slot, value)| {
+                (plain(&slot.as_str().into()).as_str().unwrap_or_default().to_owned(), plain(value))
+            })
             .collect();
         let slots: BTreeMap<_, _> = slots.into_iter().filter(|(_, value)| value != "0").collect();
         fields.insert("storage".to_owned(), serde_json::to_value(slots).expect("plain values"));

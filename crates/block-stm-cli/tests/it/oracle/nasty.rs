@@ -114,10 +114,14 @@ impl Maker {
                     account["code"] = code(&assemble(code::COUNTER));
                     self.stuck = true;
                 }
-                2 if self.since("Prague") => account["code"] = code(&delegation(contract(3))),
+                // Who delegates has a nonce. The specification takes one without, whose code is cleared, for empty.
+                2 if self.since("Prague") => {
+                    account["code"] = code(&delegation(contract(3)));
+                    account["nonce"] = json!("0x1");
+                }
                 _ => {}
             }
-            self.senders[place].nonce = if place == 0 { u64::MAX } else { 0 };
+            self.senders[place].nonce = account.get("nonce").map_or(0, quantity);
             self.alloc.insert(address, account);
         }
         let mut sources = vec![
