@@ -1,6 +1,7 @@
 //! Integration tests of the chain-facing part: real blocks, a whole chain, and wrong input.
 
 mod chain;
+mod devnet;
 mod fixtures;
 mod mainnet;
 mod malformed;
