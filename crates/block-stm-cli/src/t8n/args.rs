@@ -80,6 +80,32 @@ pub(crate) struct T8nArgs {
     #[arg(long = "state.reward", value_name = "WEI", default_value_t = 0)]
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub(crate) reward: i64,
+    /// Write a trace of each executed transaction to trace-PLACE-HASH.jsonl in --output.basedir
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Trace the memory, too
+    #[arg(long = "trace.memory", conflicts_with = "trace_nomemory")]
+    pub(crate) trace_memory: bool,
+    /// Leave the memory out of traces (the default)
+    #[arg(long = "trace.nomemory")]
+    pub(crate) trace_nomemory: bool,
+    /// Leave the stack out of traces
+    #[arg(long = "trace.nostack")]
+    pub(crate) trace_nostack: bool,
+    /// Trace what calls return, too
+    #[arg(long = "trace.returndata", conflicts_with = "trace_noreturndata")]
+    pub(crate) trace_returndata: bool,
+    /// Leave what calls return out of traces (the default)
+    #[arg(long = "trace.noreturndata")]
+    pub(crate) trace_noreturndata: bool,
+    /// How often each opcode was executed: a file, `stdout` or `stderr`
+    #[arg(
+        long = "opcode.count",
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) opcode_count: OsString,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]

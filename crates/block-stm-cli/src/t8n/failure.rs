@@ -6,7 +6,7 @@ use std::{
 };
 
 use block_stm::BuildError;
-use block_stm_evm::t8n::T8nError;
+use block_stm_evm::t8n::{T8nError, TraceError};
 
 use crate::error::CliError;
 
@@ -19,6 +19,9 @@ pub(crate) enum Failure {
     /// A file can't be read or written.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    /// A trace can't be written.
+    #[error("{0}")]
+    Trace(TraceError),
     /// Standard output can't be written.
     #[error(transparent)]
     Output(#[from] CliError),
@@ -42,8 +45,17 @@ impl Failure {
                 T8nError::Rlp { .. } => 12,
                 _ => 2,
             },
-            Self::Io { .. } | Self::Output(_) => 11,
+            Self::Io { .. } | Self::Output(_) | Self::Trace(_) => 11,
             Self::Engine(_) => 2,
+        }
+    }
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        match error {
+            TraceError::Transition(error) => Self::Transition(error),
+            error => Self::Trace(error),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use block_stm::Config;
 use block_stm_evm::{
     import::MAX_FILE_BYTES,
-    t8n::{T8nFiles, T8nOptions, T8nSource, Transition},
+    t8n::{T8nFiles, T8nOptions, T8nSource, TraceOptions, Transition},
 };
 
 pub(crate) use self::{
@@ -47,11 +47,29 @@ fn transition(args: &T8nArgs) -> Result<(), Failure> {
     };
     let transition = Transition::new(&inputs.files(args), &options)?;
     let engine = Config::default().threads(args.threads).build()?;
+    trace(args, &transition, &mut outputs)?;
     let output = transition.execute(&engine)?;
     outputs.write(&args.output_alloc, "alloc", &output.alloc())?;
     outputs.write(&args.output_result, "result", &output.result)?;
     outputs.write(&args.output_body, "body", &output.body)?;
     outputs.finish()
+}
+
+/// Writes traces and opcode counts, as far as they are asked for.
+fn trace(args: &T8nArgs, transition: &Transition, outputs: &mut Outputs) -> Result<(), Failure> {
+    if !args.trace && args.opcode_count.is_empty() {
+        return Ok(());
+    }
+    let options = args.trace.then_some(TraceOptions {
+        memory: args.trace_memory,
+        stack: !args.trace_nostack,
+        return_data: args.trace_returndata,
+    });
+    let counts = transition.trace(options, &mut |index, hash| {
+        let file = File::create(outputs.path(format!("trace-{index}-{hash}.jsonl").as_ref()))?;
+        Ok(Box::new(file))
+    })?;
+    outputs.write(&args.opcode_count, "opcodeCount", &counts)
 }
 
 /// The content of the input files.

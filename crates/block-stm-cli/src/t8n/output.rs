@@ -31,6 +31,11 @@ impl Outputs {
         Ok(Self { folder, stdout: Map::new(), stderr: Map::new() })
     }
 
+    /// Where the file `name` is written.
+    pub(super) fn path(&self, name: &OsStr) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Writes `value` to the file `target`, or keeps it for a stream, where it is called `name`.
     pub(super) fn write(
         &mut self,
@@ -43,7 +48,7 @@ impl Outputs {
             Some("stdout") => &mut self.stdout,
             Some("stderr") => &mut self.stderr,
             _ => {
-                let path = self.folder.join(target);
+                let path = self.path(target);
                 return write_json(&path, value).map_err(|source| Failure::io(&path, source));
             }
         };

@@ -286,6 +286,40 @@ fn each_failure_has_the_exit_code_of_geth_and_names_the_place() -> TestResult {
 }
 
 #[test]
+fn executed_transactions_are_traced_and_opcodes_counted() -> TestResult {
+    let scratch = Scratch::new()?;
+    let folder = scratch.arg("out");
+    let traced =
+        ["--output.basedir", &folder, "--trace", "--trace.nostack", "--opcode.count", "ops.json"];
+    let made = t8n_in(&input(), &[&FORK[..], &traced].concat())?;
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let files =
+        fs::read_dir(&folder)?.map(|file| Ok(file?.file_name().to_string_lossy().into_owned()));
+    let mut files: Vec<String> = files.collect::<std::io::Result<_>>()?;
+    files.sort();
+    let starts: Vec<&str> = files.iter().map(|name| &name[..7]).collect();
+    assert_eq!(
+        starts,
+        ["alloc.j", "ops.jso", "result.", "trace-0", "trace-1", "trace-2", "trace-3"]
+    );
+    let trace = fs::read_to_string(Path::new(&folder).join(&files[4]))?;
+    let lines: Vec<Value> = trace.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    // What the specification writes, too, but for the stack.
+    assert_eq!(
+        lines[1],
+        json!({ "pc": 2, "op": 84, "gas": "0x13495", "gasCost": "0x834", "memSize": 0, "depth": 1, "refund": 0, "opName": "SLOAD" })
+    );
+    assert_eq!(lines.last(), Some(&json!({ "output": "", "gasUsed": "0x1797" })));
+    assert_eq!(fs::read_to_string(Path::new(&folder).join(&files[3]))?.lines().count(), 1);
+    let counts: Value = serde_json::from_slice(&fs::read(Path::new(&folder).join("ops.json"))?)?;
+    assert_eq!((&counts["LOG1"], &counts["PUSH1"]), (&json!(2), &json!(19)));
+    let failed =
+        t8n_in(&input(), &[&FORK[..], &["--trace", "--output.basedir", "alloc.json"]].concat())?;
+    assert_eq!(failed.status.code(), Some(11));
+    Ok(())
+}
+
+#[test]
 fn a_block_that_can_not_be_executed_ends_in_exit_code_2() -> TestResult {
     let mut input = everything();
     input["env"]["parentBeaconBlockRoot"] = json!(format!("0x{}", "00".repeat(32)));

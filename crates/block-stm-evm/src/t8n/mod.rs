@@ -22,6 +22,7 @@ mod fork;
 mod input;
 mod reject;
 mod result;
+mod trace;
 mod txns;
 
 use std::path::Path;
@@ -44,6 +45,7 @@ pub use self::{
     fork::T8nFork,
     input::{InputEnv, T8nInput, T8nInputError},
     result::{JsonAccount, JsonAlloc, JsonReceipt, RejectedTxn, T8nResult},
+    trace::{OpcodeCounts, OpenTrace, TraceError, TraceOptions},
 };
 use crate::{
     Block, BlockResult, InvalidTxn, ParallelOptions, PreState, Rewards, TxnOutcome,

@@ -95,6 +95,61 @@ fn workloads_come_out_as_the_specification_says() -> TestResult {
     Ok(())
 }
 
+/// Opcode by opcode: place, gas, depth and stack, in a block of each fork.
+#[test]
+fn traces_are_those_of_the_specification() -> TestResult {
+    let test = "traces_are_those_of_the_specification";
+    // Once the specification has traced, it always does.
+    let (Some(mut spec), Some(mut tracing)) = (Spec::start(test), Spec::start(test)) else {
+        return Ok(());
+    };
+    let mut compared = 0;
+    for (seed, fork) in (number("BLOCK_STM_SPEC_SEED", 0)?..).zip(FORKS) {
+        let scratch = Scratch::new()?;
+        let input = nasty::block(fork, seed, 20);
+        write_input(&input, scratch.path())?;
+        transition(&mut spec, scratch.path(), fork, input.reward)?;
+        let folder = scratch.path().join(ACCEPTED);
+        let args = |side| -> Result<Vec<String>, std::io::Error> {
+            let mut args = arguments(&folder, fork, input.reward, &output(&folder, side)?);
+            args.push("--trace".to_owned());
+            Ok(args)
+        };
+        tracing.t8n(&args(SPEC)?)?;
+        let ours = args(OURS)?;
+        let made =
+            call(&["t8n"].into_iter().chain(ours.iter().map(String::as_str)).collect::<Vec<_>>())?;
+        assert!(made.status.success(), "{fork}, seed {seed}: {}", stderr(&made));
+        for file in fs::read_dir(folder.join(OURS))? {
+            let name = file?.file_name();
+            if name.to_string_lossy().starts_with("trace-") {
+                let [theirs, ours] = [SPEC, OURS].map(|side| steps(&folder.join(side).join(&name)));
+                let (theirs, ours) = (theirs?, ours?);
+                let apart = theirs.iter().zip(&ours).position(|(theirs, ours)| theirs != ours);
+                let at = apart.map(|at| format!("{:?} and {:?}", theirs[at], ours[at]));
+                assert_eq!(at, None, "{fork}, seed {seed}, {name:?}");
+                assert_eq!(theirs.len(), ours.len(), "{fork}, seed {seed}, {name:?}");
+                compared += ours.len();
+            }
+        }
+    }
+    println!("{compared} opcodes compared");
+    assert!(compared > 1_000, "{compared} opcodes");
+    Ok(())
+}
+
+/// What a trace says about each opcode that both sides say in the same way.
+fn steps(file: &Path) -> Result<Vec<[Value; 5]>, Box<dyn std::error::Error>> {
+    let mut steps = Vec::new();
+    for line in fs::read_to_string(file)?.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        if line.get("pc").is_some() {
+            steps.push(["pc", "op", "gas", "depth", "stack"].map(|field| line[field].clone()));
+        }
+    }
+    Ok(steps)
+}
+
 /// The canary: a state that differs in one wei is told apart.
 #[test]
 fn another_state_is_told_from_what_the_specification_says() -> TestResult {
