@@ -20,6 +20,20 @@ bench *ARGS:
 contracts:
     cd crates/block-stm-workloads/contracts && npm ci && npm run build
 
+# Compare N random blocks from SEED on, and all workloads, with the executable specification (needs Python 3.11 and PyPI).
+spec-oracle N="200" SEED="0":
+    BLOCK_STM_SPEC_PYTHON="$(scripts/spec-python target/spec)" BLOCK_STM_REQUIRE_SPEC=1 \
+    BLOCK_STM_SPEC_BLOCKS={{N}} BLOCK_STM_SPEC_SEED={{SEED}} \
+        cargo test --release -p block-stm-cli --test it oracle -- --nocapture
+
+# Build the devnet's chain anew (needs node and npm); the same inputs make the same bytes.
+devnet:
+    cargo run --release -- t8n-input --workload mixed --txns 420 --accounts 40 --pools 1 --zipf 1 --seed 7 target/devnet
+    cargo run --release -- t8n --state.fork Osaka --state.reward -1 --output.basedir target/devnet \
+        --input.alloc target/devnet/alloc.json --input.env target/devnet/env.json --input.txs target/devnet/txs.json \
+        --output.alloc '' --output.result '' --output.body body.rlp
+    cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-evm/tests/data/devnet
+
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}

@@ -10,6 +10,8 @@ use clap::{
 use clap_complete::Shell;
 use regex::Regex;
 
+use crate::t8n::T8nArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   block-stm                                    run all workloads on all cores
@@ -20,11 +22,13 @@ Examples:
   block-stm sim --minutes 5                    look for a schedule that changes a result
   block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
   block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
 
 Exit codes:
   0  every check holds
   1  a check failed: a result differs from sequential execution or from a block's header
-  2  bad usage, input that can't be read, or output that can't be written";
+  2  bad usage, input that can't be read, or output that can't be written
+t8n has those of geth's, see `block-stm t8n --help`.";
 
 const RUN_EXAMPLES: &str = "\
 Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first
@@ -144,6 +148,14 @@ Examples:
   block-stm blocktest BlockchainTests/InvalidBlocks --run '_London$' --threads 8
   block-stm blocktest uncles.json --json -";
 
+const T8N_INPUT_EXAMPLES: &str = "\
+The blocks are those of `run`, but from accounts whose keys are known, so that the transactions
+are signed. They are for the rules of Cancun and later, chain 1, and no block reward.
+
+Examples:
+  block-stm t8n-input --workload amm --txns 100 in
+  cd in && block-stm t8n --state.fork Osaka --state.reward -1";
+
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
 /// Transactions run on all cores, and the result is exactly the one of executing them one after
@@ -152,6 +164,9 @@ Examples:
 #[command(name = "block-stm", version, propagate_version = true, after_help = EXAMPLES)]
 #[command(max_term_width = 100)]
 pub(crate) struct Cli {
+    /// Print the version in the form of geth's `evm`, by which test fillers tell what they drive
+    #[arg(short = 'v', exclusive = true)]
+    pub(crate) evm_version: bool,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -184,6 +199,12 @@ pub(crate) enum Command {
     /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
     #[command(after_help = BLOCKTEST_EXAMPLES)]
     Blocktest(TestArgs),
+    /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel
+    #[command(after_help = crate::t8n::after_help())]
+    T8n(Box<T8nArgs>),
+    /// Write generated blocks as inputs of `t8n`: alloc.json, env.json and txs.json
+    #[command(after_help = T8N_INPUT_EXAMPLES)]
+    T8nInput(T8nInputArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -453,6 +474,17 @@ pub(crate) struct TestArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
+/// Options of `t8n-input`.
+#[derive(Debug, Args)]
+pub(crate) struct T8nInputArgs {
+    /// Where to write; several workloads make one folder each within it
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Which blocks.
+    #[command(flatten)]
+    pub(crate) blocks: WorkloadArgs,
+}
+
 /// Options of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
@@ -468,7 +500,7 @@ const MINUTES_MAX: u64 = 366 * 24 * 60;
 const REPEAT_MAX: usize = 10_000;
 const THREADS_MAX: u64 = 1_024;
 
-fn default_threads() -> NonZeroUsize {
+pub(crate) fn default_threads() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let max = NonZeroUsize::new(THREADS_MAX as usize).expect("a positive limit");
     cores.min(max)
@@ -493,7 +525,7 @@ fn repeat_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
     range.map(|times| NonZeroUsize::new(times).expect("the range starts at 1"))
 }
 
-fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
+pub(crate) fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
     let range = RangedU64ValueParser::<usize>::new().range(1..=THREADS_MAX);
     range.map(|threads| NonZeroUsize::new(threads).expect("the range starts at 1"))
 }

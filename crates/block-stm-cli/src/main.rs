@@ -25,8 +25,11 @@ mod report;
 mod run;
 mod sim;
 mod sweep;
+mod t8n;
+mod t8n_input;
 mod target;
 mod units;
+mod version;
 
 use std::process::ExitCode;
 
@@ -35,7 +38,11 @@ use clap::Parser;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or_else(Command::default_run);
+    let cli = Cli::parse();
+    if cli.evm_version {
+        return version::print_as_evm().into();
+    }
+    let command = cli.command.unwrap_or_else(Command::default_run);
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
@@ -45,6 +52,8 @@ fn main() -> ExitCode {
         Command::Blocktest(args) => conformance::blocktest(&args),
         Command::Statetest(args) => conformance::statetest(&args),
         Command::Forecast(args) => forecast::forecast(&args),
+        Command::T8n(args) => Ok(t8n::t8n(&args)),
+        Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
     exit.unwrap_or_else(|error| {

@@ -5,7 +5,7 @@ use alloy_eips::{
     eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS, eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
     eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, eip7840::BlobParams,
 };
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use revm::{
     context::{BlockEnv, CfgEnv, TxEnv},
     primitives::hardfork::SpecId,
@@ -35,6 +35,8 @@ pub struct Block {
     pub withdrawals: Vec<Withdrawal>,
     /// Ommer headers that are rewarded after the transactions, before the Merge.
     pub ommers: Vec<Ommer>,
+    /// Whether block and ommers are rewarded by the rules, or by a caller with rules of its own.
+    pub rewards: Rewards,
     /// Whether this is the block at which the chain moves the DAO's balances (EIP-779).
     pub dao_fork: bool,
     /// Blob limits and the blob price's pace; `None` stands for the defaults of `spec`.
@@ -68,6 +70,7 @@ impl Block {
             parent_beacon_block_root: None,
             withdrawals: Vec::new(),
             ommers: Vec::new(),
+            rewards: Rewards::ByRules,
             dao_fork: false,
             blob_params: None,
             system_contracts: SystemContracts::default(),
@@ -149,6 +152,17 @@ impl Block {
         }
         cfg
     }
+}
+
+/// What is credited for the work on a block, after its transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Rewards {
+    /// What the rules say: [`Block::block_reward`] and shares of it for [`Block::ommers`].
+    #[default]
+    ByRules,
+    /// These amounts in wei, under any rules. A zero touches its account, which removes an empty one from
+    /// Spurious Dragon on and creates it before.
+    Given(Vec<(Address, U256)>),
 }
 
 /// An ommer (uncle) header, as far as the rewards need it.

@@ -31,10 +31,11 @@ mod state_changes;
 mod state_root;
 mod state_trie;
 mod system_call;
+pub mod t8n;
 mod warm_up;
 
 pub use admission::BlockGas;
-pub use block::{Block, Ommer, SystemContracts};
+pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use block_state::BlockState;
 pub use chain::{
     BlockError, Chain, Genesis, GenesisError, HeaderFault, Imported, OmmerFault, check_header,

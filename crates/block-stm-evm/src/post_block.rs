@@ -16,7 +16,7 @@ use revm::{
 };
 
 use crate::{
-    Block, ExecutionError, Receipt, Stage, SystemCall, deposits::deposit_requests,
+    Block, ExecutionError, Receipt, Rewards, Stage, SystemCall, deposits::deposit_requests,
     sequential::evm_for,
 };
 
@@ -34,9 +34,9 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 }
 
 /// Wei that the end of `block` credits: withdrawals from Shanghai on, before the Merge the rewards
-/// of its producer and of its ommers'.
+/// of its producer and of its ommers', or what [`Rewards::Given`] says instead.
 ///
-/// The producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
+/// By the rules, the producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
 /// if the ommer is d generations older (yellow paper, section 11.3). A credit of zero still touches
 /// the account, which removes an empty one.
 ///
@@ -53,17 +53,9 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         credit(block.env.beneficiary, U256::ZERO);
         return Ok(increments);
     }
-    let reward = U256::from(block.block_reward());
-    if !reward.is_zero() {
-        let number = block.number();
-        for ommer in &block.ommers {
-            let age = number.checked_sub(ommer.number);
-            let age = age.filter(|age| (1..=6).contains(age));
-            let age = age.ok_or(ExecutionError::Ommer { ommer: ommer.number, block: number })?;
-            credit(ommer.beneficiary, reward * U256::from(8 - age) / U256::from(8));
-        }
-        let nephew = reward / U256::from(32) * U256::from(block.ommers.len());
-        credit(block.env.beneficiary, reward + nephew);
+    match &block.rewards {
+        Rewards::ByRules => reward_by_rules(block, &mut credit)?,
+        Rewards::Given(credits) => credits.iter().for_each(|(address, wei)| credit(*address, *wei)),
     }
     if block.spec.is_enabled_in(SpecId::SHANGHAI) {
         for withdrawal in &block.withdrawals {
@@ -72,6 +64,26 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
         }
     }
     Ok(increments)
+}
+
+fn reward_by_rules<E>(
+    block: &Block,
+    credit: &mut impl FnMut(Address, U256),
+) -> Result<(), ExecutionError<E>> {
+    let reward = U256::from(block.block_reward());
+    if reward.is_zero() {
+        return Ok(());
+    }
+    let number = block.number();
+    for ommer in &block.ommers {
+        let age = number.checked_sub(ommer.number);
+        let age = age.filter(|age| (1..=6).contains(age));
+        let age = age.ok_or(ExecutionError::Ommer { ommer: ommer.number, block: number })?;
+        credit(ommer.beneficiary, reward * U256::from(8 - age) / U256::from(8));
+    }
+    let nephew = reward / U256::from(32) * U256::from(block.ommers.len());
+    credit(block.env.beneficiary, reward + nephew);
+    Ok(())
 }
 
 /// Makes all changes that follow the last transaction of `block`, and returns the requests to the
@@ -108,8 +120,7 @@ fn credit_rewards<DB: Database + DatabaseCommit>(
     db: &mut DB,
 ) -> Result<(), ExecutionError<DB::Error>> {
     let increments = balance_increments(block)?;
-    let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
-    credit_all(db, &increments, clears_empty)
+    credit_all(db, block.spec, &increments)
         .map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })
 }
 
@@ -130,19 +141,24 @@ pub(crate) fn finish_state<DB: Database + DatabaseCommit>(
 
 fn credit_all<DB: Database + DatabaseCommit>(
     db: &mut DB,
+    spec: SpecId,
     increments: &BTreeMap<Address, U256>,
-    clears_empty: bool,
 ) -> Result<(), DB::Error> {
     let mut changes = Vec::with_capacity(increments.len());
     for (&address, wei) in increments {
-        let mut account = match db.basic(address)? {
+        let info = db.basic(address)?;
+        let exists = info.is_some();
+        let mut account = match info {
             Some(info) => Account::from(info),
             None => Account::new_not_existing(TransactionId::ZERO),
         };
         account.info.balance = account.info.balance.saturating_add(*wei);
         account.mark_touch();
-        // Before EIP-161 an account that is empty exists all the same, and must not look like one to clear.
-        if account.is_empty() && !clears_empty {
+        // Before EIP-161 a touch creates an account, and an empty one stays.
+        if account.is_empty() && !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+            if exists {
+                continue;
+            }
             account.mark_created();
         }
         changes.push((address, account));
@@ -154,10 +170,10 @@ fn credit_all<DB: Database + DatabaseCommit>(
 #[cfg(test)]
 mod tests {
     use alloy_eips::eip4895::Withdrawal;
-    use revm::context::BlockEnv;
+    use revm::{context::BlockEnv, state::AccountInfo};
 
     use super::*;
-    use crate::{Ommer, PreStateError};
+    use crate::{BlockState, Ommer, PreState, PreStateError};
 
     const MINER: Address = Address::repeat_byte(1);
     const UNCLE: Address = Address::repeat_byte(2);
@@ -202,6 +218,31 @@ mod tests {
             assert_eq!(credits(&block), [(MINER, 0)]);
             assert!(post_block_calls(&block).is_empty());
         }
+    }
+
+    #[test]
+    fn given_rewards_are_paid_in_place_of_those_of_the_rules() {
+        let mut given = block(SpecId::FRONTIER, Some(98));
+        given.rewards = Rewards::Given(vec![(MINER, U256::from(7)), (UNCLE, U256::ZERO)]);
+        assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
+        given.spec = SpecId::SHANGHAI;
+        assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
+    }
+
+    #[test]
+    fn a_credit_of_nothing_creates_an_account_at_first_and_later_removes_an_empty_one() {
+        let mut pre = PreState::new();
+        pre.insert_account(UNCLE, AccountInfo::default());
+        let after = |spec| {
+            let mut state = BlockState::new(&pre);
+            let nothing = [(MINER, U256::ZERO), (UNCLE, U256::ZERO)].into();
+            credit_all(&mut state, spec, &nothing).expect("in memory");
+            let mut after = pre.clone();
+            after.apply(&state.into_changes());
+            [MINER, UNCLE].map(|address| after.account(&address).is_some())
+        };
+        assert_eq!(after(SpecId::TANGERINE), [true, true]);
+        assert_eq!(after(SpecId::SPURIOUS_DRAGON), [false, false]);
     }
 
     #[test]

@@ -4,39 +4,34 @@
 //! left after the fee. So nothing can run before its predecessor has, and executing in parallel can only
 //! lose. The block shows how much. The accounts are as many as the chain needs.
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Bytes, U256};
 
 use crate::{
-    draw::{Account, Draw},
+    draw::Draw,
     transfers::GAS,
-    world::{Call, Fees, World, named},
+    world::{Call, Fees, World},
 };
 
 /// Wei that arrive at the end of the chain.
 pub(crate) const PRIZE: u64 = 1_000_000_000_000_000_000;
+
+/// What the accounts of the chain are called.
+pub(crate) const LINK: &str = "chain";
 
 /// Fills `world` with a chain of `txns` transfers.
 pub(crate) fn fill(world: &mut World, draw: &mut Draw, txns: usize) {
     let fees: Vec<Fees> = (0..txns).map(|_| Fees::exact(draw)).collect();
     let paid: U256 = fees.iter().copied().map(cost).sum();
     let mut money = U256::from(PRIZE) + paid;
-    world.fund(link(0), money);
-    for (account, fees) in (0..).zip(fees) {
+    let mut from = world.sender(LINK, 0);
+    world.fund(from, money);
+    for (next, fees) in (1..).zip(fees) {
         money -= cost(fees);
-        let call = Call {
-            from: link(account),
-            to: link(account + 1),
-            value: money,
-            data: Bytes::new(),
-            gas_limit: GAS,
-        };
+        let to = world.sender(LINK, next);
+        let call = Call { from, to, value: money, data: Bytes::new(), gas_limit: GAS };
         world.push_with_fees(call, fees);
+        from = to;
     }
-}
-
-/// The account at a place in the chain.
-pub(crate) fn link(account: Account) -> Address {
-    named("chain", account.into())
 }
 
 /// Wei that a transfer costs its sender beside the value.

@@ -72,7 +72,7 @@ pub(crate) fn pool_address(pool: Pool) -> Address {
 
 impl Lending {
     pub(crate) fn new(world: &mut World) -> Self {
-        let (oracle, feeder) = (named("oracle", 0), named("feeder", 0));
+        let (oracle, feeder) = (named("oracle", 0), world.sender("feeder", 0));
         world.install(&PRICE_ORACLE, oracle);
         let place = PRICE_ORACLE.place("feeder");
         world.set(oracle, place, feeder.into_word().into());

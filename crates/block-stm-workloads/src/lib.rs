@@ -53,6 +53,7 @@ mod nft;
 mod orders;
 pub mod p2p;
 mod params;
+mod senders;
 mod signing;
 mod tokens;
 mod transfers;

@@ -10,7 +10,8 @@ use secp256k1::{Message, Secp256k1, SecretKey, SignOnly};
 
 use crate::{
     abi::Word,
-    world::{CHAIN_ID, digest},
+    senders::{address_of, secret_key},
+    world::CHAIN_ID,
 };
 
 const DOMAIN: &str = "EIP712Domain(string name,uint256 chainId,address verifyingContract)";
@@ -90,16 +91,8 @@ impl Signer {
 
     /// The key with number `index`.
     pub(crate) fn key(&self, index: u64) -> Key {
-        // All but one in 2^128 hashes are keys; such a one is hashed again.
-        let mut bytes = digest("key", index);
-        let secret = loop {
-            match SecretKey::from_byte_array(bytes.0) {
-                Ok(secret) => break secret,
-                Err(_) => bytes = keccak256(bytes),
-            }
-        };
-        let public = secret.public_key(&self.secp).serialize_uncompressed();
-        let address = Address::from_word(keccak256(&public[1..]));
+        let secret = secret_key("key", index);
+        let address = address_of(&self.secp, &secret);
         Key { secret, address }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     nft::Nft,
     orders::Orders,
     params::{Params, ParamsError},
+    senders::Senders,
     transfers::Transfers,
     world::{Generated, World},
 };
@@ -97,8 +98,28 @@ impl Workload {
     ///
     /// Some microseconds and about a kilobyte per transaction; some tens of microseconds where orders are signed.
     pub fn generate(self, params: &Params) -> Result<Generated, ParamsError> {
+        self.generate_from(Senders::Named, params)
+    }
+
+    /// The same block but for the addresses of the senders, whose keys are known.
+    ///
+    /// So its transactions can be signed, for a client that takes no others. [`Generated::secret_keys`] has the keys. They
+    /// follow from numbers, for everybody to know: worth nothing on a real chain.
+    ///
+    /// # Errors
+    ///
+    /// A parameter out of its range.
+    ///
+    /// # Cost
+    ///
+    /// That of [`generate`](Self::generate), and some tens of microseconds per account.
+    pub fn generate_with_keys(self, params: &Params) -> Result<Generated, ParamsError> {
+        self.generate_from(Senders::keyed(), params)
+    }
+
+    fn generate_from(self, senders: Senders, params: &Params) -> Result<Generated, ParamsError> {
         params.validate()?;
-        let (mut world, mut draw) = (World::new(params.txns), Draw::new(params));
+        let (mut world, mut draw) = (World::new(params.txns, senders), Draw::new(params));
         let (world_ref, draw_ref, txns) = (&mut world, &mut draw, params.txns);
         match self {
             Self::Transfers => repeat(txns, || Transfers.push(world_ref, draw_ref)),

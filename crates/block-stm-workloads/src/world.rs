@@ -1,6 +1,6 @@
 //! A block and the state before it, while they are being made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, keccak256};
@@ -18,6 +18,7 @@ use crate::{
     abi::{Word, entry},
     artifact::{Artifact, Place},
     draw::{Account, Draw},
+    senders::Senders,
     tokens::Tokens,
 };
 
@@ -47,6 +48,8 @@ pub struct Generated {
     pub pre_state: PreState,
     /// Places of the transactions that are meant to revert, ascending; all others succeed in order.
     pub planned_reverts: Vec<usize>,
+    /// The secret key of every sender, or none where the senders' addresses are not made from keys.
+    pub secret_keys: BTreeMap<Address, B256>,
 }
 
 /// Collects transactions, and the accounts and contracts that they touch.
@@ -55,6 +58,7 @@ pub(crate) struct World {
     pub(crate) pre_state: PreState,
     /// The tokens that are installed, shared by all generators of the block.
     pub(crate) tokens: Tokens,
+    senders: Senders,
     txns: Vec<TxEnv>,
     planned_reverts: Vec<usize>,
     accounts: HashMap<Account, Address>,
@@ -109,10 +113,11 @@ impl Fees {
 
 impl World {
     /// A world with the system contracts and nobody in it.
-    pub(crate) fn new(txns: usize) -> Self {
+    pub(crate) fn new(txns: usize, senders: Senders) -> Self {
         let mut world = Self {
             pre_state: PreState::new(),
             tokens: Tokens::default(),
+            senders,
             txns: Vec::with_capacity(txns),
             planned_reverts: Vec::new(),
             accounts: HashMap::new(),
@@ -128,10 +133,15 @@ impl World {
         if let Some(address) = self.accounts.get(&account) {
             return *address;
         }
-        let address = named("account", account.into());
+        let address = self.senders.address("account", account.into());
         self.accounts.insert(account, address);
         self.fund(address, U256::from(FUNDS));
         address
+    }
+
+    /// The address of the `index`-th sender called `name`, who is not one of the accounts.
+    pub(crate) fn sender(&mut self, name: &str, index: u64) -> Address {
+        self.senders.address(name, index)
     }
 
     /// Gives an address that is not one of the accounts its own `balance`, in wei.
@@ -271,7 +281,12 @@ impl World {
             .with_chain_id(CHAIN_ID)
             .with_parent_hash(parent_hash)
             .with_parent_beacon_block_root(keccak256("parent beacon block"));
-        Generated { block, pre_state: self.pre_state, planned_reverts: self.planned_reverts }
+        Generated {
+            block,
+            pre_state: self.pre_state,
+            planned_reverts: self.planned_reverts,
+            secret_keys: self.senders.into_keys(),
+        }
     }
 
     /// What every mainnet block calls before and after its transactions.

@@ -47,7 +47,7 @@ pub fn pre_state(alloc: Alloc) -> Result<PreState, (Address, String)> {
 }
 
 /// The accounts of `alloc`, a part of `document`, as a state.
-pub(super) fn read(alloc: Alloc, document: Document<'_>) -> Result<PreState, ImportError> {
+pub(crate) fn read(alloc: Alloc, document: Document<'_>) -> Result<PreState, ImportError> {
     pre_state(alloc).map_err(|(address, error)| document.wrong(&format!("{address}.code"), error))
 }
 

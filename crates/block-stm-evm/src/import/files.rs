@@ -108,6 +108,11 @@ struct Envelope<'a> {
 }
 
 impl<'a> Document<'a> {
+    /// The document `json`, which lies in the file below `prefix`, such as `alloc.`.
+    pub(crate) fn within(file: &'a Path, prefix: &'static str, json: &'a [u8]) -> Self {
+        Self { file, prefix, json }
+    }
+
     /// The document in `json`, which may be wrapped as the answer of a JSON-RPC server.
     ///
     /// # Errors
@@ -135,12 +140,27 @@ impl<'a> Document<'a> {
         Self { file, prefix: "", json }
     }
 
+    /// The first byte that is not white space.
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        self.json.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    }
+
+    /// What errors call the document.
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.file.display(), self.prefix.trim_end_matches('.'))
+    }
+
     /// Parses the document.
     ///
     /// # Errors
     ///
     /// An [`ImportError`] that names the file, the field, and the line.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ImportError> {
+        self.parse_borrowed()
+    }
+
+    /// Parses the document into something that borrows from it.
+    pub(crate) fn parse_borrowed<T: Deserialize<'a>>(&self) -> Result<T, ImportError> {
         // Tracking the path costs time, so that only a document with an error pays for it.
         if let Ok(value) = serde_json::from_slice(self.json) {
             return Ok(value);

@@ -1,19 +1,26 @@
 //! A signed transaction in JSON, as clients return it.
 
 use alloy_consensus::{
-    EthereumTxEnvelope, Signed, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
-    transaction::RlpEcdsaEncodableTx,
+    EthereumTypedTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
 };
-use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
+use alloy_eips::{
+    eip2930::AccessList,
+    eip7702::{Authorization, SignedAuthorization},
+};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use serde::Deserialize;
 
 use super::{ImportError, SignedTxn, files::Document, quantity::Quantity};
 
+/// A field by its JSON name, and what is wrong with it.
+pub(crate) type Wrong = (&'static str, &'static str);
+
+const UNKNOWN_TYPE: Wrong = ("type", "the transaction type is unknown; 0 to 4 are known");
+
 /// All fields that any type of transaction has.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a full transaction object")]
-pub(super) struct JsonTxn {
+pub(crate) struct JsonTxn {
     hash: Option<B256>,
     from: Option<Address>,
     #[serde(rename = "type", default)]
@@ -31,16 +38,29 @@ pub(super) struct JsonTxn {
     #[serde(default)]
     access_list: Option<AccessList>,
     blob_versioned_hashes: Option<Vec<B256>>,
-    authorization_list: Option<Vec<SignedAuthorization>>,
-    r: Quantity<U256>,
-    s: Quantity<U256>,
+    authorization_list: Option<Vec<JsonAuthorization>>,
+    r: Option<Quantity<U256>>,
+    s: Option<Quantity<U256>>,
     v: Option<Quantity<u64>>,
     y_parity: Option<Quantity<u64>>,
 }
 
+/// A signed EIP-7702 authorization; the parity of its signature has either name, or both.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an authorization object")]
+struct JsonAuthorization {
+    chain_id: Quantity<U256>,
+    address: Address,
+    nonce: Quantity<u64>,
+    y_parity: Option<Quantity<u8>>,
+    v: Option<Quantity<u8>>,
+    r: Quantity<U256>,
+    s: Quantity<U256>,
+}
+
 /// What a transaction claims about itself, to be checked against its content.
 #[derive(Debug)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     pub(super) hash: Option<B256>,
     pub(super) sender: Option<Address>,
 }
@@ -59,105 +79,126 @@ impl JsonTxn {
             .map(|txn| (txn, claims))
     }
 
-    fn into_txn(self) -> Result<SignedTxn, (&'static str, &'static str)> {
+    fn into_txn(self) -> Result<SignedTxn, Wrong> {
+        let (signature, chain_id) = self.signature()?;
+        Ok(self.unsigned(chain_id)?.into_envelope(signature))
+    }
+
+    /// Whether there is no signature, or one of zeroes.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        let zero = |number: Option<Quantity<U256>>| number.is_none_or(|number| number.0.is_zero());
+        zero(self.r) && zero(self.s) && self.v.is_none_or(|v| v.0 == 0)
+    }
+
+    /// Why a transaction that names no receiver can't be built, if its type must name one.
+    pub(crate) fn creates_in_vain(&self) -> Option<&'static str> {
+        match (self.txn_type.0, self.to) {
+            (3, None) => Some("blob transaction of type create"),
+            (4, None) => Some("EIP-7702 transaction cannot be used to create contract"),
+            _ => None,
+        }
+    }
+
+    /// The signature and, if the transaction is a legacy one, the chain that its signature is for.
+    pub(crate) fn signature(&self) -> Result<(Signature, Option<u64>), Wrong> {
+        let (parity, chain_id) = match self.txn_type.0 {
+            0 => self.legacy_v()?,
+            1..=4 => (self.parity()?, None),
+            _ => return Err(UNKNOWN_TYPE),
+        };
+        let (r, s) = (required("r", self.r)?, required("s", self.s)?);
+        Ok((Signature::new(r.0, s.0, parity), chain_id))
+    }
+
+    /// The transaction without its signature; a legacy one for the chain `legacy_chain_id`.
+    pub(crate) fn unsigned(
+        &self,
+        legacy_chain_id: Option<u64>,
+    ) -> Result<EthereumTypedTransaction<TxEip4844>, Wrong> {
         Ok(match self.txn_type.0 {
-            0 => {
-                let (parity, chain_id) = self.legacy_v()?;
-                let txn = TxLegacy {
-                    chain_id,
-                    nonce: self.nonce.0,
-                    gas_price: required("gasPrice", self.gas_price)?.0,
-                    gas_limit: self.gas.0,
-                    to: self.kind(),
-                    value: self.value.0,
-                    input: self.input.clone(),
-                };
-                self.signed(txn, parity)
+            0 => TxLegacy {
+                chain_id: legacy_chain_id,
+                nonce: self.nonce.0,
+                gas_price: required("gasPrice", self.gas_price)?.0,
+                gas_limit: self.gas.0,
+                to: self.kind(),
+                value: self.value.0,
+                input: self.input.clone(),
             }
-            1 => {
-                let txn = TxEip2930 {
-                    chain_id: required("chainId", self.chain_id)?.0,
-                    nonce: self.nonce.0,
-                    gas_price: required("gasPrice", self.gas_price)?.0,
-                    gas_limit: self.gas.0,
-                    to: self.kind(),
-                    value: self.value.0,
-                    access_list: self.access_list.clone().unwrap_or_default(),
-                    input: self.input.clone(),
-                };
-                self.signed(txn, self.parity()?)
+            .into(),
+            1 => TxEip2930 {
+                chain_id: required("chainId", self.chain_id)?.0,
+                nonce: self.nonce.0,
+                gas_price: required("gasPrice", self.gas_price)?.0,
+                gas_limit: self.gas.0,
+                to: self.kind(),
+                value: self.value.0,
+                access_list: self.access_list.clone().unwrap_or_default(),
+                input: self.input.clone(),
             }
-            2 => {
-                let txn = TxEip1559 {
-                    chain_id: required("chainId", self.chain_id)?.0,
-                    nonce: self.nonce.0,
-                    gas_limit: self.gas.0,
-                    max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
-                    max_priority_fee_per_gas: self.priority_fee()?,
-                    to: self.kind(),
-                    value: self.value.0,
-                    access_list: self.access_list.clone().unwrap_or_default(),
-                    input: self.input.clone(),
-                };
-                self.signed(txn, self.parity()?)
+            .into(),
+            2 => TxEip1559 {
+                chain_id: required("chainId", self.chain_id)?.0,
+                nonce: self.nonce.0,
+                gas_limit: self.gas.0,
+                max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
+                max_priority_fee_per_gas: self.priority_fee()?,
+                to: self.kind(),
+                value: self.value.0,
+                access_list: self.access_list.clone().unwrap_or_default(),
+                input: self.input.clone(),
             }
-            3 => {
-                let blob_versioned_hashes = self.blob_versioned_hashes.clone();
-                let txn = TxEip4844 {
-                    chain_id: required("chainId", self.chain_id)?.0,
-                    nonce: self.nonce.0,
-                    gas_limit: self.gas.0,
-                    max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
-                    max_priority_fee_per_gas: self.priority_fee()?,
-                    to: required("to", self.to)?,
-                    value: self.value.0,
-                    access_list: self.access_list.clone().unwrap_or_default(),
-                    blob_versioned_hashes: required("blobVersionedHashes", blob_versioned_hashes)?,
-                    max_fee_per_blob_gas: required("maxFeePerBlobGas", self.max_fee_per_blob_gas)?
-                        .0,
-                    input: self.input.clone(),
-                };
-                self.signed(txn, self.parity()?)
+            .into(),
+            3 => TxEip4844 {
+                chain_id: required("chainId", self.chain_id)?.0,
+                nonce: self.nonce.0,
+                gas_limit: self.gas.0,
+                max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
+                max_priority_fee_per_gas: self.priority_fee()?,
+                to: required("to", self.to)?,
+                value: self.value.0,
+                access_list: self.access_list.clone().unwrap_or_default(),
+                blob_versioned_hashes: required(
+                    "blobVersionedHashes",
+                    self.blob_versioned_hashes.clone(),
+                )?,
+                max_fee_per_blob_gas: required("maxFeePerBlobGas", self.max_fee_per_blob_gas)?.0,
+                input: self.input.clone(),
             }
-            4 => {
-                let authorization_list = self.authorization_list.clone();
-                let txn = TxEip7702 {
-                    chain_id: required("chainId", self.chain_id)?.0,
-                    nonce: self.nonce.0,
-                    gas_limit: self.gas.0,
-                    max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
-                    max_priority_fee_per_gas: self.priority_fee()?,
-                    to: required("to", self.to)?,
-                    value: self.value.0,
-                    access_list: self.access_list.clone().unwrap_or_default(),
-                    authorization_list: required("authorizationList", authorization_list)?,
-                    input: self.input.clone(),
-                };
-                self.signed(txn, self.parity()?)
+            .into(),
+            4 => TxEip7702 {
+                chain_id: required("chainId", self.chain_id)?.0,
+                nonce: self.nonce.0,
+                gas_limit: self.gas.0,
+                max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
+                max_priority_fee_per_gas: self.priority_fee()?,
+                to: required("to", self.to)?,
+                value: self.value.0,
+                access_list: self.access_list.clone().unwrap_or_default(),
+                authorization_list: self.authorizations()?,
+                input: self.input.clone(),
             }
-            _ => return Err(("type", "the transaction type is unknown; 0 to 4 are known")),
+            .into(),
+            _ => return Err(UNKNOWN_TYPE),
         })
     }
 
-    fn signed<T: RlpEcdsaEncodableTx>(&self, txn: T, parity: bool) -> SignedTxn
-    where
-        EthereumTxEnvelope<TxEip4844>: From<Signed<T>>,
-    {
-        let signature = Signature::new(self.r.0, self.s.0, parity);
-        Signed::new_unhashed(txn, signature).into()
+    fn authorizations(&self) -> Result<Vec<SignedAuthorization>, Wrong> {
+        let list = required("authorizationList", self.authorization_list.as_ref())?;
+        list.iter().map(JsonAuthorization::signed).collect()
     }
 
     fn kind(&self) -> TxKind {
         self.to.map_or(TxKind::Create, TxKind::Call)
     }
 
-    fn priority_fee(&self) -> Result<u128, (&'static str, &'static str)> {
+    fn priority_fee(&self) -> Result<u128, Wrong> {
         let name = "maxPriorityFeePerGas";
         Ok(required(name, self.max_priority_fee_per_gas)?.0)
     }
 
     /// Parity of a typed transaction's signature.
-    fn parity(&self) -> Result<bool, (&'static str, &'static str)> {
+    fn parity(&self) -> Result<bool, Wrong> {
         let parity = self.y_parity.or(self.v);
         match required("yParity", parity)?.0 {
             0 => Ok(false),
@@ -167,7 +208,7 @@ impl JsonTxn {
     }
 
     /// Parity and chain id that a legacy transaction's `v` stands for (EIP-155).
-    fn legacy_v(&self) -> Result<(bool, Option<u64>), (&'static str, &'static str)> {
+    fn legacy_v(&self) -> Result<(bool, Option<u64>), Wrong> {
         let (parity, chain_id) = match required("v", self.v)?.0 {
             v @ (27 | 28) => (v == 28, None),
             v if v >= 35 => ((v - 35) % 2 == 1, Some((v - 35) / 2)),
@@ -182,6 +223,15 @@ impl JsonTxn {
     }
 }
 
-fn required<T>(name: &'static str, value: Option<T>) -> Result<T, (&'static str, &'static str)> {
+impl JsonAuthorization {
+    fn signed(&self) -> Result<SignedAuthorization, Wrong> {
+        let parity = required("authorizationList[].yParity", self.y_parity.or(self.v))?.0;
+        let inner =
+            Authorization { chain_id: self.chain_id.0, address: self.address, nonce: self.nonce.0 };
+        Ok(SignedAuthorization::new_unchecked(inner, parity, self.r.0, self.s.0))
+    }
+}
+
+fn required<T>(name: &'static str, value: Option<T>) -> Result<T, Wrong> {
     value.ok_or((name, "missing"))
 }

@@ -1,15 +1,15 @@
 //! Blocks and chains from files, with every claim of theirs checked.
 
-mod alloc;
+pub(crate) mod alloc;
 mod assemble;
 mod chain;
 mod error;
-mod files;
+pub(crate) mod files;
 mod folder;
 mod json_header;
-mod json_txn;
-mod quantity;
-mod senders;
+pub(crate) mod json_txn;
+pub(crate) mod quantity;
+pub(crate) mod senders;
 
 pub mod json {
     //! Pieces of Ethereum's JSON formats, for formats that are made of them.

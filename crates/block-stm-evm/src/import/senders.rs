@@ -55,7 +55,8 @@ pub(super) fn recover(
     recovered.into_iter().collect()
 }
 
-fn recover_one(
+/// Turns one signed transaction into an executable one, with the checks of [`recover`].
+pub(crate) fn recover_one(
     txn: &SignedTxn,
     claims: Option<&Claims>,
     spec: SpecId,

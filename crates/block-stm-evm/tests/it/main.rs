@@ -2,6 +2,7 @@
 
 mod chain;
 mod chain_import;
+mod devnet;
 mod fixtures;
 mod mainnet;
 mod malformed;

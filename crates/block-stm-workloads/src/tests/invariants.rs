@@ -12,8 +12,10 @@ use crate::{
     artifact::{Artifact, LENDING_POOL, NFT, PAIR, Place, SETTLEMENT, TOKEN},
     chain,
     draw::Draw,
-    lending, nft, orders, tokens,
-    world::World,
+    lending, nft, orders,
+    senders::Senders,
+    tokens,
+    world::{World, named},
 };
 
 impl Run {
@@ -76,7 +78,7 @@ fn token_supplies_are_conserved() {
 #[test]
 fn pairs_end_as_the_generator_followed_them_and_no_share_loses_value() {
     for params in variety() {
-        let (mut world, mut draw) = (World::new(params.txns), Draw::new(&params));
+        let (mut world, mut draw) = (World::new(params.txns, Senders::Named), Draw::new(&params));
         let mut generator = Amm::new(&mut world);
         (0..params.txns).for_each(|_| generator.push(&mut world, &mut draw));
         let generated = world.finish();
@@ -193,10 +195,10 @@ fn the_exchange_holds_what_it_owes() {
 fn the_money_reaches_the_end_of_the_chain() {
     for params in variety() {
         let run = run(&generate(Workload::Chain, &params));
-        for account in 0..params.txns as u32 {
-            assert_eq!(run.balance(chain::link(account)), U256::ZERO);
+        for account in 0..params.txns as u64 {
+            assert_eq!(run.balance(named(chain::LINK, account)), U256::ZERO);
         }
-        let end = chain::link(params.txns as u32);
+        let end = named(chain::LINK, params.txns as u64);
         assert_eq!(run.balance(end), U256::from(chain::PRIZE));
     }
 }

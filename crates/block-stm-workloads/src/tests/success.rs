@@ -22,6 +22,23 @@ fn exactly_the_planned_transactions_revert() {
 }
 
 #[test]
+fn with_keys_everything_goes_the_same_way_and_every_sender_has_one() {
+    for workload in Workload::ALL {
+        let params = Params { txns: 200, accounts: 100, zipf: 1.0, ..Params::default() };
+        let named = generate(workload, &params);
+        let keyed = workload.generate_with_keys(&params).expect("valid parameters");
+        assert!(named.secret_keys.is_empty());
+        let keys = &keyed.secret_keys;
+        assert!(keyed.block.txns.iter().all(|txn| keys.contains_key(&txn.caller)), "{workload}");
+        assert_eq!(keyed.planned_reverts, named.planned_reverts, "{workload}");
+        let ends = |generated| -> Vec<bool> {
+            run(generated).results.iter().map(|result| result.is_success()).collect()
+        };
+        assert_eq!(ends(&keyed), ends(&named), "{workload}");
+    }
+}
+
+#[test]
 fn contract_workloads_do_have_reverts() {
     use Workload::{Amm, Erc20, Lending, Mixed, Nft, Orders};
     for workload in [Erc20, Amm, Lending, Nft, Orders, Mixed] {
