@@ -50,10 +50,23 @@ pub(crate) fn execute_alone<DB: DatabaseRef>(
     db: &DB,
     policy: InvalidTxn,
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
-    let state = prepare_state(block, BlockState::new(db))?;
+    let mut state = prepare_state(block, BlockState::new(db))?;
+    let mut record = BlockRecord::new(block);
+    if !block.txns.is_empty() {
+        state = execute_txns(block, policy, state, &mut record)?;
+    }
+    let (state, requests) = finish_state(block, record.receipts(), state)?;
+    Ok(record.finish(requests, state.into_changes()))
+}
+
+fn execute_txns<'db, DB: DatabaseRef>(
+    block: &Block,
+    policy: InvalidTxn,
+    state: BlockState<&'db DB>,
+    record: &mut BlockRecord,
+) -> Result<BlockState<&'db DB>, ExecutionError<DB::Error>> {
     let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
     let mut evm = evm(block, &cfg, &no_txn, state);
-    let mut record = BlockRecord::new(block);
     for (index, txn) in block.txns.iter().enumerate() {
         let executed = match record.admit(txn) {
             Err(reason) => Err(ExecutionError::InvalidTxn { index, reason }),
@@ -67,9 +80,7 @@ pub(crate) fn execute_alone<DB: DatabaseRef>(
             Err(error) => return Err(error),
         }
     }
-    let state = evm.ctx.journaled_state.database;
-    let (state, requests) = finish_state(block, record.receipts(), state)?;
-    Ok(record.finish(requests, state.into_changes()))
+    Ok(evm.ctx.journaled_state.database)
 }
 
 fn evm<'s, DB: Database>(

@@ -69,7 +69,8 @@ impl Config {
         self
     }
 
-    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4.
+    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4. With 0, adapters take no short cuts
+    /// either, see [`Engine::inline_below`].
     #[must_use]
     pub fn inline_below(mut self, txns: usize) -> Self {
         self.inline_below = txns;

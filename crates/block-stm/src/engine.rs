@@ -134,10 +134,14 @@ impl Engine {
         self.settings.threads
     }
 
-    /// Below how many transactions a block is executed on the calling thread alone.
+    /// Below how many transactions a block is executed on the calling thread alone; 0 also under a
+    /// [conductor](crate::conductor), which is to see everything.
+    ///
+    /// For adapters that have a shorter way than the engine's for blocks that are not worth a second thread: where this is 0,
+    /// they should not take it.
     #[must_use]
     pub fn inline_below(&self) -> usize {
-        self.settings.inline_below
+        if conductor::present().is_some() { 0 } else { self.settings.inline_below }
     }
 
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are

@@ -83,7 +83,7 @@ fn conformance(args: &TestArgs, run: RunFile) -> Result<Exit, CliError> {
 /// Runs all files on as many threads as there are jobs; a thread without a file helps others with theirs.
 fn run_all(args: &TestArgs, files: &[PathBuf], run: RunFile) -> Result<Vec<FileResult>, CliError> {
     // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
-    let engine = Config::default().threads(args.threads).inline_below(2).build()?;
+    let engine = Config::default().threads(args.threads).inline_below(0).build()?;
     let jobs = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.get());
     let jobs = jobs.build().map_err(|source| CliError::Jobs { source })?;
     let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));

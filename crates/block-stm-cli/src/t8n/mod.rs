@@ -46,7 +46,7 @@ fn transition(args: &T8nArgs) -> Result<(), Failure> {
         reward: u64::try_from(args.reward).ok(),
     };
     let transition = Transition::new(&inputs.files(args), &options)?;
-    let engine = Config::default().threads(args.threads).build()?;
+    let engine = Config::default().threads(args.threads).inline_below(0).build()?;
     trace(args, &transition, &mut outputs)?;
     let output = transition.execute(&engine)?;
     outputs.write(&args.output_alloc, "alloc", &output.alloc())?;

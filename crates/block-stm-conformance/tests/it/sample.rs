@@ -19,7 +19,7 @@ pub(crate) const PAID: Address = Address::repeat_byte(0xaa);
 
 pub(crate) fn engine(threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("not zero");
-    Config::default().threads(threads).inline_below(2).build().expect("threads start")
+    Config::default().threads(threads).inline_below(0).build().expect("threads start")
 }
 
 /// What failed, and why.

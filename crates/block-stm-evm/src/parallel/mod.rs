@@ -213,13 +213,16 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
 /// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
 fn is_for_one(engine: &Engine, block: &Block) -> bool {
     let inline_below = engine.inline_below();
+    if inline_below == 0 {
+        return false;
+    }
     if engine.threads() == 1 || block.txns.len() < inline_below {
         return true;
     }
     // A microsecond for each transaction, and, as limits are generous, a fifth of a nanosecond for each unit of gas.
     let nanos = |txn: &TxEnv| 1_000 + txn.gas_limit.saturating_sub(21_000) / 5;
     let total = block.txns.iter().map(nanos).fold(0_u64, u64::saturating_add);
-    inline_below > 0 && total < SMALL_NANOS
+    total < SMALL_NANOS
 }
 
 const SMALL_NANOS: u64 = 50_000;

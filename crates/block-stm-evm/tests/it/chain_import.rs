@@ -11,7 +11,7 @@ type TestResult = Result<(), Box<dyn Error>>;
 
 fn engine(threads: usize) -> Result<Engine, Box<dyn Error>> {
     let threads = NonZeroUsize::new(threads).ok_or("not zero")?;
-    Ok(Config::default().threads(threads).inline_below(2).build()?)
+    Ok(Config::default().threads(threads).inline_below(0).build()?)
 }
 
 /// The chain of the fixtures, and its blocks in RLP.

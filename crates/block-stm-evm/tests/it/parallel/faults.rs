@@ -106,6 +106,9 @@ fn mixed() -> (Block, PreState) {
     (block(SpecId::CANCUN, txns), state)
 }
 
+/// The oracle, alone, and with 1, 2, 4 and 8 workers.
+const PATHS: usize = 6;
+
 /// The reads of a block, one worker after another: more than any path needs.
 const READS: usize = 40;
 
@@ -116,10 +119,10 @@ fn whichever_read_fails_the_block_fails_or_comes_out_right() {
         let right = execute_sequential(&block, &state, InvalidTxn::Skip).expect("right");
         let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
         for at in 0..READS {
-            for path in 0..5 {
+            for path in 0..PATHS {
                 let db = Faulty::at(state.clone(), at, false);
                 let (name, result) =
-                    parallel_runs(&block, &db, &options).nth(path).expect("five paths");
+                    parallel_runs(&block, &db, &options).nth(path).expect("that many paths");
                 match result {
                     Ok(executed) => assert_eq!(executed.result, right, "{name}, read {at}"),
                     Err(ExecutionError::Database { source, .. }) => {
@@ -139,10 +142,10 @@ fn a_database_that_stays_broken_fails_every_path() {
         let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
         // Each path needs at least every sender and contract, whatever else it tries.
         for at in 0..8 {
-            for path in 0..5 {
+            for path in 0..PATHS {
                 let db = Faulty { lasting: true, ..Faulty::at(state.clone(), at, false) };
                 let (name, result) =
-                    parallel_runs(&block, &db, &options).nth(path).expect("five paths");
+                    parallel_runs(&block, &db, &options).nth(path).expect("that many paths");
                 let broken =
                     matches!(result, Err(ExecutionError::Database { source: Fault::OnFire, .. }));
                 assert!(broken, "{name} came through after {at} good reads");
@@ -180,9 +183,10 @@ fn whichever_read_panics_nothing_hangs_and_nothing_is_wrong() {
         let right = execute_sequential(&block, &state, InvalidTxn::Skip).expect("right");
         let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
         for at in 0..READS {
-            for path in 0..5 {
+            for path in 0..PATHS {
                 let db = Faulty::at(state.clone(), at, true);
-                let run = || parallel_runs(&block, &db, &options).nth(path).expect("five paths");
+                let run =
+                    || parallel_runs(&block, &db, &options).nth(path).expect("that many paths");
                 match catch_unwind(AssertUnwindSafe(run)) {
                     Ok((name, Ok(executed))) => assert_eq!(executed.result, right, "{name}, {at}"),
                     Ok((_, Err(ExecutionError::Panicked { message, .. }))) => {

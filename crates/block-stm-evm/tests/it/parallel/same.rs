@@ -42,7 +42,12 @@ pub(super) fn parallel_runs<DB: DatabaseRef + Sync>(
     let oracle = std::iter::once_with(move || {
         ("on the oracle".to_owned(), execute_with_oracle(block, db, options))
     });
-    oracle.chain(engines().iter().map(move |engine| {
+    static ALONE: OnceLock<Engine> = OnceLock::new();
+    let alone = std::iter::once_with(move || {
+        let one = || Config::default().threads(NonZeroUsize::MIN).build().expect("no threads");
+        ("alone".to_owned(), execute_parallel(ALONE.get_or_init(one), block, db, options))
+    });
+    oracle.chain(alone).chain(engines().iter().map(move |engine| {
         let name = format!("with {} workers", engine.threads());
         (name, execute_parallel(engine, block, db, options))
     }))
