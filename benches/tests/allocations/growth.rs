@@ -73,7 +73,9 @@ pub(crate) fn there_is_none() {
     let subjects: [Box<dyn Subject>; 2] =
         [Box::new(synthetic(TXNS as u64)), Box::new(Case::generate(Workload::Erc20, TXNS))];
     for threads in [1, 3].into_iter().filter_map(NonZeroUsize::new) {
-        let engine = Config::default().threads(threads).build().expect("threads start");
+        // However short: by all threads.
+        let config = Config::default().threads(threads).inline_below(0);
+        let engine = config.build().expect("threads start");
         for subject in &subjects {
             let grown = growth(|| drop(subject.parallel(&engine)));
             assert_eq!(grown, None, "{}, {threads} threads", subject.name());

@@ -35,7 +35,8 @@ fn real_blocks_are_forecast() -> TestResult {
 
 #[test]
 fn slow_storage_is_virtual() -> TestResult {
-    let args = ["forecast", "--workload", "transfers", "--txns", "40", "--workers", "8"];
+    // Shorter blocks are executed on one thread, without the simulator.
+    let args = ["forecast", "--workload", "transfers", "--txns", "400", "--workers", "8"];
     let run = |latency| {
         json(
             &[args.as_slice(), &["--repeat", "1", "--json", "-", "--read-latency", latency]]
