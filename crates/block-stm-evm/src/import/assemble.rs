@@ -45,12 +45,15 @@ impl Parts {
         self,
         schedule: &ForkSchedule,
     ) -> Result<(Block, HeaderChecks), AssembleError> {
-        let root = calculate_transaction_root(&self.txns);
-        if root != self.header.transactions_root {
+        let (root, claimed) =
+            (calculate_transaction_root(&self.txns), self.header.transactions_root);
+        // First what is wrong with a transaction, which says more than the root.
+        let assembled = self.assemble_any_txns(schedule)?;
+        if root != claimed {
             let message = format!("the root of the transactions is {root}");
             return Err(AssembleError::Field("transactionsRoot", message));
         }
-        self.assemble_any_txns(schedule)
+        Ok(assembled)
     }
 
     /// The same, whatever the header says of the transactions.

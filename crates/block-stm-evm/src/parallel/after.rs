@@ -175,10 +175,13 @@ impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
     }
 }
 
+/// Calls a function once with each number below one that is given.
+pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
+
 /// The changes of the whole block.
 ///
 /// Nearly all accounts were changed by transactions alone: their changes are taken straight from where the execution left
-/// them, part by part; `share` calls a function once with the number of each part. The few that the steps before or after the
+/// them, part by part. The few that the steps before or after the
 /// transactions looked at are put together from all three.
 ///
 /// # Errors
@@ -187,7 +190,7 @@ impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
 pub(crate) fn changes<DB: DatabaseRef + Sync>(
     pre_block: &BlockState<&DB>,
     mut post_block: BlockState<AfterTxns<'_, DB>>,
-    share: &dyn Fn(usize, &(dyn Fn(usize) + Sync)),
+    share: &Share<'_>,
 ) -> Result<StateChanges, DB::Error> {
     let after = post_block.db;
     let wiped_last = post_block.accounts.iter().filter(|(_, last)| last.wiped);

@@ -14,8 +14,11 @@ fn engine(threads: usize) -> Result<Engine, Box<dyn Error>> {
     Ok(Config::default().threads(threads).inline_below(0).build()?)
 }
 
-/// The chain of the fixtures, and its blocks in RLP.
-fn chain(test: &str) -> Result<Option<(Chain, Vec<u8>)>, Box<dyn Error>> {
+/// A chain at its genesis, and the blocks of its file in RLP.
+type Fixture = (Chain, Vec<u8>);
+
+/// The chain of the fixtures.
+fn chain(test: &str) -> Result<Option<Fixture>, Box<dyn Error>> {
     let Some(folder) = fixtures::folder(test, "chain") else {
         return Ok(None);
     };
