@@ -50,7 +50,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block of `txns` under the rules of `spec` on Ethereum mainnet's chain id, with nothing around the transactions.
+    /// A block of `txns` under the rules of `spec` on Ethereum mainnet's chain id, with nothing around the
+    /// transactions.
     ///
     /// # Examples
     ///

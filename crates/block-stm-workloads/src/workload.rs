@@ -103,7 +103,8 @@ impl Workload {
 
     /// The same block but for the addresses of the senders, whose keys are known.
     ///
-    /// So its transactions can be signed, for a client that takes no others. [`Generated::secret_keys`] has the keys. They
+    /// So its transactions can be signed, for a client that takes no others. [`Generated::secret_keys`] has
+    /// the keys. They
     /// follow from numbers, for everybody to know: worth nothing on a real chain.
     ///
     /// # Errors

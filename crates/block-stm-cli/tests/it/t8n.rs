@@ -1,6 +1,7 @@
 //! `block-stm t8n` and `block-stm t8n-input`.
 //!
-//! The input lies in `tests/t8n`: two senders, a contract that counts and logs its calls, six transactions of which two are
+//! The input lies in `tests/t8n`: two senders, a contract that counts and logs its calls, six transactions of
+//! which two are
 //! invalid. What must come out was computed by the executable specification (ethereum-execution 2.20.0).
 
 use std::{
@@ -307,7 +308,10 @@ fn executed_transactions_are_traced_and_opcodes_counted() -> TestResult {
     // What the specification writes, too, but for the stack.
     assert_eq!(
         lines[1],
-        json!({ "pc": 2, "op": 84, "gas": "0x13495", "gasCost": "0x834", "memSize": 0, "depth": 1, "refund": 0, "opName": "SLOAD" })
+        json!({
+            "pc": 2, "op": 84, "gas": "0x13495", "gasCost": "0x834", "memSize": 0, "depth": 1,
+            "refund": 0, "opName": "SLOAD",
+        })
     );
     assert_eq!(lines.last(), Some(&json!({ "output": "", "gasUsed": "0x1797" })));
     assert_eq!(fs::read_to_string(Path::new(&folder).join(&files[3]))?.lines().count(), 1);

@@ -1,7 +1,8 @@
 //! State transitions from JSON to JSON, as geth's `evm t8n` and the executable specification make them.
 //!
 //! A whole state (`alloc`), what is known of a block (`env`) and transactions (`txs`) go in; the state after them and
-//! what the block's header will say come out. Test fillers and fuzzers drive a client through this interface, and compare
+//! what the block's header will say come out. Test fillers and fuzzers drive a client through this interface,
+//! and compare
 //! clients by it.
 //!
 //! ```text
@@ -12,7 +13,8 @@
 //!                          wrong chain, bad signature
 //! ```
 //!
-//! Invalid transactions are left out and reported with their place in the input; all else goes on. Everything about the block is decided by
+//! Invalid transactions are left out and reported with their place in the input; all else goes on. Everything
+//! about the block is decided by
 //! the same code that executes blocks of real chains.
 
 mod difficulty;

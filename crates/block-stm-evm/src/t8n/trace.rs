@@ -1,4 +1,5 @@
-//! What each executed transaction of a transition does, opcode by opcode (EIP-3155), in the words of geth's JSON logger.
+//! What each executed transaction of a transition does, opcode by opcode (EIP-3155), in the words of geth's
+//! JSON logger.
 //!
 //! Traces come from an execution of their own, one transaction after the other: nothing is watched while the
 //! engine works, and nothing that was thrown away is traced.
@@ -55,7 +56,8 @@ pub enum TraceError {
 }
 
 impl Transition {
-    /// Executes the block once more and writes a trace of each executed transaction, if `options` are given; how often each opcode ran.
+    /// Executes the block once more and writes a trace of each executed transaction, if `options` are given;
+    /// how often each opcode ran.
     ///
     /// # Errors
     ///

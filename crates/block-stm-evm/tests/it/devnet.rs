@@ -1,6 +1,7 @@
 //! A chain of our own contracts' transactions, built by a client that shares no code with revm: EthereumJS.
 //!
-//! Twelve blocks of 41 transactions under Prague's rules: trades on one pair, token payments, loans, mints, signed orders, deployments,
+//! Twelve blocks of 41 transactions under Prague's rules: trades on one pair, token payments, loans, mints,
+//! signed orders, deployments,
 //! delegations, withdrawals, requests. `scripts/devnet` has what made it. Nothing outside the repository is needed.
 
 use std::{error::Error, num::NonZeroUsize, path::Path};

@@ -1,4 +1,5 @@
-//! State transitions against the executable specification of Ethereum, an implementation that shares nothing with this one.
+//! State transitions against the executable specification of Ethereum, an implementation that shares nothing
+//! with this one.
 //!
 //! Blocks are workloads and random blocks of everything that is hard to get right. What the specification makes of
 //! them must be what `block-stm t8n` makes of them, with any number of threads: roots, receipts, requests, the
@@ -193,7 +194,8 @@ fn keep(scratch: &Scratch, fork: &str, seed: u64, error: &str) -> String {
     format!("{fork}, seed {seed}: {error}; input: {kept}; again: just spec-oracle 1 {seed}")
 }
 
-/// Makes the transition both ways, ours with several numbers of threads; how many transactions were executed and rejected.
+/// Makes the transition both ways, ours with several numbers of threads; how many transactions were executed
+/// and rejected.
 fn compare(
     spec: &mut Spec,
     folder: &Path,
