@@ -142,7 +142,8 @@ impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
         match (self.account(address), self.pre_block.accounts.get(&address)) {
-            (Some(account), _) => Ok(plain_info(account)),
+            // With its code if that came with the block: what is done to the account here must not lose it.
+            (Some(account), _) => Ok(info(account, None, self.codes)),
             (None, Some(cached)) => Ok(cached.now.clone()),
             (None, None) => self.db.basic_ref(address),
         }

@@ -69,6 +69,7 @@ pub(super) fn assert_same_under<DB: DatabaseRef + Sync>(
         let result = executed.map(|executed| executed.result).map_err(|error| error.to_string());
         assert_eq!(digest(&result), digest(&expected), "{path}, {policy:?}");
         assert_eq!(result, expected, "{path}, {policy:?}");
+        assert_new_code_is_given(&result, db);
     };
     for (path, executed) in parallel_runs(block, db, &options) {
         check(path, executed);
@@ -133,6 +134,18 @@ pub(super) fn assert_same<DB: DatabaseRef + Sync>(
 ) -> Result<BlockResult, String> {
     let _rejecting = assert_same_under(block, db, InvalidTxn::Reject);
     assert_same_under(block, db, InvalidTxn::Skip)
+}
+
+/// Checks that code comes with each account whose code was changed; equality of results leaves that out.
+fn assert_new_code_is_given<E, DB: DatabaseRef>(result: &Result<BlockResult, E>, db: &DB) {
+    for change in result.as_ref().ok().into_iter().flat_map(|result| result.state.iter()) {
+        let Some(info) = &change.info else { continue };
+        let before = db.basic_ref(change.address).ok().flatten().unwrap_or_default();
+        if info.code_hash != before.code_hash && !info.is_empty_code_hash() {
+            let code = info.code.as_ref().expect("changed code is given");
+            assert_eq!(code.hash_slow(), info.code_hash);
+        }
+    }
 }
 
 fn digest<E>(result: &Result<BlockResult, E>) -> Option<[u8; 32]> {
