@@ -1,4 +1,7 @@
 //! A transaction that waits for another one's write is executed again, whenever that write comes.
+//!
+//! The waiter raises the list's flag and then looks at the state; the writer sets the state and then looks at the flag. These four
+//! accesses are `SeqCst`, and need the total order that is: without it the models fail, as they should.
 
 use std::sync::Arc;
 
@@ -8,6 +11,7 @@ use super::{explore, explore_within};
 use crate::limits::Limits;
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Scheduler, Stride};
+use crate::sync::with_total_order;
 
 /// A scheduler of three transactions; the first of them is the head, the others are claimed: a writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
@@ -30,22 +34,24 @@ pub(crate) fn a_waiter_is_never_forgotten() {
     //
     // Caught: the state looked at before the lock is taken; the list emptied before the state is set.
     let limits = no_limits();
-    explore(move || {
-        let (scheduler, writer, reader) = started(limits);
-        let finishing = thread::spawn({
-            let scheduler = Arc::clone(&scheduler);
-            move || scheduler.finish(writer)
-        });
-        let awaited = Awaited { writer: writer.txn, until: State::Executed };
-        scheduler.release(reader, Some(awaited));
-        finishing.join().expect("no panic");
-        let again = Claim { txn: reader.txn, incarnation: 1 };
-        assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), Some(again));
-        assert_eq!(
-            scheduler.claim_for_execution(&mut Stride::default(), |_| {}),
-            None,
-            "and only once"
-        );
+    with_total_order(|| {
+        explore(move || {
+            let (scheduler, writer, reader) = started(limits);
+            let finishing = thread::spawn({
+                let scheduler = Arc::clone(&scheduler);
+                move || scheduler.finish(writer)
+            });
+            let awaited = Awaited { writer: writer.txn, until: State::Executed };
+            scheduler.release(reader, Some(awaited));
+            finishing.join().expect("no panic");
+            let again = Claim { txn: reader.txn, incarnation: 1 };
+            assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), Some(again));
+            assert_eq!(
+                scheduler.claim_for_execution(&mut Stride::default(), |_| {}),
+                None,
+                "and only once"
+            );
+        })
     });
 }
 
@@ -55,24 +61,28 @@ fn a_waiter_for_the_commit_is_not_content_with_less() {
     //
     // Caught: as above, in `finish_commit`.
     let limits = no_limits();
-    explore(move || {
-        let (scheduler, writer, reader) = started(limits);
-        let finishing = thread::spawn({
-            let scheduler = Arc::clone(&scheduler);
-            move || {
-                scheduler.finish(writer);
-                let incarnation = scheduler.status(writer.txn).claim(State::Executed);
-                assert_eq!(incarnation, Some(0));
-                scheduler.finish_commit(writer);
-            }
-        });
-        let awaited = Awaited { writer: writer.txn, until: State::Committed };
-        scheduler.release(reader, Some(awaited));
-        finishing.join().expect("no panic");
-        assert_eq!(
-            scheduler.claim_for_execution(&mut Stride::default(), |_| {}).map(|claim| claim.txn),
-            Some(reader.txn)
-        );
+    with_total_order(|| {
+        explore(move || {
+            let (scheduler, writer, reader) = started(limits);
+            let finishing = thread::spawn({
+                let scheduler = Arc::clone(&scheduler);
+                move || {
+                    scheduler.finish(writer);
+                    let incarnation = scheduler.status(writer.txn).claim(State::Executed);
+                    assert_eq!(incarnation, Some(0));
+                    scheduler.finish_commit(writer);
+                }
+            });
+            let awaited = Awaited { writer: writer.txn, until: State::Committed };
+            scheduler.release(reader, Some(awaited));
+            finishing.join().expect("no panic");
+            assert_eq!(
+                scheduler
+                    .claim_for_execution(&mut Stride::default(), |_| {})
+                    .map(|claim| claim.txn),
+                Some(reader.txn)
+            );
+        })
     });
 }
 
@@ -82,29 +92,31 @@ fn a_sleeper_is_woken_for_a_released_waiter() {
     //
     // Caught: the wake-up taken away from `release` or from `release_waiters`.
     let limits = no_limits();
-    explore_within(2, move || {
-        let (scheduler, writer, reader) = started(limits);
-        let finishing = thread::spawn({
-            let scheduler = Arc::clone(&scheduler);
-            move || scheduler.finish(writer)
-        });
-        let idle = thread::spawn({
-            let scheduler = Arc::clone(&scheduler);
-            move || {
-                loop {
-                    if let Some(claim) =
-                        scheduler.claim_for_execution(&mut Stride::default(), |_| {})
-                    {
-                        return claim;
+    with_total_order(|| {
+        explore_within(2, move || {
+            let (scheduler, writer, reader) = started(limits);
+            let finishing = thread::spawn({
+                let scheduler = Arc::clone(&scheduler);
+                move || scheduler.finish(writer)
+            });
+            let idle = thread::spawn({
+                let scheduler = Arc::clone(&scheduler);
+                move || {
+                    loop {
+                        if let Some(claim) =
+                            scheduler.claim_for_execution(&mut Stride::default(), |_| {})
+                        {
+                            return claim;
+                        }
+                        scheduler.idle(|| scheduler.has_executions());
                     }
-                    scheduler.idle(None, || scheduler.has_executions());
                 }
-            }
-        });
-        let awaited = Awaited { writer: writer.txn, until: State::Executed };
-        scheduler.release(reader, Some(awaited));
-        finishing.join().expect("no panic");
-        let claim = idle.join().expect("no panic");
-        assert_eq!(claim, Claim { txn: reader.txn, incarnation: 1 });
+            });
+            let awaited = Awaited { writer: writer.txn, until: State::Executed };
+            scheduler.release(reader, Some(awaited));
+            finishing.join().expect("no panic");
+            let claim = idle.join().expect("no panic");
+            assert_eq!(claim, Claim { txn: reader.txn, incarnation: 1 });
+        })
     });
 }

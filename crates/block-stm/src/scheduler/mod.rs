@@ -70,13 +70,16 @@ pub(crate) struct Claim {
 pub(crate) struct Stride(Range<u32>);
 
 /// The transactions that wait for one.
-#[derive(Default)]
 struct Waiters {
     any: AtomicBool,
     list: Mutex<Vec<TxnIndex>>,
 }
 
 impl Waiters {
+    fn new() -> Self {
+        Self { any: AtomicBool::new(false), list: Mutex::new(Vec::new()) }
+    }
+
     /// The list, for somebody who then looks once more whether he need wait.
     fn add(&self) -> MutexGuard<'_, Vec<TxnIndex>> {
         let list = self.list.lock();
@@ -108,7 +111,7 @@ impl<'b> Scheduler<'b> {
         Self {
             txns,
             statuses: (0..txns).map(|_| Status::new()).collect(),
-            waiters: (0..txns).map(|_| Waiters::default()).collect(),
+            waiters: (0..txns).map(|_| Waiters::new()).collect(),
             head: AtomicU32::new(0),
             next: AtomicU32::new(0),
             rewrites: AtomicU64::new(0),
