@@ -216,16 +216,24 @@ fn is_for_one(engine: &Engine, block: &Block) -> bool {
     if inline_below == 0 {
         return false;
     }
-    if engine.threads() == 1 || block.txns.len() < inline_below {
+    if engine.threads() == 1 || block.txns.len() < inline_below.max(FEW) {
         return true;
     }
-    // A microsecond for each transaction, and, as limits are generous, a fifth of a nanosecond for each unit of gas.
-    let nanos = |txn: &TxEnv| 1_000 + txn.gas_limit.saturating_sub(21_000) / 5;
+    // A microsecond for each transaction, and, as limits are generous, a fifth of a nanosecond for each unit of gas of those that
+    // are more than payments.
+    let nanos = |txn: &TxEnv| match txn.data.is_empty() {
+        true => 1_000,
+        false => 1_000 + txn.gas_limit.saturating_sub(21_000) / 5,
+    };
     let total = block.txns.iter().map(nanos).fold(0_u64, u64::saturating_add);
     total < SMALL_NANOS
 }
 
-const SMALL_NANOS: u64 = 50_000;
+/// With fewer transactions a second thread seldom finds something to do that does not depend on what the first one does.
+const FEW: usize = 8;
+
+/// What another thread must be worth: waking it up, and fetching from its cache what it did.
+const SMALL_NANOS: u64 = 300_000;
 
 /// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
 ///
