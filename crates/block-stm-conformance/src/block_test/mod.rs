@@ -77,6 +77,11 @@ impl BlockTestFile {
         Ok(Self { tests: tests.collect::<Result<_, _>>()? })
     }
 
+    /// The names of the tests, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().map(|test| test.name.as_str())
+    }
+
     /// Runs the tests that `wanted` wants by their names.
     ///
     /// # Cost
