@@ -9,13 +9,16 @@ use crate::fixtures;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
+/// A chain of its genesis block alone, and the blocks after it in RLP.
+type Start = (Chain, Vec<u8>);
+
 fn engine(threads: usize) -> Result<Engine, Box<dyn Error>> {
     let threads = NonZeroUsize::new(threads).ok_or("not zero")?;
     Ok(Config::default().threads(threads).inline_below(2).build()?)
 }
 
 /// The chain of the fixtures, and its blocks in RLP.
-fn chain(test: &str) -> Result<Option<(Chain, Vec<u8>)>, Box<dyn Error>> {
+fn chain(test: &str) -> Result<Option<Start>, Box<dyn Error>> {
     let Some(folder) = fixtures::folder(test, "chain") else {
         return Ok(None);
     };
