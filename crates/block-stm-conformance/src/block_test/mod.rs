@@ -1,8 +1,8 @@
 //! BlockchainTests: blocks, valid and invalid and on several branches, imported one after another.
 //!
 //! Each block is imported into a [`Chain`], which checks it in full and executes it in parallel. A block with an
-//! exception must be refused, for a reason of the class that the exception names; all others must be accepted. In the end the
-//! head must be the block that the test names, with the state that the test lists.
+//! exception must be refused, for a reason of the class that the exception names; all others must be accepted. In
+//! the end the head must be the block that the test names, with the state that the test lists.
 //!
 //! What is checked of block access lists (EIP-7928) is that headers name one. Tests of wrong lists are skipped.
 
@@ -75,6 +75,11 @@ impl BlockTestFile {
         let tests: BTreeMap<String, JsonTest> = document.parse()?;
         let tests = tests.into_iter().map(|(name, test)| block_test(name, test, document));
         Ok(Self { tests: tests.collect::<Result<_, _>>()? })
+    }
+
+    /// The names of the tests, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().map(|test| test.name.as_str())
     }
 
     /// Runs the tests that `wanted` wants by their names.

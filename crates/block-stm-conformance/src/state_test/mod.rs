@@ -1,10 +1,10 @@
 //! GeneralStateTests: one transaction on a state, under each fork.
 //!
-//! Each case is a block of its transaction and a companion: the same sender's, with a nonce that is far too high, so that
-//! it is invalid and left out. But a block of several transactions is executed speculatively, and that is what is to
+//! Each case is a block of its transaction and a companion: the same sender's, with a nonce that is far too high, so
+//! that it is invalid and left out. But a block of several transactions is executed speculatively, and that is what is to
 //! be tested.
 //!
-//! A [joined block](Joined) has all variants of one test under one fork, each with the nonce after the one before it.
+//! A joined block has all variants of one test under one fork, each with the nonce after the one before it.
 //! What it must lead to nobody has written down; it is executed in parallel and by plain revm, one after another,
 //! and both must agree in everything.
 

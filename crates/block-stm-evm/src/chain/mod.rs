@@ -88,7 +88,7 @@ impl Chain {
     ///
     /// That of executing the block, on the threads of `engine`, and of hashing what it changed. Signatures are
     /// recovered on all threads of rayon's current pool. Before Byzantium, where receipts hold state roots, the
-    /// block is executed twice. A branch costs a move of the state, see [the module](self).
+    /// block is executed twice. A branch costs a move of the state, as much as the blocks on the way changed.
     pub fn import(&mut self, rlp: &[u8], engine: &Engine) -> Result<Imported, BlockError> {
         let sealed = decode(rlp)?;
         let hash = sealed.hash();
