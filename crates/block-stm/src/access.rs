@@ -1,4 +1,4 @@
-//! What one incarnation read, relied on and wrote: its read set and its write set, in one table.
+//! What one incarnation read, relied on and wrote: its read set and its write set, in one table, and what it came to.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -8,15 +8,22 @@ use foldhash::fast::RandomState;
 
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
+use crate::job::Disbelieved;
 use crate::mvmemory::{Cell, Deltas, Desk, MvMemory, Payload, Write};
 use crate::scan::{Order, Span};
-use crate::vm::{Value, Vm};
+use crate::vm::{Execution, Value, Vm};
 
 pub(crate) type CellOf<V> = Cell<<V as Vm>::Location, <V as Vm>::Value>;
 type PredicateOf<V> = <<V as Vm>::Value as Value>::Predicate;
+/// What an optimistic run came to.
+pub(crate) type RunResult<V> =
+    Result<Execution<<V as Vm>::Output, <V as Vm>::Invalid>, Disbelieved>;
 
 /// Up to this many accesses, looking at one after the other is faster than an index.
 const FEW: usize = 16;
+
+/// How many of the last accesses are looked through before a location is looked up. A transaction mostly comes back soon.
+const RECENT: usize = 4;
 
 /// Everything that a run did at one location.
 pub(crate) struct Access<'b, V: Vm> {
@@ -86,6 +93,8 @@ pub(crate) struct Assertion<V: Vm> {
 
 pub(crate) struct Run<'b, V: Vm> {
     accesses: Vec<Access<'b, V>>,
+    /// The cell of each access, close together, for looking through them.
+    cells: Vec<&'b CellOf<V>>,
     assertions: Vec<Assertion<V>>,
     /// Places of the accesses with a write, in the order of the first write.
     writes: Vec<usize>,
@@ -94,17 +103,21 @@ pub(crate) struct Run<'b, V: Vm> {
     scans: Vec<Scanned<V::Location>>,
     /// Address of the cell to place, once there are more than `FEW` accesses.
     index: HashMap<usize, usize, RandomState>,
+    /// What it came to, once it is over; `Err` if it failed in a way that is only believed of the head.
+    pub(crate) result: Option<RunResult<V>>,
 }
 
 impl<V: Vm> Default for Run<'_, V> {
     fn default() -> Self {
         Self {
             accesses: Vec::new(),
+            cells: Vec::new(),
             assertions: Vec::new(),
             writes: Vec::new(),
             observations: 0,
             scans: Vec::new(),
             index: HashMap::default(),
+            result: None,
         }
     }
 }
@@ -113,11 +126,13 @@ impl<'b, V: Vm> Run<'b, V> {
     /// Forgets everything but the allocations.
     pub(crate) fn clear(&mut self) {
         self.accesses.clear();
+        self.cells.clear();
         self.assertions.clear();
         self.writes.clear();
         self.observations = 0;
         self.scans.clear();
         self.index.clear();
+        self.result = None;
     }
 
     /// The place of `cell`'s access, made on first use.
@@ -127,6 +142,7 @@ impl<'b, V: Vm> Run<'b, V> {
         }
         let place = self.accesses.len();
         self.accesses.push(Access::new(cell));
+        self.cells.push(cell);
         match place {
             ..FEW => {}
             FEW => {
@@ -146,12 +162,18 @@ impl<'b, V: Vm> Run<'b, V> {
         if self.accesses.len() > FEW {
             return self.index.get(&ptr::from_ref(cell).addr()).copied();
         }
-        self.accesses.iter().position(|access| ptr::eq(access.cell, cell))
+        self.cells.iter().position(|known| ptr::eq(*known, cell))
+    }
+
+    /// The place of `location`'s access, if it is among the last few.
+    pub(crate) fn recent(&self, location: &V::Location) -> Option<usize> {
+        let mut last = self.cells.iter().enumerate().rev().take(RECENT);
+        last.find(|(_, cell)| cell.location() == location).map(|(place, _)| place)
     }
 
     /// The cells of all accesses.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
-        self.accesses.iter().map(|access| access.cell)
+        self.cells.iter().copied()
     }
 
     pub(crate) fn access(&self, place: usize) -> &Access<'b, V> {
@@ -344,8 +366,15 @@ impl<'b, V: Vm> Run<'b, V> {
             return Ok(());
         }
         self.assertions.iter().filter(early).try_for_each(|assertion| {
-            match now(self.accesses[assertion.place].cell) {
-                Some((version, value)) => self.hold_against(assertion, version, value.get()),
+            let cell = self.accesses[assertion.place].cell;
+            match now(cell) {
+                Some((version, value)) => {
+                    let holds = self.hold_against(assertion, version, value.get());
+                    if holds == Err(Stale::Read) {
+                        cell.show_deltas();
+                    }
+                    holds
+                }
                 None => Err(Stale::Read),
             }
         })

@@ -23,7 +23,7 @@ use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
 use crate::error::Error;
 use crate::ids::TxnIndex;
-use crate::job::{Attempt, Disbelieved};
+use crate::job::Disbelieved;
 use crate::ledger::{End, Entry, Ledger, Settled};
 use crate::limits::Cut;
 use crate::scheduler::Claim;
@@ -38,7 +38,7 @@ use crate::worker::{Ended, Whose, Worker};
 
 type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
 /// A run of the head, and what it came to.
-type HeadRun<'b, V> = (Run<'b, V>, ExecutionOf<V>);
+type HeadRun<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
 
 /// What only the holder of the baton touches.
 pub(crate) struct Committer<'b, V: Vm> {
@@ -221,7 +221,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         executed: bool,
     ) -> Result<(), End<V::Invalid>> {
         let txn = claim.txn;
-        let attempt = if executed { self.job.slot(txn).attempt.lock().take() } else { None };
+        let attempt = if executed { self.job.slot(txn).attempt.take() } else { None };
         if let Err(end) = committer.ledger.poll() {
             self.stats.aborts.refused += u64::from(attempt.is_some());
             return Err(end);
@@ -261,11 +261,12 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         &mut self,
         committer: &mut Committer<'b, V>,
         claim: Claim,
-        attempt: Option<Attempt<'b, V>>,
+        attempt: Option<Box<Run<'b, V>>>,
     ) -> Option<HeadRun<'b, V>> {
         let txn = claim.txn;
         let window = &self.job.scheduler.window;
-        let Some(Attempt { run, result }) = attempt else {
+        let attempt = attempt.and_then(|mut run| Some((run.result.take()?, run)));
+        let Some((result, run)) = attempt else {
             committer.window.report(None, window);
             return None;
         };

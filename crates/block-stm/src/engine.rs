@@ -242,17 +242,17 @@ fn execute_on_memory<V: Vm>(
     memory: &MemoryOf<V>,
 ) -> Result<Left<V>, Error<V::Invalid>> {
     let txns = block.txns.len();
-    let scheduler = Scheduler::new(txns as u32, settings.window, &block.limits);
+    let workers = helpers as u32 + 1;
+    let scheduler = Scheduler::new(txns as u32, settings.window, workers, &block.limits);
     let in_flight = txns.min(settings.window as usize).next_power_of_two();
-    let slots: Box<[_]> = (0..in_flight).map(|_| Slot::new()).collect();
-    let window = WindowControl::new(settings.window, helpers as u32 + 1);
+    let window = WindowControl::new(settings.window, workers);
     let ledger = Ledger::new(block, sink);
     let watch = Watch::new();
     let job = Job {
         block,
         memory,
         scheduler: &scheduler,
-        slots: &slots,
+        slots: (0..in_flight).map(|_| Slot::new()).collect(),
         baton: Baton::new(Committer::new(block, ledger, window, watch)),
         tally: Mutex::new(Tally::default()),
         workers: AtomicU32::new(0),

@@ -4,7 +4,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64};
 use std::collections::HashSet;
 use std::thread::ThreadId;
 
-use crate::sync::Mutex;
+use crate::sync::{Handover, Mutex};
 
 use crate::access::{Run, Stale};
 use crate::block::Block;
@@ -14,14 +14,14 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
 use crate::speculative::{DeskOf, MemoryOf, Shared};
 use crate::stats::Stats;
-use crate::vm::{Execution, Vm};
+use crate::vm::Vm;
 
 pub(crate) struct Job<'b, V: Vm> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) memory: &'b MemoryOf<V>,
     pub(crate) scheduler: &'b Scheduler<'b>,
     /// One for each transaction within the window; see [`Job::slot`].
-    pub(crate) slots: &'b [Slot<'b, V>],
+    pub(crate) slots: Box<[Slot<'b, V>]>,
     pub(crate) baton: Baton<Committer<'b, V>>,
     pub(crate) tally: Mutex<Tally>,
     /// How many workers there have been.
@@ -42,18 +42,12 @@ pub(crate) struct Tally {
 
 /// A transaction's latest execution, touched by the transaction's owner alone.
 pub(crate) struct Slot<'b, V: Vm> {
-    pub(crate) attempt: Mutex<Option<Attempt<'b, V>>>,
+    /// An optimistic run that waits for its judge, with its result.
+    pub(crate) attempt: Handover<Run<'b, V>>,
     /// The count of rewrites up to which the attempt was seen to hold.
     pub(crate) validated: AtomicU64,
     /// The number of the worker that executed the attempt.
     pub(crate) owner: AtomicU32,
-}
-
-/// An optimistic execution that waits for its judge.
-pub(crate) struct Attempt<'b, V: Vm> {
-    pub(crate) run: Run<'b, V>,
-    /// What it came to; `Err` if it failed in a way that is only believed of the head.
-    pub(crate) result: Result<Execution<V::Output, V::Invalid>, Disbelieved>,
 }
 
 /// Why an attempt cannot be committed as it is.
@@ -69,7 +63,7 @@ pub(crate) enum Disbelieved {
 
 impl<V: Vm> Slot<'_, V> {
     pub(crate) fn new() -> Self {
-        Self { attempt: Mutex::new(None), validated: AtomicU64::new(0), owner: AtomicU32::new(0) }
+        Self { attempt: Handover::new(), validated: AtomicU64::new(0), owner: AtomicU32::new(0) }
     }
 }
 
@@ -98,7 +92,7 @@ impl<'b, V: Vm> Job<'b, V> {
         let tally = self.tally.lock();
         let mut stats = tally.stats;
         stats.workers = tally.threads.len() as u64;
-        let unjudged = self.slots.iter().filter(|slot| slot.attempt.lock().is_some()).count();
+        let unjudged = self.slots.iter().filter(|slot| slot.attempt.is_full()).count();
         stats.aborts.refused += unjudged as u64;
         stats
     }
@@ -116,7 +110,7 @@ impl<'b, V: Vm> Job<'b, V> {
 
     /// The slot of a started, uncommitted transaction. Others that share it are a window or more away, so they are
     /// committed, with nothing left in it, or not started yet.
-    pub(crate) fn slot(&self, txn: TxnIndex) -> &'b Slot<'b, V> {
+    pub(crate) fn slot(&self, txn: TxnIndex) -> &Slot<'b, V> {
         &self.slots[txn.as_usize() & (self.slots.len() - 1)]
     }
 

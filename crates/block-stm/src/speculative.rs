@@ -99,7 +99,7 @@ pub(crate) struct Speculation<'b, V: Vm> {
     guard: Option<Guard>,
     txn: TxnIndex,
     mode: Mode,
-    run: Run<'b, V>,
+    run: Box<Run<'b, V>>,
     interruption: Option<Interruption>,
     reads: u32,
 }
@@ -112,25 +112,27 @@ impl<'b, V: Vm> Speculation<'b, V> {
             guard: None,
             txn: TxnIndex::new(0),
             mode: Mode::Optimistic,
-            run: Run::default(),
+            run: Box::default(),
             interruption: None,
             reads: 0,
         }
     }
 
-    /// Starts an execution of `txn`, recording into `run`, which is empty.
-    pub(crate) fn begin(&mut self, txn: TxnIndex, mode: Mode, run: Run<'b, V>) {
+    /// Starts an execution of `txn`.
+    pub(crate) fn begin(&mut self, txn: TxnIndex, mode: Mode) {
         self.guard = Some(self.tools.desk.pin());
         self.txn = txn;
         self.mode = mode;
-        self.run = run;
         self.interruption = None;
     }
 
-    /// Ends the execution: what it did, and why the view ended it if it did.
-    pub(crate) fn end(&mut self) -> (Run<'b, V>, Option<Interruption>) {
+    /// Ends the execution: what it did, and why the view ended it if it did. The next one is recorded into `empty`.
+    pub(crate) fn end(
+        &mut self,
+        empty: Box<Run<'b, V>>,
+    ) -> (Box<Run<'b, V>>, Option<Interruption>) {
         self.guard = None;
-        (std::mem::take(&mut self.run), self.interruption.take())
+        (std::mem::replace(&mut self.run, empty), self.interruption.take())
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
@@ -282,6 +284,10 @@ impl<'b, V: Vm> Speculation<'b, V> {
             return Ok(value.satisfies(&predicate));
         }
         let answer = self.see(place)?.satisfies(&predicate);
+        if !answer {
+            // It may be a delta that is missing; whoever asks next had better see it.
+            self.run.access(place).cell.show_deltas();
+        }
         self.run.assert(Assertion { place, predicate, answer, looked: true });
         Ok(answer)
     }
@@ -361,6 +367,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     fn place(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
         self.enter()?;
+        if let Some(place) = self.run.recent(location) {
+            return Ok(place);
+        }
         Ok(self.run.place(self.shared.memory.cell(location, &self.tools.desk)))
     }
 
@@ -405,6 +414,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     /// The value as the run itself left it, on which the run stands or falls from now on.
     fn rely_on(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+        if self.mode == Mode::Optimistic {
+            self.run.access(place).cell.show_deltas();
+        }
         let below = self.see(place)?;
         self.run.rely_on(place);
         let Some(Own::Deltas(deltas)) = &self.run.access(place).own else {

@@ -15,7 +15,7 @@ use crate::conductor::{Position, Step};
 use crate::crew::Crew;
 use crate::error::Failure;
 use crate::ids::TxnIndex;
-use crate::job::{Attempt, Disbelieved, Job};
+use crate::job::{Disbelieved, Job};
 use crate::mvmemory::Published;
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Stride};
@@ -42,7 +42,7 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     view: View<'b, V>,
     pub(crate) tools: Rc<Tools<'b, V>>,
     /// Runs that are done with, for their allocations.
-    spare: Vec<Run<'b, V>>,
+    spare: Vec<Box<Run<'b, V>>>,
     pub(crate) stats: Stats,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
@@ -111,11 +111,15 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn turn(&mut self) -> bool {
         self.step(Step::Turn);
         self.call_for_help();
-        self.commit_ready(Whose::Own);
+        let pinned = self.pin();
+        if self.stride.is_over() {
+            self.commit_ready(Whose::Own);
+        }
         if let Some(claim) = self.claim() {
             self.speculate(claim);
             return true;
         }
+        drop(pinned);
         self.commit_ready(Whose::All);
         self.validate_early() || self.idle()
     }
@@ -193,7 +197,8 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             Ended::Interrupted(interruption) => return self.give_up(claim, run, interruption),
         };
         let slot = job.slot(claim.txn);
-        *slot.attempt.lock() = Some(Attempt { run, result });
+        run.result = Some(result);
+        slot.attempt.leave(run);
         // ORDERING: Relaxed: published to the next owner by the status word.
         slot.validated.store(rewrites, Ordering::Relaxed);
         // ORDERING: Relaxed: a hint.
@@ -202,7 +207,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         job.scheduler.finish(claim);
     }
 
-    fn give_up(&mut self, claim: Claim, run: Run<'b, V>, interruption: Interruption) {
+    fn give_up(&mut self, claim: Claim, run: Box<Run<'b, V>>, interruption: Interruption) {
         self.recycle(run);
         let aborts = &mut self.stats.aborts;
         let after = match interruption {
@@ -284,33 +289,33 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     /// Validates an attempt that the caller owns.
     fn still_holds(&mut self, claim: Claim, rewrites: u64) -> bool {
         let slot = self.job.slot(claim.txn);
-        let attempt = slot.attempt.lock();
-        let Some(attempt) = attempt.as_ref() else { return true };
+        let Some(run) = slot.attempt.take() else { return true };
         // ORDERING: Relaxed: a hint.
         slot.validated.store(rewrites, Ordering::Relaxed);
         self.stats.early_validations += 1;
-        match (&attempt.result, speculation(&mut self.view)) {
-            (Ok(_), Some(speculation)) => speculation.holds(claim.txn, &attempt.run),
+        let holds = match (&run.result, speculation(&mut self.view)) {
+            (Some(Ok(_)), Some(speculation)) => speculation.holds(claim.txn, &run),
             _ => true,
-        }
+        };
+        slot.attempt.leave(run);
+        holds
     }
 
     fn abort_and_repeat(&mut self, claim: Claim) {
         self.stats.aborts.early_validation += 1;
         self.job.memory.mark_estimates(claim.txn);
-        if let Some(attempt) = self.job.slot(claim.txn).attempt.lock().take() {
-            self.recycle(attempt.run);
+        if let Some(run) = self.job.slot(claim.txn).attempt.take() {
+            self.recycle(run);
         }
         self.speculate(Claim { incarnation: claim.incarnation.wrapping_add(1), ..claim });
     }
 
     /// Executes `txn` once, containing panics and seeing through swallowed interrupts.
-    pub(crate) fn execute(&mut self, txn: TxnIndex, mode: Mode) -> (Run<'b, V>, Ended<V>) {
+    pub(crate) fn execute(&mut self, txn: TxnIndex, mode: Mode) -> (Box<Run<'b, V>>, Ended<V>) {
         self.stats.executions += 1;
-        let run = self.spare.pop().unwrap_or_default();
         let vm = self.job.block.vm;
         if let Some(speculation) = speculation(&mut self.view) {
-            speculation.begin(txn, mode, run);
+            speculation.begin(txn, mode);
         }
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let context = self.context.get_or_insert_with(|| vm.context());
@@ -322,9 +327,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             }
             result
         }));
+        let empty = self.spare.pop().unwrap_or_default();
         let (run, interruption) = match speculation(&mut self.view) {
-            Some(speculation) => speculation.end(),
-            None => (Run::default(), None),
+            Some(speculation) => speculation.end(empty),
+            None => (empty, None),
         };
         (run, self.conclude(caught, interruption))
     }
@@ -366,7 +372,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         self.tools.desk.pin()
     }
 
-    pub(crate) fn recycle(&mut self, mut run: Run<'b, V>) {
+    pub(crate) fn recycle(&mut self, mut run: Box<Run<'b, V>>) {
         run.clear();
         self.spare.push(run);
     }

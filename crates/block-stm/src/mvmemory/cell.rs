@@ -9,11 +9,14 @@
 //! front to the first entry below 8. Readers take no lock and write nothing; whoever changes the chain holds
 //! the cell's one-byte lock. As a reader is never more than a window above the commit
 //! point, the walk is bounded by the window, however many versions lie below.
+//!
+//! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]): nobody misses them before they are
+//! committed, and from then on `committed` leads to them. So a walk ends at the committed entry, whether it is in the chain or not.
 
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr;
 
-use crate::sync::{self, Mutex, OnceLock};
+use crate::sync::{self, Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
 use super::entry::{Entry, Payload};
@@ -35,8 +38,10 @@ pub(crate) struct Cell<L, V: Value> {
     chain_lock: Mutex<()>,
     /// Held while the base value is fetched, so that it is fetched once.
     base_lock: Mutex<()>,
+    /// Whether deltas are put into the chain, for readers who want the value itself.
+    shows_deltas: AtomicBool,
     location: L,
-    base: OnceLock<V>,
+    base: SetOnce<V>,
 }
 
 /// What a reader finds below its transaction.
@@ -58,7 +63,8 @@ impl<L, V: Value> Cell<L, V> {
             hash,
             chain_lock: Mutex::new(()),
             base_lock: Mutex::new(()),
-            base: OnceLock::new(),
+            shows_deltas: AtomicBool::new(false),
+            base: SetOnce::new(),
             versions: AtomicPtr::new(ptr::null_mut()),
             committed: AtomicPtr::new(ptr::null_mut()),
             twin: AtomicPtr::new(ptr::null_mut()),
@@ -83,13 +89,32 @@ impl<L, V: Value> Cell<L, V> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
-        let _fetching =
-            (!sings(Canary::FetchTwice)).then(|| sync::lock_over_steps(&self.base_lock));
+        let fetching = (!sings(Canary::FetchTwice)).then(|| sync::lock_over_steps(&self.base_lock));
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
         let value = storage.read(&self.location)?;
-        Ok((self.base.get_or_init(|| value), true))
+        let _setting = fetching.unwrap_or_else(|| sync::lock_over_steps(&self.base_lock));
+        match self.base.get() {
+            // Somebody else fetched it, too.
+            Some(value) => Ok((value, true)),
+            // SAFETY: under the lock.
+            None => Ok((unsafe { self.base.set(value) }, true)),
+        }
+    }
+
+    /// Lets readers find deltas from now on that are not final yet. Until somebody wants that, a delta is committed without
+    /// ever having been in the chain, whose lock and front are where all who add to a popular location would meet.
+    pub(crate) fn show_deltas(&self) {
+        // ORDERING: Relaxed throughout: a hint. A reader who misses a delta is caught by the judge.
+        if !self.shows_deltas.load(Ordering::Relaxed) {
+            self.shows_deltas.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn shows_deltas(&self) -> bool {
+        // ORDERING: Relaxed: as above.
+        self.shows_deltas.load(Ordering::Relaxed)
     }
 
     /// The final value below the lowest uncommitted transaction, with its version.
@@ -121,33 +146,16 @@ impl<L, V: Value> Cell<L, V> {
         self.committed.store(entry, Ordering::Release);
     }
 
-    /// What a reader at `txn` sees now.
+    /// What a reader at `txn` sees now, which is above every committed transaction.
     pub(crate) fn latest_below(
         &self,
         txn: TxnIndex,
         trust_hints: bool,
-        _pinned: &Guard,
+        pinned: &Guard,
     ) -> Found<V> {
         // Deltas met on the way down, to be applied from the lowest up.
         let mut deltas: Vec<&Entry<L, V>> = Vec::new();
-        let mut link = &self.versions;
-        loop {
-            // ORDERING: Acquire pairs with the Release stores of `link` and `unlink`.
-            let entry = link.load(Ordering::Acquire);
-            if entry.is_null() {
-                return match self.base.get() {
-                    _ if deltas.is_empty() => Found::Base,
-                    None => Found::Base,
-                    Some(base) => sum_up(base.clone(), &deltas),
-                };
-            }
-            // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
-            // that was; entries are freed only after every guard from before their unlinking is gone.
-            let entry = unsafe { &*entry };
-            link = &entry.next;
-            if entry.txn() >= txn {
-                continue;
-            }
+        for entry in self.versions_below(txn, pinned) {
             if entry.is_estimate() {
                 match entry.payload() {
                     Payload::Hint if !trust_hints => continue,
@@ -161,6 +169,10 @@ impl<L, V: Value> Cell<L, V> {
                 Some(value) => return sum_up(value.clone(), &deltas),
                 None => deltas.push(entry),
             }
+        }
+        match self.base.get() {
+            Some(base) if !deltas.is_empty() => sum_up(base.clone(), &deltas),
+            _ => Found::Base,
         }
     }
 
@@ -187,18 +199,34 @@ impl<L, V: Value> Cell<L, V> {
         versions.any(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))
     }
 
-    /// What is in the chain below `txn`, from the highest down.
+    /// What is known to have been written below `txn`, from the highest down to the last committed, which need not be in the
+    /// chain.
     fn versions_below<'c>(
         &'c self,
         txn: TxnIndex,
         _pinned: &'c Guard,
     ) -> impl Iterator<Item = &'c Entry<L, V>> {
-        let mut link = &self.versions;
+        // ORDERING: Acquire pairs with the Release in `commit`. SAFETY: as in `committed`.
+        let committed = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
+        let committed = committed.filter(|entry| entry.txn() < txn);
+        let mut link = Some(&self.versions);
         let next = move || {
-            // ORDERING: Acquire, as in `latest_below`. SAFETY: as in `latest_below`.
-            let entry = unsafe { link.load(Ordering::Acquire).as_ref() }?;
-            link = &entry.next;
-            Some(entry)
+            // ORDERING: Acquire pairs with the Release stores of `link` and `unlink`.
+            // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
+            // that was; entries are freed only after every guard from before their unlinking is gone.
+            let entry = unsafe { link?.load(Ordering::Acquire).as_ref() };
+            let above =
+                |entry: &&Entry<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
+            match entry.filter(above) {
+                Some(entry) => {
+                    link = Some(&entry.next);
+                    Some(entry)
+                }
+                None => {
+                    link = None;
+                    committed
+                }
+            }
         };
         std::iter::from_fn(next).skip_while(move |entry| entry.txn() >= txn)
     }

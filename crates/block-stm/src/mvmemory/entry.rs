@@ -1,6 +1,6 @@
 //! What one incarnation wrote at one location.
 
-use crate::sync::OnceLock;
+use crate::sync::SetOnce;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::cell::Cell;
@@ -56,9 +56,11 @@ pub(crate) struct Entry<L, V: Value> {
     pub(super) cell: *const Cell<L, V>,
     pub(super) next: AtomicPtr<Entry<L, V>>,
     estimate: AtomicBool,
+    /// Whether it belongs into the cell's chain, where readers find it before it is committed.
+    shown: bool,
     payload: Payload<V>,
     /// What deltas came to; set by the committer.
-    sum: OnceLock<V>,
+    sum: SetOnce<V>,
 }
 
 impl<L, V: Value> Entry<L, V> {
@@ -74,8 +76,9 @@ impl<L, V: Value> Entry<L, V> {
             cell,
             next: AtomicPtr::new(std::ptr::null_mut()),
             estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
+            shown: !matches!(payload, Payload::Deltas(_)) || cell.shows_deltas(),
             payload,
-            sum: OnceLock::new(),
+            sum: SetOnce::new(),
         }
     }
 
@@ -85,6 +88,10 @@ impl<L, V: Value> Entry<L, V> {
 
     pub(super) const fn txn(&self) -> TxnIndex {
         self.txn
+    }
+
+    pub(super) const fn is_shown(&self) -> bool {
+        self.shown
     }
 
     pub(super) const fn payload(&self) -> &Payload<V> {
@@ -119,9 +126,15 @@ impl<L, V: Value> Entry<L, V> {
     }
 
     /// Fixes what the deltas came to.
-    pub(super) fn settle(&self, sum: V) {
-        let first = self.sum.set(sum).is_ok();
-        debug_assert!(first, "an incarnation is committed once");
+    ///
+    /// # Panics
+    /// If that is fixed.
+    ///
+    /// # Safety
+    /// The caller has the write set's lock, or else nobody else settles it.
+    pub(super) unsafe fn settle(&self, sum: V) {
+        // SAFETY: calls come one at a time, says the caller.
+        unsafe { self.sum.set(sum) };
     }
 
     /// Whether both write the same, whatever lies below.

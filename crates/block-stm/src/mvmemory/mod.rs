@@ -141,8 +141,8 @@ struct Set<L, V: Value> {
 // and pointers to cells, which `Sync` for the memory below covers.
 unsafe impl<L: Send + Sync, V: Value> Send for Set<L, V> {}
 
-// SAFETY: cells and entries hold locations and values, both `Send + Sync`, behind atomics, `OnceLock`s and
-// locks; the raw pointers in them are followed according to the rules in the module's documentation.
+// SAFETY: cells and entries hold locations and values, both `Send + Sync`, behind atomics, locks and places
+// that are set once; the raw pointers in them are followed according to the rules in the module's documentation.
 unsafe impl<L: Send + Sync, V: Value> Sync for MvMemory<L, V> {}
 // SAFETY: as for `Sync`; nothing in it is bound to a thread.
 unsafe impl<L: Send + Sync, V: Value> Send for MvMemory<L, V> {}
@@ -320,7 +320,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             let below = if sings(Canary::SumOnBase) { cell.base() } else { below };
             let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
-                entry.settle(sum);
+                // SAFETY: we have the write set's lock.
+                unsafe { entry.settle(sum) };
                 true
             })
         })
@@ -358,8 +359,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
 
     /// Links `new` into the cells in place of the old set, and lets go of that one.
     fn swap(&self, written: &mut Written<L, V>, new: Set<L, V>, guard: &Guard) {
-        for pointer in new.pointers() {
-            // SAFETY: the set is alive, and so are cells.
+        // SAFETY: the sets are alive, and so are cells.
+        let shown = |pointer: &*mut Entry<L, V>| unsafe { &**pointer }.is_shown();
+        for pointer in new.pointers().filter(shown) {
+            // SAFETY: as above.
             unsafe { &*(*pointer).cell }.link(pointer, guard);
         }
         let old = std::mem::replace(&mut written.entries, new);
@@ -367,8 +370,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             // Not freed either: the fault is that it is seen, not that it is gone.
             return;
         }
-        for pointer in old.pointers() {
-            // SAFETY: the set is alive, and so are cells.
+        for pointer in old.pointers().filter(shown) {
+            // SAFETY: as above.
             unsafe { &*(*pointer).cell }.unlink(pointer, guard);
         }
         if old.on_heap {
@@ -477,6 +480,7 @@ mod tests {
         let memory = memory();
         let desk = &memory.desk();
         x(&memory, desk).fetch_base(&storage).expect("reads");
+        x(&memory, desk).show_deltas();
         write(&memory, 1, 0, Payload::Deltas(Deltas::One(50)), desk);
         write(&memory, 2, 0, Payload::Deltas(Deltas::Many(vec![100, -60])), desk);
         write(&memory, 3, 0, Payload::Deltas(Deltas::One(66)), desk);
@@ -492,6 +496,30 @@ mod tests {
         assert_eq!(writes, [(&"x", &Number(150)), (&"x", &Number(190))]);
         assert_eq!(touched.len(), 1);
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(2), 0)), 190)));
+    }
+
+    #[test]
+    fn deltas_that_nobody_wants_to_see_are_found_once_they_are_committed() {
+        let memory = memory();
+        let desk = &memory.desk();
+        let cell = x(&memory, desk);
+        cell.fetch_base(&storage).expect("reads");
+        for at in [1, 2] {
+            write(&memory, at, 0, Payload::Deltas(Deltas::One(5)), desk);
+        }
+        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
+        let commit = |at| {
+            assert!(memory.settle(txn(at)));
+            memory.commit(txn(at), &mut Vec::new(), &mut Vec::new());
+        };
+        commit(1);
+        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(1), 0)), 105)));
+        assert!(!cell.rests_on_base(txn(3), &desk.pin()));
+        cell.show_deltas();
+        write(&memory, 3, 0, Payload::Deltas(Deltas::One(7)), desk);
+        assert_eq!(seen(&memory, 4, desk), Ok((None, 112)), "what comes now is seen at once");
+        commit(2);
+        assert_eq!(seen(&memory, 4, desk), Ok((None, 117)));
     }
 
     #[test]

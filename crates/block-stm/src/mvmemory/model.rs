@@ -1,11 +1,11 @@
 //! The memory against a model of it made of maps: bytes are operations, and both must agree on every answer.
 //!
 //! The operations are those of one block, in any order that the engine's contract allows: whatever
-//! happens to a transaction happens before it is committed, and commits come in order. Reads come at any place.
+//! happens to a transaction happens before it is committed, and commits come in order. Readers are above what is committed.
 //! Some locations share a hash. After each operation the epoch moves on, so that a write set which is freed too early
 //! is missed by whoever still finds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -137,6 +137,8 @@ struct ModelEntry {
     incarnation: u32,
     written: Written,
     estimate: bool,
+    /// Whether readers find it before it is committed.
+    shown: bool,
     /// What deltas came to.
     sum: Option<u8>,
 }
@@ -167,6 +169,8 @@ struct Model {
     /// How often each transaction was executed or withdrawn.
     executions: BTreeMap<u8, u32>,
     base: BTreeMap<u8, u8>,
+    /// Where readers want to find deltas.
+    shows_deltas: BTreeSet<u8>,
     committed: BTreeMap<u8, (Version, u8)>,
     head: u8,
 }
@@ -188,7 +192,9 @@ impl Model {
         for (location, written) in writes {
             self.sets.entry(txn).or_default().push(location);
             let estimate = written == Written::Hint;
-            let entry = ModelEntry { incarnation, written, estimate, sum: None };
+            let delta = matches!(written, Written::Deltas(_));
+            let shown = !delta || self.shows_deltas.contains(&location);
+            let entry = ModelEntry { incarnation, written, estimate, shown, sum: None };
             self.entries.insert((location, txn), entry);
         }
     }
@@ -209,10 +215,11 @@ impl Model {
         Published { changed, right_hints: right, wrong_hints: wrong }
     }
 
-    /// The entries at `location` below `at`, highest transaction first.
+    /// The entries at `location` that a reader at `at` finds, highest transaction first.
     fn below(&self, location: u8, at: u8) -> impl Iterator<Item = (u8, &ModelEntry)> {
         let range = self.entries.range((location, 0)..(location, at));
-        range.rev().map(|((_, txn), entry)| (*txn, entry))
+        let found = |(txn, entry): &(u8, &ModelEntry)| entry.shown || *txn < self.head;
+        range.rev().map(|((_, txn), entry)| (*txn, entry)).filter(found)
     }
 
     fn read(&self, location: u8, at: u8, trust_hints: bool) -> Seen {
@@ -324,7 +331,8 @@ impl<'m> Trial<'m> {
             (7, Some(txn)) => self.declare(txn, &ops.locations()),
             (8..10, Some(_)) if self.model.head_is_executed() => self.commit(),
             (10, _) => self.fetch_base(ops.below(LOCATIONS), op / 16 == 0),
-            _ => self.look(ops.below(LOCATIONS), ops.below(TXNS + 1)),
+            (11, _) => self.show_deltas(ops.below(LOCATIONS)),
+            _ => self.look(ops.below(LOCATIONS), self.model.head + ops.below(open + 1)),
         }
     }
 
@@ -393,6 +401,11 @@ impl<'m> Trial<'m> {
         self.model.base.extend(expected.map(|(number, _)| (location, number)));
     }
 
+    fn show_deltas(&mut self, location: u8) {
+        self.cell(location).show_deltas();
+        self.model.shows_deltas.insert(location);
+    }
+
     fn look(&self, location: u8, at: u8) {
         let cell = self.cell(location);
         let guard = &self.desk.pin();
@@ -417,7 +430,7 @@ impl<'m> Trial<'m> {
             let place = Place(Box::new(location));
             let found = self.memory.find(&place).map(std::ptr::from_ref);
             assert!(found.is_none_or(|cell| cell == std::ptr::from_ref(self.cell(location))));
-            (0..=TXNS).for_each(|at| self.look(location, at));
+            (self.model.head..=TXNS).for_each(|at| self.look(location, at));
         }
     }
 

@@ -10,16 +10,16 @@ use crate::sync::atomic::{Ordering, fence};
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, Padded};
 
-pub(crate) struct Baton<T>(Mutex<T>);
+pub(crate) struct Baton<T>(Padded<Mutex<T>>);
 
 /// The baton in hand, with what only its holder may touch.
 pub(crate) struct Held<'a, T>(ManuallyDrop<MutexGuard<'a, T>>);
 
 impl<T> Baton<T> {
     pub(crate) fn new(state: T) -> Self {
-        Self(Mutex::new(state))
+        Self(Padded(Mutex::new(state)))
     }
 
     /// Takes the baton if it is free. Call it after the head was seen ready.
@@ -39,7 +39,7 @@ impl<T> Baton<T> {
     }
 
     pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner()
+        self.0.0.into_inner()
     }
 }
 

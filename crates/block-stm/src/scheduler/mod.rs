@@ -22,7 +22,7 @@ use crate::conductor::{self, Conductor, Step};
 use crate::ids::TxnIndex;
 use crate::limits::Limits;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{self, IDLE_SPINS, Mutex, MutexGuard, WAIT_SPINS};
+use crate::sync::{self, IDLE_SPINS, Mutex, MutexGuard, Padded, WAIT_SPINS};
 use parking::Parking;
 use redo::Redo;
 use status::{State, Status};
@@ -38,13 +38,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 pub(crate) struct Scheduler<'b> {
     txns: u32,
+    workers: u32,
     statuses: Box<[Status]>,
     /// Transactions that wait for a write of this one.
     waiters: Box<[Waiters]>,
     /// The lowest uncommitted transaction.
-    head: AtomicU32,
+    head: Padded<AtomicU32>,
     /// The lowest transaction that was never started, about.
-    next: AtomicU32,
+    next: Padded<AtomicU32>,
     /// Counts publications that readers may have missed.
     rewrites: AtomicU64,
     /// What workers look at on every access, in one word.
@@ -68,6 +69,13 @@ pub(crate) struct Claim {
 /// Transactions in a row that one worker has taken on, and executes one after another.
 #[derive(Debug, Default)]
 pub(crate) struct Stride(Range<u32>);
+
+impl Stride {
+    /// Whether all of them have been claimed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// The transactions that wait for one.
 struct Waiters {
@@ -107,13 +115,15 @@ pub(crate) struct Awaited {
 }
 
 impl<'b> Scheduler<'b> {
-    pub(crate) fn new(txns: u32, window: u32, limits: &'b Limits) -> Self {
+    /// A scheduler of `txns` transactions for `workers` workers, which look at most `window` transactions ahead.
+    pub(crate) fn new(txns: u32, window: u32, workers: u32, limits: &'b Limits) -> Self {
         Self {
             txns,
+            workers,
             statuses: (0..txns).map(|_| Status::new()).collect(),
             waiters: (0..txns).map(|_| Waiters::new()).collect(),
-            head: AtomicU32::new(0),
-            next: AtomicU32::new(0),
+            head: Padded(AtomicU32::new(0)),
+            next: Padded(AtomicU32::new(0)),
             rewrites: AtomicU64::new(0),
             signals: AtomicU8::new(if conductor::present().is_some() { CONDUCTED } else { 0 }),
             over: AtomicBool::new(false),
@@ -195,13 +205,18 @@ impl<'b> Scheduler<'b> {
             if next >= limit {
                 return None;
             }
-            let end = next + self.window.stride().clamp(1, limit - next);
+            let end = next + self.stride_at(next).clamp(1, limit - next);
             // ORDERING: SeqCst: see `next`.
             if self.next.compare_exchange(seen, end, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 (seen..end).map(TxnIndex::new).for_each(&mut on_start);
                 stride.0 = next..end;
             }
         }
+    }
+
+    /// How many transactions from `next` on a worker takes: fewer towards the block's end, so that all have some to the end.
+    fn stride_at(&self, next: u32) -> u32 {
+        self.window.stride().min((self.txns - next) / (2 * self.workers))
     }
 
     /// Lets a conductor decide who acts next, if there is one.
@@ -374,7 +389,7 @@ mod tests {
     #[test]
     fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(10, 4, &limits);
+        let scheduler = Scheduler::new(10, 4, 1, &limits);
         let (stride, mut passed) = (&mut Stride::default(), Vec::new());
         let claims: Vec<_> = std::iter::from_fn(|| {
             scheduler.claim_for_execution(stride, |txn| passed.push(txn.get()))
@@ -393,7 +408,7 @@ mod tests {
     #[test]
     fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, &limits);
+        let scheduler = Scheduler::new(4, 4, 1, &limits);
         let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
         let writer = claim().expect("txn 1");
         let reader = claim().expect("txn 2");
@@ -416,7 +431,7 @@ mod tests {
     #[test]
     fn nothing_is_started_once_the_block_is_to_stop() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, &limits);
+        let scheduler = Scheduler::new(4, 4, 1, &limits);
         scheduler.stop();
         assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), None);
         assert!(!scheduler.has_executions());

@@ -9,14 +9,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use loom::cell::UnsafeCell;
+pub(crate) use loom::cell::UnsafeCell;
 use loom::hint::spin_loop;
 use loom::sync;
 pub(crate) use std::thread_local;
 
 #[cfg(test)]
 pub(crate) use atomic::with_total_order;
-use atomic::{AtomicBool, AtomicU8, Ordering};
+use atomic::{AtomicBool, Ordering};
 
 /// As on the machine, but few.
 pub(crate) const WAIT_SPINS: u32 = 1;
@@ -224,59 +224,5 @@ impl Condvar {
     #[track_caller]
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
-    }
-}
-
-const EMPTY: u8 = 0;
-const BUSY: u8 = 1;
-const FULL: u8 = 2;
-
-/// As the standard one: whoever finds it full sees its value whole.
-pub(crate) struct OnceLock<T> {
-    state: AtomicU8,
-    value: UnsafeCell<Option<T>>,
-}
-
-// SAFETY: the value is written once, by whoever made the state `BUSY`, and only read once it is `FULL`.
-unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
-
-impl<T> OnceLock<T> {
-    #[track_caller]
-    pub(crate) fn new() -> Self {
-        Self { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(None) }
-    }
-
-    #[track_caller]
-    pub(crate) fn get(&self) -> Option<&T> {
-        if self.state.load(Ordering::Acquire) != FULL {
-            return None;
-        }
-        // SAFETY: full, so never written again. Loom looks whether the write comes before.
-        self.value.with(|value| unsafe { (*value).as_ref() })
-    }
-
-    #[track_caller]
-    pub(crate) fn set(&self, value: T) -> Result<(), T> {
-        let busy = self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Acquire);
-        if busy.is_err() {
-            return Err(value);
-        }
-        // SAFETY: we alone made it busy, and nobody reads before it is full.
-        self.value.with_mut(|place| unsafe { *place = Some(value) });
-        self.state.store(FULL, Ordering::Release);
-        Ok(())
-    }
-
-    #[track_caller]
-    pub(crate) fn get_or_init(&self, value: impl FnOnce() -> T) -> &T {
-        if self.get().is_none() {
-            drop(self.set(value()));
-        }
-        loop {
-            if let Some(value) = self.get() {
-                return value;
-            }
-            spin_loop();
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! The machine's own primitives, at their own speed.
 
-pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic;
 pub(crate) use std::thread_local;
 use std::time::Duration;

@@ -12,22 +12,32 @@
 //! waits through the conductor instead. The other two schedule by themselves and know no conductor.
 //!
 //! Each ground offers the same: `atomic`; a `Mutex` in `parking_lot`'s shape, so without poisoning; a `Condvar`;
-//! `OnceLock`; `spin`; `spawn` and `thread_local`; and how long to spin, as patience is
-//! dear where every spin is a choice. What the orderings are for is told in `docs/memory-model.md`.
+//! an `UnsafeCell` in loom's shape, on which [`SetOnce`] is built; `spin`; `spawn` and `thread_local`; and how long to spin, as
+//! patience is dear where every spin is a choice. What the orderings are for is told in `docs/memory-model.md`.
 
+#[cfg(not(loom))]
+mod cell;
+mod handover;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(any(loom, shuttle)))]
 mod machine;
+mod padded;
+mod set_once;
 #[cfg(shuttle)]
 mod shuttle;
 
 use std::time::Instant;
 
+#[cfg(not(loom))]
+use self::cell::UnsafeCell;
+pub(crate) use self::handover::Handover;
 #[cfg(loom)]
 pub(crate) use self::loom::*;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::machine::*;
+pub(crate) use self::padded::Padded;
+pub(crate) use self::set_once::SetOnce;
 #[cfg(shuttle)]
 pub(crate) use self::shuttle::*;
 use crate::conductor::{self, Step};

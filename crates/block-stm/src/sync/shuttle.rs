@@ -141,27 +141,3 @@ impl Condvar {
         self.inner.notify_all();
     }
 }
-
-/// The standard one, with a switch before each look: nothing in the crate blocks or switches while it sets one.
-pub(crate) struct OnceLock<T>(std::sync::OnceLock<T>);
-
-impl<T> OnceLock<T> {
-    pub(crate) const fn new() -> Self {
-        Self(std::sync::OnceLock::new())
-    }
-
-    pub(crate) fn get(&self) -> Option<&T> {
-        pass();
-        self.0.get()
-    }
-
-    pub(crate) fn set(&self, value: T) -> Result<(), T> {
-        pass();
-        self.0.set(value)
-    }
-
-    pub(crate) fn get_or_init(&self, value: impl FnOnce() -> T) -> &T {
-        pass();
-        self.0.get_or_init(value)
-    }
-}

@@ -217,10 +217,39 @@ fn a_committed_sum_is_seen_whole() {
         // SAFETY: lives as long as the chain.
         let entry = unsafe { &*chain.entries[0] };
         let below = chain.cell.committed().map(|(_, base)| entry.apply_to(base));
-        entry.settle(below.flatten().expect("applies to the base"));
+        // SAFETY: nobody else settles it.
+        unsafe { entry.settle(below.flatten().expect("applies to the base")) };
         chain.cell.commit(chain.entries[0]);
         reader.join().expect("no panic");
         assert_eq!(chain.cell.committed().map(|(at, _)| Some(at)), Some(version(1, 0)));
+    });
+}
+
+#[test]
+fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
+    // Nobody wanted to see the deltas, so the entry is not linked; the reader goes from the chain's end to the committed entry.
+    //
+    // Caught: the Acquire of `committed` in `versions_below` weakened to Relaxed; the Release in `Cell::commit` likewise.
+    explore(|| {
+        let mut chain = Chain::new([]);
+        chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
+        let cell = Arc::clone(&chain.cell);
+        let reader = thread::spawn(move || {
+            let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
+                Found::Base => 1,
+                Found::Value(_, value) => value.get(),
+                Found::Unsettled(_) => unreachable!("no estimates here"),
+            };
+            let (first, second) = (look(), look());
+            assert!([1, 6].contains(&first) && [first, 6].contains(&second));
+        });
+        let payload = Payload::Deltas(Deltas::One(5));
+        let entry = Box::into_raw(Box::new(Entry::new(TxnIndex::new(1), 0, &chain.cell, payload)));
+        chain.entries.push(entry);
+        // SAFETY: made above, and nobody else settles it.
+        unsafe { (*entry).settle(Watched::new(6)) };
+        chain.cell.commit(entry);
+        reader.join().expect("no panic");
     });
 }
 
