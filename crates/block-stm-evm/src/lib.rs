@@ -7,6 +7,7 @@
 
 pub use revm;
 
+mod access_list;
 mod admission;
 mod alone;
 mod block;
@@ -34,6 +35,10 @@ mod system_call;
 pub mod t8n;
 mod warm_up;
 
+pub use access_list::{
+    AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
+    SlotChanges, StorageChange, execute_sequential_with_list,
+};
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use block_state::BlockState;

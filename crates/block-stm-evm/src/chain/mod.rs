@@ -142,7 +142,8 @@ impl Chain {
     ) -> Result<BlockResult, BlockError> {
         let Self { state, trie, .. } = self;
         let executed = trie.follow(|feed| {
-            let options = ParallelOptions::default().with_slot_feed(feed);
+            let mut options = ParallelOptions::default().with_slot_feed(feed);
+            options.access_list = claims.access_list_hash.is_some();
             execute_parallel(engine, block, &*state, &options)
         });
         let mut result = match executed {
