@@ -28,10 +28,10 @@ use crate::{
     plain_call::{Costs, parties},
 };
 
-type AloneContext<'s, DB> =
+pub(crate) type AloneContext<'s, DB> =
     Context<&'s BlockEnv, &'s TxEnv, &'s CfgEnv, DB, Journal<DB>, Keccaks, LocalContext>;
-type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
-type Handling<'s, DB> = MainnetHandler<
+pub(crate) type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
+pub(crate) type Handling<'s, DB> = MainnetHandler<
     AloneEvm<'s, DB>,
     EVMError<<DB as Database>::Error, InvalidTransaction>,
     EthFrame,
@@ -88,7 +88,7 @@ fn execute_txns<'db, DB: DatabaseRef>(
     Ok(evm.ctx.journaled_state.database)
 }
 
-fn evm<'s, DB: Database>(
+pub(crate) fn evm<'s, DB: Database>(
     block: &'s Block,
     cfg: &'s CfgEnv,
     no_txn: &'s TxEnv,
@@ -115,7 +115,7 @@ fn evm<'s, DB: Database>(
     Evm::new(context, instructions, EthPrecompiles::new(block.spec))
 }
 
-fn contained<T, E>(
+pub(crate) fn contained<T, E>(
     index: usize,
     execute: impl FnOnce() -> Result<T, ExecutionError<E>>,
 ) -> Result<T, ExecutionError<E>> {

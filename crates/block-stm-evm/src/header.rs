@@ -11,6 +11,8 @@ use crate::BlockResult;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderChecks {
+    /// Gas that they may use at most.
+    pub gas_limit: u64,
     /// Gas that the transactions used.
     pub gas_used: u64,
     /// Blob gas that they used, from Cancun on.
@@ -30,6 +32,7 @@ pub struct HeaderChecks {
 impl From<&Header> for HeaderChecks {
     fn from(header: &Header) -> Self {
         Self {
+            gas_limit: header.gas_limit,
             gas_used: header.gas_used,
             blob_gas_used: header.blob_gas_used,
             receipts_root: header.receipts_root,
@@ -112,8 +115,7 @@ impl HeaderChecks {
             ),
         ];
         if let Some(hash) = self.access_list_hash {
-            let computed = result.access_list_hash();
-            checks.push(check("blockAccessListHash", hash, computed, "the list was not asked for"));
+            checks.push(access_list_check(hash, result.access_list_hash()));
         }
         checks
     }
@@ -124,6 +126,11 @@ impl HeaderChecks {
         checks.retain(|check| matches!(check.outcome, CheckOutcome::Differs { .. }));
         checks
     }
+}
+
+/// The access list's hash, if the list was asked for.
+pub(crate) fn access_list_check(header: B256, computed: Option<B256>) -> HeaderCheck {
+    check("blockAccessListHash", header, computed, "the list was not asked for")
 }
 
 fn check<T: PartialEq + fmt::Display>(

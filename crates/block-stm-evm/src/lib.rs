@@ -36,8 +36,10 @@ pub mod t8n;
 mod warm_up;
 
 pub use access_list::{
-    AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
-    SlotChanges, StorageChange, execute_sequential_with_list,
+    AccessListError, AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange,
+    ListDifference, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges, StorageChange,
+    check_list_form, check_list_length, execute_sequential_with_list, execute_with_access_list,
+    list_differences,
 };
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, Rewards, SystemContracts};

@@ -31,6 +31,11 @@ struct Account {
 }
 
 impl ListBuilder {
+    /// A list in which everything has the one index.
+    pub(crate) fn at(index: BlockAccessIndex) -> Self {
+        Self { index, accounts: AddressMap::default() }
+    }
+
     /// From here on, what is told counts for the next index.
     pub(crate) fn next_index(&mut self) {
         self.index.increment();

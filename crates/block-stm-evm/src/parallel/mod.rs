@@ -61,13 +61,14 @@ use block_stm::{
 };
 use revm::{DatabaseRef, context::TxEnv};
 
+pub(crate) use base::Base;
+pub(crate) use codes::{Codes, WorkerCodes};
 pub use location::Location;
 pub use value::{AccountState, Delta, Predicate, StateValue};
 
 use self::{
     after::AfterTxns,
     base::BlockBase,
-    codes::Codes,
     result::{RecordSink, execution_error},
     vm::BlockVm,
 };
@@ -236,7 +237,7 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
 }
 
 /// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
-fn is_for_one(engine: &Engine, block: &Block) -> bool {
+pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
     let inline_below = engine.inline_below();
     if inline_below == 0 {
         return false;
