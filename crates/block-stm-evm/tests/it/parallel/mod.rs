@@ -6,6 +6,7 @@ mod decode;
 mod faults;
 mod fixtures;
 mod limits;
+mod lists;
 mod probes;
 mod random;
 mod same;
