@@ -10,8 +10,9 @@
 //! Nothing of it ever changes, so that any transaction can be executed at any time. Whether the list is right shows where what
 //! happens at an index is not what is listed for it: up to the first such place the state is exact.
 //!
-//! Before Cancun, a contract that is destroyed loses slots that no list names. Its code is gone then, and nothing else takes
-//! away code under those rules: from there on, slots are zero unless they are listed again.
+//! Storage is wiped without a word in the list where a contract is created, and before Cancun where one is destroyed. Both show
+//! in its code, which appears or goes, and which nothing else changes but delegations: from there on, slots are zero unless they
+//! are listed again.
 
 use std::sync::{
     OnceLock,
@@ -207,7 +208,7 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
         self.slot_before(place, slot, key)
     }
 
-    /// The last index below `index` at which the list takes code away, where storage goes with it.
+    /// The last index below `index` at which the account's storage was wiped, as its code says.
     fn wiped_before(
         &self,
         account: &Listed<'_>,
@@ -215,9 +216,12 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
     ) -> Option<BlockAccessIndex> {
         let changes = account.list.code_changes.iter().rev();
         let mut below = changes.filter(|change| change.block_access_index < index);
-        let gone = |change: &&CodeChange| change.new_code.is_empty();
-        self.code_goes_with_storage
-            .then(|| below.find(gone).map(|change| change.block_access_index))?
+        let wipes = |change: &&CodeChange| match change.new_code.as_ref() {
+            [] => self.code_goes_with_storage,
+            [0xef, 0x01, 0x00, ..] => false,
+            _ => true,
+        };
+        below.find(wipes).map(|change| change.block_access_index)
     }
 
     /// Reads the account and its slots, so that they are at hand later.
