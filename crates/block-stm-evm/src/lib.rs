@@ -37,9 +37,9 @@ mod warm_up;
 
 pub use access_list::{
     AccessListError, AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange,
-    ListDifference, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges, StorageChange,
-    check_list_form, check_list_length, execute_sequential_with_list, execute_with_access_list,
-    list_differences,
+    ListDifference, ListFileError, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges,
+    StorageChange, access_lists_to_json, access_lists_to_rlp, check_list_form, check_list_length,
+    execute_sequential_with_list, execute_with_access_list, list_differences, read_access_lists,
 };
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
