@@ -168,15 +168,17 @@ pub(crate) fn prepare_logged<DB: DatabaseRef>(
     Ok((db, log))
 }
 
+/// The state after a block, and its requests.
+type Finished<DB> = (BlockState<DB>, Option<Requests>);
+
 /// The steps after the transactions on `state`, which is handed back.
-#[expect(clippy::type_complexity, reason = "three results")]
 pub(crate) fn finish_logged<DB: DatabaseRef>(
     block: &Block,
     receipts: &[Receipt],
     state: BlockState<DB>,
-) -> Result<(BlockState<DB>, Option<Requests>, StepLog), ExecutionError<DB::Error>> {
+) -> Result<(Finished<DB>, StepLog), ExecutionError<DB::Error>> {
     let (Watched { db, log }, requests) = finish_state(block, receipts, Watched::new(state))?;
-    Ok((db, requests, log))
+    Ok(((db, requests), log))
 }
 
 /// [`prepare_state`], telling `list` of it if there is one.
@@ -198,9 +200,9 @@ pub(crate) fn finish<DB: DatabaseRef>(
     receipts: &[Receipt],
     state: BlockState<DB>,
     list: Option<&mut ListBuilder>,
-) -> Result<(BlockState<DB>, Option<Requests>), ExecutionError<DB::Error>> {
+) -> Result<Finished<DB>, ExecutionError<DB::Error>> {
     let Some(list) = list else { return finish_state(block, receipts, state) };
-    let (state, requests, log) = finish_logged(block, receipts, state)?;
+    let (finished, log) = finish_logged(block, receipts, state)?;
     log.tell(list);
-    Ok((state, requests))
+    Ok(finished)
 }

@@ -95,7 +95,7 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
     let index = BlockAccessIndex::new(last);
     let after = BlockState::new(View::new(&state, index));
     let finished = finish_logged(block, record.receipts(), after);
-    let (_, requests, log) = finished.map_err(|error| list_error(error, last))?;
+    let ((_, requests), log) = finished.map_err(|error| list_error(error, last))?;
     IndexCheck::new(&state, index).steps(&log).map_err(AccessListError::Wrong)?;
     everything_is_accessed(&state).map_err(AccessListError::Wrong)?;
     let changes = outcome::changes(engine, &state);
