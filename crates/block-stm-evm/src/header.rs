@@ -11,8 +11,6 @@ use crate::BlockResult;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderChecks {
-    /// Gas that they may use at most.
-    pub gas_limit: u64,
     /// Gas that the transactions used.
     pub gas_used: u64,
     /// Blob gas that they used, from Cancun on.
@@ -32,7 +30,6 @@ pub struct HeaderChecks {
 impl From<&Header> for HeaderChecks {
     fn from(header: &Header) -> Self {
         Self {
-            gas_limit: header.gas_limit,
             gas_used: header.gas_used,
             blob_gas_used: header.blob_gas_used,
             receipts_root: header.receipts_root,

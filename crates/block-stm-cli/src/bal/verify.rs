@@ -58,7 +58,7 @@ fn verdict(
     list: BlockAccessList,
 ) -> Result<Result<(String, BlockResult), String>, CliError> {
     if at.header.access_list_hash.is_some()
-        && let Err(fault) = check_list_length(&list, at.header.gas_limit)
+        && let Err(fault) = check_list_length(&list, at.block.env.gas_limit)
     {
         return Ok(Err(fault.to_string()));
     }

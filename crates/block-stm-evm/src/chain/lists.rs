@@ -10,14 +10,18 @@ use crate::{
 };
 
 /// Checks, of a list that came with a block, what can be checked without execution.
-pub(super) fn check_given(list: &BlockAccessList, claims: &HeaderChecks) -> Result<(), BlockError> {
+pub(super) fn check_given(
+    list: &BlockAccessList,
+    block: &Block,
+    claims: &HeaderChecks,
+) -> Result<(), BlockError> {
     if let Some(hash) = claims.access_list_hash {
         let computed = compute_block_access_list_hash(list);
         let check = header::access_list_check(hash, Some(computed));
         if hash != computed {
             return Err(BlockError::Result(vec![check]));
         }
-        check_list_length(list, claims.gas_limit)?;
+        check_list_length(list, block.env.gas_limit)?;
     }
     Ok(())
 }
@@ -52,7 +56,7 @@ pub(super) fn execute(
     options.access_list = claims.access_list_hash.is_some();
     let result = execute_parallel(engine, block, state, &options)?.result;
     if let Some(list) = &result.access_list {
-        check_list_length(list, claims.gas_limit)?;
+        check_list_length(list, block.env.gas_limit)?;
     }
     Ok(result)
 }

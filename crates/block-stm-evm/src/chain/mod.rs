@@ -173,7 +173,7 @@ impl Chain {
         engine: &Engine,
     ) -> Result<BlockResult, BlockError> {
         if let Some(list) = &list {
-            lists::check_given(list, claims)?;
+            lists::check_given(list, block, claims)?;
         }
         let Self { state, trie, .. } = self;
         let executed = trie.follow(|feed| match list {
