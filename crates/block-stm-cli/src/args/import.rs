@@ -8,8 +8,8 @@ use super::parsers::{default_threads, threads_parser};
 
 pub(super) const IMPORT_EXAMPLES: &str = "\
 Each block is checked in full: its header against its parent's, ommers, roots of the body,
-signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash and
-state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
+signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash,
+access list hash and state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
 what a block changed is hashed again, partly while the block still runs. Branches are followed;
 the head is the heaviest, after the Merge the last one.
 

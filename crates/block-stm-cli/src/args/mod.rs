@@ -36,6 +36,7 @@ Examples:
   block-stm replay blocks/17034870             replay a real block and check its header
   block-stm replay blocks --json results.json  replay a folder of blocks
   block-stm replay blocks --bal                what access lists bring
+  block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm sim --minutes 5                    look for a schedule that changes a result
   block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
   block-stm forecast --workload mixed          how a block would scale to 64 workers

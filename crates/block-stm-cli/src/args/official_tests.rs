@@ -24,7 +24,8 @@ Examples:
 pub(super) const BLOCKTEST_EXAMPLES: &str = "\
 Each block is checked in full, as by `block-stm import`, and executed by the parallel engine. A block
 with an exception must be refused, for a reason of the class that the exception names; all others
-must be accepted. In the end the head and its state must be those that the test names.
+must be accepted. In the end the head and its state must be those that the test names. A block that
+comes with its access list is imported with the list, too.
 
 JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm blocktest` of geth
 prints it. A test that is skipped does not pass; the reason is there.

@@ -190,7 +190,8 @@ fn replay_times_the_execution_with_lists() -> TestResult {
         assert!(report["totals"]["with_list_ms"].as_f64() > Some(0.0), "{report}");
         assert!(block["command"].as_str().is_some_and(|command| command.contains(" --bal ")));
     }
-    assert!(stdout(&call(&args)?).contains("with list"));
+    let table = stdout(&call(&args)?);
+    assert!(table.contains("with list") && table.contains("With access lists"), "{table}");
     let without = json(&["replay", &sample, "--repeat", "1", "--json", "-"], 0)?;
     assert_eq!(without["blocks"][0].get("with_list_ms"), None);
     Ok(())
