@@ -184,6 +184,31 @@ fn of_account(tell: &mut Tell<'_>, account: &AccountChanges, last: u64) {
         });
     }
     extra(tell, account, last);
+    malformed(tell, account, last);
+}
+
+fn malformed(tell: &mut Tell<'_>, account: &AccountChanges, last: u64) {
+    if account.balance_changes.len() > 1 {
+        tell("balances out of order", &|account| account.balance_changes.swap(0, 1));
+    }
+    if account.storage_reads.len() > 1 {
+        tell("reads out of order", &|account| account.storage_reads.swap(0, 1));
+    }
+    if account.storage_changes.len() > 1 {
+        tell("slots out of order", &|account| account.storage_changes.swap(0, 1));
+    }
+    if !account.storage_changes.is_empty() {
+        tell("a slot twice", &|account| {
+            account.storage_reads.insert(0, account.storage_changes[0].slot);
+            account.storage_reads.sort_unstable();
+        });
+        tell("a slot changed to nothing", &|account| account.storage_changes[0].changes.clear());
+    }
+    if let Some(place) = account.nonce_changes.len().checked_sub(1) {
+        tell("an index beyond the block", &|account| {
+            account.nonce_changes[place].block_access_index = BlockAccessIndex::new(last + 1);
+        });
+    }
 }
 
 fn extra(tell: &mut Tell<'_>, account: &AccountChanges, last: u64) {
