@@ -23,6 +23,6 @@ fuzz_target!(|bytes: &[u8]| {
     let expected = execute_sequential(&block, &state, InvalidTxn::Reject);
     let expected = expected.map_err(|error| error.to_string());
     if let Some(list) = lists::assert_same_lists(&block, &state, InvalidTxn::Reject, &expected) {
-        lists::assert_wrong_lists_are_refused(&block, &state, &list, 12);
+        lists::assert_wrong_lists_are_refused(&block, &state, &list, 4);
     }
 });
