@@ -77,6 +77,7 @@ fn snake_case(field: &'static str) -> &'static str {
         "receiptsRoot" => "receipts_root",
         "logsBloom" => "logs_bloom",
         "requestsHash" => "requests_hash",
+        "blockAccessListHash" => "block_access_list_hash",
         other => other,
     }
 }

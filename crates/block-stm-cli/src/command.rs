@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use block_stm_workloads::Workload;
 
-use crate::args::{CommonArgs, Latency, RunArgs, SweepArgs};
+use crate::args::{CommonArgs, Latency, ReplayArgs, RunArgs, SweepArgs};
 
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
@@ -22,8 +22,10 @@ pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String 
 }
 
 /// `block-stm replay` for one folder and one number of threads.
-pub(crate) fn replay(args: &CommonArgs, folder: &Path, threads: usize) -> String {
-    format!("block-stm replay {}{}", quoted(&folder.to_string_lossy()), common(args, threads))
+pub(crate) fn replay(args: &ReplayArgs, folder: &Path, threads: usize) -> String {
+    let bal = if args.bal { " --bal" } else { "" };
+    let folder = quoted(&folder.to_string_lossy());
+    format!("block-stm replay {folder}{bal}{}", common(&args.common, threads))
 }
 
 /// `block-stm sweep` for one block and one number of threads.

@@ -3,6 +3,7 @@
 
 mod allocator;
 mod args;
+mod bal;
 mod bounds;
 mod check;
 mod command;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let exit = match command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Bal(args) => bal::bal(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Import(args) => import::import(&args),

@@ -15,8 +15,9 @@ use std::{
 
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
-    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, PreState, Receipt,
-    execute_parallel, execute_plain, execute_sequential, revm::DatabaseRef,
+    AccessListError, Block, BlockAccessList, BlockResult, ExecutionError, InvalidTxn,
+    ParallelOptions, PreState, Receipt, execute_parallel, execute_plain, execute_sequential,
+    execute_sequential_with_list, execute_with_access_list, revm::DatabaseRef,
 };
 
 use crate::{
@@ -33,14 +34,29 @@ pub(crate) struct Measured {
     pub(crate) sequential: Duration,
     /// The median time of the parallel side.
     pub(crate) parallel: Duration,
+    /// The median time with the block's access list, where that was asked for.
+    pub(crate) with_list: Option<Duration>,
     /// The median number of executions on the parallel side.
     pub(crate) executions: u64,
     /// The median number of aborts on the parallel side.
     pub(crate) aborts: u64,
     /// The first sequential result, or why there is none although the parallel side has one or fails otherwise.
     pub(crate) reference: Result<BlockResult, Failure>,
+    /// The block's access list, if it was built.
+    pub(crate) list: Option<BlockAccessList>,
     /// The first execution that did not give what the first sequential one gave.
     pub(crate) difference: Option<Difference>,
+}
+
+/// What becomes of a block's access list (EIP-7928).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lists {
+    /// There is none.
+    Unbuilt,
+    /// It is built, for the header to be checked.
+    Built,
+    /// It is built, and what executing the block with it takes is measured.
+    Timed,
 }
 
 /// Why an execution has no result.
@@ -54,6 +70,16 @@ pub(crate) struct Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl<E> From<AccessListError<E>> for Failure
+where
+    AccessListError<E>: std::fmt::Display,
+{
+    fn from(error: AccessListError<E>) -> Self {
+        let in_state = matches!(error, AccessListError::Execution(ExecutionError::Database { .. }));
+        Self { in_state, message: error.to_string() }
     }
 }
 
@@ -78,12 +104,14 @@ pub(crate) fn measure_as_asked(
     bounder: Option<&Bounder>,
     block: &Block,
     state: &PreState,
+    lists: Lists,
 ) -> Result<(Measured, Option<Bounds>), String> {
     let latency = args.read_latency.0;
     if latency.is_zero() {
-        return measure_with_bounds(engine, bounder, block, state, args.repeat);
+        return measure_with_bounds(engine, bounder, block, state, args.repeat, lists);
     }
-    measure_with_bounds(engine, bounder, block, &SlowState::new(state, latency), args.repeat)
+    let state = SlowState::new(state, latency);
+    measure_with_bounds(engine, bounder, block, &state, args.repeat, lists)
 }
 
 /// A block whose executions do not agree has no bounds.
@@ -93,8 +121,9 @@ fn measure_with_bounds<DB: DatabaseRef + Sync>(
     block: &Block,
     state: &DB,
     repeat: usize,
+    lists: Lists,
 ) -> Result<(Measured, Option<Bounds>), String> {
-    let measured = measure(engine, block, state, repeat)?;
+    let measured = measure(engine, block, state, repeat, lists)?;
     let bounder = bounder.filter(|_| measured.difference.is_none());
     let bounds = bounder.map(|bounder| bounder.bounds(block, state)).transpose()?;
     Ok((measured, bounds))
@@ -110,11 +139,20 @@ fn measure<DB>(
     block: &Block,
     state: &DB,
     repeat: usize,
+    lists: Lists,
 ) -> Result<Measured, String>
 where
     DB: DatabaseRef + Sync,
 {
-    let reference = execute_sequential(block, state, InvalidTxn::Reject);
+    let mut reference = match lists {
+        Lists::Unbuilt => execute_sequential(block, state, InvalidTxn::Reject),
+        Lists::Built | Lists::Timed => {
+            execute_sequential_with_list(block, state, InvalidTxn::Reject)
+        }
+    };
+    // No other execution returns it.
+    let list = reference.as_mut().ok().and_then(|result| result.access_list.take());
+    let timed = list.as_ref().filter(|_| lists == Lists::Timed);
     let mut judge = Judge::new(reference.map_err(Failure::from));
     judge.look_at_receipts("the sequential warm-up", &plain(block, state).1);
     let warm_up = parallel(engine, block, state);
@@ -124,7 +162,11 @@ where
         return Err(failure.message.clone());
     }
     judge.look("the parallel warm-up", &warm_up.result);
+    if let Some(list) = timed {
+        judge.look("the warm-up with the list", &with_list(engine, block, state, list).1);
+    }
     let mut times = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
+    let mut list_times = Vec::new();
     let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     for turn in 1..=repeat {
         let (time, receipts) = plain(block, state);
@@ -135,13 +177,20 @@ where
         counters.0.push(run.stats.executions);
         counters.1.push(run.stats.aborts.total());
         judge.look(&format!("parallel execution {turn}"), &run.result);
+        if let Some(list) = timed {
+            let (time, result) = with_list(engine, block, state, list);
+            list_times.push(time);
+            judge.look(&format!("execution {turn} with the list"), &result);
+        }
     }
     Ok(Measured {
+        with_list: timed.map(|_| median_time(&mut list_times)),
         sequential: median_time(&mut times.0),
         parallel: median_time(&mut times.1),
         executions: lower_median(&mut counters.0),
         aborts: lower_median(&mut counters.1),
         reference: judge.reference,
+        list,
         difference: judge.difference,
     })
 }
@@ -174,6 +223,19 @@ pub(crate) fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, s
         Ok(executed) => Run { time, result: Ok(executed.result), stats: executed.stats },
         Err(error) => Run { time, result: Err(error.into()), stats: Stats::default() },
     }
+}
+
+/// One execution with the block's access list.
+fn with_list<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    state: &DB,
+    list: &BlockAccessList,
+) -> (Duration, Result<BlockResult, Failure>) {
+    let start = Instant::now();
+    let result = black_box(execute_with_access_list(engine, black_box(block), state, list));
+    let time = start.elapsed();
+    (time, result.map_err(Failure::from))
 }
 
 /// Compares every execution with the first one, and remembers the first difference.

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::Path};
 
 use block_stm::{Config, Engine};
 use block_stm_evm::{
-    Block, BlockResult, InvalidTxn, PreState,
+    Block, BlockResult, HeaderChecks, InvalidTxn, PreState,
     import::{ChainBlock, import_chain, import_folder},
 };
 use indicatif::ProgressBar;
@@ -18,7 +18,7 @@ use crate::{
     discover::{Source, sources},
     error::CliError,
     exit::Exit,
-    measure::{Measured, measure_as_asked},
+    measure::{Lists, Measured, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -90,9 +90,14 @@ impl Replay<'_> {
         self.bar.set_message(format!("reading {}", folder.display()));
         let imported = import_folder(folder)?;
         let (block, number) = (&imported.block, imported.number);
-        let (measured, bounds) = self.measure(folder, number, block, &imported.pre_state)?;
-        let checks = match &measured.reference {
-            Ok(result) => Check::all_of_header(&imported.header, result),
+        let header = &imported.header;
+        let (mut measured, bounds) =
+            self.measure(folder, (number, block, header), &imported.pre_state)?;
+        let checks = match &mut measured.reference {
+            Ok(result) => {
+                result.access_list = measured.list.take();
+                Check::all_of_header(header, result)
+            }
             Err(_) => Vec::new(),
         };
         let mut row = Row::new(imported.name, block, measured, checks).with_number(number);
@@ -109,13 +114,15 @@ impl Replay<'_> {
         self.bar.inc_length(chain.blocks.len() as u64);
         let mut state = chain.genesis;
         for block in &chain.blocks {
-            let (measured, bounds) = self.measure(folder, block.number, &block.block, &state)?;
-            let Ok(result) = measured.reference.clone() else {
+            let parts = (block.number, &block.block, &block.header);
+            let (mut measured, bounds) = self.measure(folder, parts, &state)?;
+            let Ok(mut result) = measured.reference.clone() else {
                 // Nobody knows the state that the next block starts from.
                 let row = Row::new(chain.name, &block.block, measured, Vec::new());
                 self.push(row.with_number(block.number), folder);
                 return Ok(());
             };
+            result.access_list = measured.list.take();
             let checks = chain_checks(block, &mut state, result);
             let checks = checks.map_err(|error| CliError::Execution {
                 path: folder.to_owned(),
@@ -132,19 +139,23 @@ impl Replay<'_> {
     fn measure(
         &self,
         folder: &Path,
-        number: u64,
-        block: &Block,
+        (number, block, header): (u64, &Block, &HeaderChecks),
         state: &PreState,
     ) -> Result<(Measured, Option<Bounds>), CliError> {
         self.bar.set_message(format!("block {number}"));
         let (common, bounder) = (&self.args.common, self.bounder.as_ref());
-        let measured = measure_as_asked(common, &self.engine, bounder, block, state);
+        let lists = match (self.args.bal, header.access_list_hash) {
+            (true, _) => Lists::Timed,
+            (false, Some(_)) => Lists::Built,
+            (false, None) => Lists::Unbuilt,
+        };
+        let measured = measure_as_asked(common, &self.engine, bounder, block, state, lists);
         let path = folder.to_owned();
         measured.map_err(|message| CliError::Execution { path, number, message })
     }
 
     fn push(&mut self, row: Row, folder: &Path) {
-        let command = command::replay(&self.args.common, folder, self.engine.threads());
+        let command = command::replay(self.args, folder, self.engine.threads());
         self.rows.push(row.repeated_by(command));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     delivery::Delivery,
     error::CliError,
     exit::Exit,
-    measure::measure_as_asked,
+    measure::{Lists, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
     units::count,
@@ -75,7 +75,7 @@ fn row(
 ) -> Result<Row, CliError> {
     let generated = workload.generate(&args.blocks.params())?;
     let (block, state) = (&generated.block, &generated.pre_state);
-    let measured = measure_as_asked(&args.common, engine, bounder, block, state);
+    let measured = measure_as_asked(&args.common, engine, bounder, block, state, Lists::Unbuilt);
     let failed = |message| CliError::Workload { name: workload.name(), message };
     let (measured, bounds) = measured.map_err(failed)?;
     let row = Row::new(workload.name().to_owned(), block, measured, Vec::new());

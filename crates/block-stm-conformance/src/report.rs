@@ -42,8 +42,6 @@ pub enum SkipReason {
     CreateOverStorage,
     /// Prague as it was in early 2024, with EOF and with EIP-2537's nine precompiles. It never went live.
     PragueDraft,
-    /// The test is about wrong block access lists (EIP-7928), which are not verified.
-    AccessLists,
     /// The seal, the proof of work, must be right, which is not checked.
     Seal,
 }
@@ -56,7 +54,6 @@ impl fmt::Display for SkipReason {
             Self::PragueDraft => {
                 "a draft of Prague that never went live (EOF, nine BLS precompiles)"
             }
-            Self::AccessLists => "wrong block access lists (EIP-7928) are not told from right ones",
             Self::Seal => "proof of work is not checked",
         })
     }

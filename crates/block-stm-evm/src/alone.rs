@@ -22,17 +22,16 @@ use revm::{
 
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage,
+    access_list::{self, ListBuilder},
     block_state::CachedAccount,
     keccak::{HasKeccaks, Keccaks, keccak_of_memory},
     plain_call::{Costs, parties},
-    post_block::finish_state,
-    pre_block::prepare_state,
 };
 
-type AloneContext<'s, DB> =
+pub(crate) type AloneContext<'s, DB> =
     Context<&'s BlockEnv, &'s TxEnv, &'s CfgEnv, DB, Journal<DB>, Keccaks, LocalContext>;
-type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
-type Handling<'s, DB> = MainnetHandler<
+pub(crate) type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
+pub(crate) type Handling<'s, DB> = MainnetHandler<
     AloneEvm<'s, DB>,
     EVMError<<DB as Database>::Error, InvalidTransaction>,
     EthFrame,
@@ -49,14 +48,19 @@ pub(crate) fn execute_alone<DB: DatabaseRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
+    mut list: Option<ListBuilder>,
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
-    let mut state = prepare_state(block, BlockState::new(db))?;
+    let mut state = access_list::prepare(block, BlockState::new(db), list.as_mut())?;
     let mut record = BlockRecord::new(block);
     if !block.txns.is_empty() {
-        state = execute_txns(block, policy, state, &mut record)?;
+        state = execute_txns(block, policy, state, &mut record, list.as_mut())?;
     }
-    let (state, requests) = finish_state(block, record.receipts(), state)?;
-    Ok(record.finish(requests, state.into_changes()))
+    let (state, requests) = access_list::finish(block, record.receipts(), state, list.as_mut())?;
+    let result = record.finish(requests, state.into_changes());
+    Ok(match list {
+        Some(list) => result.with_access_list(list.finish()),
+        None => result,
+    })
 }
 
 fn execute_txns<'db, DB: DatabaseRef>(
@@ -64,13 +68,14 @@ fn execute_txns<'db, DB: DatabaseRef>(
     policy: InvalidTxn,
     state: BlockState<&'db DB>,
     record: &mut BlockRecord,
+    mut list: Option<&mut ListBuilder>,
 ) -> Result<BlockState<&'db DB>, ExecutionError<DB::Error>> {
     let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
     let mut evm = evm(block, &cfg, &no_txn, state);
     for (index, txn) in block.txns.iter().enumerate() {
         let executed = match record.admit(txn) {
             Err(reason) => Err(ExecutionError::InvalidTxn { index, reason }),
-            Ok(()) => contained(index, || execute_txn(index, txn, &mut evm)),
+            Ok(()) => contained(index, || execute_txn(index, txn, &mut evm, list.as_deref_mut())),
         };
         match executed {
             Ok(result) => record.executed(txn, result),
@@ -83,7 +88,7 @@ fn execute_txns<'db, DB: DatabaseRef>(
     Ok(evm.ctx.journaled_state.database)
 }
 
-fn evm<'s, DB: Database>(
+pub(crate) fn evm<'s, DB: Database>(
     block: &'s Block,
     cfg: &'s CfgEnv,
     no_txn: &'s TxEnv,
@@ -110,7 +115,7 @@ fn evm<'s, DB: Database>(
     Evm::new(context, instructions, EthPrecompiles::new(block.spec))
 }
 
-fn contained<T, E>(
+pub(crate) fn contained<T, E>(
     index: usize,
     execute: impl FnOnce() -> Result<T, ExecutionError<E>>,
 ) -> Result<T, ExecutionError<E>> {
@@ -126,15 +131,23 @@ fn execute_txn<'s, DB: DatabaseRef>(
     index: usize,
     txn: &'s TxEnv,
     evm: &mut AloneEvm<'s, BlockState<&DB>>,
+    list: Option<&mut ListBuilder>,
 ) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
     evm.ctx.tx = txn;
-    if let Some(result) = pay(index, txn, evm)? {
+    // A list is told of what revm's journal holds.
+    if list.is_none()
+        && let Some(result) = pay(index, txn, evm)?
+    {
         return Ok(result);
     }
     let result = Handling::default().run(evm);
     // Also after an error: the journal must not leak into the next transaction.
     let state = evm.ctx.journaled_state.finalize();
     let result = result.map_err(|error| ExecutionError::from_evm(Stage::Txn(index), error))?;
+    if let Some(list) = list {
+        list.run(&state);
+        list.next_index();
+    }
     evm.ctx.db_mut().commit(state);
     Ok(result)
 }

@@ -21,6 +21,8 @@ pub struct HeaderChecks {
     pub logs_bloom: Bloom,
     /// Hash of the requests, from Prague on.
     pub requests_hash: Option<B256>,
+    /// Hash of the block access list (EIP-7928), where blocks have one.
+    pub access_list_hash: Option<B256>,
     /// Root of the state after the block.
     pub state_root: B256,
 }
@@ -33,6 +35,7 @@ impl From<&Header> for HeaderChecks {
             receipts_root: header.receipts_root,
             logs_bloom: header.logs_bloom,
             requests_hash: header.requests_hash,
+            access_list_hash: header.block_access_list_hash,
             state_root: header.state_root,
         }
     }
@@ -91,7 +94,7 @@ impl HeaderChecks {
     pub fn check(&self, result: &BlockResult) -> Vec<HeaderCheck> {
         let no_state_roots = "receipts before Byzantium hold state roots";
         let receipts = result.receipts_root();
-        vec![
+        let mut checks = vec![
             check("gasUsed", self.gas_used, Some(result.gas_used), ""),
             check(
                 "blobGasUsed",
@@ -107,7 +110,11 @@ impl HeaderChecks {
                 Some(Presence(result.requests_hash())),
                 "",
             ),
-        ]
+        ];
+        if let Some(hash) = self.access_list_hash {
+            checks.push(access_list_check(hash, result.access_list_hash()));
+        }
+        checks
     }
 
     /// The fields of which [`check`](Self::check) says that header and result differ.
@@ -116,6 +123,11 @@ impl HeaderChecks {
         checks.retain(|check| matches!(check.outcome, CheckOutcome::Differs { .. }));
         checks
     }
+}
+
+/// The access list's hash, if the list was asked for.
+pub(crate) fn access_list_check(header: B256, computed: Option<B256>) -> HeaderCheck {
+    check("blockAccessListHash", header, computed, "the list was not asked for")
 }
 
 fn check<T: PartialEq + fmt::Display>(

@@ -7,6 +7,7 @@
 
 pub use revm;
 
+mod access_list;
 mod admission;
 mod alone;
 mod block;
@@ -34,6 +35,12 @@ mod system_call;
 pub mod t8n;
 mod warm_up;
 
+pub use access_list::{
+    AccessListError, AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange,
+    ListDifference, ListFileError, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges,
+    StorageChange, access_lists_to_json, access_lists_to_rlp, check_list_form, check_list_length,
+    execute_sequential_with_list, execute_with_access_list, list_differences, read_access_lists,
+};
 pub use admission::BlockGas;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use block_state::BlockState;

@@ -1,5 +1,6 @@
 //! What executing a block returns, the same for the sequential and the parallel path.
 
+use alloy_eip7928::{BlockAccessList, compute_block_access_list_hash};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, Bloom, Bytes};
 use revm::{
@@ -41,6 +42,8 @@ pub struct BlockResult {
     pub requests: Option<Requests>,
     /// What the block changed in the state.
     pub state: StateChanges,
+    /// The block's access list (EIP-7928), if it was asked for.
+    pub access_list: Option<BlockAccessList>,
 }
 
 impl BlockResult {
@@ -66,6 +69,18 @@ impl BlockResult {
     /// The header's log bloom.
     pub fn logs_bloom(&self) -> Bloom {
         logs_bloom(&self.receipts)
+    }
+
+    /// The header's block access list hash (EIP-7928), if the list was asked for.
+    pub fn access_list_hash(&self) -> Option<B256> {
+        self.access_list.as_deref().map(compute_block_access_list_hash)
+    }
+
+    /// The same result with the block's access list.
+    #[must_use]
+    pub(crate) fn with_access_list(mut self, list: BlockAccessList) -> Self {
+        self.access_list = Some(list);
+        self
     }
 
     /// The header's requests hash (EIP-7685); `None` before Prague.
@@ -186,6 +201,7 @@ impl BlockRecord {
             outcomes: self.outcomes,
             requests,
             state,
+            access_list: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use revm::{
     },
     database::CacheDB,
     handler::MainnetContext,
+    state::EvmState,
 };
 
 use crate::{
@@ -114,6 +115,17 @@ fn execute_txn<DB: Database + DatabaseCommit>(
     record: &BlockRecord,
     evm: &mut EvmOn<DB>,
 ) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
+    execute_txn_with(block, index, record, evm, |_| {})
+}
+
+/// Executes one transaction, and shows `observe` what it leaves before that is committed.
+pub(crate) fn execute_txn_with<DB: Database + DatabaseCommit>(
+    block: &Block,
+    index: usize,
+    record: &BlockRecord,
+    evm: &mut EvmOn<DB>,
+    observe: impl FnOnce(&EvmState),
+) -> Result<ExecutionResult, ExecutionError<DB::Error>> {
     let txn = &block.txns[index];
     let admitted = record.admit(txn);
     admitted.map_err(|reason| ExecutionError::InvalidTxn { index, reason })?;
@@ -121,6 +133,7 @@ fn execute_txn<DB: Database + DatabaseCommit>(
     // Also after an error: the journal must not leak into the next transaction.
     let state = evm.finalize();
     let result = result.map_err(|error| ExecutionError::from_evm(Stage::Txn(index), error))?;
+    observe(&state);
     evm.ctx.db_mut().commit(state);
     Ok(result)
 }

@@ -39,6 +39,10 @@ struct JsonRow<'a> {
     sequential_ms: f64,
     parallel_ms: f64,
     speedup: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_list_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_list_speedup: Option<f64>,
     executions: u64,
     aborts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +79,10 @@ struct JsonTotals {
     parallel_ms: f64,
     speedup: f64,
     geometric_mean: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_list_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_list_speedup: Option<f64>,
     executions: u64,
     aborts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +143,8 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             sequential_ms: millis(row.sequential),
             parallel_ms: millis(row.parallel),
             speedup: row.speedup(),
+            with_list_ms: row.with_list.map(millis),
+            with_list_speedup: row.list_speedup(),
             executions: row.executions,
             aborts: row.aborts,
             bounds: row.bounds.zip(row.hardware_bound()).map(|(bounds, speedup)| JsonBounds {
@@ -167,6 +177,8 @@ impl From<Totals> for JsonTotals {
             parallel_ms: millis(totals.parallel),
             speedup: totals.speedup,
             geometric_mean: totals.geometric_mean,
+            with_list_ms: totals.with_list.map(millis),
+            with_list_speedup: totals.list_speedup(),
             executions: totals.executions,
             aborts: totals.aborts,
             hardware_speedup: totals.hardware_bound,

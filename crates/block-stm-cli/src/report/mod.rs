@@ -48,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) gas_used: u64,
     pub(crate) sequential: Duration,
     pub(crate) parallel: Duration,
+    /// The time with the block's access list, where that was measured.
+    pub(crate) with_list: Option<Duration>,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
     /// What the speed-up can be held against, where that was measured.
@@ -85,6 +87,7 @@ impl Row {
             gas_used: reference.map_or(0, |result| result.gas_used),
             sequential: measured.sequential,
             parallel: measured.parallel,
+            with_list: measured.with_list,
             executions: measured.executions,
             aborts: measured.aborts,
             bounds: None,
@@ -126,6 +129,11 @@ impl Row {
         }
     }
 
+    /// How many times as fast the execution with the access list is.
+    pub(crate) fn list_speedup(&self) -> Option<f64> {
+        self.with_list.map(|time| ratio(self.sequential, time))
+    }
+
     /// How many times as fast the parallel side is.
     pub(crate) fn speedup(&self) -> f64 {
         ratio(self.sequential, self.parallel)
@@ -152,6 +160,8 @@ pub(crate) struct Totals {
     pub(crate) gas_used: u64,
     pub(crate) sequential: Duration,
     pub(crate) parallel: Duration,
+    /// With access lists, if all rows have that.
+    pub(crate) with_list: Option<Duration>,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
     /// Ratio of the summed times.
@@ -163,6 +173,13 @@ pub(crate) struct Totals {
     /// Rows that are slower in parallel.
     pub(crate) slower: usize,
     pub(crate) failed: usize,
+}
+
+impl Totals {
+    /// Ratio of the summed times of the sequential side and with access lists.
+    pub(crate) fn list_speedup(&self) -> Option<f64> {
+        self.with_list.map(|time| ratio(self.sequential, time))
+    }
 }
 
 impl Report {
@@ -177,12 +194,14 @@ impl Report {
         let (sequential, parallel) = (sum(|row| row.sequential), sum(|row| row.parallel));
         let hardware = self.rows.iter().map(|row| row.bounds.map(|bounds| bounds.hardware));
         let hardware: Option<Duration> = hardware.sum();
+        let with_list: Option<Duration> = self.rows.iter().map(|row| row.with_list).sum();
         let logarithms: f64 = self.rows.iter().map(|row| row.speedup().ln()).sum();
         Totals {
             txns: self.rows.iter().map(|row| row.txns).sum(),
             gas_used: self.rows.iter().map(|row| row.gas_used).sum(),
             sequential,
             parallel,
+            with_list: with_list.filter(|_| !self.rows.is_empty()),
             executions: self.rows.iter().map(|row| row.executions).sum(),
             aborts: self.rows.iter().map(|row| row.aborts).sum(),
             speedup: ratio(sequential, parallel),
@@ -239,6 +258,8 @@ mod tests {
         let measured = Measured {
             sequential: Duration::from_millis(millis.0),
             parallel: Duration::from_millis(millis.1),
+            with_list: None,
+            list: None,
             executions: 0,
             aborts: 0,
             reference: Ok(result.expect("an empty block")),

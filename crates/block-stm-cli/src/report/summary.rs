@@ -9,6 +9,7 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     let mut sentences = vec![speed(report, &totals)];
     sentences.extend(range(report));
     sentences.extend(losses(report));
+    sentences.extend(with_lists(&totals));
     sentences.extend(uncoordinated(report));
     sentences.push(agreement(report, &totals));
     sentences.extend(unchecked(report));
@@ -45,6 +46,13 @@ fn compared(row: &Row) -> String {
     } else {
         format!("{} as fast as the sequential one", speedup(factor))
     }
+}
+
+fn with_lists(totals: &Totals) -> Option<String> {
+    let factor = speedup(totals.list_speedup()?);
+    Some(format!(
+        "With access lists, which were built before and are checked, it is {factor} over all."
+    ))
 }
 
 /// How many losses are named one by one.

@@ -1,6 +1,6 @@
 //! Reports as tables for people.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
@@ -35,21 +35,31 @@ pub(crate) fn render(report: &Report) -> String {
     text
 }
 
+/// Which columns there are beside those that always are.
+#[derive(Clone, Copy)]
+struct Shown {
+    bounds: bool,
+    lists: bool,
+}
+
 fn table(report: &Report) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
     table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
     table.enforce_styling();
     table.style_text_only();
-    let has_bounds = report.rows.iter().any(|row| row.bounds.is_some());
+    let shown = Shown {
+        bounds: report.rows.iter().any(|row| row.bounds.is_some()),
+        lists: report.rows.iter().any(|row| row.with_list.is_some()),
+    };
     let bold = |cell: Cell| cell.add_attribute(Attribute::Bold);
-    let header = header(report.kind.noun(), has_bounds);
+    let header = header(report.kind.noun(), shown);
     table.set_header(header.iter().map(|name| bold(Cell::new(name))));
     for row in &report.rows {
-        table.add_row(cells(row, has_bounds));
+        table.add_row(cells(row, shown));
     }
     if report.rows.len() > 1 {
-        table.add_row(total(report, has_bounds).into_iter().map(bold));
+        table.add_row(total(report, shown).into_iter().map(bold));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         let is_text = [0, header.len() - 1].contains(&index);
@@ -60,13 +70,22 @@ fn table(report: &Report) -> Table {
     table
 }
 
-fn header(noun: &'static str, has_bounds: bool) -> Vec<&'static str> {
+fn header(noun: &'static str, shown: Shown) -> Vec<&'static str> {
     let mut header = vec![noun, "txns", "gas", "sequential", "parallel", "speed-up"];
-    if has_bounds {
+    if shown.lists {
+        header.extend(["with list", "speed-up"]);
+    }
+    if shown.bounds {
         header.extend(["hw bound", "graph bound"]);
     }
     header.extend(["txns/s", "gas/s", "exec/txn", "aborts", "checks"]);
     header
+}
+
+/// The time with access lists and what it brings, empty where it was not measured.
+fn with_list(taken: Option<Duration>, factor: Option<f64>) -> [Cell; 2] {
+    let factor = factor.map(|factor| Cell::new(speedup(factor)).fg(speed_colour(factor)));
+    [Cell::new(taken.map_or_else(String::new, time)), factor.unwrap_or_else(|| Cell::new(""))]
 }
 
 /// Both bounds, empty where they were not measured.
@@ -74,7 +93,7 @@ fn bounds(hardware: Option<f64>, graph: Option<f64>) -> [Cell; 2] {
     [hardware, graph].map(|bound| Cell::new(bound.map_or_else(String::new, speedup)))
 }
 
-fn cells(row: &Row, has_bounds: bool) -> Vec<Cell> {
+fn cells(row: &Row, shown: Shown) -> Vec<Cell> {
     let factor = row.speedup();
     let mut cells = vec![
         Cell::new(row.label()),
@@ -84,7 +103,10 @@ fn cells(row: &Row, has_bounds: bool) -> Vec<Cell> {
         Cell::new(time(row.parallel)),
         Cell::new(speedup(factor)).fg(speed_colour(factor)),
     ];
-    if has_bounds {
+    if shown.lists {
+        cells.extend(with_list(row.with_list, row.list_speedup()));
+    }
+    if shown.bounds {
         cells.extend(bounds(row.hardware_bound(), row.bounds.map(|bounds| bounds.graph)));
     }
     cells.extend([
@@ -97,7 +119,7 @@ fn cells(row: &Row, has_bounds: bool) -> Vec<Cell> {
     cells
 }
 
-fn total(report: &Report, has_bounds: bool) -> Vec<Cell> {
+fn total(report: &Report, shown: Shown) -> Vec<Cell> {
     let totals = report.totals();
     let checks = match totals.failed {
         0 => Cell::new("ok").fg(Color::Green),
@@ -111,7 +133,10 @@ fn total(report: &Report, has_bounds: bool) -> Vec<Cell> {
         Cell::new(time(totals.parallel)),
         Cell::new(speedup(totals.speedup)).fg(speed_colour(totals.speedup)),
     ];
-    if has_bounds {
+    if shown.lists {
+        cells.extend(with_list(totals.with_list, totals.list_speedup()));
+    }
+    if shown.bounds {
         cells.extend(bounds(totals.hardware_bound, None));
     }
     cells.extend([

@@ -1,5 +1,6 @@
 //! The built binary, from the outside: what it prints, writes and returns.
 
+mod bal;
 mod cli;
 mod conformance;
 mod fixtures;

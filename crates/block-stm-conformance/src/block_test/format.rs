@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{B256, Bytes};
-use block_stm_evm::import::json::{Alloc, Quantity};
+use block_stm_evm::{
+    BlockAccessList,
+    import::json::{Alloc, Quantity},
+};
 use serde::Deserialize;
 
 use crate::info::JsonInfo;
@@ -52,6 +55,16 @@ pub(super) struct JsonBlock {
     pub(super) rlp: Bytes,
     pub(super) expect_exception: Option<String>,
     pub(super) block_header: Option<JsonHeader>,
+    pub(super) block_access_list: Option<BlockAccessList>,
+    #[serde(rename = "rlp_decoded")]
+    pub(super) rlp_decoded: Option<JsonDecoded>,
+}
+
+/// What the bytes of a block that must be refused say.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a block object")]
+pub(super) struct JsonDecoded {
+    pub(super) block_access_list: Option<BlockAccessList>,
 }
 
 #[derive(Debug, Deserialize)]

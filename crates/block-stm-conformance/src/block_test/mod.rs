@@ -4,7 +4,8 @@
 //! exception must be refused, for a reason of the class that the exception names; all others must be accepted. In
 //! the end the head must be the block that the test names, with the state that the test lists.
 //!
-//! What is checked of block access lists (EIP-7928) is that headers name one. Tests of wrong lists are skipped.
+//! Where a test has the block's access list (EIP-7928), the block is imported twice, with the list and without, and must be accepted
+//! or refused both times. Without, the list is built, and compared with the one that the header names.
 
 mod format;
 mod network;
@@ -15,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 use alloy_primitives::{B256, Bytes};
 use block_stm::Engine;
 use block_stm_evm::{
-    BlockError, Chain, Genesis, PreState,
+    BlockAccessList, BlockError, Chain, Genesis, Imported, PreState,
     import::{
         ImportError,
         json::{Alloc, Document, pre_state},
@@ -61,6 +62,7 @@ struct BlockCase {
     hash: Option<B256>,
     /// The exception, and the classes of which the reason must be one, if it must be refused.
     exception: Option<(String, Vec<BlockRejection>)>,
+    list: Option<BlockAccessList>,
 }
 
 impl BlockTestFile {
@@ -130,7 +132,23 @@ impl BlockTest {
 
 impl BlockCase {
     fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<(), String> {
-        match (chain.import(&self.rlp, engine), &self.exception) {
+        if let Some(list) = &self.list {
+            let mut beside = chain.clone();
+            let imported = beside.import_with_access_list(&self.rlp, list.clone(), engine);
+            let judged = self.judge(imported, &mut beside, engine);
+            judged.map_err(|error| format!("with its access list: {error}"))?;
+        }
+        let imported = chain.import(&self.rlp, engine);
+        self.judge(imported, chain, engine)
+    }
+
+    fn judge(
+        &self,
+        imported: Result<Imported, BlockError>,
+        chain: &mut Chain,
+        engine: &Engine,
+    ) -> Result<(), String> {
+        match (imported, &self.exception) {
             (Ok(_), Some((exception, _))) => {
                 Err(format!("it is accepted, but must be refused: {exception}"))
             }
@@ -235,29 +253,25 @@ fn block_test(
 fn block_case(block: JsonBlock) -> Result<BlockCase, crate::UnknownException> {
     let exception = match block.expect_exception {
         None => None,
-        // Such a test is skipped.
-        Some(exception) if rejection::is_about_access_lists(&exception) => {
-            Some((exception, Vec::new()))
-        }
         Some(exception) => {
             let classes = rejection::expected(&exception)?;
             Some((exception, classes))
         }
     };
-    Ok(BlockCase { rlp: block.rlp, hash: block.block_header.map(|header| header.hash), exception })
+    let hash = block.block_header.map(|header| header.hash);
+    let list = block.block_access_list;
+    let list = list.or_else(|| block.rlp_decoded?.block_access_list);
+    Ok(BlockCase { rlp: block.rlp, hash, exception, list })
 }
 
 /// Why the test can't be run, if it can't.
 fn skip_reason(json: &JsonTest) -> Option<SkipReason> {
-    let mut exceptions = json.blocks.iter().filter_map(|block| block.expect_exception.as_deref());
     if json.network == "Constantinople" {
         Some(SkipReason::Constantinople)
     } else if json.network == "Prague" && json.info.is_by_retesteth() {
         Some(SkipReason::PragueDraft)
     } else if json.seal_engine.as_deref().is_some_and(|engine| engine != "NoProof") {
         Some(SkipReason::Seal)
-    } else if exceptions.any(rejection::is_about_access_lists) {
-        Some(SkipReason::AccessLists)
     } else {
         None
     }

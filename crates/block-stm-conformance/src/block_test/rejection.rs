@@ -1,6 +1,8 @@
 //! Which rule a block breaks, and what tests call it.
 
-use block_stm_evm::{BlockError, ExecutionError, HeaderFault, OmmerFault};
+use block_stm_evm::{
+    BlockError, ExecutionError, HeaderFault, ListFormError, ListedValue, OmmerFault,
+};
 
 use crate::{Rejection, UnknownException, expected_rejections};
 
@@ -39,6 +41,14 @@ pub(super) enum BlockRejection {
     OmmerUnrelated,
     SystemCall,
     DepositLog,
+    /// An access list is none of such a block.
+    ListForm,
+    /// An access list has too many items.
+    ListTooLong,
+    /// An access list lacks an account or a slot that is looked at.
+    ListMisses,
+    /// An access list is wrong.
+    ListWrong,
 }
 
 impl BlockRejection {
@@ -57,6 +67,12 @@ impl BlockRejection {
                 self == Self::Txn(Rejection::of(reason))
             }
             BlockError::Execution(ExecutionError::SystemCall { .. }) => self == Self::SystemCall,
+            BlockError::ListForm(ListFormError::TooLong { .. }) => self == Self::ListTooLong,
+            BlockError::ListForm(_) => self == Self::ListForm,
+            BlockError::AccessList(place) => {
+                let misses = place.actual == Some(ListedValue::Access);
+                self == Self::ListWrong || (self == Self::ListMisses && misses)
+            }
             BlockError::Execution(ExecutionError::DepositLog { .. }) => self == Self::DepositLog,
             _ => false,
         }
@@ -161,6 +177,13 @@ pub(super) fn expected(exception: &str) -> Result<Vec<BlockRejection>, UnknownEx
             | "UNCLE_PARENT_INCORRECT"
             | "UNCLE_UNKNOWN_PARENT" => &[Is::OmmerUnrelated],
             "SYSTEM_CONTRACT_EMPTY" | "SYSTEM_CONTRACT_CALL_FAILED" => &[Is::SystemCall],
+            // Without the list, all that shows is that its hash is not the one of the list that execution leads to.
+            "INCORRECT_BLOCK_FORMAT" => &[Is::ListForm, Is::Result("blockAccessListHash")],
+            "BLOCK_ACCESS_LIST_GAS_LIMIT_EXCEEDED" => &[Is::ListTooLong],
+            "INVALID_BAL_MISSING_ACCOUNT" => &[Is::ListMisses, Is::Result("blockAccessListHash")],
+            "INVALID_BAL_EXTRA_ACCOUNT" | "INVALID_BLOCK_ACCESS_LIST" | "INVALID_BAL_HASH" => {
+                &[Is::ListWrong, Is::ListForm, Is::Result("blockAccessListHash")]
+            }
             "INVALID_DEPOSIT_EVENT_LAYOUT" => &[Is::DepositLog],
             _ => {
                 rejections.extend(expected_rejections(name)?.into_iter().map(Is::Txn));
@@ -171,19 +194,10 @@ pub(super) fn expected(exception: &str) -> Result<Vec<BlockRejection>, UnknownEx
     Ok(rejections)
 }
 
-/// Whether an exception is about a block access list (EIP-7928).
-pub(super) fn is_about_access_lists(exception: &str) -> bool {
-    exception.split('|').any(|name| {
-        let name = name.trim().strip_prefix("BlockException.").unwrap_or(name);
-        name.contains("_BAL")
-            || name.contains("BLOCK_ACCESS_LIST")
-            || name == "INCORRECT_BLOCK_FORMAT"
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::B256;
+    use alloy_primitives::{Address, B256};
+    use block_stm_evm::{AccountChanges, BlockAccessList, list_differences};
 
     use super::*;
 
@@ -208,8 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_told_from_the_rest() {
-        assert!(is_about_access_lists("BlockException.INVALID_BAL_MISSING_ACCOUNT"));
-        assert!(!is_about_access_lists("BlockException.INVALID_STATE_ROOT"));
+    fn a_list_that_misses_something_is_wrong_and_not_malformed() {
+        let list: [BlockAccessList; 2] = [Vec::new(), vec![AccountChanges::new(Address::ZERO)]];
+        let mut differences = list_differences(&list[0], &list[1]);
+        let error = BlockError::AccessList(Box::new(differences.remove(0)));
+        assert!(BlockRejection::ListMisses.is_class_of(&error));
+        assert!(BlockRejection::ListWrong.is_class_of(&error));
+        assert!(!BlockRejection::ListForm.is_class_of(&error));
     }
 }

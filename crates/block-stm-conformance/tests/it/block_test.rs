@@ -152,7 +152,58 @@ fn what_is_not_run_is_skipped_by_name() {
     let mut sealed = payments();
     sealed["payments"]["sealEngine"] = json!("Ethash");
     assert!(matches!(run(&sealed)[0].verdict, Verdict::Skipped(_)));
-    let mut lists = payments();
-    lists["payments"]["blocks"][1]["expectException"] = json!("BlockException.INVALID_BAL_HASH");
-    assert!(matches!(run(&lists)[0].verdict, Verdict::Skipped(_)));
+}
+
+/// The list of the first block's only account, which is withdrawn to.
+fn list() -> Value {
+    let Value::Object(accounts) = payments()["payments"]["postState"].clone() else {
+        panic!("accounts by address");
+    };
+    let (address, _) = accounts.iter().next().expect("an account");
+    json!([{
+        "address": address,
+        "storageChanges": [],
+        "storageReads": [],
+        "balanceChanges": [{ "blockAccessIndex": "0x1", "postBalance": gwei(1) }],
+        "nonceChanges": [],
+        "codeChanges": [],
+    }])
+}
+
+#[test]
+fn a_block_with_a_list_is_imported_with_it_too() {
+    let with = |list: Value| {
+        let mut test = payments();
+        test["payments"]["blocks"][0]["blockAccessList"] = list;
+        failures(&run(&test))
+    };
+    assert_eq!(with(list()), [""; 0]);
+    let [missing] = &with(json!([]))[..] else { panic!("a list without the account") };
+    assert!(
+        missing.contains("with its access list") && missing.contains("not listed"),
+        "{missing}"
+    );
+    let mut wrong = list();
+    wrong[0]["balanceChanges"][0]["postBalance"] = json!("0x7");
+    let [wrong] = &with(wrong)[..] else { panic!("a list with another balance") };
+    assert!(wrong.contains("0x7 is listed, but it is 0x3b9aca00"), "{wrong}");
+}
+
+#[test]
+fn a_list_must_be_refused_for_the_reason_that_the_test_names() {
+    let mut test = payments();
+    let block = &mut test["payments"]["blocks"][0];
+    let rlp = block["rlp"].clone();
+    *block = invalid(
+        rlp.as_str().unwrap_or_default().to_owned(),
+        "BlockException.INVALID_BAL_MISSING_ACCOUNT",
+    );
+    block["rlp_decoded"] = json!({ "blockAccessList": [] });
+    // With the list it is refused as it must be, without it accepted.
+    let [accepted] = &failures(&run(&test))[..] else { panic!("the header names no list") };
+    assert!(accepted.contains("block 0: it is accepted"), "{accepted}");
+    test["payments"]["blocks"][0]["expectException"] =
+        json!("BlockException.INCORRECT_BLOCK_FORMAT");
+    let [other] = &failures(&run(&test))[..] else { panic!("another reason") };
+    assert!(other.contains("must be refused for BlockException.INCORRECT_BLOCK_FORMAT"), "{other}");
 }

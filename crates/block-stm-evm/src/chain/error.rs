@@ -2,7 +2,10 @@
 
 use alloy_primitives::{B256, U256};
 
-use crate::{ExecutionError, HeaderCheck, PreStateError, import::TxnError};
+use crate::{
+    AccessListError, ExecutionError, HeaderCheck, ListDifference, ListFormError, PreStateError,
+    import::TxnError,
+};
 
 /// Why a block is not part of the chain.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +44,25 @@ pub enum BlockError {
     /// The block can't be executed.
     #[error(transparent)]
     Execution(#[from] ExecutionError<PreStateError>),
+    /// The block's access list (EIP-7928) is none of such a block, or is longer than its gas limit allows.
+    #[error(transparent)]
+    ListForm(#[from] ListFormError),
+    /// The access list that came with the block is wrong, first at this place.
+    #[error("the access list is wrong: {0}")]
+    AccessList(Box<ListDifference>),
     /// Execution leads to something else than the header says.
     #[error("{}", differences(.0))]
     Result(Vec<HeaderCheck>),
+}
+
+impl From<AccessListError<PreStateError>> for BlockError {
+    fn from(error: AccessListError<PreStateError>) -> Self {
+        match error {
+            AccessListError::Form(fault) => Self::ListForm(fault),
+            AccessListError::Wrong(difference) => Self::AccessList(difference),
+            AccessListError::Execution(error) => Self::Execution(error),
+        }
+    }
 }
 
 fn differences(checks: &[HeaderCheck]) -> String {

@@ -4,7 +4,7 @@
 //!
 //! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding; that the parent is known; the
 //! header against its parent ([`check_header`]); the ommers; the roots of transactions and withdrawals; signatures;
-//! then it executes the block in parallel, and checks gas, bloom, receipts, requests and the state root. The seal, the
+//! then it executes the block in parallel, and checks gas, bloom, receipts, requests, the access list and the state root. The seal, the
 //! proof of work before the Merge, is not checked.
 //!
 //! # Branches
@@ -24,6 +24,7 @@ mod error;
 mod file;
 mod genesis;
 mod header_rules;
+mod lists;
 mod ommers;
 mod tree;
 
@@ -38,7 +39,8 @@ pub use header_rules::check_header;
 pub use tree::{Chain, GenesisError};
 
 use crate::{
-    Block, BlockResult, HeaderCheck, HeaderChecks, InvalidTxn, ParallelOptions, execute_parallel,
+    Block, BlockAccessList, BlockResult, HeaderCheck, HeaderChecks, InvalidTxn, ParallelOptions,
+    execute_parallel,
     import::{AssembleError, SignedTxn, chain_block, chain_block_any_txns},
 };
 
@@ -90,6 +92,35 @@ impl Chain {
     /// recovered on all threads of rayon's current pool. Before Byzantium, where receipts hold state roots, the
     /// block is executed twice. A branch costs a move of the state, as much as the blocks on the way changed.
     pub fn import(&mut self, rlp: &[u8], engine: &Engine) -> Result<Imported, BlockError> {
+        self.import_block(rlp, None, engine)
+    }
+
+    /// [`import`](Self::import) of a block that comes with its access list (EIP-7928), which is executed with it.
+    ///
+    /// The list must be the one that the header names, where it names one, must not be too long then, and must be right.
+    ///
+    /// # Errors
+    ///
+    /// As [`import`](Self::import), and [`BlockError::ListForm`] and [`BlockError::AccessList`].
+    ///
+    /// # Cost
+    ///
+    /// As [`import`](Self::import), but for execution, see [`execute_with_access_list`](crate::execute_with_access_list).
+    pub fn import_with_access_list(
+        &mut self,
+        rlp: &[u8],
+        list: BlockAccessList,
+        engine: &Engine,
+    ) -> Result<Imported, BlockError> {
+        self.import_block(rlp, Some(list), engine)
+    }
+
+    fn import_block(
+        &mut self,
+        rlp: &[u8],
+        list: Option<BlockAccessList>,
+        engine: &Engine,
+    ) -> Result<Imported, BlockError> {
         let sealed = decode(rlp)?;
         let hash = sealed.hash();
         let header = sealed.inner().header.clone();
@@ -108,7 +139,7 @@ impl Chain {
         let ommers: Vec<_> = ommers.iter().map(Header::hash_slow).collect();
         let block = chain_block(sealed, &self.schedule)?;
         self.move_to(parent_hash);
-        let result = self.execute(&block.block, &block.header, engine)?;
+        let result = self.execute(&block.block, &block.header, list, engine)?;
         let is_head = self.add(hash, header, ommers, result.state);
         Ok(imported(is_head))
     }
@@ -138,18 +169,22 @@ impl Chain {
         &mut self,
         block: &Block,
         claims: &HeaderChecks,
+        list: Option<BlockAccessList>,
         engine: &Engine,
     ) -> Result<BlockResult, BlockError> {
+        if let Some(list) = &list {
+            lists::check_given(list, block, claims)?;
+        }
         let Self { state, trie, .. } = self;
-        let executed = trie.follow(|feed| {
-            let options = ParallelOptions::default().with_slot_feed(feed);
-            execute_parallel(engine, block, &*state, &options)
+        let executed = trie.follow(|feed| match list {
+            Some(list) => lists::execute_given(engine, block, &*state, list, feed),
+            None => lists::execute(engine, block, &*state, claims, feed),
         });
         let mut result = match executed {
-            Ok(executed) => executed.result,
+            Ok(result) => result,
             Err(error) => {
                 trie.apply(&Default::default());
-                return Err(error.into());
+                return Err(error);
             }
         };
         let root = trie.apply(&result.state);

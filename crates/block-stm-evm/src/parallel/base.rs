@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use block_stm::{BoxError, Storage};
+use block_stm::{BoxError, FinalState, Storage};
 use revm::{
     DatabaseRef,
     state::{AccountInfo, Bytecode},
@@ -45,6 +45,18 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         }
         let info = self.db.basic_ref(*address)?;
         Ok(self.state(info.as_ref(), info.is_none()))
+    }
+
+    /// The account before the transactions, which the execution that led to `state` has read in most cases.
+    pub(crate) fn account_before(
+        &self,
+        state: &FinalState<Location, StateValue>,
+        address: &Address,
+    ) -> Result<AccountState, DB::Error> {
+        match state.before(&Location::Account(*address)) {
+            Some(StateValue::Account(account)) => Ok(*account),
+            Some(StateValue::Slot(_)) | None => self.account(address),
+        }
     }
 
     fn state(&self, info: Option<&AccountInfo>, wiped: bool) -> AccountState {

@@ -10,6 +10,7 @@ use block_stm::BoxError;
 use revm::state::Bytecode;
 
 use super::base::Base;
+use crate::{access_list::code_bytes, block_state::Fields};
 
 /// Code that is not, or not necessarily, in the host's state under its hash. Shared by all workers.
 #[derive(Debug, Default)]
@@ -19,6 +20,11 @@ impl Codes {
     pub(crate) fn get(&self, hash: &B256) -> Option<Bytecode> {
         let codes = self.0.read().unwrap_or_else(PoisonError::into_inner);
         codes.get(hash).cloned()
+    }
+
+    /// The code of an account with `fields` that was given it in this block; empty if it has none.
+    pub(crate) fn bytes(&self, fields: &Fields) -> Bytes {
+        code_bytes(fields, self.get(&fields.code_hash).as_ref())
     }
 
     pub(crate) fn insert(&self, hash: B256, code: &Bytecode) {

@@ -55,24 +55,28 @@ mod result;
 mod value;
 mod vm;
 
+use alloy_primitives::Address;
 use block_stm::{
     ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
 };
 use revm::{DatabaseRef, context::TxEnv};
 
+pub(crate) use base::Base;
+pub(crate) use codes::{Codes, WorkerCodes};
 pub use location::Location;
 pub use value::{AccountState, Delta, Predicate, StateValue};
 
 use self::{
     after::AfterTxns,
     base::BlockBase,
-    codes::Codes,
     result::{RecordSink, execution_error},
     vm::BlockVm,
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    SlotFeed, Stage, alone::execute_alone, post_block::finish_state, pre_block::prepare_state,
+    SlotFeed, Stage,
+    access_list::{self, ListBuilder},
+    alone::execute_alone,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -89,6 +93,8 @@ pub struct ParallelOptions<'a> {
     pub hints: Option<&'a dyn TxnHints>,
     /// Who is told of slots as they are committed.
     pub feed: Option<&'a SlotFeed>,
+    /// Whether to return the block's access list (EIP-7928).
+    pub access_list: bool,
 }
 
 /// Knows, or guesses, which locations a transaction will write; safe when wrong.
@@ -125,6 +131,7 @@ impl std::fmt::Debug for ParallelOptions<'_> {
             .field("conflict_graph", &self.conflict_graph)
             .field("hints", &self.hints.is_some())
             .field("feed", &self.feed.is_some())
+            .field("access_list", &self.access_list)
             .finish()
     }
 }
@@ -164,6 +171,25 @@ impl<'a> ParallelOptions<'a> {
         self.feed = Some(feed);
         self
     }
+
+    /// The same options, asking for the block's access list (EIP-7928), which comes in the
+    /// [result](BlockResult::access_list). Works for blocks of any fork.
+    ///
+    /// # Cost
+    ///
+    /// Each committed transaction is remembered with all that it looked at, and the list is put together on the calling thread
+    /// in the end.
+    #[must_use]
+    pub fn with_access_list(mut self) -> Self {
+        self.access_list = true;
+        self
+    }
+}
+
+impl ParallelOptions<'_> {
+    fn list(&self) -> Option<ListBuilder> {
+        self.access_list.then(ListBuilder::default)
+    }
 }
 
 /// Executes `block` on the state `db` with the threads of `engine`.
@@ -199,7 +225,7 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
     let plain = !options.conflict_graph && options.limits.is_none();
     if plain && is_for_one(engine, block) {
-        let result = execute_alone(block, db, options.policy)?;
+        let result = execute_alone(block, db, options.policy, options.list())?;
         let mut stats = Stats::default();
         stats.committed = block.txns.len() as u64;
         stats.executions = stats.committed;
@@ -211,7 +237,7 @@ pub fn execute_parallel<DB: DatabaseRef + Sync>(
 }
 
 /// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
-fn is_for_one(engine: &Engine, block: &Block) -> bool {
+pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
     let inline_below = engine.inline_below();
     if inline_below == 0 {
         return false;
@@ -275,20 +301,30 @@ fn execute<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    let pre_block = prepare_state(block, BlockState::new(db))?;
+    let mut list = options.list();
+    let pre_block = access_list::prepare(block, BlockState::new(db), list.as_mut())?;
     let codes = Codes::default();
     let mut record = BlockRecord::new(block);
     let base = BlockBase::new(db, &pre_block, &codes);
-    let executed = execute_txns(backend, block, &base, &codes, options, &mut record);
+    let mut sink = RecordSink::new(block, &mut record, options.feed);
+    let executed = execute_txns(backend, block, &base, &codes, options, &mut sink);
     let executed = executed.map_err(execution_error)?;
+    if let Some(list) = &mut list {
+        let before = |address: &Address| base.account_before(&executed.state, address);
+        let told = access_list::tell(list, sink.committed, before, |fields| codes.bytes(fields));
+        told.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    }
     let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);
-    let (post_block, requests) = finish_state(block, record.receipts(), BlockState::new(after))?;
+    let (post_block, requests) =
+        access_list::finish(block, record.receipts(), BlockState::new(after), list.as_mut())?;
     let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
     let state = after::changes(&pre_block, post_block, &share);
     let state =
         state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    let mut result = record.finish(requests, state);
+    result.access_list = list.map(ListBuilder::finish);
     Ok(ParallelResult {
-        result: record.finish(requests, state),
+        result,
         cut: executed.cut,
         conflict_graph: executed.conflict_graph,
         stats: executed.stats,
@@ -309,10 +345,10 @@ fn execute_txns<DB: DatabaseRef + Sync>(
     base: &BlockBase<'_, DB>,
     codes: &Codes,
     options: &ParallelOptions<'_>,
-    record: &mut BlockRecord,
+    sink: &mut RecordSink<'_>,
 ) -> Result<TxnsExecuted, block_stm::Error<InvalidTxnReason>> {
     let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
-    let vm = BlockVm::new(block, &cfg, &no_txn, codes, base);
+    let vm = BlockVm::new(block, &cfg, &no_txn, codes, base, options.access_list);
     let txns: Vec<&TxEnv> = block.txns.iter().collect();
     let hints = options.hints.map(HintsForVm);
     let mut task = block_stm::Block::new(&vm, &txns, base)
@@ -327,10 +363,9 @@ fn execute_txns<DB: DatabaseRef + Sync>(
     if let Some(hints) = &hints {
         task = task.hints(hints);
     }
-    let mut sink = RecordSink::new(block, record, options.feed);
     let executed = match backend {
-        Backend::Engine(engine) => engine.execute(&task, &mut sink),
-        Backend::Oracle => block_stm::execute_sequential(&task, &mut sink),
+        Backend::Engine(engine) => engine.execute(&task, sink),
+        Backend::Oracle => block_stm::execute_sequential(&task, sink),
     }?;
     let Executed { state, cut, conflict_graph, stats, .. } = executed;
     Ok(TxnsExecuted { state, cut, conflict_graph, stats })

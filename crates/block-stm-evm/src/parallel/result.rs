@@ -2,21 +2,26 @@
 
 use std::error::Error;
 
+use alloy_primitives::Address;
 use block_stm::{Admission, BoxError, CommitSink, Flow, Outcome, TxnIndex, Writes};
-use revm::context::{TxEnv, result::ExecutionResult};
+use revm::context::TxEnv;
 
 use super::{
     location::Location,
-    value::StateValue,
-    vm::{BlockVm, VmFailure},
+    value::{AccountState, StateValue},
+    vm::{BlockVm, TxnOutput, VmFailure},
 };
-use crate::{Block, BlockRecord, ExecutionError, InvalidTxnReason, SlotFeed, Stage};
+use crate::{
+    Block, BlockRecord, ExecutionError, InvalidTxnReason, SlotFeed, Stage, access_list::Committed,
+};
 
 /// Makes receipts and outcomes of transactions as they are committed.
 pub(crate) struct RecordSink<'a> {
     block: &'a Block,
     record: &'a mut BlockRecord,
     feed: Option<&'a SlotFeed>,
+    /// The transactions that said what they looked at, for an access list.
+    pub(crate) committed: Vec<Committed>,
 }
 
 impl<'a> RecordSink<'a> {
@@ -25,7 +30,7 @@ impl<'a> RecordSink<'a> {
         record: &'a mut BlockRecord,
         feed: Option<&'a SlotFeed>,
     ) -> Self {
-        Self { block, record, feed }
+        Self { block, record, feed, committed: Vec::new() }
     }
 }
 
@@ -40,7 +45,7 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
     fn commit(
         &mut self,
         index: TxnIndex,
-        outcome: Outcome<ExecutionResult, InvalidTxnReason>,
+        outcome: Outcome<TxnOutput, InvalidTxnReason>,
         writes: Writes<'_, BlockVm<'s>>,
     ) -> Flow {
         if let Some(feed) = self.feed {
@@ -52,13 +57,27 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
             }));
         }
         match outcome {
-            Outcome::Done(result) => {
+            Outcome::Done(TxnOutput { result, accesses }) => {
+                if let Some(accesses) = accesses {
+                    let accounts = account_writes(&writes).collect();
+                    self.committed.push(Committed { accesses, accounts });
+                }
                 self.record.executed(&self.block.txns[index.as_usize()], result);
             }
             Outcome::Invalid(reason) => self.record.skipped(reason),
         }
         Flow::Continue
     }
+}
+
+/// The accounts among `writes`.
+fn account_writes(
+    writes: &Writes<'_, BlockVm<'_>>,
+) -> impl Iterator<Item = (Address, AccountState)> {
+    writes.iter().filter_map(|(location, value)| match (location, value) {
+        (Location::Account(address), StateValue::Account(account)) => Some((*address, *account)),
+        _ => None,
+    })
 }
 
 /// The crate's word for the engine's error.

@@ -25,7 +25,7 @@ use super::{
     payment,
     value::{Delta, Fate, Shift, StateValue, has_code},
 };
-use crate::{Block, InvalidTxnReason};
+use crate::{Block, InvalidTxnReason, access_list::RunAccesses};
 
 /// The VM for the transactions of one block.
 pub(crate) struct BlockVm<'s> {
@@ -35,6 +35,8 @@ pub(crate) struct BlockVm<'s> {
     no_txn: &'s TxEnv,
     codes: &'s Codes,
     base: &'s dyn Base,
+    /// Whether runs say what they looked at.
+    tells_accesses: bool,
 }
 
 impl fmt::Debug for BlockVm<'_> {
@@ -50,8 +52,9 @@ impl<'s> BlockVm<'s> {
         no_txn: &'s TxEnv,
         codes: &'s Codes,
         base: &'s dyn Base,
+        tells_accesses: bool,
     ) -> Self {
-        Self { block, cfg, no_txn, codes, base }
+        Self { block, cfg, no_txn, codes, base, tells_accesses }
     }
 }
 
@@ -77,7 +80,7 @@ impl<'s> Vm for BlockVm<'s> {
     type Txn = &'s TxEnv;
     type Location = Location;
     type Value = StateValue;
-    type Output = ExecutionResult;
+    type Output = TxnOutput;
     type Invalid = InvalidTxnReason;
     type Context<'b>
         = Worker<'b, 's>
@@ -109,24 +112,54 @@ impl<'s> Vm for BlockVm<'s> {
         worker: &mut Worker<'b, 's>,
         txn: &&'s TxEnv,
         view: &mut View<'b, Self>,
-    ) -> Result<Execution<ExecutionResult, InvalidTxnReason>, Interrupt> {
+    ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
         if let Some(result) = payment::execute(evm, view)? {
-            return Ok(Execution::Done(result));
+            let accesses = self.tells_accesses.then(|| self.accesses_of_payment(txn));
+            return Ok(Execution::Done(TxnOutput { result, accesses }));
         }
         evm.ctx.journaled_state.db_mut().view = view.take();
         let result = TxnHandler::default().run(evm);
         let journal = &mut evm.ctx.journaled_state;
         let result = conclude(journal, self.block, result);
+        let accesses = self.tells_accesses.then(|| self.accesses_of_run(journal));
         *view = journal.db_mut().view.take();
         reset(journal);
         evm.ctx.error = Ok(());
-        result
+        Ok(match result? {
+            Execution::Done(result) => Execution::Done(TxnOutput { result, accesses }),
+            Execution::Invalid(reason) => Execution::Invalid(reason),
+        })
     }
 
-    fn weight(&self, _txn: &&'s TxEnv, output: &ExecutionResult) -> u64 {
-        output.tx_gas_used()
+    fn weight(&self, _txn: &&'s TxEnv, output: &TxnOutput) -> u64 {
+        output.result.tx_gas_used()
+    }
+}
+
+/// What a transaction leaves behind beside its writes.
+#[derive(Debug)]
+pub(crate) struct TxnOutput {
+    pub(crate) result: ExecutionResult,
+    /// What it looked at, if that is wanted.
+    pub(crate) accesses: Option<Box<RunAccesses>>,
+}
+
+impl BlockVm<'_> {
+    fn accesses_of_run(&self, journal: &WatchedJournal<'_, '_>) -> Box<RunAccesses> {
+        let mut accesses = RunAccesses::of(&journal.journal.inner.state);
+        if journal.fee.is_some() {
+            accesses.add(self.block.env.beneficiary);
+        }
+        Box::new(accesses)
+    }
+
+    fn accesses_of_payment(&self, txn: &TxEnv) -> Box<RunAccesses> {
+        let mut accesses = RunAccesses::default();
+        let parties = [Some(&txn.caller), txn.kind.to(), Some(&self.block.env.beneficiary)];
+        parties.into_iter().flatten().for_each(|address| accesses.add(*address));
+        Box::new(accesses)
     }
 }
 

@@ -53,7 +53,7 @@ const FORKS: [Row; 25] = [
 /// The last of [`FORKS`] are known, but can't be executed as the names promise.
 const REFUSED: [(&str, &str); 2] = [
     ("Constantinople", "EIP-1283 is not implemented; ConstantinopleFix is the fork without it"),
-    ("Amsterdam", "block access lists are not built"),
+    ("Amsterdam", "its rules still change"),
 ];
 const DAO: &str = "DAOFork";
 /// What `Time15k` stands for, in seconds.
@@ -190,7 +190,7 @@ mod tests {
             error.to_string()
         };
         assert!(message("Constantinople").contains("EIP-1283"));
-        assert!(message("amsterdam").contains("block access lists"));
+        assert!(message("amsterdam").contains("still change"));
         assert!(message("London+3855").contains("single EIPs"));
         assert!(message("Cancoon").contains("known are Frontier, "));
         assert!(message("BerlinToLondonAt").contains("unknown fork"));

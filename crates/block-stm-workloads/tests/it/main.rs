@@ -2,4 +2,5 @@
 
 mod digest;
 mod golden;
+mod lists;
 mod properties;

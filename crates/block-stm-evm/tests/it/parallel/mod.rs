@@ -6,6 +6,8 @@ mod decode;
 mod faults;
 mod fixtures;
 mod limits;
+mod list_stories;
+mod lists;
 mod probes;
 mod random;
 mod same;

@@ -11,6 +11,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, U256};
 
+use super::lists::assert_same_lists;
 use block_stm::{Config, Engine};
 use block_stm_evm::{
     Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult,
@@ -79,6 +80,7 @@ pub(super) fn assert_same_under<DB: DatabaseRef + Sync>(
         let path = format!("upside down with {} workers", engine.threads());
         check(path, execute_parallel(engine, block, &held, &options));
     }
+    let _list = assert_same_lists(block, db, policy, &expected);
     expected
 }
 

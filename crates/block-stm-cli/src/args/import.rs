@@ -1,0 +1,38 @@
+//! Options of `import`.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::Args;
+
+use super::parsers::{default_threads, threads_parser};
+
+pub(super) const IMPORT_EXAMPLES: &str = "\
+Each block is checked in full: its header against its parent's, ommers, roots of the body,
+signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash,
+access list hash and state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
+what a block changed is hashed again, partly while the block still runs. Branches are followed;
+the head is the heaviest, after the Merge the last one.
+
+The first block that is refused ends the import, with its reason and exit code 1.
+
+Examples:
+  block-stm import --genesis genesis.json chain.rlp
+  block-stm import --genesis genesis.json --threads 8 --json - part1.rlp part2.rlp";
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The genesis file, in geth's format
+    #[arg(long, value_name = "PATH")]
+    pub(crate) genesis: PathBuf,
+    /// Files of RLP blocks, as clients export them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Threads that execute a block [default: all cores]
+    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
+    #[arg(value_parser = threads_parser())]
+    pub(crate) threads: NonZeroUsize,
+    /// Write the result as JSON, `-` for standard output in place of the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
+}

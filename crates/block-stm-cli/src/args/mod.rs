@@ -1,0 +1,143 @@
+//! The command line: its words, their ranges and what `--help` says about them.
+
+mod bal;
+mod forecast;
+mod import;
+mod official_tests;
+mod parsers;
+mod replay;
+mod run;
+mod sim;
+mod sweep;
+mod t8n_input;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use self::{
+    bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    forecast::ForecastArgs,
+    import::ImportArgs,
+    official_tests::TestArgs,
+    parsers::{Latency, default_threads, threads_parser},
+    replay::ReplayArgs,
+    run::{CommonArgs, RunArgs, WorkloadArgs},
+    sim::SimArgs,
+    sweep::{SweepArgs, SweepVm},
+    t8n_input::T8nInputArgs,
+};
+use crate::t8n::T8nArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  block-stm                                    run all workloads on all cores
+  block-stm run --workload amm --pools 1       one pair, on which all trades depend
+  block-stm run --threads 1,2,4,8 --json -     how it scales, as JSON
+  block-stm replay blocks/17034870             replay a real block and check its header
+  block-stm replay blocks --json results.json  replay a folder of blocks
+  block-stm replay blocks --bal                what access lists bring
+  block-stm bal build blocks/17034870          a block's access list (EIP-7928)
+  block-stm sim --minutes 5                    look for a schedule that changes a result
+  block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
+  block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
+
+Exit codes:
+  0  every check holds
+  1  a check failed: a result differs from sequential execution or from a block's header
+  2  bad usage, input that can't be read, or output that can't be written
+t8n has those of geth's, see `block-stm t8n --help`.";
+
+/// Execute blocks of Ethereum transactions in parallel, and measure what that brings
+///
+/// Transactions run on all cores, and the result is exactly the one of executing them one after
+/// another. `run` measures generated blocks of DeFi transactions, `replay` real ones.
+#[derive(Debug, Parser)]
+#[command(name = "block-stm", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print the version in the form of geth's `evm`, by which test fillers tell what they drive
+    #[arg(short = 'v', exclusive = true)]
+    pub(crate) evm_version: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do; `run` if nothing is said.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Generate DeFi blocks and execute them sequentially and in parallel (the default command)
+    #[command(after_help = run::RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Replay real blocks sequentially and in parallel, and check the results against their headers
+    #[command(after_help = replay::REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Measure the throughput of payments over accounts, block sizes and threads, as the Block-STM paper does
+    #[command(after_help = sweep::SWEEP_EXAMPLES)]
+    Sweep(SweepArgs),
+    /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
+    #[command(after_help = sim::SIM_EXAMPLES)]
+    Sim(SimArgs),
+    /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
+    #[command(after_help = forecast::FORECAST_EXAMPLES)]
+    Forecast(ForecastArgs),
+    /// Build, verify and compare block access lists (EIP-7928), of blocks of any fork
+    #[command(after_help = bal::BAL_EXAMPLES)]
+    Bal(BalArgs),
+    /// Import a chain from its genesis, and check every block in full
+    #[command(after_help = import::IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Execute official state tests (GeneralStateTests) with the parallel engine
+    #[command(after_help = official_tests::STATETEST_EXAMPLES)]
+    Statetest(TestArgs),
+    /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
+    #[command(after_help = official_tests::BLOCKTEST_EXAMPLES)]
+    Blocktest(TestArgs),
+    /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel
+    #[command(after_help = crate::t8n::after_help())]
+    T8n(Box<T8nArgs>),
+    /// Write generated blocks as inputs of `t8n`: alloc.json, env.json and txs.json
+    #[command(after_help = t8n_input::T8N_INPUT_EXAMPLES)]
+    T8nInput(T8nInputArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// What a bare `block-stm` does.
+    pub(crate) fn default_run() -> Self {
+        Cli::parse_from(["block-stm", "run"]).command.expect("a subcommand was given")
+    }
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use block_stm_workloads::{Params, Workload};
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_means_run_with_the_defaults() {
+        let Command::Run(args) = Command::default_run() else {
+            panic!("the default is run");
+        };
+        assert_eq!(args.blocks.workloads(), Workload::ALL);
+        assert_eq!(args.blocks.params(), Params::default());
+        assert_eq!(args.common.threads, [default_threads()]);
+    }
+}

@@ -1,0 +1,34 @@
+//! `block-stm bal build`.
+
+use block_stm_evm::{ParallelOptions, access_lists_to_json, access_lists_to_rlp, execute_parallel};
+
+use super::blocks::for_each_block;
+use crate::{
+    args::{BalBuildArgs, ListFormat},
+    error::CliError,
+    exit::Exit,
+    output,
+    target::Target,
+};
+
+/// Writes the lists of the blocks, one after the other.
+pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
+    let target = Target::open(&args.out)?;
+    let options = ParallelOptions::default().with_access_list();
+    let (mut lists, mut exit) = (Vec::new(), Exit::Success);
+    for_each_block(&args.blocks, |at| {
+        let executed = execute_parallel(at.engine, at.block, at.state, &options);
+        let mut result = executed.map_err(|error| at.failed(error))?.result;
+        for difference in at.header.differences(&result) {
+            output::error(format!("{}: block {}: {difference}", at.path.display(), at.number));
+            exit = Exit::CheckFailed;
+        }
+        lists.extend(result.access_list.take());
+        Ok(Some(result.state))
+    })?;
+    target.write(&match args.format {
+        ListFormat::Rlp => access_lists_to_rlp(&lists),
+        ListFormat::Json => access_lists_to_json(&lists),
+    })?;
+    Ok(exit)
+}

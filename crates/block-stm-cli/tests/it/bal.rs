@@ -1,0 +1,198 @@
+//! `block-stm bal`, and `replay --bal`.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::cli::{
+    Scratch, TestResult, assert_refused, call, edit, json, sample_block, stderr, stdout,
+};
+
+fn sample() -> String {
+    sample_block().to_string_lossy().into_owned()
+}
+
+/// A chain of twelve blocks.
+fn devnet() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-evm/tests/data/devnet");
+    folder.to_string_lossy().into_owned()
+}
+
+/// Builds a list in a file and returns its path.
+fn built(scratch: &Scratch, name: &str, args: &[&str]) -> Result<String, std::io::Error> {
+    let file = scratch.arg(name);
+    let output = call(&[&["bal", "build"], args, &["--out", &file]].concat())?;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
+    Ok(file)
+}
+
+#[test]
+fn what_is_built_is_verified_under_any_number_of_threads() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let list = built(&scratch, "list.json", &[&sample, "--threads", "1"])?;
+    let printed = call(&["bal", "build", &sample, "--threads", "4"])?;
+    assert_eq!(stdout(&printed), fs::read_to_string(&list)?);
+    let accounts: Value = serde_json::from_slice(&fs::read(&list)?)?;
+    assert_eq!(accounts.as_array().map(Vec::len), Some(5), "{accounts}");
+    for threads in ["1", "2", "4", "8"] {
+        let output = call(&["bal", "verify", &sample, "--list", &list, "--threads", threads])?;
+        assert!(output.status.success(), "{}", stderr(&output));
+        let golden = "block 17100000: the list is right: 5 accounts, 1 slot, 9 changes\n";
+        assert_eq!(stdout(&output), golden);
+    }
+    Ok(())
+}
+
+#[test]
+fn rlp_and_its_digits_say_the_same_as_json() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let json = built(&scratch, "list.json", &[&sample])?;
+    let rlp = built(&scratch, "list.rlp", &[&sample, "--format", "rlp"])?;
+    let digits: String = fs::read(&rlp)?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = scratch.arg("list.hex");
+    fs::write(&hex, format!("0x{digits}\n"))?;
+    for other in [&rlp, &hex] {
+        let output = call(&["bal", "diff", &json, other])?;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "The lists are the same.\n");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_wrong_place_is_named() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let right = built(&scratch, "right.json", &[&sample])?;
+    let wrong = built(&scratch, "wrong.json", &[&sample])?;
+    let mut place = String::new();
+    edit(Path::new(&wrong), |list| {
+        let accounts = list.as_array_mut().expect("a list").iter_mut();
+        let mut changed = accounts
+            .filter(|account| account["nonceChanges"].as_array().is_some_and(|n| !n.is_empty()));
+        let sender = changed.next().expect("a sender");
+        sender["nonceChanges"][0]["value"] = json!("0x77");
+        place = sender["address"].as_str().unwrap_or_default().to_owned();
+    })?;
+    let mut lines = Vec::new();
+    for threads in ["1", "2", "8"] {
+        let output = call(&["bal", "verify", &sample, "--list", &wrong, "--threads", threads])?;
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        lines.push(stderr(&output));
+    }
+    let wanted = "block 17100000: the access list is wrong: nonce of ";
+    assert!(
+        lines[0].contains(wanted) && lines[0].contains("0x77 is listed, but it is"),
+        "{lines:?}"
+    );
+    assert!(lines[0].to_lowercase().contains(&place), "{lines:?}");
+    assert!(lines.iter().all(|line| *line == lines[0]), "{lines:?}");
+    let output = call(&["bal", "diff", &right, &wrong])?;
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(text.contains(" nonce at index 1: A ") && text.contains(", B 0x77\n"), "{text}");
+    assert!(text.ends_with("1 difference.\n"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_chain_has_a_list_for_each_block() -> TestResult {
+    let scratch = Scratch::new()?;
+    let chain = devnet();
+    for (name, format) in [("lists.json", "json"), ("lists.rlp", "rlp")] {
+        let lists = built(&scratch, name, &[&chain, "--format", format, "--threads", "2"])?;
+        let output = call(&["bal", "verify", &chain, "--list", &lists, "--threads", "4"])?;
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stdout(&output).lines().count(), 12, "{}", stdout(&output));
+    }
+    let one = built(&scratch, "one.json", &[&sample()])?;
+    let output = call(&["bal", "diff", &one, &scratch.arg("lists.rlp")])?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).starts_with("A has 1 list, B has 12 lists\n"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_is_named() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let (missing, garbage) = (scratch.arg("missing.json"), scratch.arg("garbage.json"));
+    fs::write(&garbage, r#"[{"address": "0x1"}]"#)?;
+    assert_refused(&["bal", "verify", &sample, "--list", &missing], &["missing.json"])?;
+    assert_refused(
+        &["bal", "verify", &sample, "--list", &garbage],
+        &["garbage.json", "[0].address"],
+    )?;
+    assert_refused(&["bal", "diff", &garbage, &garbage], &["garbage.json"])?;
+    assert_refused(&["bal", "build", &missing], &["missing.json"])?;
+    assert_refused(&["bal", "build"], &["PATH"])?;
+    assert_refused(&["bal", "build", &sample, "--format", "xml"], &["xml", "rlp", "json"])?;
+    let none = scratch.arg("none.rlp");
+    fs::write(&none, "0x")?;
+    assert_refused(&["bal", "verify", &sample, "--list", &none], &["none.rlp", "no access list"])?;
+    Ok(())
+}
+
+#[test]
+fn there_must_be_as_many_lists_as_blocks() -> TestResult {
+    let scratch = Scratch::new()?;
+    let lists = built(&scratch, "lists.json", &[&devnet()])?;
+    let (sample, chain) = (sample(), devnet());
+    let one = built(&scratch, "one.json", &[&sample])?;
+    let output = call(&["bal", "verify", &sample, &chain, "--list", &one])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("1 list for 13 blocks"), "{}", stderr(&output));
+    let output = call(&["bal", "verify", &chain, &chain, "--list", &lists])?;
+    assert!(stderr(&output).contains("12 lists for 24 blocks"), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn a_list_that_the_header_does_not_name_is_told() -> TestResult {
+    let scratch = Scratch::new()?;
+    let block = scratch.sample_block("block")?;
+    let name = |hash: &str| {
+        edit(&block.join("block.json"), |block| {
+            block.as_object_mut().expect("a block").remove("hash");
+            block["blockAccessListHash"] = hash.into();
+        })
+    };
+    name(&format!("0x{}", "00".repeat(32)))?;
+    let folder = block.to_string_lossy().into_owned();
+    let output = call(&["bal", "build", &folder])?;
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    let hash = message.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+    assert!(message.contains("blockAccessListHash is 0x0000"), "{message}");
+    let report = json(&["replay", &folder, "--repeat", "1", "--json", "-"], 1)?;
+    assert_eq!(report["blocks"][0]["checks"]["block_access_list_hash"], false, "{report}");
+    name(&hash)?;
+    for bal in [&["--bal"][..], &[]] {
+        let args = [&["replay", &folder, "--repeat", "1", "--json", "-"], bal].concat();
+        let report = json(&args, 0)?;
+        assert_eq!(report["blocks"][0]["checks"]["block_access_list_hash"], true, "{report}");
+    }
+    Ok(())
+}
+
+#[test]
+fn replay_times_the_execution_with_lists() -> TestResult {
+    let sample = sample();
+    let args = ["replay", &sample, "--bal", "--threads", "1,2", "--repeat", "1"];
+    let reports = json(&[&args[..], &["--json", "-"]].concat(), 0)?;
+    for report in reports.as_array().expect("a list of reports") {
+        let block = &report["blocks"][0];
+        assert!(block["with_list_ms"].as_f64() > Some(0.0), "{report}");
+        assert!(block["with_list_speedup"].as_f64() > Some(0.0), "{report}");
+        assert!(report["totals"]["with_list_ms"].as_f64() > Some(0.0), "{report}");
+        assert!(block["command"].as_str().is_some_and(|command| command.contains(" --bal ")));
+    }
+    let table = stdout(&call(&args)?);
+    assert!(table.contains("with list") && table.contains("With access lists"), "{table}");
+    let without = json(&["replay", &sample, "--repeat", "1", "--json", "-"], 0)?;
+    assert_eq!(without["blocks"][0].get("with_list_ms"), None);
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Executing a block with its list: each transaction once, on all threads, with nothing to wait for.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use alloy_eip7928::{AccountChanges, BlockAccessIndex};
+use block_stm::Engine;
+use revm::{
+    DatabaseRef,
+    context::{CfgEnv, TxEnv, result::ExecutionResult},
+    primitives::hardfork::SpecId,
+};
+
+use super::{
+    around::{finish_logged, prepare_logged},
+    check::IndexCheck,
+    difference::{ListDifference, ListPart, first_difference},
+    error::{AccessListError, check_list_form},
+    listed::ListedState,
+    outcome,
+    txn::{TxnRunner, list_error},
+    view::View,
+};
+use crate::{
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, ParallelOptions, Stage,
+    alone::contained, execute_parallel, parallel::is_for_one,
+};
+
+/// Executes `block` with its access list (EIP-7928), and checks that the list is right.
+///
+/// Each transaction starts from the state that the list says the ones before it leave. So all are executed at the same time
+/// and once, and what each looks at and changes is compared with what the list says of it. The result is that of
+/// [`execute_sequential`](crate::execute_sequential), without a list of its own.
+///
+/// Works for blocks of any fork. Before Spurious Dragon, a list cannot say that an account without anything came into
+/// being (EIP-161); there the block is executed by [`execute_parallel`], and its list compared with the given one.
+///
+/// Whether the list is the one that the header names, and not longer than a block's list may be
+/// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
+///
+/// # Errors
+///
+/// [`AccessListError::Form`] before anything is executed. [`AccessListError::Wrong`] with the first place, in the order of the block, at
+/// which the list is wrong; or [`AccessListError::Execution`] if that is where the block is invalid or `db` fails.
+/// The same error with every number of threads.
+///
+/// # Panics
+///
+/// If `db` panics in the pre-block or post-block steps.
+///
+/// # Cost
+///
+/// What is listed is read once, on all threads. Memory is bounded by the list and the block.
+///
+/// # Examples
+///
+/// ```
+/// use block_stm::Config;
+/// use block_stm_evm::{AccessListError, AccountChanges, Block, PreState, execute_with_access_list};
+/// use block_stm_evm::revm::{context::BlockEnv, primitives::{Address, hardfork::SpecId}};
+///
+/// let engine = Config::default().build()?;
+/// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// execute_with_access_list(&engine, &block, &PreState::new(), &[])?;
+///
+/// let wrong = [AccountChanges::new(Address::repeat_byte(1))];
+/// let error = execute_with_access_list(&engine, &block, &PreState::new(), &wrong).expect_err("is wrong");
+/// assert!(error.to_string().ends_with("is listed, but never accessed"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    db: &DB,
+    list: &[AccountChanges],
+) -> Result<BlockResult, AccessListError<DB::Error>> {
+    check_list_form(list, block.txns.len())?;
+    if !block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+        return execute_and_compare(engine, block, db, list);
+    }
+    let state = ListedState::new(block, db, list);
+    let before = BlockState::new(View::new(&state, BlockAccessIndex::PRE_EXECUTION));
+    let (_, log) = prepare_logged(block, before).map_err(|error| list_error(error, 0))?;
+    IndexCheck::new(&state, BlockAccessIndex::PRE_EXECUTION)
+        .steps(&log)
+        .map_err(AccessListError::Wrong)?;
+    let mut record = BlockRecord::new(block);
+    execute_txns(engine, block, &state, &mut record)?;
+    let last = block.txns.len() as u64 + 1;
+    let index = BlockAccessIndex::new(last);
+    let after = BlockState::new(View::new(&state, index));
+    let finished = finish_logged(block, record.receipts(), after);
+    let ((_, requests), log) = finished.map_err(|error| list_error(error, last))?;
+    IndexCheck::new(&state, index).steps(&log).map_err(AccessListError::Wrong)?;
+    everything_is_accessed(&state).map_err(AccessListError::Wrong)?;
+    let changes = outcome::changes(engine, &state);
+    let changes =
+        changes.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    Ok(record.finish(requests, changes))
+}
+
+/// For rules under which a list does not say all of the state.
+fn execute_and_compare<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    db: &DB,
+    list: &[AccountChanges],
+) -> Result<BlockResult, AccessListError<DB::Error>> {
+    let options = ParallelOptions::default().with_access_list();
+    let mut result = execute_parallel(engine, block, db, &options)?.result;
+    let actual = result.access_list.take().unwrap_or_default();
+    match first_difference(list, &actual) {
+        None => Ok(result),
+        Some(difference) => Err(AccessListError::Wrong(Box::new(difference))),
+    }
+}
+
+fn everything_is_accessed<DB>(state: &ListedState<'_, DB>) -> Result<(), Box<ListDifference>> {
+    for account in &state.accounts {
+        let never = |part| Box::new(ListDifference::never_accessed(account.list.address, part));
+        if !account.is_accessed() {
+            return Err(never(ListPart::Account));
+        }
+        if let Some(slot) = account.unread_slot() {
+            return Err(never(ListPart::Slot(slot)));
+        }
+    }
+    Ok(())
+}
+
+/// What the threads share.
+struct Job<'a, DB: DatabaseRef> {
+    block: &'a Block,
+    cfg: CfgEnv,
+    no_txn: TxEnv,
+    state: &'a ListedState<'a, DB>,
+    outcomes: Vec<OnceLock<TxnOutcome<DB::Error>>>,
+    next_part: AtomicUsize,
+    next_txn: AtomicUsize,
+    /// The first transaction that is known to have no result: those after it need not be executed.
+    stop: AtomicUsize,
+}
+
+type TxnOutcome<E> = Result<ExecutionResult, AccessListError<E>>;
+
+/// How many accounts are fetched in one go.
+const PART: usize = 16;
+
+fn execute_txns<DB: DatabaseRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    state: &ListedState<'_, DB>,
+    record: &mut BlockRecord,
+) -> Result<(), AccessListError<DB::Error>> {
+    let workers = if is_for_one(engine, block) { 1 } else { engine.threads() };
+    let job = Job {
+        block,
+        cfg: block.cfg_env(),
+        no_txn: TxEnv::default(),
+        state,
+        outcomes: block.txns.iter().map(|_| OnceLock::new()).collect(),
+        next_part: AtomicUsize::new(0),
+        next_txn: AtomicUsize::new(0),
+        stop: AtomicUsize::new(usize::MAX),
+    };
+    engine.share(workers, |_| {
+        // Alone there is nobody to read ahead for.
+        if workers > 1 {
+            job.fetch();
+        }
+        job.work();
+    });
+    for (index, (txn, outcome)) in block.txns.iter().zip(job.outcomes).enumerate() {
+        let admitted = record.admit(txn);
+        admitted.map_err(|reason| ExecutionError::InvalidTxn { index, reason })?;
+        let outcome = outcome.into_inner();
+        record.executed(txn, outcome.expect("all are executed up to the first without a result")?);
+    }
+    Ok(())
+}
+
+impl<DB: DatabaseRef + Sync> Job<'_, DB> {
+    /// Reads what is listed, each account by one of the threads.
+    fn fetch(&self) {
+        let accounts = self.state.accounts.len();
+        loop {
+            // ORDERING: Relaxed: hands out numbers.
+            let start = self.next_part.fetch_add(PART, Ordering::Relaxed);
+            if start >= accounts {
+                return;
+            }
+            // A failure counts where a transaction meets it.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                (start..accounts.min(start + PART)).try_for_each(|place| self.state.fetch(place))
+            }));
+        }
+    }
+
+    /// Executes transactions until there are no more.
+    fn work(&self) {
+        let mut runner = None;
+        loop {
+            // ORDERING: Relaxed: hands out numbers; a stop that is seen late costs an execution.
+            let index = self.next_txn.fetch_add(1, Ordering::Relaxed);
+            if index >= self.outcomes.len() || index > self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let ready = runner
+                .take()
+                .unwrap_or_else(|| TxnRunner::new(self.block, &self.cfg, &self.no_txn, self.state));
+            // What was in the middle of something when it panicked is not used again.
+            let outcome = contained(index, move || {
+                let mut runner = ready;
+                let outcome = runner.execute(index, &self.block.txns[index]);
+                Ok::<_, ExecutionError<DB::Error>>((runner, outcome))
+            });
+            let outcome = match outcome {
+                Ok((ready, outcome)) => {
+                    runner = Some(ready);
+                    outcome
+                }
+                Err(panic) => Err(panic.into()),
+            };
+            if outcome.is_err() {
+                self.stop.fetch_min(index, Ordering::Relaxed);
+            }
+            let _ = self.outcomes[index].set(outcome);
+        }
+    }
+}

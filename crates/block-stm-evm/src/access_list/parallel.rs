@@ -1,0 +1,91 @@
+//! A block's list as a by-product of its execution in parallel.
+//!
+//! What a run looked at stands in its journal; a run that is committed was on the state that the sequential execution sees, so
+//! that its slots can be taken from there, too. Balances can't: fees and payments are added up when they are
+//! committed, without a look at what they are added to. They come from the committed writes.
+
+use alloy_primitives::{Address, Bytes, U256};
+use revm::state::EvmState;
+
+use super::{
+    builder::ListBuilder,
+    touch::{Touch, nothing},
+};
+use crate::{AccountState, block_state::Fields};
+
+/// What a run looked at, and what it did to slots.
+#[derive(Debug, Default)]
+pub(crate) struct RunAccesses {
+    accounts: Vec<Address>,
+    /// Slots, with the new values of those that were changed.
+    slots: Vec<(Address, U256, Option<U256>)>,
+}
+
+impl RunAccesses {
+    /// Of the run that left `state` in its journal.
+    pub(crate) fn of(state: &EvmState) -> Self {
+        let mut accesses = Self::default();
+        for (&address, account) in state {
+            accesses.accounts.push(address);
+            let slots = Touch::of(account).slots();
+            accesses.slots.extend(slots.map(|slot| (address, slot.key, slot.change())));
+        }
+        accesses
+    }
+
+    /// The account was looked at, too.
+    pub(crate) fn add(&mut self, address: Address) {
+        self.accounts.push(address);
+    }
+}
+
+/// A transaction that is final.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) accesses: Box<RunAccesses>,
+    /// The accounts that it changed, or left as they were, and how it left them.
+    pub(crate) accounts: Vec<(Address, AccountState)>,
+}
+
+/// Tells `list` of the transactions, in order. `before` knows accounts before the first one, `code` the code that the
+/// transactions deployed.
+///
+/// # Errors
+///
+/// What `before` returns.
+pub(crate) fn tell<E>(
+    list: &mut ListBuilder,
+    txns: Vec<Committed>,
+    before: impl Fn(&Address) -> Result<AccountState, E>,
+    code: impl Fn(&Fields) -> Bytes,
+) -> Result<(), E> {
+    let mut known = alloy_primitives::map::AddressMap::<Fields>::default();
+    for Committed { accesses, accounts } in txns {
+        for address in accesses.accounts {
+            list.account(address);
+        }
+        for (address, key, change) in accesses.slots {
+            list.slot(address, key, change);
+        }
+        for (address, after) in accounts {
+            let after = fields(&after);
+            let before = match known.remove(&address) {
+                Some(before) => before,
+                None => fields(&before(&address)?),
+            };
+            list.fields(address, &before, &after, || code(&after));
+            known.insert(address, after);
+        }
+        list.next_index();
+    }
+    Ok(())
+}
+
+fn fields(account: &AccountState) -> Fields {
+    let AccountState { balance, nonce, code_hash, .. } = *account;
+    let mut fields = Fields { balance, nonce, code_hash };
+    if code_hash.is_zero() {
+        fields.code_hash = nothing().code_hash;
+    }
+    fields
+}

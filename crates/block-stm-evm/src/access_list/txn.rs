@@ -1,0 +1,184 @@
+//! One transaction on the state that a list describes.
+
+use alloy_eip7928::BlockAccessIndex;
+use alloy_primitives::Address;
+use revm::{
+    DatabaseRef,
+    context::{Block as _, CfgEnv, JournalTr, TxEnv, result::ExecutionResult},
+    handler::Handler,
+};
+
+use super::{
+    check::IndexCheck,
+    difference::{ListDifference, ListPart},
+    error::AccessListError,
+    listed::ListedState,
+    touch::{fields, nothing},
+    view::{Unlisted, View, ViewError},
+};
+use crate::{
+    Block, ExecutionError, Stage,
+    alone::{AloneEvm, Handling, evm},
+    block_state::Fields,
+    plain_call::{Costs, parties},
+};
+
+/// A worker's instance of revm.
+pub(crate) struct TxnRunner<'s, DB: DatabaseRef + Sync>(AloneEvm<'s, View<'s, DB>>);
+
+/// A party of a payment: where it is listed, and what it has before and after.
+struct Party {
+    place: usize,
+    address: Address,
+    before: Fields,
+    after: Fields,
+}
+
+impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
+    pub(crate) fn new(
+        block: &'s Block,
+        cfg: &'s CfgEnv,
+        no_txn: &'s TxEnv,
+        state: &'s ListedState<'s, DB>,
+    ) -> Self {
+        let view = View::new(state, BlockAccessIndex::PRE_EXECUTION);
+        Self(evm(block, cfg, no_txn, view))
+    }
+
+    /// Executes `txn`, which has the place `index` in the block, and checks what is listed for it.
+    pub(crate) fn execute(
+        &mut self,
+        index: usize,
+        txn: &'s TxEnv,
+    ) -> Result<ExecutionResult, AccessListError<DB::Error>> {
+        /// Up to this size, a map is kept for the next transaction rather than allocated anew.
+        const KEPT: usize = 256;
+        let at = BlockAccessIndex::from_tx_index(index as u64);
+        self.0.ctx.tx = txn;
+        self.0.ctx.journaled_state.database.index = at;
+        if let Some(result) = self.pay(index, txn)? {
+            return Ok(result);
+        }
+        let result = Handling::default().run(&mut self.0);
+        // Also after an error: the journal must not leak into the next transaction.
+        let mut touched = self.0.ctx.journaled_state.finalize();
+        let stage = Stage::Txn(index);
+        let result =
+            result.map_err(|error| list_error(ExecutionError::from_evm(stage, error), at.get()))?;
+        let state = self.0.ctx.journaled_state.database.state;
+        IndexCheck::new(state, at).run(&touched).map_err(AccessListError::Wrong)?;
+        if touched.capacity() <= KEPT {
+            touched.clear();
+            self.0.ctx.journaled_state.inner.state = touched;
+        }
+        Ok(result)
+    }
+
+    /// Does an ordinary payment; `None` if it is none, or for revm to say what is wrong with it.
+    fn pay(
+        &mut self,
+        index: usize,
+        txn: &TxEnv,
+    ) -> Result<Option<ExecutionResult>, AccessListError<DB::Error>> {
+        let evm = &mut self.0;
+        let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
+        let Some(costs) = Costs::of(&Handling::default(), evm, txn) else { return Ok(None) };
+        let beneficiary = evm.ctx.block.beneficiary();
+        let view = &evm.ctx.journaled_state.database;
+        let (state, at) = (view.state, view.index);
+        let party = |address| {
+            let party = Party::of(state, address, at);
+            party.map_err(|source| ExecutionError::Database { stage: Stage::Txn(index), source })
+        };
+        let Some(mut payer) = party(sender)?.filter(Party::has_no_code) else { return Ok(None) };
+        if payer.before.nonce != txn.nonce || payer.before.balance < costs.funds {
+            return Ok(None);
+        }
+        payer.after.nonce += 1;
+        payer.after.balance -= txn.value + costs.fee;
+        let Some(mut payee) = party(recipient)?.filter(Party::has_no_code) else {
+            return Ok(None);
+        };
+        let Some(balance) = payee.after.balance.checked_add(txn.value) else { return Ok(None) };
+        payee.after.balance = balance;
+        let mut keeper = None;
+        let paid = match beneficiary {
+            address if address == sender => &mut payer,
+            address if address == recipient => &mut payee,
+            address => match party(address)? {
+                // Its balance alone counts, whether it has code or not.
+                Some(party) => keeper.insert(party),
+                None => return Ok(None),
+            },
+        };
+        let balance = paid.after.balance;
+        paid.after.balance = balance.checked_add(costs.reward).unwrap_or(balance);
+        let parties = [Some(payer), Some(payee), keeper];
+        let parties = parties.iter().flatten();
+        // What is touched and empty ceases to exist, which is for revm.
+        if parties.clone().any(|party| party.after == nothing()) {
+            return Ok(None);
+        }
+        let mut check = IndexCheck::new(state, at);
+        parties
+            .clone()
+            .for_each(|party| check.fields(Some(party.place), &party.before, &party.after));
+        let verdict = check.verdict(|actual| {
+            parties.for_each(|party| {
+                let Party { address, before, after, .. } = party;
+                actual.fields(*address, before, after, Default::default);
+            });
+        });
+        verdict.map_err(AccessListError::Wrong)?;
+        Ok(Some(costs.result()))
+    }
+}
+
+impl Party {
+    /// The account, if it is listed.
+    fn of<DB: DatabaseRef>(
+        state: &ListedState<'_, DB>,
+        address: Address,
+        index: BlockAccessIndex,
+    ) -> Result<Option<Self>, DB::Error> {
+        let Some(place) = state.place(&address) else { return Ok(None) };
+        let before = state.account(place, index)?.as_ref().map_or_else(nothing, fields);
+        Ok(Some(Self { place, address, after: before.clone(), before }))
+    }
+
+    fn has_no_code(&self) -> bool {
+        self.before.code_hash == nothing().code_hash
+    }
+}
+
+/// The error of a block with a list, where reading met what is not listed for `index`.
+pub(crate) fn list_error<E>(error: ExecutionError<ViewError<E>>, index: u64) -> AccessListError<E> {
+    use ExecutionError as Is;
+    AccessListError::Execution(match error {
+        Is::Database { source: ViewError::Unlisted(Unlisted { address, slot }), .. } => {
+            let part = slot.map_or(ListPart::Account, ListPart::Slot);
+            let index = BlockAccessIndex::new(index);
+            return AccessListError::Wrong(Box::new(ListDifference::unlisted(
+                address, part, index,
+            )));
+        }
+        Is::Database { stage, source: ViewError::Database(source) } => {
+            Is::Database { stage, source }
+        }
+        Is::Database { stage, source: ViewError::Code(source) } => {
+            Is::Vm { stage, message: source.to_string() }
+        }
+        Is::InvalidTxn { index, reason } => Is::InvalidTxn { index, reason },
+        Is::Header(header) => Is::Header(header),
+        Is::MissingBeaconRoot => Is::MissingBeaconRoot,
+        Is::SystemCall { contract, address, failure } => {
+            Is::SystemCall { contract, address, failure }
+        }
+        Is::DepositLog { receipt, log, reason } => Is::DepositLog { receipt, log, reason },
+        Is::Ommer { ommer, block } => Is::Ommer { ommer, block },
+        Is::Vm { stage, message } => Is::Vm { stage, message },
+        Is::Panicked { stage, message } => Is::Panicked { stage, message },
+        Is::Cancelled { committed } => Is::Cancelled { committed },
+        Is::Engine { message } => Is::Engine { message },
+    })
+}
