@@ -41,13 +41,13 @@ const BUDGETS: [Budget; 5] = [
         block: "transfers",
         sequential: per_txn(5.3, 4_450.0),
         alone: per_txn(0.3, 2_950.0),
-        ahead: per_txn(3.5, 5_300.0),
+        ahead: per_txn(5.5, 5_300.0),
     },
     Budget {
         block: "erc20",
         sequential: per_txn(11.8, 5_300.0),
         alone: per_txn(10.0, 5_800.0),
-        ahead: per_txn(14.1, 9_950.0),
+        ahead: per_txn(16.0, 9_400.0),
     },
     Budget {
         block: "amm",
@@ -59,13 +59,13 @@ const BUDGETS: [Budget; 5] = [
         block: "chain",
         sequential: per_txn(4.3, 3_000.0),
         alone: per_txn(0.3, 2_150.0),
-        ahead: per_txn(4.5, 4_550.0),
+        ahead: per_txn(5.5, 4_450.0),
     },
     Budget {
         block: "synthetic",
         sequential: per_txn(1.1, 1_860.0),
         alone: per_txn(0.15, 540.0),
-        ahead: per_txn(5.4, 3_220.0),
+        ahead: per_txn(7.4, 3_150.0),
     },
 ];
 

@@ -141,6 +141,9 @@ impl<'b, V: Vm> Run<'b, V> {
             return place;
         }
         let place = self.accesses.len();
+        if place == 0 {
+            self.cells.reserve(FEW);
+        }
         self.accesses.push(Access::new(cell));
         self.cells.push(cell);
         match place {
