@@ -369,15 +369,8 @@ impl<'b, V: Vm> Run<'b, V> {
             return Ok(());
         }
         self.assertions.iter().filter(early).try_for_each(|assertion| {
-            let cell = self.accesses[assertion.place].cell;
-            match now(cell) {
-                Some((version, value)) => {
-                    let holds = self.hold_against(assertion, version, value.get());
-                    if holds == Err(Stale::Read) {
-                        cell.show_deltas();
-                    }
-                    holds
-                }
+            match now(self.accesses[assertion.place].cell) {
+                Some((version, value)) => self.hold_against(assertion, version, value.get()),
                 None => Err(Stale::Read),
             }
         })
@@ -396,6 +389,16 @@ impl<'b, V: Vm> Run<'b, V> {
             return Ok(());
         }
         Err(if assertion.looked { Stale::Read } else { Stale::Assumption })
+    }
+
+    /// Lets all that the run looked at show its deltas. Whether some was committed that was not shown: that may be why
+    /// the run does not stand.
+    pub(crate) fn show_deltas(&self) -> bool {
+        let looked_at = self.accesses.iter().filter(|access| access.seen.is_some());
+        looked_at.fold(false, |any, access| {
+            access.cell.show_deltas();
+            any | access.cell.hid_a_delta()
+        })
     }
 
     /// Whether the deltas of a run whose writes are dropped would have applied on top of `now`, as it was told.

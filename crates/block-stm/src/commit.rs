@@ -10,7 +10,7 @@
 //! only a failure of *that* execution fails the block. So errors are those of the sequential execution.
 //!
 //! The head waits for nobody, so the block always goes on: if the head is ready, whoever looks next takes the baton; if somebody
-//! else owns it (executes or validates it), he looks when he is done. See `scheduler/baton.rs` for why no head is left lying.
+//! else owns it (executes or validates it), he looks when he is through with his stride. See `scheduler/baton.rs` for why no head is left lying.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -40,6 +40,9 @@ type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
 /// A run of the head, and what it came to.
 type HeadRun<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
 
+/// How many runs may fail for deltas that were hidden from them before none are hidden any more.
+const BLIND_RUNS: u32 = 8;
+
 /// What only the holder of the baton touches.
 pub(crate) struct Committer<'b, V: Vm> {
     ledger: Ledger<'b, V>,
@@ -47,6 +50,8 @@ pub(crate) struct Committer<'b, V: Vm> {
     /// The cells with a committed write, in the order of the first one.
     touched: Vec<&'b CellOf<V>>,
     edges: Option<Vec<Conflict<V::Location>>>,
+    /// How many runs did not stand though they may have if deltas had been shown to them.
+    blind: u32,
     /// The writes of the transaction that is being committed.
     writes: Vec<(&'b V::Location, &'b V::Value)>,
     watch: Option<Watch<V>>,
@@ -76,6 +81,7 @@ impl<'b, V: Vm> Committer<'b, V> {
             window,
             touched: Vec::new(),
             edges: block.conflict_graph.then(Vec::new),
+            blind: 0,
             writes: Vec::new(),
             watch,
             end: None,
@@ -120,6 +126,15 @@ impl<'b, V: Vm> Committer<'b, V> {
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }
 
+    /// A read of `run` was stale. Where deltas were hidden from it, they are shown from now on; everywhere, if that happens again and again,
+    /// always at other locations.
+    fn learn(&mut self, memory: &MemoryOf<V>, run: &Run<'b, V>) {
+        self.blind += u32::from(run.show_deltas());
+        if self.blind == BLIND_RUNS {
+            memory.show_deltas();
+        }
+    }
+
     fn add_edges(&mut self, reader: TxnIndex, run: &Run<'b, V>) {
         let Some(edges) = &mut self.edges else { return };
         // Asked before the reader's own writes are committed, so that the writer is a lower transaction.
@@ -156,9 +171,10 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
     fn may_commit(&self, whose: Whose) -> bool {
         let scheduler = self.job.scheduler;
         let head = scheduler.head();
-        // While things fail, what is wrong had better be known at once.
-        let hurried = scheduler.window.stride() == 1;
-        if whose == Whose::All || hurried || head.as_usize() >= self.job.block.txns.len() {
+        if whose == Whose::All
+            || scheduler.is_in_a_hurry()
+            || head.as_usize() >= self.job.block.txns.len()
+        {
             return true;
         }
         let mine = match scheduler.status(head).read() {
@@ -286,7 +302,10 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         match verdict {
             Ok(execution) => return Some((run, execution)),
             Err(Disbelieved::Failure) => aborts.failure += 1,
-            Err(Disbelieved::Stale(Stale::Read)) => aborts.commit_validation += 1,
+            Err(Disbelieved::Stale(Stale::Read)) => {
+                aborts.commit_validation += 1;
+                committer.learn(self.job.memory, &run);
+            }
             Err(Disbelieved::Contradiction | Disbelieved::Stale(Stale::Assumption)) => {
                 aborts.assumption += 1;
             }

@@ -1,7 +1,7 @@
 //! What one thread does for a block.
 //!
-//! A turn is the first of these that is possible: commit what is ready and was executed here; execute the lowest
-//! transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
+//! A turn is the first of these that is possible: commit what is ready and was executed here, which is looked for once a stride; execute
+//! the lowest transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
 //! committing is speculation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +51,9 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     /// What it executes next.
     stride: Stride,
 }
+
+/// How many runs a worker keeps for their allocations. It may come by many that others made.
+const MOST_SPARE: usize = 256;
 
 /// Which transactions a worker makes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +114,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn turn(&mut self) -> bool {
         self.step(Step::Turn);
         self.call_for_help();
-        let pinned = self.pin();
-        if self.stride.is_over() {
+        if self.stride.is_over() || self.job.scheduler.is_in_a_hurry() {
             self.commit_ready(Whose::Own);
         }
+        let pinned = self.pin();
         if let Some(claim) = self.claim() {
             self.speculate(claim);
             return true;
@@ -373,8 +376,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     }
 
     pub(crate) fn recycle(&mut self, mut run: Box<Run<'b, V>>) {
-        run.clear();
-        self.spare.push(run);
+        if self.spare.len() < MOST_SPARE {
+            run.clear();
+            self.spare.push(run);
+        }
     }
 }
 

@@ -112,6 +112,13 @@ impl<L, V: Value> Cell<L, V> {
         }
     }
 
+    /// Whether the last committed write was not shown before it was committed.
+    pub(crate) fn hid_a_delta(&self) -> bool {
+        // ORDERING: Acquire, as in `committed`. SAFETY: as in `committed`.
+        let entry = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
+        entry.is_some_and(|entry| !entry.is_shown())
+    }
+
     pub(super) fn shows_deltas(&self) -> bool {
         // ORDERING: Relaxed: as above.
         self.shows_deltas.load(Ordering::Relaxed)
@@ -137,7 +144,7 @@ impl<L, V: Value> Cell<L, V> {
         !self.committed.load(Ordering::Relaxed).is_null()
     }
 
-    /// Makes `entry`, which is in the chain, the highest committed one.
+    /// Makes `entry` the highest committed one, whether it is in the chain or not.
     pub(super) fn commit(&self, entry: *mut Entry<L, V>) {
         if sings(Canary::CommitOnce) && self.is_committed() {
             return;

@@ -49,7 +49,7 @@ impl<D> Deltas<D> {
     }
 }
 
-/// An element of a write set, linked into its cell's chain.
+/// An element of a write set, linked into its cell's chain if it is shown.
 pub(crate) struct Entry<L, V: Value> {
     version: Version,
     txn: TxnIndex,
@@ -69,14 +69,16 @@ impl<L, V: Value> Entry<L, V> {
         incarnation: u32,
         cell: &Cell<L, V>,
         payload: Payload<V>,
+        shows_deltas: bool,
     ) -> Self {
+        let is_delta = matches!(payload, Payload::Deltas(_));
         Self {
             version: Version::new(txn, incarnation),
             txn,
             cell,
             next: AtomicPtr::new(std::ptr::null_mut()),
             estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
-            shown: !matches!(payload, Payload::Deltas(_)) || cell.shows_deltas(),
+            shown: !is_delta || shows_deltas || cell.shows_deltas(),
             payload,
             sum: SetOnce::new(),
         }

@@ -15,10 +15,11 @@
 //! ```
 //!
 //! * [`table`] finds the cell of a location, without locks.
-//! * [`cell`] holds the value from before the block, fetched once, and the chain of versions.
+//! * [`cell`] holds the value from before the block, fetched once, the chain of versions that readers may want, and the
+//!   committed one.
 //! * [`index`] has the locations in their order, in blocks that may be scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
-//!   which this module owns and links into the cells.
+//!   which this module owns and links into the cells, but for deltas that nobody wants to see before they are final.
 //! * [`arena`] is where cells and first write sets lie until the block is over, in [`chunks`] that the engine keeps for the
 //!   next one. Write sets of later incarnations come from the heap.
 //!
@@ -39,7 +40,7 @@
 //!
 //! Cells are freed with the memory. Entries are reached through a chain by whoever holds an epoch guard, and
 //! through `Cell::committed` by anybody. The second kind is never retired ([`MvMemory::commit`] locks the set
-//! in). For the first kind: a retired set was unlinked from every chain before, under the cells' locks. Somebody who still
+//! in; an entry that was never linked is reached in this way alone). For the first kind: a retired set was unlinked from every chain before, under the cells' locks. Somebody who still
 //! reaches an entry of it has pinned before the unlinking (either the entry was in the chain then, or it was the `next` of an entry
 //! unlinked even earlier, whose own unlinking that reader preceded), so its guard keeps the set alive.
 //!
@@ -99,6 +100,8 @@ pub(crate) struct MvMemory<L, V: Value> {
     written: Box<[Mutex<Written<L, V>>]>,
     /// Whether there was ever a write set on the heap.
     any_on_heap: AtomicBool,
+    /// Whether all cells show their deltas; see [`Cell::show_deltas`].
+    shows_deltas: AtomicBool,
     collector: Collector,
 }
 
@@ -209,14 +212,25 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             entries: Arena::new(Arc::clone(pool)),
             written: (0..txns).map(|_| declared()).collect(),
             any_on_heap: AtomicBool::new(false),
+            shows_deltas: AtomicBool::new(false),
             collector: Collector::new(),
         }
     }
 
     /// Keeps the locations in `index`, which is empty, for scans.
     pub(crate) fn indexed(mut self, index: Option<Box<dyn LocationIndex<L>>>) -> Self {
+        if index.is_some() {
+            // A scan looks for locations that nobody has looked at, which cannot be told to show their deltas.
+            self.show_deltas();
+        }
         self.table.keep_in(index);
         self
+    }
+
+    /// Lets readers find deltas that are not final yet from now on, wherever they are.
+    pub(crate) fn show_deltas(&self) {
+        // ORDERING: Relaxed: a hint.
+        self.shows_deltas.store(true, Ordering::Relaxed);
     }
 
     /// The locations that have a cell, in their order, if somebody may scan them.
@@ -247,7 +261,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     pub(crate) fn declare(&self, txn: TxnIndex, cells: &[&Cell<L, V>], desk: &Desk<'_, L, V>) {
         let mut written = self.written[txn.as_usize()].lock();
         if written.phase == Phase::Declared && written.entries.entries().is_empty() {
-            let hint = |cell: &&Cell<L, V>| Entry::new(txn, 0, cell, Payload::Hint);
+            let hint = |cell: &&Cell<L, V>| Entry::new(txn, 0, cell, Payload::Hint, false);
             self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), &desk.pin());
         }
     }
@@ -268,12 +282,18 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             return Published::default();
         }
         let (mut same, any) = (writes.len() == before.len(), writes.len() > 0);
+        // Nobody notices what is not shown.
+        let mut seen = before.iter().any(Entry::is_shown);
+        // ORDERING: Relaxed: a hint.
+        let shows_deltas = self.shows_deltas.load(Ordering::Relaxed);
         let entry = |(place, (cell, payload)): (usize, Write<'m, L, V>)| {
             same = same
                 && before
                     .get(place)
                     .is_some_and(|old| std::ptr::eq(old.cell, cell) && old.writes_same(&payload));
-            Entry::new(txn, incarnation, cell, payload)
+            let entry = Entry::new(txn, incarnation, cell, payload, shows_deltas);
+            seen |= entry.is_shown();
+            entry
         };
         let entries = writes.enumerate().map(entry);
         // What is written first mostly stays. What replaces it may be replaced any number of times, and so is freed by epoch.
@@ -285,7 +305,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let right = if declared { count_common(before, set.entries()) } else { 0 };
         let wrong = if declared { before.len() - right } else { 0 };
         self.swap(&mut written, set, &desk.pin());
-        Published { changed: !same, right_hints: right, wrong_hints: wrong }
+        Published { changed: seen && !same, right_hints: right, wrong_hints: wrong }
     }
 
     /// Marks the writes of `txn` as ones that will probably change.

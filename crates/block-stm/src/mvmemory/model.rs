@@ -199,6 +199,11 @@ impl Model {
         }
     }
 
+    /// Whether readers find anything that the transaction wrote before it is committed.
+    fn is_shown(&self, txn: u8) -> bool {
+        self.set(txn).iter().any(|location| self.entries[&(*location, txn)].shown)
+    }
+
     fn publish(&mut self, txn: u8, incarnation: u32, writes: Vec<(u8, Written)>) -> Published {
         let first = self.executions.insert(txn, incarnation + 1).is_none();
         let value = |location: u8| match self.entries[&(location, txn)].written {
@@ -207,11 +212,13 @@ impl Model {
         };
         // Only whole values are known to be the same whatever lies below.
         let before: Vec<_> = self.set(txn).iter().map(|location| value(*location)).collect();
+        let was_shown = self.is_shown(txn);
         let set = self.remove(txn);
         let right = set.iter().filter(|old| writes.iter().any(|(new, _)| new == *old)).count();
         let (right, wrong) = if first { (right, set.len() - right) } else { (0, 0) };
-        let changed = before != writes;
+        let same = before == writes;
         self.insert(txn, incarnation, writes);
+        let changed = !same && (was_shown || self.is_shown(txn));
         Published { changed, right_hints: right, wrong_hints: wrong }
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct Scheduler<'b> {
     /// The lowest transaction that was never started, about.
     next: Padded<AtomicU32>,
     /// Counts publications that readers may have missed.
-    rewrites: AtomicU64,
+    rewrites: Padded<AtomicU64>,
     /// What workers look at on every access, in one word.
     signals: AtomicU8,
     /// The block has its end; workers leave.
@@ -124,7 +124,7 @@ impl<'b> Scheduler<'b> {
             waiters: (0..txns).map(|_| Waiters::new()).collect(),
             head: Padded(AtomicU32::new(0)),
             next: Padded(AtomicU32::new(0)),
-            rewrites: AtomicU64::new(0),
+            rewrites: Padded(AtomicU64::new(0)),
             signals: AtomicU8::new(if conductor::present().is_some() { CONDUCTED } else { 0 }),
             over: AtomicBool::new(false),
             limits,
@@ -171,6 +171,12 @@ impl<'b> Scheduler<'b> {
         self.head().get().saturating_add(self.window.size()).min(self.txns)
     }
 
+    /// Whether everything had better be committed at once: what is wrong should be known while things fail, and what is finished
+    /// should count where the block may be stopped.
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        self.window.stride() == 1 || self.limits.can_stop()
+    }
+
     /// Whether what was started fills half of the window above `head`.
     pub(crate) fn lags(&self, head: TxnIndex) -> bool {
         self.next().saturating_sub(head.get()) > self.window.size() / 2
@@ -188,7 +194,9 @@ impl<'b> Scheduler<'b> {
         if self.is_stopping() {
             return None;
         }
-        while let Some(txn) = self.redo.take_lowest(self.head()) {
+        while !self.redo.is_empty()
+            && let Some(txn) = self.redo.take_lowest(self.head())
+        {
             if let Some(incarnation) = self.status(txn).claim(State::Ready) {
                 return Some(Claim { txn, incarnation });
             }

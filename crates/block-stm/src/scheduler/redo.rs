@@ -37,9 +37,6 @@ impl Redo {
 
     /// Takes the lowest transaction at or above `from`; failing that, a leftover from below.
     pub(crate) fn take_lowest(&self, from: TxnIndex) -> Option<TxnIndex> {
-        if self.is_empty() {
-            return None;
-        }
         let first = from.as_usize() / WORD;
         (first..self.words.len()).chain(0..first).find_map(|word| self.take_from(word))
     }

@@ -60,13 +60,12 @@ impl<T> Drop for SetOnce<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::rc::Rc;
 
     use super::*;
 
-    #[cfg(not(loom))]
     #[test]
     fn what_was_set_is_there_and_dropped_once() {
         let value = Rc::new(7);

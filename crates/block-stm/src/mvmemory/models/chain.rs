@@ -37,7 +37,7 @@ impl Chain {
     fn new(entries: impl IntoIterator<Item = (u32, u32, Payload<Watched>)>) -> Self {
         let cell = Arc::new(Cell::new(0, 0));
         let entry = |(txn, incarnation, payload)| {
-            let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload);
+            let entry = Entry::new(TxnIndex::new(txn), incarnation, &cell, payload, false);
             Box::into_raw(Box::new(entry))
         };
         let entries = entries.into_iter().map(entry).collect();
@@ -100,14 +100,15 @@ fn change(chain: &Arc<Chain>, change: impl FnOnce(&Chain) + 'static) -> thread::
 /// Makes the entry of a version on the calling thread, as production does; `entries` of a chain are made beforehand.
 fn make(cell: &Cell<u32, Watched>, txn: u32) -> *mut Item {
     let (txn, incarnation, payload) = value(txn, 0);
-    Box::into_raw(Box::new(Entry::new(TxnIndex::new(txn), incarnation, cell, payload)))
+    let entry = Entry::new(TxnIndex::new(txn), incarnation, cell, payload, false);
+    Box::into_raw(Box::new(entry))
 }
 
 #[test]
 pub(crate) fn a_new_version_is_seen_whole() {
     // The reader sees the entry whole or not yet, and does not lose it again.
     //
-    // Caught: the Release in `link` weakened to Relaxed; the Acquire in `latest_below` weakened to Relaxed.
+    // Caught: the Release in `link` weakened to Relaxed; the Acquire of links in `versions_below` weakened to Relaxed.
     explore(|| {
         let mut chain = Chain::new([]);
         let cell = Arc::clone(&chain.cell);
@@ -244,7 +245,8 @@ fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
             assert!([1, 6].contains(&first) && [first, 6].contains(&second));
         });
         let payload = Payload::Deltas(Deltas::One(5));
-        let entry = Box::into_raw(Box::new(Entry::new(TxnIndex::new(1), 0, &chain.cell, payload)));
+        let entry =
+            Box::into_raw(Box::new(Entry::new(TxnIndex::new(1), 0, &chain.cell, payload, false)));
         chain.entries.push(entry);
         // SAFETY: made above, and nobody else settles it.
         unsafe { (*entry).settle(Watched::new(6)) };
