@@ -256,7 +256,7 @@ pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
 }
 
 /// With fewer transactions a second thread seldom finds something to do that does not depend on what the first one does.
-const FEW: usize = 8;
+const FEW: usize = 10;
 
 /// What another thread must be worth: waking it up, and fetching from its cache what it did.
 const SMALL_NANOS: u64 = 300_000;
