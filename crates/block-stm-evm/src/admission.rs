@@ -89,6 +89,16 @@ impl BlockGas {
         self.cumulative
     }
 
+    /// How much of the block's gas limit `txn` has used if it was admitted: of admitted transactions, these never sum up to more
+    /// than the limit.
+    pub(crate) fn used_of_limit(&self, txn: &TxEnv, gas: &ResultGas) -> u64 {
+        // Not more than was asked for, so that this holds whatever revm counts.
+        match self.two_dimensional_cap {
+            None => min(gas.tx_gas_used(), txn.gas_limit),
+            Some(cap) => min(gas.block_regular_gas_used(), min(txn.gas_limit, cap)),
+        }
+    }
+
     /// The header's gas used: what the transactions paid for, from Amsterdam on the larger dimension before refunds.
     pub fn gas_used(&self) -> u64 {
         match self.two_dimensional_cap {

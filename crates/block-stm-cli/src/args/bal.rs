@@ -13,7 +13,8 @@ Amsterdam on, headers name the hash of their block's list; `bal` makes one for b
 Index 0 is what happens before the transactions, 1 and up are the transactions, the last one is
 what happens after them: withdrawals, requests, and rewards of old.
 
-A list is read in RLP, as such or in hex digits, and in JSON, without being told which.
+A list is read in RLP, as such or in hex digits, and in JSON, without being told which. A file of
+lists may have 64 MiB.
 
 Examples:
   block-stm bal build blocks/17034870 --out 17034870.json
@@ -24,7 +25,9 @@ const BUILD_EXAMPLES: &str = "\
 PATH is what `block-stm replay` takes: a block folder, a chain folder, or a folder of these. Of
 several blocks, the lists come one after the other: in RLP as such, in JSON in an array.
 
-Where a header names the hash of the list, it is compared; a difference ends in exit code 1.
+What a block comes to is compared with its header, the list's hash included where the header names
+it; a difference ends in exit code 1. Where ommers are known by their hash alone, the list lacks
+their rewards, which is said on standard error.
 
 Examples:
   block-stm bal build blocks/17034870
@@ -37,19 +40,23 @@ block, and is the same with any number of threads. Where the header names the li
 is compared, too, and the number of items with the gas limit.
 
 FILE has as many lists as there are blocks, in the same order; `bal build` writes such files.
-A wrong list ends in exit code 1, a file that can't be read in 2.
+A wrong list, or a result that differs from the header, ends in exit code 1; a file that can't be
+read, or a block that can't be executed, in 2. What was verified up to there is told in any case.
 
 Examples:
   block-stm bal verify blocks/17034870 --list list.json
-  block-stm bal verify chain --list lists.rlp --threads 8";
+  block-stm bal verify chain --list lists.rlp --threads 8
+  block-stm bal verify chain --list lists.rlp --json - | jq .[-1]";
 
 const DIFF_EXAMPLES: &str = "\
 Every difference has a line: account, part, block access index, and what A and B have there. Where
-an account or a slot is only looked at in one of them, it says `access`. Order does not count.
-Differences end in exit code 1.
+an account or a slot is only looked at in one of them, it says `access`. Lists that say the
+same in another order or form, which counts for the hash, have no such line, but are told from
+lists that are the same. Both end in exit code 1.
 
 Examples:
-  block-stm bal diff mine.json theirs.json";
+  block-stm bal diff mine.json theirs.json
+  block-stm bal diff mine.json theirs.json --json - | jq .differences";
 
 /// Options of `bal`.
 #[derive(Debug, Args)]
@@ -117,6 +124,9 @@ pub(crate) struct BalVerifyArgs {
     /// The lists, one for each block
     #[arg(long, value_name = "FILE")]
     pub(crate) list: PathBuf,
+    /// Write what became of each list as JSON, `-` for standard output in place of the lines
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// Options of `bal diff`.
@@ -128,4 +138,7 @@ pub(crate) struct BalDiffArgs {
     /// The other one
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
+    /// Write the differences as JSON, `-` for standard output in place of the lines
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json: Option<PathBuf>,
 }

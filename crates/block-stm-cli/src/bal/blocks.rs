@@ -13,7 +13,8 @@ use crate::{
     args::BalBlocks,
     discover::{Source, sources},
     error::CliError,
-    progress,
+    output, progress,
+    units::count,
 };
 
 /// A block to do something with.
@@ -63,6 +64,13 @@ type Visit<'a> = dyn FnMut(&BlockAt<'_>) -> Result<Option<StateChanges>, CliErro
 
 fn one(engine: &Engine, path: &Path, visit: &mut Visit<'_>) -> Result<bool, CliError> {
     let imported = import_folder(path)?;
+    if imported.unknown_ommers > 0 {
+        output::note(&format!(
+            "{}: {} known by hash alone: the list is that of the block without these rewards",
+            path.display(),
+            count(imported.unknown_ommers, "ommer")
+        ));
+    }
     let changes = visit(&BlockAt {
         engine,
         path,

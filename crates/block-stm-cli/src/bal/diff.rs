@@ -4,20 +4,44 @@ use std::fmt::Write;
 
 use block_stm_evm::{AccountChanges, ListDifference, ListPart, ListedValue, list_differences};
 
-use super::read_lists;
-use crate::{args::BalDiffArgs, error::CliError, exit::Exit, output, units::count};
+use super::{json, read_lists};
+use crate::{args::BalDiffArgs, error::CliError, exit::Exit, output, target::Target, units::count};
+
+/// What two files of lists have in common.
+pub(super) struct Comparison {
+    /// Everything, down to the order.
+    pub(super) same: bool,
+    /// With the number of the list, from 1 on.
+    pub(super) differences: Vec<(usize, ListDifference)>,
+}
 
 /// Prints every difference.
 pub(super) fn diff(args: &BalDiffArgs) -> Result<Exit, CliError> {
+    let json = args.json.as_deref().map(Target::open).transpose()?;
     let (a, b) = (read_lists(&args.a)?, read_lists(&args.b)?);
-    let (text, differences) = report(&a, &b);
-    output::print(text.as_bytes())?;
-    Ok(if differences == 0 { Exit::Success } else { Exit::CheckFailed })
+    let comparison = Comparison::of(&a, &b);
+    if !matches!(json, Some(Target::Stdout)) {
+        output::print(report(&comparison, &a, &b).as_bytes())?;
+    }
+    if let Some(target) = json {
+        target.write(&json::comparison(&comparison, &a, &b))?;
+    }
+    Ok(if comparison.same { Exit::Success } else { Exit::CheckFailed })
 }
 
-/// A line for each difference and one in the end, and how many there are.
-fn report(a: &[Vec<AccountChanges>], b: &[Vec<AccountChanges>]) -> (String, usize) {
-    let (mut text, mut total) = (String::new(), 0);
+impl Comparison {
+    fn of(a: &[Vec<AccountChanges>], b: &[Vec<AccountChanges>]) -> Self {
+        let pairs = (1..).zip(a.iter().zip(b));
+        let differences = pairs.flat_map(|(list, (a, b))| {
+            list_differences(a, b).into_iter().map(move |difference| (list, difference))
+        });
+        Self { same: a == b, differences: differences.collect() }
+    }
+}
+
+/// A line for each difference and one in the end.
+fn report(comparison: &Comparison, a: &[Vec<AccountChanges>], b: &[Vec<AccountChanges>]) -> String {
+    let (mut text, mut total) = (String::new(), comparison.differences.len());
     let mut line = |line: String| {
         text.push_str(&line);
         text.push('\n');
@@ -27,18 +51,16 @@ fn report(a: &[Vec<AccountChanges>], b: &[Vec<AccountChanges>]) -> (String, usiz
         line(format!("A has {}, B has {}", count(a.len(), "list"), count(b.len(), "list")));
     }
     let several = a.len().max(b.len()) > 1;
-    for (place, (a, b)) in a.iter().zip(b).enumerate() {
-        for difference in list_differences(a, b) {
-            total += 1;
-            let prefix = if several { format!("list {}: ", place + 1) } else { String::new() };
-            line(format!("{prefix}{}", in_words(&difference)));
-        }
+    for (list, difference) in &comparison.differences {
+        let prefix = if several { format!("list {list}: ") } else { String::new() };
+        line(format!("{prefix}{}", in_words(difference)));
     }
     line(match total {
-        0 => "The lists are the same.".to_owned(),
+        0 if comparison.same => "The lists are the same.".to_owned(),
+        0 => "The lists differ only in order or form.".to_owned(),
         total => format!("{}.", count(total, "difference")),
     });
-    (text, total)
+    text
 }
 
 fn in_words(difference: &ListDifference) -> String {
@@ -77,17 +99,18 @@ mod tests {
         b.balance_changes.push(BalanceChange::new(index(2), U256::from(6)));
         b.nonce_changes.push(NonceChange::new(index(3), 1));
         let c = AccountChanges::new(Address::repeat_byte(2));
-        let (text, total) = report(&[vec![a.clone()]], &[vec![b, c]]);
-        assert_eq!(total, 4);
+        let report = |a: &[Vec<_>], b: &[Vec<_>]| report(&Comparison::of(a, b), a, b);
         assert_eq!(
-            text,
+            report(&[vec![a.clone()]], &[vec![b, c.clone()]]),
             "0x0101010101010101010101010101010101010101 balance at index 2: A 0x5, B 0x6\n\
              0x0101010101010101010101010101010101010101 nonce at index 3: A nothing, B 0x1\n\
              0x0101010101010101010101010101010101010101 slot 0x9: A access, B nothing\n\
              0x0202020202020202020202020202020202020202: A nothing, B access\n\
              4 differences.\n"
         );
-        let (text, total) = report(&[vec![a.clone()], vec![]], &[vec![a]]);
-        assert_eq!((text.as_str(), total), ("A has 2 lists, B has 1 list\n1 difference.\n", 1));
+        let text = report(&[vec![a.clone()], vec![]], &[vec![a.clone()]]);
+        assert_eq!(text, "A has 2 lists, B has 1 list\n1 difference.\n");
+        let other_order = report(&[vec![a.clone(), c.clone()]], &[vec![c, a]]);
+        assert_eq!(other_order, "The lists differ only in order or form.\n");
     }
 }

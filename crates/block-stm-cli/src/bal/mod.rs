@@ -3,11 +3,12 @@
 mod blocks;
 mod build;
 mod diff;
+mod json;
 mod verify;
 
 use std::path::Path;
 
-use block_stm_evm::{BlockAccessList, import::json::read_file, read_access_lists};
+use block_stm_evm::{BlockAccessList, import::json::read_file_within, read_access_lists};
 
 use crate::{
     args::{BalArgs, BalCommand},
@@ -28,9 +29,13 @@ pub(crate) fn bal(args: &BalArgs) -> Result<Exit, CliError> {
     }
 }
 
+/// The largest file of lists that is read, in bytes: 64 MiB. In memory, lists take up to 32 times as much.
+const MAX_LIST_FILE_BYTES: u64 = 64 << 20;
+
 /// The lists in `file`.
 fn read_lists(file: &Path) -> Result<Vec<BlockAccessList>, CliError> {
-    read_access_lists(&read_file(file)?).map_err(|error| CliError::Malformed {
+    let bytes = read_file_within(file, MAX_LIST_FILE_BYTES)?;
+    read_access_lists(&bytes).map_err(|error| CliError::Malformed {
         place: file.display().to_string(),
         message: error.to_string(),
     })

@@ -196,3 +196,119 @@ fn replay_times_the_execution_with_lists() -> TestResult {
     assert_eq!(without["blocks"][0].get("with_list_ms"), None);
     Ok(())
 }
+
+#[test]
+fn verdicts_and_differences_come_as_json() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let right = built(&scratch, "right.json", &[&sample])?;
+    let wrong = built(&scratch, "wrong.json", &[&sample])?;
+    edit(Path::new(&wrong), |list| {
+        let accounts = list.as_array_mut().expect("a list").iter_mut();
+        let mut changed = accounts
+            .filter(|account| account["nonceChanges"].as_array().is_some_and(|n| !n.is_empty()));
+        changed.next().expect("a sender")["nonceChanges"][0]["value"] = json!("0x77");
+    })?;
+    let verify =
+        |list: &str, code| json(&["bal", "verify", &sample, "--list", list, "--json", "-"], code);
+    let golden = json!([{
+        "path": sample, "number": 17_100_000, "ok": true, "accounts": 5, "slots": 1, "changes": 9
+    }]);
+    assert_eq!(verify(&right, 0)?, golden);
+    let verdict = &verify(&wrong, 1)?[0];
+    assert_eq!((&verdict["ok"], &verdict["place"]["part"]), (&json!(false), &json!("nonce")));
+    assert_eq!(
+        (&verdict["place"]["listed"], &verdict["place"]["index"]),
+        (&json!("0x77"), &json!(1))
+    );
+    assert!(verdict["error"].as_str().is_some_and(|text| text.contains("0x77 is listed")));
+    let diff = |a: &str, b: &str, code| json(&["bal", "diff", a, b, "--json", "-"], code);
+    let same = json!({"same": true, "lists": [1, 1], "differences": []});
+    assert_eq!(diff(&right, &right, 0)?, same);
+    let differences = diff(&right, &wrong, 1)?;
+    let difference = &differences["differences"][0];
+    assert_eq!(differences["same"], false);
+    assert_eq!((&difference["list"], &difference["part"]), (&json!(1), &json!("nonce")));
+    assert_eq!((&difference["a"], &difference["b"]), (&verdict["place"]["actual"], &json!("0x77")));
+    // Into a file, beside the lines.
+    let file = scratch.arg("verdicts.json");
+    let output = call(&["bal", "verify", &sample, "--list", &right, "--json", &file])?;
+    assert!(stdout(&output).starts_with("block 17100000: the list is right"), "{output:?}");
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file)?)?, golden);
+    Ok(())
+}
+
+#[test]
+fn lists_that_differ_only_in_form_are_not_the_same() -> TestResult {
+    let scratch = Scratch::new()?;
+    let account = |reads: Value, changes: Value| {
+        json!([{
+            "address": format!("0x{}", "11".repeat(20)), "storageChanges": changes,
+            "storageReads": reads, "balanceChanges": [], "nonceChanges": [], "codeChanges": []
+        }])
+    };
+    let (a, b) = (scratch.arg("a.json"), scratch.arg("b.json"));
+    fs::write(&a, account(json!(["0x1"]), json!([])).to_string())?;
+    fs::write(&b, account(json!([]), json!([{"key": "0x1", "changes": []}])).to_string())?;
+    let output = call(&["bal", "diff", &a, &b])?;
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "The lists differ only in order or form.\n");
+    let report = json(&["bal", "diff", &a, &b, "--json", "-"], 1)?;
+    assert_eq!(report, json!({"same": false, "lists": [1, 1], "differences": []}));
+    Ok(())
+}
+
+#[test]
+fn what_was_verified_is_told_before_a_block_that_cannot_be_executed() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let lists = built(&scratch, "lists.json", &[&sample, &sample])?;
+    let spoilt = scratch.sample_block("spoilt")?;
+    // Nobody has anything.
+    fs::write(spoilt.join("prestate.json"), "{}")?;
+    let spoilt = spoilt.to_string_lossy().into_owned();
+    let args = ["bal", "verify", &sample, &spoilt, "--list", &lists];
+    let output = call(&args)?;
+    // Whether the list is wrong there or the block can't be executed, the first line is there.
+    assert_ne!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output).lines().count(), 1, "{}", stderr(&output));
+    let code = output.status.code().unwrap_or_default();
+    let verdicts = json(&[&args[..], &["--json", "-"]].concat(), code)?;
+    let oks: Vec<_> = verdicts.as_array().expect("a list").iter().map(|v| &v["ok"]).collect();
+    assert_eq!(oks, [true, false], "{verdicts}");
+    // A path that can't even be read.
+    let missing = scratch.arg("missing");
+    fs::create_dir(&missing)?;
+    fs::write(Path::new(&missing).join("block.json"), "7")?;
+    fs::write(Path::new(&missing).join("prestate.json"), "{}")?;
+    let output = call(&["bal", "verify", &sample, &missing, "--list", &lists])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stdout(&output).lines().count(), 1, "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn ommers_without_a_reward_are_told() -> TestResult {
+    let scratch = Scratch::new()?;
+    let block = scratch.sample_block("block")?;
+    edit(&block.join("block.json"), |block| {
+        block.as_object_mut().expect("a block").remove("hash");
+        block["uncles"] = json!([format!("0x{}", "11".repeat(32))]);
+    })?;
+    let folder = block.to_string_lossy().into_owned();
+    let output = call(&["bal", "build", &folder, "--out", &scratch.arg("list.json")])?;
+    let message = stderr(&output);
+    assert!(message.contains("note") && message.contains("1 ommer known by hash"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_file_of_lists_is_refused_by_its_size() -> TestResult {
+    let scratch = Scratch::new()?;
+    let large = scratch.arg("large.rlp");
+    fs::File::create(&large)?.set_len((64 << 20) + 1)?;
+    assert_refused(
+        &["bal", "diff", &large, &large],
+        &["large.rlp", "67108865 bytes are more than the 67108864"],
+    )
+}

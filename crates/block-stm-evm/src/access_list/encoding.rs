@@ -43,6 +43,11 @@ pub enum ListFileError {
 ///
 /// A [`ListFileError`] with the place.
 ///
+/// # Cost
+///
+/// Up to about 32 times as much memory as there are bytes: a slot's key of one byte becomes one of 32. How long a file may be is for the
+/// caller to say.
+///
 /// # Examples
 ///
 /// ```

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -13,6 +13,7 @@ use block_stm::Engine;
 use revm::{
     DatabaseRef,
     context::{CfgEnv, TxEnv, result::ExecutionResult},
+    context_interface::transaction::AuthorizationTr,
     primitives::hardfork::SpecId,
 };
 
@@ -23,11 +24,12 @@ use super::{
     error::{AccessListError, check_list_form},
     listed::ListedState,
     outcome,
+    touch::nothing,
     txn::{TxnRunner, list_error},
     view::View,
 };
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, ParallelOptions, Stage,
+    Block, BlockGas, BlockRecord, BlockResult, BlockState, ExecutionError, ParallelOptions, Stage,
     alone::contained, execute_parallel, parallel::is_for_one,
 };
 
@@ -37,8 +39,9 @@ use crate::{
 /// and once, and what each looks at and changes is compared with what the list says of it. The result is that of
 /// [`execute_sequential`](crate::execute_sequential), without a list of its own.
 ///
-/// Works for blocks of any fork. Before Spurious Dragon, a list cannot say that an account without anything came into
-/// being (EIP-161); there the block is executed by [`execute_parallel`], and its list compared with the given one.
+/// Works for blocks of any fork. A list cannot say that an account without anything exists. That counts before Spurious Dragon
+/// (EIP-161), and from Prague on where such an account delegates (EIP-7702). There the block is executed by
+/// [`execute_parallel`], and its list compared with the given one.
 ///
 /// Whether the list is the one that the header names, and not longer than a block's list may be
 /// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
@@ -47,15 +50,17 @@ use crate::{
 ///
 /// [`AccessListError::Form`] before anything is executed. [`AccessListError::Wrong`] with the first place, in the order of the block, at
 /// which the list is wrong; or [`AccessListError::Execution`] if that is where the block is invalid or `db` fails.
-/// The same error with every number of threads.
+/// The same error with every number of threads. Where the lists are compared, a block that can't be executed is
+/// [`AccessListError::Execution`], whatever the list says up to there.
 ///
 /// # Panics
 ///
-/// If `db` panics in the pre-block or post-block steps.
+/// If `db` panics in the pre-block or post-block steps, or when it is asked before them for who delegates.
 ///
 /// # Cost
 ///
-/// What is listed is read once, on all threads. Memory is bounded by the list and the block.
+/// What is listed is read once, on all threads. Memory is bounded by the list and the block: what is executed uses no more than the
+/// block's gas limit, but for the last transaction of each thread.
 ///
 /// # Examples
 ///
@@ -84,6 +89,9 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
         return execute_and_compare(engine, block, db, list);
     }
     let state = ListedState::new(block, db, list);
+    if !says_who_exists(block, &state) {
+        return execute_and_compare(engine, block, db, list);
+    }
     let before = BlockState::new(View::new(&state, BlockAccessIndex::PRE_EXECUTION));
     let (_, log) = prepare_logged(block, before).map_err(|error| list_error(error, 0))?;
     IndexCheck::new(&state, BlockAccessIndex::PRE_EXECUTION)
@@ -104,7 +112,22 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
     Ok(record.finish(requests, changes))
 }
 
-/// For rules under which a list does not say all of the state.
+/// Whether the list says of everyone whose existence counts that they exist.
+///
+/// From Prague on it counts where somebody delegates (EIP-7702): what that costs depends on whether the account is there, also if it
+/// has nothing. An account that has nothing and is there, or has been there, is one from before Spurious Dragon; that it ceases to exist
+/// when it is touched, and its storage with it, no list says. Who can't be read is left to ordinary execution, too.
+fn says_who_exists<DB: DatabaseRef>(block: &Block, state: &ListedState<'_, DB>) -> bool {
+    if !block.spec.is_enabled_in(SpecId::PRAGUE) {
+        return true;
+    }
+    let authorizations = block.txns.iter().flat_map(|txn| &txn.authorization_list);
+    let authorities = authorizations.filter_map(AuthorizationTr::authority);
+    let mut places = authorities.filter_map(|authority| state.place(&authority));
+    places.all(|place| state.before(place).is_ok_and(|before| before != Some(&nothing())))
+}
+
+/// For blocks of which a list does not say all of the state.
 fn execute_and_compare<DB: DatabaseRef + Sync>(
     engine: &Engine,
     block: &Block,
@@ -144,6 +167,10 @@ struct Job<'a, DB: DatabaseRef> {
     next_txn: AtomicUsize,
     /// The first transaction that is known to have no result: those after it need not be executed.
     stop: AtomicUsize,
+    /// Gas without anything used of it, which says what a transaction counts for.
+    gas: BlockGas,
+    /// What the transactions that were executed have used.
+    used: AtomicU64,
 }
 
 type TxnOutcome<E> = Result<ExecutionResult, AccessListError<E>>;
@@ -167,6 +194,8 @@ fn execute_txns<DB: DatabaseRef + Sync>(
         next_part: AtomicUsize::new(0),
         next_txn: AtomicUsize::new(0),
         stop: AtomicUsize::new(usize::MAX),
+        gas: BlockGas::new(block),
+        used: AtomicU64::new(0),
     };
     engine.share(workers, |_| {
         // Alone there is nobody to read ahead for.
@@ -179,7 +208,10 @@ fn execute_txns<DB: DatabaseRef + Sync>(
         let admitted = record.admit(txn);
         admitted.map_err(|reason| ExecutionError::InvalidTxn { index, reason })?;
         let outcome = outcome.into_inner();
-        record.executed(txn, outcome.expect("all are executed up to the first without a result")?);
+        record.executed(
+            txn,
+            outcome.expect("all are executed up to the first that has no room or no result")?,
+        );
     }
     Ok(())
 }
@@ -201,10 +233,15 @@ impl<DB: DatabaseRef + Sync> Job<'_, DB> {
         }
     }
 
-    /// Executes transactions until there are no more.
+    /// Executes transactions until there are no more, or until more gas is used than the block has.
+    ///
+    /// In the second case those that have taken a number can't all have had room, so that the block is invalid before the first
+    /// that nobody took. Which these are depends on the threads; the first without room does not.
     fn work(&self) {
         let mut runner = None;
-        loop {
+        // ORDERING: Relaxed: what is counted has taken a number before, and those are looked at when all threads have come back; a
+        // sum that is seen late costs an execution.
+        while self.used.load(Ordering::Relaxed) <= self.block.env.gas_limit {
             // ORDERING: Relaxed: hands out numbers; a stop that is seen late costs an execution.
             let index = self.next_txn.fetch_add(1, Ordering::Relaxed);
             if index >= self.outcomes.len() || index > self.stop.load(Ordering::Relaxed) {
@@ -226,8 +263,16 @@ impl<DB: DatabaseRef + Sync> Job<'_, DB> {
                 }
                 Err(panic) => Err(panic.into()),
             };
-            if outcome.is_err() {
-                self.stop.fetch_min(index, Ordering::Relaxed);
+            match &outcome {
+                Ok(result) => {
+                    let used = self.gas.used_of_limit(&self.block.txns[index], result.gas());
+                    // ORDERING: Relaxed, as above. A sum that wraps is too small, which costs executions.
+                    self.used.fetch_add(used, Ordering::Relaxed);
+                }
+                // ORDERING: Relaxed, as for the number.
+                Err(_) => {
+                    self.stop.fetch_min(index, Ordering::Relaxed);
+                }
             }
             let _ = self.outcomes[index].set(outcome);
         }

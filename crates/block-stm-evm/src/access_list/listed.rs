@@ -44,6 +44,7 @@ pub(crate) struct ListedState<'a, DB> {
     changes_at: Vec<usize>,
     pub(crate) codes: Codes,
     code_goes_with_storage: bool,
+    has_delegations: bool,
 }
 
 /// A listed account.
@@ -70,6 +71,7 @@ impl<'a, DB> ListedState<'a, DB> {
     /// `list` is in canonical order, and has no index beyond those of `block`.
     pub(crate) fn new(block: &Block, db: &'a DB, list: &'a [AccountChanges]) -> Self {
         let codes = Codes::default();
+        let has_delegations = block.spec.is_enabled_in(SpecId::PRAGUE);
         let mut changes_at = vec![0; block.txns.len() + 2];
         let mut count = |index: BlockAccessIndex| changes_at[index.get() as usize] += 1;
         let mut places = AddressMap::default();
@@ -82,11 +84,12 @@ impl<'a, DB> ListedState<'a, DB> {
             account.code_changes.iter().for_each(|change| count(change.block_access_index));
             let slots = account.storage_changes.iter().flat_map(|slot| &slot.changes);
             slots.for_each(|change| count(change.block_access_index));
-            let code_hashes = account.code_changes.iter().map(|change| keep_code(&codes, change));
+            let code_changes = account.code_changes.iter();
+            let code_hashes = code_changes.map(|change| keep_code(&codes, change, has_delegations));
             accounts.push(Listed::new(account, code_hashes.collect()));
         }
         let code_goes_with_storage = !block.spec.is_enabled_in(SpecId::CANCUN);
-        Self { db, accounts, places, changes_at, codes, code_goes_with_storage }
+        Self { db, accounts, places, changes_at, codes, code_goes_with_storage, has_delegations }
     }
 
     pub(crate) fn place(&self, address: &Address) -> Option<usize> {
@@ -100,14 +103,14 @@ impl<'a, DB> ListedState<'a, DB> {
 }
 
 /// Makes listed code known, and returns its hash.
-fn keep_code(codes: &Codes, change: &CodeChange) -> B256 {
+fn keep_code(codes: &Codes, change: &CodeChange, has_delegations: bool) -> B256 {
     let bytes = change.new_code.clone();
     if bytes.is_empty() {
         return nothing().code_hash;
     }
-    // Before EIP-7702, code may look like a delegation and be none.
-    let code =
-        Bytecode::new_raw_checked(bytes.clone()).unwrap_or_else(|_| Bytecode::new_legacy(bytes));
+    // Before EIP-7702, code may look like a delegation and be none; revm follows whatever is made as one.
+    let delegation = has_delegations.then(|| Bytecode::new_raw_checked(bytes.clone()).ok());
+    let code = delegation.flatten().unwrap_or_else(|| Bytecode::new_legacy(bytes));
     let hash = code.hash_slow();
     codes.insert(hash, &code);
     hash
@@ -218,7 +221,7 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
         let mut below = changes.filter(|change| change.block_access_index < index);
         let wipes = |change: &&CodeChange| match change.new_code.as_ref() {
             [] => self.code_goes_with_storage,
-            [0xef, 0x01, 0x00, ..] => false,
+            [0xef, 0x01, 0x00, ..] => !self.has_delegations,
             _ => true,
         };
         below.find(wipes).map(|change| change.block_access_index)

@@ -32,15 +32,16 @@
 //! So a list that passes at every index is right, but for what it says is looked at and nobody does, which marks in [`listed`] tell. If
 //! it does not pass, the lowest index at which it fails is the first place that is wrong, whoever found it and when: all that runs at
 //! an index is a pure function of the list and the state before the block. Transactions below a failure are always
-//! completed, those above need not be.
+//! completed, those above need not be; nor those after the first that the block has no room for.
 //!
 //! The changes of the whole block then stand in the list, see [`outcome`]; nothing is collected from the transactions.
 //!
 //! # What a list does not say
 //!
 //! * That storage is wiped. It shows in the code, see [`listed`].
-//! * That an account without anything exists, or ceases to. Since Spurious Dragon (EIP-161) no execution depends on it, and marks tell
-//!   [`outcome`]. Before, lists are compared with the one that ordinary execution makes.
+//! * That an account without anything exists, or ceases to. Since Spurious Dragon (EIP-161) one execution alone depends on it: that
+//!   of a delegation (EIP-7702) by such an account. For the rest, marks tell [`outcome`]. Where it counts, lists are compared with
+//!   the one that ordinary execution makes.
 //!
 //! A list is untrusted: what is allocated is bounded by its length, its form is checked before anything else.
 

@@ -71,11 +71,15 @@ impl<'a> Folder<'a> {
 ///
 /// An [`ImportError`] that names the file: it can't be read, or it is larger.
 pub fn read_file(file: &Path) -> Result<Vec<u8>, ImportError> {
-    read(file, MAX_FILE_BYTES)
+    read_file_within(file, MAX_FILE_BYTES)
 }
 
 /// The bytes of a file of at most `max` bytes.
-fn read(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
+///
+/// # Errors
+///
+/// As [`read_file`].
+pub fn read_file_within(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { file: file.to_owned(), source };
     let handle = File::open(file).map_err(io)?;
     let size = handle.metadata().map_err(io)?.len();
@@ -198,10 +202,10 @@ mod tests {
     #[test]
     fn a_file_over_the_limit_is_refused() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let bytes = read(&file, 1 << 20).expect("this crate has a manifest");
+        let bytes = read_file_within(&file, 1 << 20).expect("this crate has a manifest");
         let size = bytes.len() as u64;
-        assert!(read(&file, size).is_ok());
-        let error = read(&file, size - 1).expect_err("too large").to_string();
+        assert!(read_file_within(&file, size).is_ok());
+        let error = read_file_within(&file, size - 1).expect_err("too large").to_string();
         let expected = format!("{size} bytes are more than the {} that", size - 1);
         assert!(error.contains(&expected), "{error}");
     }

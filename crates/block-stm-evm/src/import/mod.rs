@@ -16,7 +16,7 @@ pub mod json {
 
     pub use super::{
         alloc::{Alloc, JsonAccount, pre_state},
-        files::{Document, read_file},
+        files::{Document, read_file, read_file_within},
         quantity::Quantity,
     };
 }

@@ -29,7 +29,7 @@ use super::code::Code;
 
 const SENDERS: u8 = 4;
 const CONTRACTS: u8 = 3;
-const INIT_CODES: u8 = 7;
+const INIT_CODES: u8 = 8;
 /// The most transactions of a block; bytes beyond them mean nothing.
 const TXNS: usize = 14;
 
@@ -65,6 +65,10 @@ const HUSK: Address = Address::repeat_byte(0xe0);
 /// Exists, is empty, and has storage.
 const FULL_HUSK: Address = Address::repeat_byte(0xe1);
 const BENEFICIARY: Address = Address::repeat_byte(0xbe);
+/// Who may delegate: the senders, and those of whom only the protocol knows that they exist.
+const AUTHORITIES: [Address; 7] =
+    [sender(0), sender(1), sender(2), sender(3), HUSK, FULL_HUSK, ABSENT];
+type Nonces = [u64; AUTHORITIES.len()];
 
 /// What the programs create.
 fn init_codes() -> [Vec<u8>; INIT_CODES as usize] {
@@ -100,6 +104,8 @@ fn init_codes() -> [Vec<u8>; INIT_CODES as usize] {
         Vec::new(),
         Code::new().revert().bytes(),
         Code::deploying(Code::new(), &[0xef]),
+        // Looks like a delegation, and was just code before there were any.
+        Code::deploying(Code::new(), &[&[0xef, 0x01, 0x00], contract(0).as_slice()].concat()),
     ]
 }
 
@@ -300,8 +306,9 @@ const OFF: [(u8, u64); 3] = [(12, 0), (1, 1), (1, u64::MAX)];
 
 impl Txn {
     fn decode(bytes: &mut Bytes<'_>) -> Self {
-        let authorization =
-            |bytes: &mut Bytes<'_>| (who(bytes), bytes.pick(&DELEGATES), bytes.weighted(&OFF));
+        let authorization = |bytes: &mut Bytes<'_>| {
+            (authority(bytes), bytes.pick(&DELEGATES), bytes.weighted(&OFF))
+        };
         Self {
             from: who(bytes),
             from_contract: bytes.rarely(8),
@@ -333,6 +340,10 @@ impl Txn {
 
 fn who(bytes: &mut Bytes<'_>) -> u8 {
     bytes.below(SENDERS)
+}
+
+fn authority(bytes: &mut Bytes<'_>) -> u8 {
+    bytes.below(AUTHORITIES.len() as u8)
 }
 
 /// A block and the state before it.
@@ -446,17 +457,17 @@ impl Case {
         block
     }
 
-    /// The senders' nonces after `block`, so that most transactions that follow are valid.
-    fn nonces_after(&self, block: &Block, state: &PreState) -> [u64; SENDERS as usize] {
+    /// The nonces after `block`, so that most transactions that follow are valid.
+    fn nonces_after(&self, block: &Block, state: &PreState) -> Nonces {
         let result = execute_sequential(block, state, InvalidTxn::Skip);
         let changes = result.map(|result| result.state).unwrap_or_default();
-        std::array::from_fn(|n| {
-            let change = changes.account(sender(n as u8));
+        AUTHORITIES.map(|address| {
+            let change = changes.account(address);
             change.and_then(|change| change.info.as_ref()).map_or(0, |info| info.nonce)
         })
     }
 
-    fn txn(&self, txn: &Txn, nonces: &[u64; SENDERS as usize]) -> TxEnv {
+    fn txn(&self, txn: &Txn, nonces: &Nonces) -> TxEnv {
         let (caller, nonce) = match txn.from_contract {
             true => (contract(0), 1),
             false => (sender(txn.from), nonces[usize::from(txn.from)].wrapping_add(txn.nonce_off)),
@@ -469,7 +480,7 @@ impl Case {
             let sent = u64::from(authority == txn.from);
             let nonce = nonces[usize::from(authority)].wrapping_add(sent).wrapping_add(off);
             let authorization = Authorization { chain_id: U256::ZERO, address, nonce };
-            let authority = RecoveredAuthority::Valid(sender(authority));
+            let authority = RecoveredAuthority::Valid(AUTHORITIES[usize::from(authority)]);
             Either::Right(RecoveredAuthorization::new_unchecked(authorization, authority))
         });
         let authorization_list: Vec<_> = authorizations.collect();

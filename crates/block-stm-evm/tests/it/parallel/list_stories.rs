@@ -10,7 +10,7 @@ use block_stm_evm::{
 
 use super::{code::Code, faults::Faulty, lists::assert_same_lists, same::engines, scene::*};
 
-fn list_of(block: &Block, state: &PreState) -> BlockAccessList {
+pub(super) fn list_of(block: &Block, state: &PreState) -> BlockAccessList {
     let mut result = execute_sequential_with_list(block, state, InvalidTxn::Reject).expect("valid");
     let list = result.access_list.take().expect("it was asked for");
     let again = assert_same_lists(block, state, InvalidTxn::Reject, &Ok(result));

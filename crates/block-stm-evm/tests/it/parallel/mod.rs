@@ -6,6 +6,7 @@ mod decode;
 mod faults;
 mod fixtures;
 mod limits;
+mod list_edges;
 mod list_stories;
 mod lists;
 mod probes;
