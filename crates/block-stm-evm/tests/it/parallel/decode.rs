@@ -365,7 +365,8 @@ pub(super) struct Case {
 fn balance(bytes: &mut Bytes<'_>) -> U256 {
     let wei = [0_u64, 1, 60_000, 60_001, 250_001, 500_000, 2_000_000];
     match usize::from(bytes.below(15)) {
-        14 => U256::MAX,
+        // Half of the most: revm's own builder of lists, the oracle, lists a change of a transfer that overflows and is undone.
+        14 => U256::MAX >> 1,
         place => U256::from(wei.get(place).copied().unwrap_or(50_000_000)),
     }
 }
