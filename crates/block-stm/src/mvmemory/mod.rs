@@ -543,6 +543,19 @@ mod tests {
     }
 
     #[test]
+    fn deltas_are_shown_at_once_where_somebody_may_scan_or_all_are_wanted() {
+        let scanned = memory().indexed(Some(Box::new(Sorted::default())));
+        let wanted = memory();
+        wanted.show_deltas();
+        for memory in [scanned, wanted] {
+            let desk = &memory.desk();
+            x(&memory, desk).fetch_base(&storage).expect("reads");
+            assert!(write(&memory, 1, 0, Payload::Deltas(Deltas::One(5)), desk));
+            assert_eq!(seen(&memory, 2, desk), Ok((None, 105)));
+        }
+    }
+
+    #[test]
     fn hints_are_estimates_until_the_first_execution() {
         let memory = memory();
         let desk = &memory.desk();

@@ -414,6 +414,21 @@ mod tests {
     }
 
     #[test]
+    fn strides_are_shorter_towards_the_end() {
+        const TXNS: u32 = 60;
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(TXNS, TXNS, 2, &limits);
+        let mut control = window::WindowControl::new(TXNS, 1);
+        (0..1_000).for_each(|_| control.report(Some(true), &scheduler.window));
+        let first = |left: u32| scheduler.stride_at(TXNS - left);
+        assert_eq!((first(60), first(20), first(7), first(3)), (15, 5, 1, 0));
+        // Nobody is left without.
+        scheduler.advance(TxnIndex::new(TXNS - 3));
+        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
+        assert_eq!(claim().map(|claim| claim.txn.get()), Some(TXNS - 2));
+    }
+
+    #[test]
     fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
         let scheduler = Scheduler::new(4, 4, 1, &limits);

@@ -47,6 +47,8 @@ impl<T> Drop for Handover<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
 
     #[test]
@@ -58,5 +60,16 @@ mod tests {
         assert!(place.is_full());
         assert_eq!(place.take().as_deref(), Some(&2));
         assert!(place.take().is_none());
+    }
+
+    #[test]
+    fn what_nobody_takes_is_dropped() {
+        let thing = Rc::new(());
+        let place = Handover::new();
+        place.leave(Box::new(Rc::clone(&thing)));
+        place.leave(Box::new(Rc::clone(&thing)));
+        assert_eq!(Rc::strong_count(&thing), 2, "the first one made room");
+        drop(place);
+        assert_eq!(Rc::strong_count(&thing), 1);
     }
 }
