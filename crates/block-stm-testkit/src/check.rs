@@ -394,6 +394,7 @@ mod tests {
             (): &(),
             view: &mut View<'b, Self>,
         ) -> Result<Execution<u64, &'static str>, Interrupt> {
+            // ORDERING: SeqCst: a count in a test, where speed is no matter.
             let calls = self.calls.fetch_add(1, Ordering::SeqCst);
             let Plain(value) = view.read(&0)?;
             view.write(&0, Plain(value + 1))?;
@@ -435,6 +436,7 @@ mod tests {
     fn a_storage_that_changes_is_reported() {
         let reads = AtomicU64::new(0);
         let changing = |_: &u8| -> Result<Plain, BoxError> {
+            // ORDERING: SeqCst: as above.
             Ok(Plain(reads.fetch_add(1, Ordering::SeqCst) / 2))
         };
         assert!(verdict(&Copier::pure_for(u64::MAX), &changing).is_err());

@@ -108,6 +108,7 @@ impl PanicAhead {
     /// How often it panicked, over all runs.
     #[must_use]
     pub fn panics(&self) -> u64 {
+        // ORDERING: SeqCst throughout: what a probe saw of the schedule must fit with what all others saw; speed is no matter.
         self.panics.load(Ordering::SeqCst)
     }
 }

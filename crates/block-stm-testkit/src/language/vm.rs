@@ -92,6 +92,7 @@ impl<P: Place, N: Number> LanguageVm<P, N> {
 
     /// Starts to count and to record anew.
     pub fn reset(&self) {
+        // ORDERING: SeqCst throughout: a count, and speed is no matter.
         self.executions.store(0, Ordering::SeqCst);
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -13,6 +13,7 @@ struct Pool(AtomicUsize);
 impl Spawn for Pool {
     fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
         // A helper that leaves soon makes room for the next one, again and again; a model must end.
+        // ORDERING: Relaxed throughout: what is modelled must not lean on the model's own counts.
         let left = self.0.load(Ordering::Relaxed);
         if left > 0 {
             self.0.store(left - 1, Ordering::Relaxed);

@@ -40,6 +40,7 @@ pub(crate) fn explore_within(preemptions: usize, model: impl Fn() + Send + Sync 
     let counted = {
         let runs = Arc::clone(&runs);
         move || {
+            // ORDERING: Relaxed, here and below: counted by one thread.
             runs.fetch_add(1, Ordering::Relaxed);
             model();
         }

@@ -22,6 +22,7 @@ impl Place {
     }
 
     fn has_work(&self) -> bool {
+        // ORDERING: Relaxed throughout: whether a sleeper sees it rests on the parking alone.
         self.work.load(Ordering::Relaxed) > 0
     }
 
