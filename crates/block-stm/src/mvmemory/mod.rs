@@ -540,6 +540,9 @@ mod tests {
         assert_eq!(seen(&memory, 4, desk), Ok((None, 112)), "what comes now is seen at once");
         commit(2);
         assert_eq!(seen(&memory, 4, desk), Ok((None, 117)));
+        assert!(cell.hid_a_delta(), "the second one");
+        commit(3);
+        assert!(!cell.hid_a_delta());
     }
 
     #[test]
