@@ -52,8 +52,7 @@ pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};
 pub use parallel::{
-    AccountState, Delta, Location, ParallelOptions, ParallelResult, Predicate, StateValue,
-    TxnHints, execute_parallel, execute_with_oracle,
+    Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel, execute_with_oracle,
 };
 pub use post_block::{apply_post_block, balance_increments, post_block_calls};
 pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};

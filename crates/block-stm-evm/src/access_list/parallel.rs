@@ -4,14 +4,17 @@
 //! that its slots can be taken from there, too. Balances can't: fees and payments are added up when they are
 //! committed, without a look at what they are added to. They come from the committed writes.
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, U256};
 use revm::state::EvmState;
 
 use super::{
     builder::ListBuilder,
     touch::{Touch, nothing},
 };
-use crate::{AccountState, block_state::Fields};
+use crate::{
+    block_state::Fields,
+    parallel::{AccountState, Codes},
+};
 
 /// What a run looked at, and what it did to slots.
 #[derive(Debug, Default)]
@@ -47,7 +50,7 @@ pub(crate) struct Committed {
     pub(crate) accounts: Vec<(Address, AccountState)>,
 }
 
-/// Tells `list` of the transactions, in order. `before` knows accounts before the first one, `code` the code that the
+/// Tells `list` of the transactions, in order. `before` knows accounts before the first one, `codes` the code that the
 /// transactions deployed.
 ///
 /// # Errors
@@ -57,7 +60,7 @@ pub(crate) fn tell<E>(
     list: &mut ListBuilder,
     txns: Vec<Committed>,
     before: impl Fn(&Address) -> Result<AccountState, E>,
-    code: impl Fn(&Fields) -> Bytes,
+    codes: &Codes,
 ) -> Result<(), E> {
     let mut known = alloy_primitives::map::AddressMap::<Fields>::default();
     for Committed { accesses, accounts } in txns {
@@ -68,12 +71,12 @@ pub(crate) fn tell<E>(
             list.slot(address, key, change);
         }
         for (address, after) in accounts {
-            let after = fields(&after);
+            let after = fields(&after, codes);
             let before = match known.remove(&address) {
                 Some(before) => before,
-                None => fields(&before(&address)?),
+                None => fields(&before(&address)?, codes),
             };
-            list.fields(address, &before, &after, || code(&after));
+            list.fields(address, &before, &after, || codes.bytes(&after));
             known.insert(address, after);
         }
         list.next_index();
@@ -81,11 +84,9 @@ pub(crate) fn tell<E>(
     Ok(())
 }
 
-fn fields(account: &AccountState) -> Fields {
-    let AccountState { balance, nonce, code_hash, .. } = *account;
-    let mut fields = Fields { balance, nonce, code_hash };
-    if code_hash.is_zero() {
-        fields.code_hash = nothing().code_hash;
-    }
-    fields
+fn fields(account: &AccountState, codes: &Codes) -> Fields {
+    let AccountState { balance, nonce, code, .. } = *account;
+    let code_hash =
+        if code.is_code() { codes.hashes.hash(code) } else { nothing().code_hash };
+    Fields { balance, nonce, code_hash }
 }

@@ -68,7 +68,7 @@ impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
         read: Option<&StateValue>,
     ) -> Result<Option<Fields>, DB::Error> {
         match account_value(read) {
-            Some(account) => Ok(fields(account)),
+            Some(account) => Ok(fields(account, self.codes)),
             None => Ok(self.db.basic_ref(address)?.as_ref().map(Fields::of)),
         }
     }
@@ -210,13 +210,19 @@ pub(crate) fn changes<DB: DatabaseRef + Sync>(
         let range = part * PART..len.min((part + 1) * PART);
         let _ = parts[part].set(Part::collect(after, range, &special));
     });
+    let parts = parts.into_iter().map(|part| part.into_inner().expect("each part was done"));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    let mut slots = together(&parts);
     let mut changes = Vec::with_capacity(parts.len() + 1);
-    let mut slots = AddressMap::<Vec<SlotChange>>::default();
     for part in parts {
-        let part = part.into_inner().expect("each part was done")?;
         changes.push(part.accounts);
         for (address, Storage { slots: more, .. }) in part.storages {
-            slots.entry(address).or_default().extend(more);
+            let slots = slots.entry(address).or_default();
+            if slots.capacity() == 0 {
+                *slots = more;
+            } else {
+                slots.extend(more);
+            }
         }
     }
     for (address, cached) in &mut special {
@@ -242,6 +248,18 @@ pub(crate) fn changes<DB: DatabaseRef + Sync>(
     }
     changes.push(others);
     Ok(StateChanges::of(changes))
+}
+
+/// Room for the slots of each account that has some in several parts.
+fn together(parts: &[Part]) -> AddressMap<Vec<SlotChange>> {
+    let mut lens = AddressMap::<(usize, usize)>::default();
+    for (address, storage) in parts.iter().flat_map(|part| &part.storages) {
+        let (parts, slots) = lens.entry(*address).or_default();
+        *parts += 1;
+        *slots += storage.slots.len();
+    }
+    let room = lens.into_iter().filter(|(_, (parts, _))| *parts > 1);
+    room.map(|(address, (_, slots))| (address, Vec::with_capacity(slots))).collect()
 }
 
 /// How many locations are looked at in one go.
@@ -299,6 +317,7 @@ impl Part {
                 | (Location::Slot { .. }, StateValue::Account(_)) => {}
             }
         }
+        part.accounts.shrink_to_fit();
         Ok(part)
     }
 }
@@ -324,26 +343,26 @@ fn account_change(
 
 /// The account as revm knows it, with its code if that is not what it was before.
 fn info(account: &AccountState, before: Option<&Fields>, codes: &Codes) -> Option<AccountInfo> {
-    let mut info = plain_info(account)?;
-    if before.is_none_or(|before| before.code_hash != account.code_hash) {
-        info.code = codes.get(&account.code_hash);
+    let mut info = plain_info(account, codes)?;
+    if before.is_none_or(|before| before.code_hash != info.code_hash) {
+        info.code = codes.get(&info.code_hash);
     }
     Some(info)
 }
 
-fn plain_info(account: &AccountState) -> Option<AccountInfo> {
-    account.exists.then_some(AccountInfo {
+fn plain_info(account: &AccountState, codes: &Codes) -> Option<AccountInfo> {
+    account.exists.then(|| AccountInfo {
         balance: account.balance,
         nonce: account.nonce,
-        code_hash: account.code_hash,
+        code_hash: codes.hashes.hash(account.code),
         account_id: None,
         code: None,
     })
 }
 
-fn fields(account: &AccountState) -> Option<Fields> {
-    let AccountState { balance, nonce, code_hash, .. } = *account;
-    account.exists.then_some(Fields { balance, nonce, code_hash })
+fn fields(account: &AccountState, codes: &Codes) -> Option<Fields> {
+    let AccountState { balance, nonce, code, .. } = *account;
+    account.exists.then(|| Fields { balance, nonce, code_hash: codes.hashes.hash(code) })
 }
 
 fn account_value(value: Option<&StateValue>) -> Option<&AccountState> {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, U256};
 use block_stm::{BoxError, FinalState, Storage};
 use revm::{
     DatabaseRef,
@@ -10,9 +10,10 @@ use revm::{
 };
 
 use super::{
+    code_hashes::CodeId,
     codes::Codes,
     location::Location,
-    value::{AccountState, StateValue, has_code},
+    value::{AccountState, StateValue},
 };
 use crate::block_state::{BlockState, CachedAccount};
 
@@ -64,22 +65,23 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         let Some(info) = info else {
             return AccountState {
                 balance: U256::ZERO,
-                code_hash: KECCAK256_EMPTY,
                 nonce: 0,
                 wipes,
+                code: CodeId::NONE,
                 exists: false,
             };
         };
-        if let Some(code) = &info.code
-            && has_code(&info.code_hash)
+        let code = self.codes.hashes.id(&info.code_hash);
+        if code.is_code()
+            && let Some(bytes) = &info.code
         {
-            self.codes.insert(info.code_hash, code);
+            self.codes.insert(info.code_hash, bytes);
         }
         AccountState {
             balance: info.balance,
-            code_hash: info.code_hash,
             nonce: info.nonce,
             wipes,
+            code,
             exists: true,
         }
     }

@@ -9,16 +9,19 @@ use alloy_primitives::{B256, Bytes, map::B256Map};
 use block_stm::BoxError;
 use revm::state::Bytecode;
 
-use super::base::Base;
+use super::{base::Base, code_hashes::CodeHashes};
 use crate::{access_list::code_bytes, block_state::Fields};
 
 /// Code that is not, or not necessarily, in the host's state under its hash. Shared by all workers.
 #[derive(Debug, Default)]
-pub(crate) struct Codes(RwLock<B256Map<Bytecode>>);
+pub(crate) struct Codes {
+    by_hash: RwLock<B256Map<Bytecode>>,
+    pub(crate) hashes: CodeHashes,
+}
 
 impl Codes {
     pub(crate) fn get(&self, hash: &B256) -> Option<Bytecode> {
-        let codes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let codes = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
         codes.get(hash).cloned()
     }
 
@@ -29,7 +32,7 @@ impl Codes {
 
     pub(crate) fn insert(&self, hash: B256, code: &Bytecode) {
         if self.get(&hash).is_none() {
-            let mut codes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut codes = self.by_hash.write().unwrap_or_else(PoisonError::into_inner);
             codes.entry(hash).or_insert_with(|| code.clone());
         }
     }

@@ -13,6 +13,7 @@ use revm::{
 
 use super::{
     base::Base,
+    code_hashes::WorkerHashes,
     codes::{Codes, WorkerCodes},
     location::Location,
     observed::Observed,
@@ -40,6 +41,7 @@ pub(crate) struct TxnDb<'b, 's> {
     pub(crate) glimpses: bool,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
+    pub(crate) worker_hashes: WorkerHashes,
     pub(crate) keccaks: Keccaks,
 }
 
@@ -62,6 +64,7 @@ impl<'s> TxnDb<'_, 's> {
             glimpses: false,
             base,
             worker_codes: WorkerCodes::default(),
+            worker_hashes: WorkerHashes::default(),
             keccaks: Keccaks::default(),
         }
     }
@@ -117,7 +120,7 @@ impl Database for TxnDb<'_, '_> {
         Ok(account.exists.then_some(AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
-            code_hash: account.code_hash,
+            code_hash: self.worker_hashes.get(account.code, &self.codes.hashes),
             account_id,
             code: None,
         }))

@@ -25,7 +25,6 @@ use revm::{
 use super::{
     database::{Interrupted, TxnDb},
     observed::{Current, Observed},
-    value::has_code,
 };
 
 /// What the code that loads an account is going to look at.
@@ -132,7 +131,7 @@ fn current(account: &Account) -> Current {
     Current {
         balance: account.info.balance,
         nonce: account.info.nonce,
-        has_code: has_code(&account.info.code_hash),
+        has_code: !account.info.is_empty_code_hash() && !account.info.code_hash.is_zero(),
     }
 }
 

@@ -43,6 +43,7 @@
 
 mod after;
 mod base;
+mod code_hashes;
 mod codes;
 mod database;
 mod handler;
@@ -64,7 +65,8 @@ use revm::{DatabaseRef, context::TxEnv};
 pub(crate) use base::Base;
 pub(crate) use codes::{Codes, WorkerCodes};
 pub use location::Location;
-pub use value::{AccountState, Delta, Predicate, StateValue};
+pub(crate) use value::AccountState;
+use value::StateValue;
 
 use self::{
     after::AfterTxns,
@@ -311,7 +313,7 @@ fn execute<DB: DatabaseRef + Sync>(
     let executed = executed.map_err(execution_error)?;
     if let Some(list) = &mut list {
         let before = |address: &Address| base.account_before(&executed.state, address);
-        let told = access_list::tell(list, sink.committed, before, |fields| codes.bytes(fields));
+        let told = access_list::tell(list, sink.committed, before, &codes);
         told.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     }
     let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);

@@ -17,7 +17,7 @@
 
 use alloy_primitives::{Address, U256};
 
-use super::value::{AccountState, NonceTest, Predicate, has_code};
+use super::value::{AccountState, NonceTest, Predicate};
 
 /// An account that a transaction loaded, and what it relied on.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Observed {
     /// The sum of all that was observed.
     pub(crate) fn predicate(&self) -> Predicate {
         Predicate {
-            code_hash: self.original.code_hash,
+            code: self.original.code,
             wipes: self.original.wipes,
             exists: self.exists.then_some(self.original.exists),
             nonce: self.nonce,
@@ -147,26 +147,25 @@ impl From<&AccountState> for Current {
         Self {
             balance: account.balance,
             nonce: account.nonce,
-            has_code: has_code(&account.code_hash),
+            has_code: account.code.is_code(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::KECCAK256_EMPTY;
     use block_stm::Value;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parallel::value::StateValue;
+    use crate::parallel::{code_hashes::CodeId, value::StateValue};
 
     fn account(balance: u64, nonce: u64) -> AccountState {
         AccountState {
             balance: U256::from(balance),
-            code_hash: KECCAK256_EMPTY,
             nonce,
             wipes: 0,
+            code: CodeId::NONE,
             exists: true,
         }
     }

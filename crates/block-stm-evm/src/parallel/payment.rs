@@ -10,7 +10,7 @@ use super::{
     handler::{TxnEvm, TxnHandler},
     location::Location,
     observed::Observed,
-    value::{AccountState, Delta, Fate, NonceTest, Shift, StateValue, has_code},
+    value::{AccountState, Delta, Fate, NonceTest, Shift, StateValue},
     vm::BlockVm,
 };
 use crate::plain_call::{Costs, parties};
@@ -59,7 +59,7 @@ pub(crate) fn execute<'b, 's: 'b>(
     let touched = |balance, nonce| Delta {
         balance,
         nonce,
-        code_hash: None,
+        code: None,
         fate: Fate::Touched,
         clears_empty: spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
     };
@@ -82,7 +82,7 @@ fn account_without_code<'s>(
     location: &Location,
 ) -> Result<Option<AccountState>, Interrupt> {
     match view.glimpse(location)? {
-        StateValue::Account(account) if !has_code(&account.code_hash) => Ok(Some(account)),
+        StateValue::Account(account) if !account.code.is_code() => Ok(Some(account)),
         StateValue::Account(_) | StateValue::Slot(_) => Ok(None),
     }
 }

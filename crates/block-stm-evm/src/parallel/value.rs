@@ -6,12 +6,14 @@
 //! payment and a call of its code, and yet every rule about accounts holds exactly, in particular
 //! the one that clears empty accounts (EIP-161), as it is applied to final values.
 
-use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
+use alloy_primitives::U256;
 use block_stm::Value;
+
+use super::code_hashes::CodeId;
 
 /// The value of a [`Location`](super::Location).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateValue {
+pub(crate) enum StateValue {
     /// An account's fields.
     Account(AccountState),
     /// A slot's value.
@@ -20,31 +22,30 @@ pub enum StateValue {
 
 /// An account at some point of the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AccountState {
+pub(crate) struct AccountState {
     /// Wei.
-    pub balance: U256,
-    /// Keccak-256 of the code, that of nothing where there is none.
-    pub code_hash: B256,
+    pub(crate) balance: U256,
     /// Transactions sent, or contracts created.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// How often the storage was wiped: by destruction or creation of the account.
     ///
     /// Slots are addressed with this number, so that a slot written before a wipe is never found after it,
     /// and no slot need be touched when an account is destroyed.
-    pub wipes: u32,
+    pub(crate) wipes: u32,
+    /// The code.
+    pub(crate) code: CodeId,
     /// Whether the account is in the state. An account that is not has no balance, nonce or code.
-    pub exists: bool,
+    pub(crate) exists: bool,
 }
 
 /// What a transaction did to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delta {
+pub(crate) struct Delta {
     pub(crate) balance: Shift,
     /// How much the nonce was raised.
     pub(crate) nonce: u64,
     /// The new code, if it was changed.
-    pub(crate) code_hash: Option<B256>,
+    pub(crate) code: Option<CodeId>,
     pub(crate) fate: Fate,
     /// Whether a touched account that is empty ceases to exist (EIP-161).
     pub(crate) clears_empty: bool,
@@ -72,9 +73,9 @@ pub(crate) enum Fate {
 
 /// What a transaction relied on about an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Predicate {
+pub(crate) struct Predicate {
     /// Code and generation of the storage are these; every load of an account observes them.
-    pub(crate) code_hash: B256,
+    pub(crate) code: CodeId,
     pub(crate) wipes: u32,
     /// The account is in the state or it is not, where that was observed.
     pub(crate) exists: Option<bool>,
@@ -93,9 +94,8 @@ pub(crate) enum NonceTest {
 
 impl AccountState {
     /// Whether the account is empty in the sense of EIP-161.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.balance.is_zero() && self.nonce == 0 && !has_code(&self.code_hash)
+    fn is_empty(&self) -> bool {
+        self.balance.is_zero() && self.nonce == 0 && !self.code.is_code()
     }
 
     fn apply(&self, delta: &Delta) -> Option<Self> {
@@ -107,7 +107,7 @@ impl AccountState {
         }
         after.balance = delta.balance.apply(self.balance)?;
         after.nonce = self.nonce.wrapping_add(delta.nonce);
-        after.code_hash = delta.code_hash.unwrap_or(self.code_hash);
+        after.code = delta.code.unwrap_or(self.code);
         after.exists = true;
         let empty = delta.fate == Fate::Touched && after.is_empty();
         match (empty, self.exists) {
@@ -123,16 +123,16 @@ impl AccountState {
     fn removed(&self) -> Self {
         Self {
             balance: U256::ZERO,
-            code_hash: KECCAK256_EMPTY,
             nonce: 0,
             wipes: self.wipes + 1,
+            code: CodeId::NONE,
             exists: false,
         }
     }
 
     fn satisfies(&self, predicate: &Predicate) -> bool {
         let (least, greatest) = predicate.balance;
-        self.code_hash == predicate.code_hash
+        self.code == predicate.code
             && self.wipes == predicate.wipes
             && predicate.exists.is_none_or(|exists| exists == self.exists)
             && match predicate.nonce {
@@ -184,26 +184,21 @@ impl Value for StateValue {
     }
 }
 
-/// Whether an account with this code hash has code; a zero hash stands for none, as in revm.
-pub(crate) fn has_code(code_hash: &B256) -> bool {
-    *code_hash != KECCAK256_EMPTY && !code_hash.is_zero()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ABSENT: AccountState = AccountState {
         balance: U256::ZERO,
-        code_hash: KECCAK256_EMPTY,
         nonce: 0,
         wipes: 1,
+        code: CodeId::NONE,
         exists: false,
     };
     const HUSK: AccountState = AccountState { exists: true, wipes: 0, ..ABSENT };
 
     fn touch(balance: Shift, clears_empty: bool) -> Delta {
-        Delta { balance, nonce: 0, code_hash: None, fate: Fate::Touched, clears_empty }
+        Delta { balance, nonce: 0, code: None, fate: Fate::Touched, clears_empty }
     }
 
     fn credit(wei: u64) -> Shift {

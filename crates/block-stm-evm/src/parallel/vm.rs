@@ -15,6 +15,7 @@ use revm::{
 
 use super::{
     base::Base,
+    code_hashes::CodeId,
     codes::Codes,
     database::TxnDb,
     handler::{TxnError, TxnEvm, TxnHandler},
@@ -23,7 +24,7 @@ use super::{
     location::Location,
     observed::Observed,
     payment,
-    value::{Delta, Fate, Shift, StateValue, has_code},
+    value::{Delta, Fate, Shift, StateValue},
 };
 use crate::{Block, InvalidTxnReason, access_list::RunAccesses};
 
@@ -229,7 +230,7 @@ fn declare_observations(db: &mut TxnDb<'_, '_>) -> Result<(), Interrupt> {
 fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Result<(), Interrupt> {
     let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let inner = &mut journal.journal.inner;
-    let TxnDb { view, observed, codes, .. } = &mut journal.journal.database;
+    let TxnDb { view, observed, codes, worker_hashes, .. } = &mut journal.journal.database;
     for observed in observed.iter() {
         let Some(account) = inner.state.get(&observed.address) else {
             continue;
@@ -237,8 +238,11 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
         if !account.is_touched() {
             continue;
         }
-        if let Some(delta) = delta(observed, account, clears_empty) {
-            if delta.code_hash.is_some()
+        let (hash, old) = (&account.info.code_hash, observed.original.code);
+        let new_code =
+            (*hash != worker_hashes.get(old, &codes.hashes)).then(|| codes.hashes.id(hash));
+        if let Some(delta) = delta(observed, account, new_code, clears_empty) {
+            if delta.code.is_some()
                 && let Some(code) = &account.info.code
             {
                 codes.insert(account.info.code_hash, code);
@@ -253,7 +257,7 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
         let credit = Delta {
             balance: Shift::CreditIfItFits(fee),
             nonce: 0,
-            code_hash: None,
+            code: None,
             fate: Fate::Touched,
             clears_empty,
         };
@@ -264,7 +268,12 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
 }
 
 /// What the run did to a touched account; `None` if that was nothing.
-fn delta(observed: &Observed, account: &Account, clears_empty: bool) -> Option<Delta> {
+fn delta(
+    observed: &Observed,
+    account: &Account,
+    new_code: Option<CodeId>,
+    clears_empty: bool,
+) -> Option<Delta> {
     let original = &observed.original;
     let fate = match () {
         () if account.is_selfdestructed() => Fate::Destroyed,
@@ -274,16 +283,16 @@ fn delta(observed: &Observed, account: &Account, clears_empty: bool) -> Option<D
     let delta = Delta {
         balance: Shift::between(original.balance, account.info.balance),
         nonce: account.info.nonce.wrapping_sub(original.nonce),
-        code_hash: (account.info.code_hash != original.code_hash).then_some(account.info.code_hash),
+        code: new_code,
         fate,
         clears_empty,
     };
     let only_touched = fate == Fate::Touched
         && delta.balance.is_zero()
         && delta.nonce == 0
-        && delta.code_hash.is_none();
+        && delta.code.is_none();
     // An account with code stays as it is when it is touched; others may come, or go.
-    (!only_touched || !has_code(&original.code_hash)).then_some(delta)
+    (!only_touched || !original.code.is_code()).then_some(delta)
 }
 
 fn write_slots(
