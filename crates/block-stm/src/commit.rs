@@ -329,7 +329,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             return Err(Disbelieved::Stale(Stale::Read));
         }
         let deltas_apply = match execution {
-            Execution::Done(_) => self.job.memory.settle(txn),
+            Execution::Done(_) => self.job.memory.settle(txn, &self.tools.desk),
             // The writes are dropped, but the VM may have come here because it was told that they apply.
             Execution::Invalid(_) => {
                 sings(Canary::SkipDeltas)

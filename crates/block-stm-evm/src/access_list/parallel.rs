@@ -86,7 +86,6 @@ pub(crate) fn tell<E>(
 
 fn fields(account: &AccountState, codes: &Codes) -> Fields {
     let AccountState { balance, nonce, code, .. } = *account;
-    let code_hash =
-        if code.is_code() { codes.hashes.hash(code) } else { nothing().code_hash };
+    let code_hash = if code.is_code() { codes.hashes.hash(code) } else { nothing().code_hash };
     Fields { balance, nonce, code_hash }
 }

@@ -318,6 +318,7 @@ impl Part {
             }
         }
         part.accounts.shrink_to_fit();
+        part.storages.values_mut().for_each(|storage| storage.slots.shrink_to_fit());
         Ok(part)
     }
 }

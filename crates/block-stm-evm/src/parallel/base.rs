@@ -77,13 +77,7 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         {
             self.codes.insert(info.code_hash, bytes);
         }
-        AccountState {
-            balance: info.balance,
-            nonce: info.nonce,
-            wipes,
-            code,
-            exists: true,
-        }
+        AccountState { balance: info.balance, nonce: info.nonce, wipes, code, exists: true }
     }
 
     fn slot(&self, address: Address, wipes: u32, key: U256) -> Result<U256, DB::Error> {

@@ -144,11 +144,7 @@ impl Observed {
 
 impl From<&AccountState> for Current {
     fn from(account: &AccountState) -> Self {
-        Self {
-            balance: account.balance,
-            nonce: account.nonce,
-            has_code: account.code.is_code(),
-        }
+        Self { balance: account.balance, nonce: account.nonce, has_code: account.code.is_code() }
     }
 }
 

@@ -188,13 +188,8 @@ impl Value for StateValue {
 mod tests {
     use super::*;
 
-    const ABSENT: AccountState = AccountState {
-        balance: U256::ZERO,
-        nonce: 0,
-        wipes: 1,
-        code: CodeId::NONE,
-        exists: false,
-    };
+    const ABSENT: AccountState =
+        AccountState { balance: U256::ZERO, nonce: 0, wipes: 1, code: CodeId::NONE, exists: false };
     const HUSK: AccountState = AccountState { exists: true, wipes: 0, ..ABSENT };
 
     fn touch(balance: Shift, clears_empty: bool) -> Delta {

@@ -1,6 +1,5 @@
 //! What one incarnation wrote at one location.
 
-use crate::sync::SetOnce;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::cell::Cell;
@@ -59,8 +58,8 @@ pub(crate) struct Entry<L, V: Value> {
     /// Whether it belongs into the cell's chain, where readers find it before it is committed.
     shown: bool,
     payload: Payload<V>,
-    /// What deltas came to; set by the committer.
-    sum: SetOnce<V>,
+    /// What deltas came to, set by the committer; null before that. Apart from the entry, which mostly has no use for it.
+    sum: AtomicPtr<V>,
 }
 
 impl<L, V: Value> Entry<L, V> {
@@ -80,7 +79,7 @@ impl<L, V: Value> Entry<L, V> {
             estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
             shown: !is_delta || shows_deltas || cell.shows_deltas(),
             payload,
-            sum: SetOnce::new(),
+            sum: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
@@ -114,7 +113,9 @@ impl<L, V: Value> Entry<L, V> {
     pub(super) fn settled_value(&self) -> Option<&V> {
         match &self.payload {
             Payload::Value(value) => Some(value),
-            Payload::Deltas(_) => self.sum.get(),
+            // ORDERING: Acquire pairs with the Release in `settle`: the sum is seen whole.
+            // SAFETY: set in `settle`, where the caller says that it lives as long as the entry.
+            Payload::Deltas(_) => unsafe { self.sum.load(Ordering::Acquire).as_ref() },
             Payload::Hint => None,
         }
     }
@@ -129,14 +130,11 @@ impl<L, V: Value> Entry<L, V> {
 
     /// Fixes what the deltas came to.
     ///
-    /// # Panics
-    /// If that is fixed.
-    ///
     /// # Safety
-    /// The caller has the write set's lock, or else nobody else settles it.
-    pub(super) unsafe fn settle(&self, sum: V) {
-        // SAFETY: calls come one at a time, says the caller.
-        unsafe { self.sum.set(sum) };
+    /// `sum` is shared from now on, and lives as long as the entry.
+    pub(super) unsafe fn settle(&self, sum: *mut V) {
+        // ORDERING: Release publishes the sum to `settled_value`.
+        self.sum.store(sum, Ordering::Release);
     }
 
     /// Whether both write the same, whatever lies below.

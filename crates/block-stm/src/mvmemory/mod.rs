@@ -97,6 +97,8 @@ pub(crate) struct MvMemory<L, V: Value> {
     table: Table<L, V>,
     /// The write sets of first incarnations, which are nearly all.
     entries: Arena<Entry<L, V>>,
+    /// What deltas came to.
+    sums: Arena<V>,
     written: Box<[Mutex<Written<L, V>>]>,
     /// Whether there was ever a write set on the heap.
     any_on_heap: AtomicBool,
@@ -110,6 +112,7 @@ pub(crate) struct Desk<'m, L, V: Value> {
     handle: LocalHandle,
     maker: Maker<'m, L, V>,
     entries: Shelf<'m, Entry<L, V>>,
+    sums: Shelf<'m, V>,
 }
 
 impl<L, V: Value> Desk<'_, L, V> {
@@ -210,6 +213,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         Self {
             table: Table::new(txns.saturating_mul(8), Arc::clone(pool)),
             entries: Arena::new(Arc::clone(pool)),
+            sums: Arena::new(Arc::clone(pool)),
             written: (0..txns).map(|_| declared()).collect(),
             any_on_heap: AtomicBool::new(false),
             shows_deltas: AtomicBool::new(false),
@@ -244,6 +248,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             handle: self.collector.register(),
             maker: self.table.maker(),
             entries: self.entries.shelf(),
+            sums: self.sums.shelf(),
         }
     }
 
@@ -328,7 +333,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
 
     /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not apply or
     /// rests on a base value that nobody has fetched.
-    pub(crate) fn settle(&self, txn: TxnIndex) -> bool {
+    pub(crate) fn settle(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
         let written = self.written[txn.as_usize()].lock();
         written.entries.entries().iter().all(|entry| {
             if entry.settled_value().is_some() {
@@ -340,8 +345,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             let below = if sings(Canary::SumOnBase) { cell.base() } else { below };
             let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
-                // SAFETY: we have the write set's lock.
-                unsafe { entry.settle(sum) };
+                // SAFETY: sums live as long as the memory, and so longer than any entry that somebody may reach.
+                unsafe { entry.settle(desk.sums.push(sum)) };
                 true
             })
         })
@@ -509,10 +514,10 @@ mod tests {
         assert_eq!(seen(&memory, 4, desk), Err(3), "190 + 66 does not fit");
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
         for at in [1, 2] {
-            assert!(memory.settle(txn(at)));
+            assert!(memory.settle(txn(at), desk));
             memory.commit(txn(at), &mut writes, &mut touched);
         }
-        assert!(!memory.settle(txn(3)));
+        assert!(!memory.settle(txn(3), desk));
         assert_eq!(writes, [(&"x", &Number(150)), (&"x", &Number(190))]);
         assert_eq!(touched.len(), 1);
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(2), 0)), 190)));
@@ -529,7 +534,7 @@ mod tests {
         }
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
         let commit = |at| {
-            assert!(memory.settle(txn(at)));
+            assert!(memory.settle(txn(at), desk));
             memory.commit(txn(at), &mut Vec::new(), &mut Vec::new());
         };
         commit(1);

@@ -381,7 +381,7 @@ impl<'m> Trial<'m> {
 
     fn commit(&mut self) {
         let txn = self.model.head;
-        let settled = self.memory.settle(index(txn));
+        let settled = self.memory.settle(index(txn), &self.desk);
         assert_eq!(settled, self.model.settle(), "settlement of {txn}");
         if !settled {
             return;

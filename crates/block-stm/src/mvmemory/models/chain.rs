@@ -25,6 +25,8 @@ type Item = Entry<u32, Watched>;
 struct Chain {
     cell: Arc<Cell<u32, Watched>>,
     entries: Vec<*mut Item>,
+    /// What deltas came to.
+    sums: std::sync::Mutex<Vec<*mut Watched>>,
 }
 
 // SAFETY: entries are shared through `&` alone, and freed when the last thread has let go of the chain.
@@ -41,7 +43,14 @@ impl Chain {
             Box::into_raw(Box::new(entry))
         };
         let entries = entries.into_iter().map(entry).collect();
-        Self { cell, entries }
+        Self { cell, entries, sums: std::sync::Mutex::default() }
+    }
+
+    /// Keeps what deltas came to.
+    fn sum(&self, value: Watched) -> *mut Watched {
+        let sum = Box::into_raw(Box::new(value));
+        self.sums.lock().expect("no panic").push(sum);
+        sum
     }
 
     fn link(&self, entry: usize) {
@@ -75,6 +84,10 @@ impl Drop for Chain {
         for entry in self.entries.drain(..) {
             // SAFETY: from `Box::into_raw` in `new`; nobody else has the chain any more.
             drop(unsafe { Box::from_raw(entry) });
+        }
+        for sum in self.sums.get_mut().expect("no panic").drain(..) {
+            // SAFETY: from `Box::into_raw` in `sum`; the entries are gone.
+            drop(unsafe { Box::from_raw(sum) });
         }
     }
 }
@@ -218,8 +231,8 @@ fn a_committed_sum_is_seen_whole() {
         // SAFETY: lives as long as the chain.
         let entry = unsafe { &*chain.entries[0] };
         let below = chain.cell.committed().map(|(_, base)| entry.apply_to(base));
-        // SAFETY: nobody else settles it.
-        unsafe { entry.settle(below.flatten().expect("applies to the base")) };
+        // SAFETY: lives as long as the chain.
+        unsafe { entry.settle(chain.sum(below.flatten().expect("applies to the base"))) };
         chain.cell.commit(chain.entries[0]);
         reader.join().expect("no panic");
         assert_eq!(chain.cell.committed().map(|(at, _)| Some(at)), Some(version(1, 0)));
@@ -248,8 +261,8 @@ fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
         let entry =
             Box::into_raw(Box::new(Entry::new(TxnIndex::new(1), 0, &chain.cell, payload, false)));
         chain.entries.push(entry);
-        // SAFETY: made above, and nobody else settles it.
-        unsafe { (*entry).settle(Watched::new(6)) };
+        // SAFETY: both live as long as the chain.
+        unsafe { (*entry).settle(chain.sum(Watched::new(6))) };
         chain.cell.commit(entry);
         reader.join().expect("no panic");
     });
