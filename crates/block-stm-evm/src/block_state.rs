@@ -60,8 +60,12 @@ impl<DB> BlockState<DB> {
 
     /// What was changed since [`new`](Self::new).
     pub fn into_changes(self) -> StateChanges {
+        // Room for all, as mostly all were changed; what is not needed is given back.
+        let mut changes = Vec::with_capacity(self.accounts.len());
         let accounts = self.accounts.into_iter();
-        accounts.filter_map(|(address, account)| account.into_change(address)).collect()
+        changes.extend(accounts.filter_map(|(address, account)| account.into_change(address)));
+        changes.shrink_to_fit();
+        StateChanges::of(vec![changes])
     }
 }
 
