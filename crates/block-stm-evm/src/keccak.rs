@@ -23,6 +23,15 @@ const KEY: usize = 64;
 /// How many hashes a worker remembers, in some 100 bytes each: so that they fit into a core's own cache.
 const ENTRIES: usize = 2048;
 
+/// How many lookups in vain it takes to give up.
+const MOST_CREDIT: i32 = 128;
+
+/// Looking in vain costs a tenth of a hash.
+const HIT: i32 = 10;
+
+/// After giving up, one hash in so many is still looked up: other code may be run by now.
+const PROBE: u32 = 16;
+
 #[derive(Clone)]
 struct Entry {
     key: [u8; KEY],
@@ -45,6 +54,10 @@ thread_local! {
 pub(crate) struct Keccaks {
     /// Its number on the thread.
     number: u64,
+    /// Each hash that is remembered adds to it, each that is not takes from it. At 0 or below, remembering does not pay.
+    credit: i32,
+    /// How many hashes were wanted while it did not pay.
+    passed: u32,
     _on_its_thread: PhantomData<*const ()>,
 }
 
@@ -54,12 +67,22 @@ impl Default for Keccaks {
             table.owners += 1;
             table.owners
         });
-        Self { number, _on_its_thread: PhantomData }
+        Self { number, credit: MOST_CREDIT, passed: 0, _on_its_thread: PhantomData }
     }
 }
 
 impl Keccaks {
     fn hash(&mut self, key: &[u8; KEY]) -> B256 {
+        if self.credit <= 0 {
+            self.passed = self.passed.wrapping_add(1);
+            if !self.passed.is_multiple_of(PROBE) {
+                return keccak256(key);
+            }
+        }
+        self.look_up(key)
+    }
+
+    fn look_up(&mut self, key: &[u8; KEY]) -> B256 {
         TABLE.with_borrow_mut(|table| {
             if table.entries.is_empty() {
                 let nothing = Entry { key: [0; KEY], hash: B256::ZERO, owner: 0 };
@@ -68,19 +91,35 @@ impl Keccaks {
             let entry = &mut table.entries[place(key)];
             if entry.owner != self.number || entry.key != *key {
                 *entry = Entry { key: *key, hash: keccak256(key), owner: self.number };
+                self.credit = (self.credit - 1).max(0);
+            } else {
+                self.credit = (self.credit + HIT).min(MOST_CREDIT);
             }
             entry.hash
         })
     }
 }
 
+/// Odd numbers without a pattern: the hexadecimal digits of pi.
+const FACTORS: [u64; KEY / 8] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7345,
+    0xa409_3822_299f_31d1,
+    0x082e_fa98_ec4e_6c89,
+    0x4528_21e6_38d0_1377,
+    0xbe54_66cf_34e9_0c6d,
+    0xc0ac_29b7_c97c_50dd,
+    0x3f84_d5b5_b547_0917,
+];
+
 /// Where a key is remembered. Somebody who makes many keys meet gets nothing but misses.
 fn place(key: &[u8; KEY]) -> usize {
-    let mixed = key.chunks_exact(8).fold(0_u64, |mixed, word| {
+    let words = key.chunks_exact(8).zip(FACTORS);
+    let sum = words.fold(0_u64, |sum, (word, factor)| {
         let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        (mixed.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        sum.wrapping_add((word ^ word >> 32).wrapping_mul(factor))
     });
-    (mixed >> 40) as usize % ENTRIES
+    (sum >> 40) as usize % ENTRIES
 }
 
 /// KECCAK256: revm's, but for 64 bytes that lie in memory already.
@@ -121,6 +160,22 @@ mod tests {
             }
         }
         assert_eq!(keccaks.hash(&[0; KEY]), keccak256([0; KEY]));
+    }
+
+    #[test]
+    fn where_hashes_do_not_come_back_they_are_not_looked_up_until_they_do() {
+        let key = |n: u32| {
+            let mut key = [0; KEY];
+            key[28..32].copy_from_slice(&n.to_be_bytes());
+            key
+        };
+        let mut keccaks = Keccaks::default();
+        (0..1000).for_each(|n| drop(keccaks.hash(&key(n))));
+        assert_eq!(keccaks.credit, 0);
+        for n in 0..1000 {
+            assert_eq!(keccaks.hash(&key(n % 5)), keccak256(key(n % 5)));
+        }
+        assert_eq!(keccaks.credit, MOST_CREDIT);
     }
 
     #[test]
