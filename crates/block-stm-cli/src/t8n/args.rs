@@ -21,7 +21,8 @@ parallel; invalid transactions are left out and listed in the result as rejected
 and the reason.
 
 Forks: {}
-and transitions such as BerlinToLondonAt5 or CancunToPragueAtTime15k.
+and transitions such as BerlinToLondonAt5 or CancunToPragueAtTime15k. With +7928 at the end, as in
+BPO2+7928, the result has the block's access list and its hash, as from Amsterdam on.
 
 Examples:
   block-stm t8n --state.fork Prague                 alloc.json, env.json and txs.json, here
@@ -59,7 +60,7 @@ pub(crate) struct T8nArgs {
     /// The state after the block: a file, `stdout` or `stderr`
     #[arg(long = "output.alloc", value_name = "FILE", default_value = "alloc.json")]
     pub(crate) output_alloc: OsString,
-    /// Roots, receipts, rejected transactions: a file, `stdout` or `stderr`
+    /// Roots, receipts, rejected transactions, access list: a file, `stdout` or `stderr`
     #[arg(long = "output.result", value_name = "FILE", default_value = "result.json")]
     pub(crate) output_result: OsString,
     /// The executed transactions, as a string of RLP: a file, `stdout` or `stderr`

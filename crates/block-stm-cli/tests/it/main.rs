@@ -13,4 +13,5 @@ mod run;
 mod sim;
 mod sweep;
 mod t8n;
+mod t8n_lists;
 mod usage;

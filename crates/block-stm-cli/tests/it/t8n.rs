@@ -40,7 +40,7 @@ fn t8n_in(folder: &Path, args: &[&str]) -> std::io::Result<Output> {
 }
 
 /// A call of `t8n` with all inputs on standard input.
-fn t8n_of(stdin: &Value, args: &[&str]) -> std::io::Result<Output> {
+pub(crate) fn t8n_of(stdin: &Value, args: &[&str]) -> std::io::Result<Output> {
     let inputs = ["t8n", "--input.alloc=stdin", "--input.env=stdin", "--input.txs=stdin"];
     let mut process = command(&[&inputs, args].concat())
         .stdin(Stdio::piped())
@@ -52,7 +52,11 @@ fn t8n_of(stdin: &Value, args: &[&str]) -> std::io::Result<Output> {
     process.wait_with_output()
 }
 
-fn everything() -> Value {
+fn zeroes() -> Value {
+    json!(format!("0x{}", "00".repeat(32)))
+}
+
+pub(crate) fn everything() -> Value {
     let [alloc, env, txs] = ["alloc.json", "env.json", "txs.json"].map(input_json);
     json!({ "alloc": alloc, "env": env, "txs": txs })
 }
@@ -209,12 +213,24 @@ fn rewards_go_to_the_producer_and_its_ommers_and_a_reward_of_nothing_creates_an_
 fn each_failure_has_the_exit_code_of_geth_and_names_the_place() -> TestResult {
     type Change = fn(&Path) -> TestResult;
     let nothing: Change = |_| Ok(());
-    let cases: [(i32, &[&str], Change, &[&str]); 16] = [
+    let cases: [(i32, &[&str], Change, &[&str]); 18] = [
         (3, &["--state.fork", "Cancoon"], nothing, &["Cancoon", "Frontier"]),
         (3, &["--state.fork", "London+3855"], nothing, &["London+3855"]),
         (3, &["--state.fork", "Constantinople"], nothing, &["EIP-1283"]),
         (3, &["--state.fork", "Berlin"], nothing, &["parentDifficulty", "missing"]),
         (3, &["--state.fork", "Cancun"], nothing, &["parentBeaconBlockRoot", "missing"]),
+        (
+            3,
+            &["--state.fork", "Amsterdam"],
+            |folder| edit(&folder.join("env.json"), |env| env["parentBeaconBlockRoot"] = zeroes()),
+            &["slotNumber", "missing"],
+        ),
+        (
+            2,
+            &["--state.fork", "Shanghai+7928"],
+            |folder| edit(&folder.join("env.json"), |env| env["currentGasLimit"] = json!("0x64")),
+            &["access list", "gas limit"],
+        ),
         (
             3,
             &[],
@@ -326,7 +342,7 @@ fn executed_transactions_are_traced_and_opcodes_counted() -> TestResult {
 #[test]
 fn a_block_that_can_not_be_executed_ends_in_exit_code_2() -> TestResult {
     let mut input = everything();
-    input["env"]["parentBeaconBlockRoot"] = json!(format!("0x{}", "00".repeat(32)));
+    input["env"]["parentBeaconBlockRoot"] = zeroes();
     // Prague calls contracts that are not there.
     let made = t8n_of(&input, &["--state.fork", "Prague"])?;
     assert_eq!(made.status.code(), Some(2));
@@ -339,7 +355,7 @@ fn a_block_that_can_not_be_executed_ends_in_exit_code_2() -> TestResult {
 #[test]
 fn blob_limits_come_from_the_fork_or_from_a_file() -> TestResult {
     let mut input = everything();
-    input["env"]["parentBeaconBlockRoot"] = json!(format!("0x{}", "00".repeat(32)));
+    input["env"]["parentBeaconBlockRoot"] = zeroes();
     input["env"]["parentBlobGasUsed"] = json!("0xc0000");
     input["env"]["parentExcessBlobGas"] = json!("0x0");
     input["blobParams"] =
@@ -360,9 +376,15 @@ fn test_fillers_recognise_it_as_an_evm_with_a_t8n() -> TestResult {
     assert!(stdout(&version).starts_with("evm version "), "{}", stdout(&version));
     assert_eq!((version.status.code(), stderr(&version)), (Some(0), String::new()));
     let help = stdout(&call(&["t8n", "--help"])?);
-    for word in
-        ["Frontier", "ConstantinopleFix", "Paris", "Osaka", "BPO2", "--input.alloc", "Exit codes"]
-    {
+    for word in [
+        "Frontier",
+        "ConstantinopleFix",
+        "Paris",
+        "BPO2",
+        "Amsterdam",
+        "--input.alloc",
+        "Exit codes",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     Ok(())
@@ -375,18 +397,15 @@ fn a_workload_becomes_an_input_whose_transactions_all_count() -> TestResult {
     let shape = ["--txns", "30", "--accounts", "10", "--zipf", "1"];
     let written = call(&[&["t8n-input", &folder, "--workload", "amm"], &shape[..]].concat())?;
     assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
-    let args = [
-        "--state.fork",
-        "Osaka",
-        "--state.reward",
-        "-1",
-        "--output.alloc=",
-        "--output.result=stdout",
-    ];
-    let made = t8n_in(Path::new(&folder), &args)?;
-    let output: Value = serde_json::from_slice(&made.stdout)?;
-    assert_eq!(rejected(&output["result"]), []);
-    assert_eq!(output["result"]["receipts"].as_array().map(Vec::len), Some(30));
+    let args = ["--state.reward=-1", "--output.alloc=", "--output.result=stdout"];
+    for (fork, has_list) in [("Osaka", false), ("Amsterdam", true)] {
+        let made = t8n_in(Path::new(&folder), &[&["--state.fork", fork], &args[..]].concat())?;
+        let output: Value = serde_json::from_slice(&made.stdout)?;
+        let result = &output["result"];
+        assert_eq!(rejected(result), [], "{fork}");
+        assert_eq!(result["receipts"].as_array().map(Vec::len), Some(30), "{fork}");
+        assert_eq!(result["blockAccessList"].is_string(), has_list, "{fork}");
+    }
 
     let several = call(&[&["t8n-input", &folder, "--workload", "amm,chain"], &shape[..]].concat())?;
     assert_eq!(several.status.code(), Some(0), "{}", stderr(&several));

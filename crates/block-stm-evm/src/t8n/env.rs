@@ -38,6 +38,7 @@ pub(super) struct JsonEnv {
     parent_excess_blob_gas: Option<Quantity<u64>>,
     parent_blob_gas_used: Option<Quantity<u64>>,
     parent_beacon_block_root: Option<B256>,
+    slot_number: Option<Quantity<u64>>,
     block_hashes: Option<BTreeMap<Quantity<u64>, B256>>,
     ommers: Option<Vec<JsonOmmer>>,
     withdrawals: Option<Vec<JsonWithdrawal>>,
@@ -88,6 +89,9 @@ impl JsonEnv {
         if active(SpecId::CANCUN) && self.parent_beacon_block_root.is_none() {
             return Err(missing("parentBeaconBlockRoot", "from Cancun on"));
         }
+        if active(SpecId::AMSTERDAM) && self.slot_number.is_none() {
+            return Err(missing("slotNumber", "from Amsterdam on"));
+        }
         let block = BlockEnv {
             number: U256::from(self.current_number.0),
             beneficiary: self.current_coinbase,
@@ -97,7 +101,7 @@ impl JsonEnv {
             difficulty,
             prevrandao: random,
             blob_excess_gas_and_price: blobs,
-            slot_num: 0,
+            slot_num: self.slot_number.unwrap_or_default().0,
         };
         let hashes = self.block_hashes.unwrap_or_default().into_iter();
         let ommers = self.ommers.unwrap_or_default().into_iter();
@@ -318,6 +322,7 @@ mod tests {
             ("Cancun", json!({ "parentBeaconBlockRoot": null }), "parentBeaconBlockRoot"),
             ("Cancun", json!({ "currentExcessBlobGas": u64::MAX }), "beyond 128 bits"),
             ("Osaka", json!({ "parentBlobGasUsed": 1_200_000 }), "parentBaseFee"),
+            ("Amsterdam", json!({}), "slotNumber"),
             ("Berlin", json!({ "parentDifficulty": 1, "parentTimestamp": 1000 }), "must be after"),
         ];
         for (fork, fields, word) in table {

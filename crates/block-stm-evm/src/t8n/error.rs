@@ -1,6 +1,6 @@
 //! Why a transition can't be made.
 
-use crate::{ExecutionError, PreStateError, import::ImportError};
+use crate::{ExecutionError, ListFormError, PreStateError, import::ImportError};
 
 /// Why a transition can't be made; an invalid transaction is no error but rejected.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum T8nError {
     /// The block can't be executed.
     #[error("the block can't be executed: {0}")]
     Evm(ExecutionError<PreStateError>),
+    /// The block accesses more than its gas limit allows a block that names its access list.
+    #[error("no block can have this access list: {0}")]
+    AccessList(#[from] ListFormError),
 }
 
 impl From<ExecutionError<PreStateError>> for T8nError {

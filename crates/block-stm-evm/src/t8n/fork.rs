@@ -17,13 +17,15 @@ pub struct T8nFork {
     pub bomb_delay: u64,
     /// Whether the DAO's balances are moved before the first transaction.
     pub dao: bool,
+    /// Whether the header names the block's access list (EIP-7928).
+    pub access_lists: bool,
 }
 
 /// Name, other names, rules, delay of the difficulty bomb in thousands of blocks.
 type Row = (&'static str, &'static [&'static str], SpecId, u64);
 
 /// Sources of the delays: EIP-649, 1234, 2384, 3554, 4345, 5133.
-const FORKS: [Row; 25] = [
+const FORKS: [Row; 24] = [
     ("Frontier", &[], SpecId::FRONTIER, 0),
     ("Homestead", &[], SpecId::HOMESTEAD, 0),
     (DAO, &["Dao"], SpecId::HOMESTEAD, 0),
@@ -47,15 +49,13 @@ const FORKS: [Row; 25] = [
     ("BPO2", &[], SpecId::OSAKA, 11_400),
     ("BPO3", &[], SpecId::OSAKA, 11_400),
     ("BPO4", &[], SpecId::OSAKA, 11_400),
-    ("Constantinople", &[], SpecId::PETERSBURG, 5_000),
     ("Amsterdam", &[], SpecId::AMSTERDAM, 11_400),
 ];
-/// The last of [`FORKS`] are known, but can't be executed as the names promise.
-const REFUSED: [(&str, &str); 2] = [
-    ("Constantinople", "EIP-1283 is not implemented; ConstantinopleFix is the fork without it"),
-    ("Amsterdam", "its rules still change"),
-];
 const DAO: &str = "DAOFork";
+/// Known, but revm does not have its rules.
+const CONSTANTINOPLE: &str = "Constantinople";
+/// What follows a fork's name to add block access lists to its rules (EIP-7928).
+const WITH_LISTS: &str = "+7928";
 /// What `Time15k` stands for, in seconds.
 const TIME_15K: u64 = 15_000;
 
@@ -63,16 +63,29 @@ impl T8nFork {
     /// The rules that `name` stands for in block `number` at `timestamp`, in any case of letters.
     ///
     /// Beside a fork's name it may be a transition, such as `BerlinToLondonAt5` (a block) or
-    /// `CancunToPragueAtTime15k` (seconds, in thousands).
+    /// `CancunToPragueAtTime15k` (seconds, in thousands). `+7928` at the end adds block access lists, and no other
+    /// rule of Amsterdam.
     ///
     /// # Errors
     ///
     /// [`T8nError::Config`] if the name is unknown or its rules are not implemented.
     pub fn by_name(name: &str, number: u64, timestamp: u64) -> Result<Self, T8nError> {
+        let (name, with_lists) = match name.strip_suffix(WITH_LISTS) {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
         if name.contains('+') {
-            let message = format!("fork {name:?}: rules with single EIPs added are not supported");
+            let message = format!(
+                "fork {name:?}: of single EIPs that are added to a fork only {WITH_LISTS} is known"
+            );
             return Err(T8nError::Config(message));
         }
+        let mut fork = Self::at(name, number, timestamp)?;
+        fork.access_lists |= with_lists;
+        Ok(fork)
+    }
+
+    fn at(name: &str, number: u64, timestamp: u64) -> Result<Self, T8nError> {
         let Some((from, to, at)) = transition(name) else { return Self::plain(name) };
         let (height, start) = match at {
             At::Block(at) => (number, at),
@@ -89,20 +102,27 @@ impl T8nFork {
 
     fn plain(name: &str) -> Result<Self, T8nError> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is(CONSTANTINOPLE) {
+            let message = "EIP-1283 is not implemented; ConstantinopleFix is the fork without it";
+            return Err(T8nError::Config(format!("fork {CONSTANTINOPLE}: {message}")));
+        }
         let row = FORKS.iter().find(|row| is(row.0) || row.1.iter().any(|other| is(other)));
         let Some(&(name, _, spec, delay)) = row else {
             let message = format!("unknown fork {name:?}; known are {}", Self::names().join(", "));
             return Err(T8nError::Config(message));
         };
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            return Err(T8nError::Config(format!("fork {name}: {reason}")));
-        }
-        Ok(Self { spec, blobs: blobs(name, spec), bomb_delay: 1_000 * delay, dao: name == DAO })
+        Ok(Self {
+            spec,
+            blobs: blobs(name, spec),
+            bomb_delay: 1_000 * delay,
+            dao: name == DAO,
+            access_lists: spec.is_enabled_in(SpecId::AMSTERDAM),
+        })
     }
 
     /// The names of all forks that can be executed, oldest first.
     pub fn names() -> Vec<&'static str> {
-        FORKS[..FORKS.len() - REFUSED.len()].iter().map(|row| row.0).collect()
+        FORKS.iter().map(|row| row.0).collect()
     }
 }
 
@@ -133,7 +153,8 @@ fn blobs(name: &str, spec: SpecId) -> Option<BlobParams> {
     };
     Some(match name {
         "BPO1" => BlobParams::bpo1(),
-        "BPO2" => BlobParams::bpo2(),
+        // Amsterdam goes on with the limits of the fork before it.
+        "BPO2" | "Amsterdam" => BlobParams::bpo2(),
         "BPO3" => test(21, 32, 20_609_697),
         "BPO4" => test(14, 21, 13_739_630),
         _ if spec.is_enabled_in(SpecId::OSAKA) => BlobParams::osaka(),
@@ -156,7 +177,7 @@ mod tests {
         let names = T8nFork::names();
         let specs: Vec<_> = names.iter().map(|name| spec(&name.to_lowercase(), 0, 0)).collect();
         assert!(specs.is_sorted());
-        assert_eq!((specs[0], specs.last()), (SpecId::FRONTIER, Some(&SpecId::OSAKA)));
+        assert_eq!((specs[0], specs.last()), (SpecId::FRONTIER, Some(&SpecId::AMSTERDAM)));
         assert_eq!(spec("TangerineWhistle", 0, 0), SpecId::TANGERINE);
     }
 
@@ -178,8 +199,23 @@ mod tests {
             let fork = T8nFork::by_name(name, 0, 0).expect("a known fork");
             fork.blobs.map(|blobs| blobs.target_blob_count)
         };
-        let targets = ["Shanghai", "Cancun", "Prague", "Osaka", "BPO1", "BPO3"].map(target);
-        assert_eq!(targets, [None, Some(3), Some(6), Some(6), Some(10), Some(21)]);
+        let targets =
+            ["Shanghai", "Cancun", "Prague", "Osaka", "BPO1", "BPO3", "Amsterdam"].map(target);
+        assert_eq!(targets, [None, Some(3), Some(6), Some(6), Some(10), Some(21), Some(14)]);
+    }
+
+    #[test]
+    fn lists_come_with_amsterdam_or_where_they_are_added() {
+        let lists = |name, timestamp| {
+            T8nFork::by_name(name, 0, timestamp).expect("a known fork").access_lists
+        };
+        assert_eq!(
+            ["BPO2", "BPO2+7928", "amsterdam"].map(|name| lists(name, 0)),
+            [false, true, true]
+        );
+        assert_eq!([14_999, 15_000].map(|at| lists("BPO2ToAmsterdamAtTime15k", at)), [false, true]);
+        assert_eq!(spec("BPO2+7928", 0, 0), SpecId::OSAKA);
+        assert!(lists("PragueToOsakaAtTime15k+7928", 0));
     }
 
     #[test]
@@ -190,8 +226,8 @@ mod tests {
             error.to_string()
         };
         assert!(message("Constantinople").contains("EIP-1283"));
-        assert!(message("amsterdam").contains("still change"));
         assert!(message("London+3855").contains("single EIPs"));
+        assert!(message("Osaka+3855+7928").contains("single EIPs"));
         assert!(message("Cancoon").contains("known are Frontier, "));
         assert!(message("BerlinToLondonAt").contains("unknown fork"));
     }

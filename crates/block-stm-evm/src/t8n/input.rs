@@ -46,6 +46,7 @@ pub struct InputEnv {
     current_excess_blob_gas: Option<U64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_beacon_block_root: Option<B256>,
+    slot_number: U64,
     /// Number, in hexadecimal, to hash.
     block_hashes: BTreeMap<U64, B256>,
     withdrawals: Vec<Withdrawal>,
@@ -120,6 +121,7 @@ impl InputEnv {
             current_base_fee: U64::from(env.basefee),
             current_excess_blob_gas: blobs.map(|blobs| U64::from(blobs.excess_blob_gas)),
             parent_beacon_block_root: block.parent_beacon_block_root,
+            slot_number: U64::from(env.slot_num),
             block_hashes: hashes.map(|(number, hash)| (U64::from(*number), *hash)).collect(),
             withdrawals: block.withdrawals.clone(),
         }

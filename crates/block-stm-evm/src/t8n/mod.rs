@@ -32,6 +32,7 @@ use std::path::Path;
 use alloy_consensus::proofs::{calculate_transaction_root, calculate_withdrawals_root};
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Bytes, U64};
+use alloy_rlp::encode;
 use block_stm::Engine;
 use revm::context::TxEnv;
 use serde::{Deserialize, Deserializer};
@@ -51,7 +52,7 @@ pub use self::{
 };
 use crate::{
     Block, BlockResult, InvalidTxn, ParallelOptions, PreState, Rewards, TxnOutcome,
-    execute_parallel,
+    check_list_length, execute_parallel,
     import::{SignedTxn, files::Document, quantity::Quantity},
 };
 
@@ -100,6 +101,7 @@ pub struct T8nOptions<'a> {
 pub struct Transition {
     state: PreState,
     block: Block,
+    access_list: bool,
     env: Env,
     txns: Vec<Parsed<SignedTxn>>,
     /// For each of the block's transactions its place among `txns`.
@@ -183,7 +185,7 @@ impl Transition {
             }
         }
         let block = block(&env, &fork, options, executable)?;
-        Ok(Self { state, block, env, txns, places, rejected })
+        Ok(Self { state, block, access_list: fork.access_lists, env, txns, places, rejected })
     }
 
     /// The block as it will be executed, without the transactions that are rejected already.
@@ -200,7 +202,7 @@ impl Transition {
     ///
     /// # Errors
     ///
-    /// [`T8nError::MissingBlockHash`] or [`T8nError::Evm`].
+    /// [`T8nError::MissingBlockHash`], [`T8nError::Evm`] or [`T8nError::AccessList`].
     ///
     /// # Cost
     ///
@@ -210,8 +212,12 @@ impl Transition {
     ///
     /// Never: the state is in memory.
     pub fn execute(self, engine: &Engine) -> Result<T8nOutput, T8nError> {
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let mut options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        options.access_list = self.access_list;
         let mut result = execute_parallel(engine, &self.block, &self.state, &options)?.result;
+        if let Some(list) = &result.access_list {
+            check_list_length(list, self.block.env.gas_limit)?;
+        }
         if result.receipts_root().is_none() {
             let roots = self.state.state_roots_within(&self.block, InvalidTxn::Skip)?;
             result.set_state_roots(&roots);
@@ -262,6 +268,8 @@ impl Transition {
             blob_gas_used: blobs.map(|_| U64::from(result.blob_gas_used)),
             requests_hash: result.requests_hash(),
             requests: requests.map(|requests| requests.iter().cloned().collect()),
+            block_access_list: result.access_list.as_ref().map(|list| encode(list).into()),
+            block_access_list_hash: result.access_list_hash(),
         };
         T8nOutput { result, state, body: txns::encode_list(included.iter()) }
     }

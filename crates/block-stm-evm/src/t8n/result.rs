@@ -54,6 +54,12 @@ pub struct T8nResult {
     pub requests_hash: Option<B256>,
     /// From Prague on: requests that are not empty, each with its type in front.
     pub requests: Option<Vec<Bytes>>,
+    /// From Amsterdam on: the RLP of the block's access list (EIP-7928).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_access_list: Option<Bytes>,
+    /// From Amsterdam on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_access_list_hash: Option<B256>,
 }
 
 /// A transaction that was left out.

@@ -50,6 +50,8 @@ pub(crate) const CANCUN_ENVIRONMENT: &str = "0 BLOBHASH 13 SSTORE BLOBBASEFEE 14
     5 TLOAD 15 SSTORE CALLDATASIZE 0 0 CALLDATACOPY 32 0 64 MCOPY 64 MLOAD 16 SSTORE";
 /// Keeps what Osaka added.
 pub(crate) const OSAKA_ENVIRONMENT: &str = "0 CALLDATALOAD CLZ 0 SSTORE";
+/// Keeps what Amsterdam added.
+pub(crate) const AMSTERDAM_ENVIRONMENT: &str = "SLOTNUM 20 SSTORE";
 /// Logs its data as the deposit contract does.
 pub(crate) const DEPOSITOR: &str = "CALLDATASIZE 0 0 CALLDATACOPY \
     0x649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5 CALLDATASIZE 0 LOG1";
@@ -137,6 +139,7 @@ fn opcode(name: &str) -> u8 {
         "BASEFEE" => 0x48,
         "BLOBHASH" => 0x49,
         "BLOBBASEFEE" => 0x4a,
+        "SLOTNUM" => 0x4b,
         "MLOAD" => 0x51,
         "SLOAD" => 0x54,
         "SSTORE" => 0x55,

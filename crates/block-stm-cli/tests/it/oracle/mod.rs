@@ -5,6 +5,7 @@
 //! them must be what `block-stm t8n` makes of them, with any number of threads: roots, receipts, requests, the
 //! whole state, and which transactions are rejected.
 
+mod amsterdam;
 mod code;
 mod nasty;
 mod spec;
@@ -20,8 +21,8 @@ use block_stm_workloads::Workload;
 use serde_json::Value;
 
 use self::{
-    nasty::{FORKS, Input},
-    spec::Spec,
+    nasty::Input,
+    spec::{FORKS, Spec},
 };
 use crate::cli::{Scratch, TestResult, call, stderr};
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::code::{self, assemble};
 
 /// The forks in order; what a block may hold grows along them.
-pub(crate) const FORKS: [&str; 16] = [
+pub(crate) const FORKS: [&str; 17] = [
     "Frontier",
     "Homestead",
     "EIP150",
@@ -32,6 +32,7 @@ pub(crate) const FORKS: [&str; 16] = [
     "Osaka",
     "BPO1",
     "BPO2",
+    "Amsterdam",
 ];
 
 const CHAIN_ID: u64 = 1;
@@ -145,6 +146,7 @@ impl Maker {
             ("London", code::LONDON_ENVIRONMENT),
             ("Cancun", code::CANCUN_ENVIRONMENT),
             ("Osaka", code::OSAKA_ENVIRONMENT),
+            ("Amsterdam", code::AMSTERDAM_ENVIRONMENT),
         ];
         sources.extend(
             later.into_iter().filter(|(fork, _)| self.since(fork)).map(|(_, source)| source),
@@ -236,6 +238,9 @@ impl Maker {
                 env["parentExcessBlobGas"] = json!(hexed(self.rng.random_range(0..100) << 17));
                 env["parentBlobGasUsed"] = json!(hexed(self.rng.random_range(0..7) << 17));
             }
+        }
+        if self.since("Amsterdam") {
+            env["slotNumber"] = json!(hexed(self.rng.random()));
         }
         env
     }

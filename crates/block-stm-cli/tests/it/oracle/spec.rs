@@ -6,7 +6,11 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use super::nasty;
 use crate::cli::TestResult;
+
+/// The forks that the specification knows: all but Amsterdam.
+pub(crate) const FORKS: &[&str] = nasty::FORKS.split_last().expect("some").1;
 
 /// The specification's state transition tool.
 pub(crate) struct Spec {
