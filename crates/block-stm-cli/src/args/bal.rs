@@ -31,7 +31,7 @@ their rewards, which is said on standard error.
 
 Examples:
   block-stm bal build blocks/17034870
-  block-stm bal build chain --format rlp --out lists.rlp --threads 4";
+  block-stm bal build chain --out lists.rlp --threads 4";
 
 const VERIFY_EXAMPLES: &str = "\
 Each block is executed with its list: every transaction once, on the state that the list says the
@@ -101,9 +101,17 @@ pub(crate) struct BalBuildArgs {
     /// Where to write, `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) out: PathBuf,
-    /// In which form
-    #[arg(long, value_name = "FORMAT", default_value = "json")]
-    pub(crate) format: ListFormat,
+    /// In which form [default: rlp for a FILE that ends with .rlp, else json]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<ListFormat>,
+}
+
+impl BalBuildArgs {
+    /// The form that is asked for, or that the name of the file means.
+    pub(crate) fn format(&self) -> ListFormat {
+        let is_rlp = self.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("rlp"));
+        self.format.unwrap_or(if is_rlp { ListFormat::Rlp } else { ListFormat::Json })
+    }
 }
 
 /// The form of a list.

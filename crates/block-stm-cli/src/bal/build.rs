@@ -26,7 +26,7 @@ pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
         lists.extend(result.access_list.take());
         Ok(Some(result.state))
     })?;
-    target.write(&match args.format {
+    target.write(&match args.format() {
         ListFormat::Rlp => access_lists_to_rlp(&lists),
         ListFormat::Json => access_lists_to_json(&lists),
     })?;

@@ -63,6 +63,26 @@ fn rlp_and_its_digits_say_the_same_as_json() -> TestResult {
 }
 
 #[test]
+fn the_name_of_the_file_decides_on_the_form_where_none_is_asked_for() -> TestResult {
+    let scratch = Scratch::new()?;
+    let sample = sample();
+    let cases: [(&str, &[&str], bool); 5] = [
+        ("list.rlp", &[], true),
+        ("list.RLP", &[], true),
+        ("list.json", &[], false),
+        ("list", &[], false),
+        ("other.rlp", &["--format", "json"], false),
+    ];
+    for (name, format, is_rlp) in cases {
+        let file = built(&scratch, name, &[&[sample.as_str()], format].concat())?;
+        assert_eq!(fs::read(&file)?[0] != b'[', is_rlp, "{name} {format:?}");
+    }
+    let help = stdout(&call(&["bal", "build", "--help"])?);
+    assert!(help.contains("ends with .rlp"), "{help}");
+    Ok(())
+}
+
+#[test]
 fn the_first_wrong_place_is_named() -> TestResult {
     let scratch = Scratch::new()?;
     let sample = sample();
@@ -102,8 +122,8 @@ fn the_first_wrong_place_is_named() -> TestResult {
 fn a_chain_has_a_list_for_each_block() -> TestResult {
     let scratch = Scratch::new()?;
     let chain = devnet();
-    for (name, format) in [("lists.json", "json"), ("lists.rlp", "rlp")] {
-        let lists = built(&scratch, name, &[&chain, "--format", format, "--threads", "2"])?;
+    for name in ["lists.json", "lists.rlp"] {
+        let lists = built(&scratch, name, &[&chain, "--threads", "2"])?;
         let output = call(&["bal", "verify", &chain, "--list", &lists, "--threads", "4"])?;
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(stdout(&output).lines().count(), 12, "{}", stdout(&output));
