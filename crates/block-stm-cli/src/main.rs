@@ -43,6 +43,7 @@ fn main() -> ExitCode {
     if cli.evm_version {
         return version::print_as_evm().into();
     }
+    block_stm_evm::choose_blake2f();
     let command = cli.command.unwrap_or_else(Command::default_run);
     let exit = match command {
         Command::Run(args) => run::run(&args),

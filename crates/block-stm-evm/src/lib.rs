@@ -10,6 +10,7 @@ pub use revm;
 mod access_list;
 mod admission;
 mod alone;
+mod blake2f;
 mod block;
 mod block_state;
 mod chain;
@@ -42,6 +43,7 @@ pub use access_list::{
     execute_sequential_with_list, execute_with_access_list, list_differences, read_access_lists,
 };
 pub use admission::BlockGas;
+pub use blake2f::choose_blake2f;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use block_state::BlockState;
 pub use chain::{
