@@ -28,8 +28,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
     let mut import = Import {
         engine: Config::default().threads(args.threads).build()?,
-        chain: Chain::new(genesis),
-        imported: Vec::new(),
+        chain: Chain::new(genesis).with_branch_depth(args.branch_depth),
+        blocks: 0,
+        txns: 0,
+        gas: 0,
         refused: None,
         elapsed: Duration::ZERO,
     };
@@ -57,7 +59,9 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
 struct Import {
     engine: Engine,
     chain: Chain,
-    imported: Vec<Imported>,
+    blocks: usize,
+    txns: u64,
+    gas: u64,
     /// The first block that was refused: where it is, and why.
     refused: Option<String>,
     elapsed: Duration,
@@ -74,7 +78,7 @@ impl Import {
             let malformed = |message: String| CliError::Malformed { place: place.clone(), message };
             let block = block.map_err(|error| malformed(error.to_string()))?;
             match self.chain.import(block, &self.engine) {
-                Ok(imported) => self.imported.push(imported),
+                Ok(imported) => self.count(imported),
                 Err(BlockError::Encoding(message)) => return Err(malformed(message)),
                 Err(error) => {
                     self.refused = Some(format!("{place}: {error}"));
@@ -88,23 +92,21 @@ impl Import {
         Ok(())
     }
 
-    fn txns(&self) -> u64 {
-        self.imported.iter().map(|block| block.txns as u64).sum()
-    }
-
-    fn gas(&self) -> u64 {
-        self.imported.iter().map(|block| block.gas_used).sum()
+    fn count(&mut self, imported: Imported) {
+        self.blocks += 1;
+        self.txns += imported.txns as u64;
+        self.gas += imported.gas_used;
     }
 
     fn text(&self) -> String {
         let (head, hash) = (self.chain.head_header().number, self.chain.head());
-        let txns = count(usize::try_from(self.txns()).unwrap_or(usize::MAX), "txn");
+        let txns = count(usize::try_from(self.txns).unwrap_or(usize::MAX), "txn");
         format!(
             "{} imported in {}: {txns}, {} gas; {}.\nHead: block {} {hash}\n",
-            count(self.imported.len(), "block"),
+            count(self.blocks, "block"),
             time(self.elapsed),
-            si(self.gas() as f64),
-            if self.imported.is_empty() {
+            si(self.gas as f64),
+            if self.blocks == 0 {
                 "no header was checked"
             } else {
                 "every header, receipts root and state root holds"
@@ -118,9 +120,9 @@ impl Import {
             head: self.chain.head().to_string(),
             number: self.chain.head_header().number,
             state_root: self.chain.head_header().state_root.to_string(),
-            blocks: self.imported.len(),
-            txns: self.txns(),
-            gas_used: self.gas(),
+            blocks: self.blocks,
+            txns: self.txns,
+            gas_used: self.gas,
             seconds: self.elapsed.as_secs_f64(),
             ok: self.refused.is_none(),
             error: self.refused.as_deref(),

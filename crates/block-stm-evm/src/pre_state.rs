@@ -95,6 +95,11 @@ impl PreState {
         self.block_hashes.insert(number, hash);
     }
 
+    /// Takes out the hashes of the blocks before block `number`.
+    pub fn remove_block_hashes_before(&mut self, number: u64) {
+        self.block_hashes = self.block_hashes.split_off(&number);
+    }
+
     /// Takes an account out, with its storage.
     pub fn remove_account(&mut self, address: &Address) -> Option<PreAccount> {
         self.accounts.remove(address)

@@ -13,6 +13,9 @@ access list hash and state root. The seal of proof of work is not checked. The s
 what a block changed is hashed again, partly while the block still runs. Branches are followed;
 the head is the heaviest, after the Merge the last one.
 
+What lies more than --branch-depth blocks below the head is forgotten: a block that follows on it
+is refused, also where it was imported long ago.
+
 The first block that is refused ends the import, with its reason and exit code 1.
 
 Examples:
@@ -32,6 +35,9 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
     pub(crate) threads: NonZeroUsize,
+    /// How many blocks below the head a branch may begin; what so many blocks changed is kept in memory
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) branch_depth: u64,
     /// Write the result as JSON, `-` for standard output in place of the text
     #[arg(long, value_name = "PATH")]
     pub(crate) json: Option<PathBuf>,

@@ -72,6 +72,21 @@ fn blocks_are_imported_one_file_after_another() -> TestResult {
 }
 
 #[test]
+fn a_block_that_follows_on_what_was_forgotten_is_refused() -> TestResult {
+    let chain = chain()?;
+    let (genesis, one, two) = (chain.arg("genesis.json"), chain.arg("1.rlp"), chain.arg("2.rlp"));
+    // Depth 0 forgets all below the head but headers, so that a block that is known stays known.
+    let again = [one.as_str(), &two, &one, &two, "--branch-depth", "0", "--json", "-"];
+    assert_eq!(json(&import(&genesis, &again), 0)?["blocks"], 4);
+    let wrong = chain.arg("wrong.rlp");
+    let output = call(&import(&genesis, &[&one, &two, &wrong, "--branch-depth", "0"]))?;
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let message = stderr(&output);
+    assert!(message.contains("no branch can begin below block 2"), "{message}");
+    Ok(())
+}
+
+#[test]
 fn the_first_wrong_block_ends_the_import_with_1() -> TestResult {
     let chain = chain()?;
     let genesis = chain.arg("genesis.json");

@@ -14,9 +14,22 @@ pub enum BlockError {
     /// The bytes are not one block in RLP.
     #[error("it is not the encoding of a block: {0}")]
     Encoding(String),
-    /// Nobody has told of the parent, or the parent was refused.
+    /// Nobody has told of the parent, or it was refused, or forgotten with a branch that the head left behind.
     #[error("the parent {0} is unknown")]
     UnknownParent(B256),
+    /// The parent is below the block that branches may begin at, see [`Chain::with_branch_depth`](super::Chain::with_branch_depth).
+    #[error(
+        "the parent {parent} is unknown, or was forgotten: no branch can begin below block {root}, {depth} blocks below \
+         the heads so far"
+    )]
+    TooDeep {
+        /// The parent's hash.
+        parent: B256,
+        /// Number of the deepest block that a block may follow on.
+        root: u64,
+        /// How deep below the head a branch may begin.
+        depth: u64,
+    },
     /// The header breaks a rule that can be checked without execution.
     #[error(transparent)]
     Header(#[from] HeaderFault),

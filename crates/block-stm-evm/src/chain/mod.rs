@@ -17,13 +17,15 @@
 //!
 //! There is one state and one trie, those after some block. Each block keeps what it changed and the inverse of
 //! that, so that the state can move along the tree of blocks to any parent. A move costs as much as the blocks on
-//! the way changed.
+//! the way changed. What lies deeper below the head than [`Chain::with_branch_depth`] says is forgotten, so that memory
+//! grows with the state and not with the blocks.
 
 mod difficulty;
 mod error;
 mod file;
 mod genesis;
 mod header_rules;
+mod horizon;
 mod lists;
 mod ommers;
 mod tree;
@@ -80,7 +82,7 @@ pub struct Imported {
 }
 
 impl Chain {
-    /// Checks the block whose RLP is `rlp`, and adds it. A block that is known already is not executed again.
+    /// Checks the block whose RLP is `rlp`, and adds it. A block that is known already, and was not forgotten, is not executed again.
     ///
     /// # Errors
     ///
@@ -131,8 +133,7 @@ impl Chain {
             return Ok(imported(self.head() == hash));
         }
         let parent_hash = header.parent_hash;
-        let parent = self.blocks.get(&parent_hash);
-        let parent = parent.ok_or(BlockError::UnknownParent(parent_hash))?;
+        let parent = self.parent_of(&header)?;
         check_header(&header, &parent.header, parent.total_difficulty, &self.schedule)?;
         let ommers = &sealed.inner().body.ommers;
         self.check_ommers(ommers, hash, parent_hash)?;
@@ -155,9 +156,7 @@ impl Chain {
     pub fn check_txns(&mut self, rlp: &[u8], engine: &Engine) -> Result<(), BlockError> {
         let sealed = decode(rlp)?;
         let parent = sealed.inner().header.parent_hash;
-        if !self.blocks.contains_key(&parent) {
-            return Err(BlockError::UnknownParent(parent));
-        }
+        self.parent_of(&sealed.inner().header)?;
         let block = chain_block_any_txns(sealed, &self.schedule)?;
         self.move_to(parent);
         execute_parallel(engine, &block.block, &self.state, &ParallelOptions::default())?;

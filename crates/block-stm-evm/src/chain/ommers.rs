@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use super::{Chain, OmmerFault, check_header};
 
 /// So many generations above a block hold ancestors, ommers of theirs, and parents of its own ommers.
-const GENERATIONS: usize = 7;
+pub(super) const GENERATIONS: u64 = 7;
 const OMMERS_MAX: usize = 2;
 
 impl Chain {

@@ -6,7 +6,7 @@ use alloy_consensus::Header;
 use alloy_primitives::{B256, U256};
 use foldhash::fast::RandomState;
 
-use super::Genesis;
+use super::{Genesis, horizon::Horizon};
 use crate::{ForkSchedule, PreState, StateChanges, StateTrie};
 
 /// Blocks that descend from one genesis block, and the state after one of them.
@@ -18,8 +18,9 @@ pub struct Chain {
     /// The trie of `state`.
     pub(super) trie: StateTrie,
     at: B256,
-    head: B256,
+    pub(super) head: B256,
     pub(super) blocks: HashMap<B256, Known, RandomState>,
+    pub(super) horizon: Horizon,
 }
 
 /// A block that was checked.
@@ -30,9 +31,15 @@ pub(super) struct Known {
     pub(super) ommers: Vec<B256>,
     /// Of all blocks from the genesis block to this one.
     pub(super) total_difficulty: U256,
-    /// What takes the parent's state to this block's, and back.
-    changes: StateChanges,
+    /// What takes the parent's state to this block's, and back, unless it was forgotten.
+    pub(super) changes: StateChanges,
     inverse: StateChanges,
+}
+
+impl Known {
+    pub(super) fn forget_changes(&mut self) {
+        (self.changes, self.inverse) = Default::default();
+    }
 }
 
 /// The state does not have the root that the genesis header names.
@@ -59,8 +66,9 @@ impl Chain {
         let total_difficulty = header.difficulty;
         let (changes, inverse) = Default::default();
         let known = Known { header, ommers: Vec::new(), total_difficulty, changes, inverse };
-        let mut chain =
-            Self { schedule, state, trie, at: hash, head: hash, blocks: HashMap::default() };
+        let horizon = Horizon::new(hash, known.header.number);
+        let blocks = HashMap::default();
+        let mut chain = Self { schedule, state, trie, at: hash, head: hash, blocks, horizon };
         chain.state.insert_block_hash(known.header.number, hash);
         chain.blocks.insert(hash, known);
         chain
@@ -114,6 +122,7 @@ impl Chain {
         let inverse = self.state.inverse(&changes);
         self.state.apply(&changes);
         self.state.insert_block_hash(header.number, hash);
+        self.horizon.add(header.number, hash);
         self.at = hash;
         let heaviest = self.blocks[&self.head].total_difficulty;
         let head_is_merged = self.blocks[&self.head].header.difficulty.is_zero();
@@ -121,11 +130,12 @@ impl Chain {
         self.blocks.insert(hash, known);
         if merged || (total_difficulty > heaviest && !head_is_merged) {
             self.head = hash;
+            self.forget();
         }
         self.head == hash
     }
 
-    /// Moves the state and the trie to be those after block `target`.
+    /// Moves the state and the trie to be those after block `target`, which descends from the horizon's root.
     pub(super) fn move_to(&mut self, target: B256) {
         let mut ahead = Vec::new();
         let mut down = target;
@@ -150,7 +160,7 @@ impl Chain {
         }
     }
 
-    fn number(&self, hash: B256) -> u64 {
+    pub(super) fn number(&self, hash: B256) -> u64 {
         self.blocks[&hash].header.number
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fs, num::NonZeroUsize};
 
+use alloy_consensus::{Block, EthereumTxEnvelope, TxEip4844};
+use alloy_rlp::Decodable;
 use block_stm::{Config, Engine};
 use block_stm_evm::{BlockError, Chain, Genesis, StateTrie, rlp_blocks};
 
@@ -74,5 +76,56 @@ fn a_refused_block_leaves_no_trace_and_a_known_one_is_known() -> TestResult {
     }
     let root = chain.head_header().state_root;
     assert_eq!(chain.head_state().state_root(), root);
+    Ok(())
+}
+
+#[test]
+fn a_long_chain_keeps_few_blocks_and_is_the_same() -> TestResult {
+    let test = "a_long_chain_keeps_few_blocks_and_is_the_same";
+    let Some((start, bytes)) = chain(test)? else { return Ok(()) };
+    let engine = engine(2)?;
+    let mut chain = start.with_branch_depth(3);
+    for (_, rlp) in rlp_blocks(&bytes) {
+        assert!(chain.import(rlp?, &engine)?.is_head);
+        assert!(chain.kept_blocks() <= 3 + 7, "{}", chain.kept_blocks());
+    }
+    let root = chain.head_header().state_root;
+    assert_eq!(chain.head_state().state_root(), root);
+    let (_, first) = rlp_blocks(&bytes).next().ok_or("a block")?;
+    let error = chain.import(first?, &engine).expect_err("forgotten long ago");
+    assert!(matches!(error, BlockError::TooDeep { root: 51, depth: 3, .. }), "{error}");
+    Ok(())
+}
+
+/// The block whose RLP is `rlp` with another hash: its extra data, of which no rule says anything, is different.
+fn twin(mut rlp: &[u8]) -> Result<Vec<u8>, alloy_rlp::Error> {
+    let mut block = Block::<EthereumTxEnvelope<TxEip4844>>::decode(&mut rlp)?;
+    block.header.extra_data = b"twin".as_slice().into();
+    Ok(alloy_rlp::encode(block))
+}
+
+#[test]
+fn a_reorganisation_within_the_depth_works_and_a_deeper_one_is_refused() -> TestResult {
+    let test = "a_reorganisation_within_the_depth_works_and_a_deeper_one_is_refused";
+    let Some((start, bytes)) = chain(test)? else { return Ok(()) };
+    let blocks = rlp_blocks(&bytes).map(|(_, block)| block).collect::<Result<Vec<_>, _>>()?;
+    let engine = engine(2)?;
+    let mut chain = start.with_branch_depth(4);
+    for block in &blocks {
+        chain.import(block, &engine)?;
+    }
+    // Block 50 is the deepest that a block may follow on.
+    let (head, kept) = (chain.head(), chain.kept_blocks());
+    let error = chain.import(&twin(blocks[49])?, &engine).expect_err("too deep");
+    assert!(matches!(error, BlockError::TooDeep { root: 50, depth: 4, .. }), "{error}");
+    assert_eq!((chain.head(), chain.kept_blocks()), (head, kept));
+    // Back to 50, to 53 on the first branch, back to 51.
+    for number in [51, 54, 52] {
+        let imported = chain.import(&twin(blocks[number - 1])?, &engine)?;
+        assert_eq!((imported.number, imported.is_head), (number as u64, true));
+        let root = chain.head_header().state_root;
+        assert_eq!(chain.head_state().state_root(), root, "block {number}");
+    }
+    assert_eq!(chain.kept_blocks(), kept + 3);
     Ok(())
 }
