@@ -74,6 +74,35 @@ fn random_blocks_come_out_as_the_specification_says() -> TestResult {
     Ok(())
 }
 
+/// Blocks in which every transaction delegates, among few accounts; a fourth as many as others, at least one per fork.
+#[test]
+fn storms_of_delegations_come_out_as_the_specification_says() -> TestResult {
+    let Some(mut spec) = Spec::start("storms_of_delegations_come_out_as_the_specification_says")
+    else {
+        return Ok(());
+    };
+    let forks = &FORKS[FORKS.iter().position(|fork| *fork == "Prague").expect("known")..];
+    let (first, blocks) = (number("BLOCK_STM_SPEC_SEED", 0)?, number("BLOCK_STM_SPEC_BLOCKS", 64)?);
+    let blocks = (blocks / 4).max(forks.len() as u64);
+    let (mut executed, mut delegated) = (0, 0);
+    for (seed, &fork) in (first..first + blocks).zip(forks.iter().cycle()) {
+        let input = nasty::delegations(fork, seed, 40);
+        let scratch = Scratch::new()?;
+        write_input(&input, scratch.path())?;
+        let counts = compare(&mut spec, scratch.path(), fork, input.reward);
+        let counts = counts.map_err(|error| keep(&scratch, fork, seed, &error.to_string()))?;
+        executed += counts.0;
+        // The code of each delegation is that of its target's address: 23 bytes.
+        let after = accounts(&read(scratch.path(), OURS, "alloc.json")?);
+        let code = |account: &Value| account["code"].as_str().unwrap_or_default().to_owned();
+        delegated += after.values().filter(|account| code(account).starts_with("0xef0100")).count();
+    }
+    println!("{blocks} blocks: {executed} transactions executed, {delegated} accounts delegate");
+    assert!(executed >= 10 * blocks as usize, "{executed} of {blocks} blocks");
+    assert!(delegated >= 2 * blocks as usize, "{delegated} in {blocks} blocks");
+    Ok(())
+}
+
 /// Every workload's block under each fork that knows its contracts' opcodes.
 #[test]
 fn workloads_come_out_as_the_specification_says() -> TestResult {

@@ -53,6 +53,13 @@ pub(crate) fn block(fork: &'static str, seed: u64, txns: usize) -> Input {
     Maker::new(fork, seed).block(txns)
 }
 
+/// The same, but every transaction delegates (EIP-7702) for some of the few accounts that all others come from, call and delegate for.
+pub(crate) fn delegations(fork: &'static str, seed: u64, txns: usize) -> Input {
+    let mut maker = Maker::new(fork, seed);
+    maker.only_delegations = true;
+    maker.block(txns)
+}
+
 struct Sender {
     key: B256,
     address: Address,
@@ -71,6 +78,7 @@ struct Maker {
     gas_limit: u64,
     /// Whether the second sender has code, so that nothing comes from it (EIP-3607).
     stuck: bool,
+    only_delegations: bool,
 }
 
 impl Maker {
@@ -88,6 +96,7 @@ impl Maker {
             base_fee,
             gas_limit,
             stuck: false,
+            only_delegations: false,
         };
         maker.populate();
         maker
@@ -264,7 +273,8 @@ impl Maker {
         let least = if self.chance(12) { 0 } else { 1 + usize::from(self.stuck) };
         let from = self.rng.random_range(least..self.senders.len());
         let mut txn = self.valid(from);
-        if self.chance(22) {
+        // Whoever is left out has delegated for nobody, which sets all nonces after it apart.
+        if !self.only_delegations && self.chance(22) {
             self.spoil(&mut txn);
         } else if from != 0 {
             self.senders[from].nonce += 1;
@@ -316,6 +326,7 @@ impl Maker {
 
     fn txn_type(&mut self) -> u64 {
         let types: &[u64] = match () {
+            () if self.only_delegations => &[4],
             () if self.since("Prague") => &[0, 1, 2, 2, 3, 4, 4],
             () if self.since("Cancun") => &[0, 1, 2, 2, 3],
             () if self.since("London") => &[0, 1, 2],
@@ -363,11 +374,13 @@ impl Maker {
             address: target,
             nonce: self.senders[place].nonce + own + off,
         };
-        if off == 0 && inner.chain_id != U256::from(2) {
-            self.senders[place].nonce += 1;
-        }
+        let for_this_chain = inner.chain_id != U256::from(2);
         let signed = signed(inner, key);
         let flip = if self.chance(10) { U256::ONE } else { U256::ZERO };
+        let has_code = self.stuck && place == 1;
+        if off == 0 && for_this_chain && flip.is_zero() && !has_code {
+            self.senders[place].nonce += 1;
+        }
         json!({
             "chainId": signed.chain_id(), "address": signed.address(), "nonce": hexed(signed.nonce()),
             "v": hexed(u64::from(signed.y_parity())), "yParity": hexed(u64::from(signed.y_parity())),
