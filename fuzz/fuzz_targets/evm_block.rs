@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 // How blocks are made and compared belongs to the adapter's tests, which draw the bytes at random.
 #[path = "../../crates/block-stm-evm/tests/it/parallel/code.rs"]
 mod code;
-#[path = "../../crates/block-stm-evm/tests/it/parallel/decode.rs"]
+#[path = "../../crates/block-stm-evm/tests/it/parallel/decode/mod.rs"]
 mod decode;
 #[path = "../../crates/block-stm-evm/tests/it/parallel/lists.rs"]
 mod lists;
