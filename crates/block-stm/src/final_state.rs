@@ -28,7 +28,7 @@ use crate::vm::Value;
 pub struct FinalState<L, V: Value>(Held<L, V>);
 
 enum Held<L, V: Value> {
-    Memory(InMemory<L, V>),
+    Memory(Box<InMemory<L, V>>),
     Maps(Known<L, V>),
 }
 
@@ -81,7 +81,7 @@ impl<L: Clone, V: Value> FinalState<L, V> {
         memory: MvMemory<L, V>,
         touched: Vec<*const Cell<L, V>>,
     ) -> Self {
-        Self(Held::Memory(InMemory { touched, memory }))
+        Self(Held::Memory(Box::new(InMemory { touched, memory })))
     }
 
     pub(crate) fn in_maps(written: Vec<L>, known: HashMap<L, Values<V>, RandomState>) -> Self {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use block_stm_testkit::Checker;
 use block_stm_testkit::faults::{Hold, Jitter};
-use block_stm_testkit::language::{Expr, LanguageBlock, MAX, Op, Test};
+use block_stm_testkit::language::{Expr, LanguageBlock, MAX, Op, Probe, Site, Test};
 use block_stm_testkit::record::Ending;
+use block_stm_testkit::{Arm, Checker};
 
 use crate::support::{
     engine, oracle, parallel, prove, prove_all, prove_quickly, slot, timely, value,
@@ -156,5 +156,50 @@ fn assumptions_do_not_look() {
             assert!(stats.aborts.total() <= 20, "with {threads} threads: {stats:?}");
         }
         crate::support::prove_with(&Arc::clone(Checker::all()), &block);
+    });
+}
+
+/// Holds two transactions, each until executions of higher ones have returned.
+#[derive(Debug)]
+struct HoldTwo(Hold, Hold);
+
+impl Probe for HoldTwo {
+    fn reset(&self, arm: Option<Arm>) {
+        self.0.reset(arm);
+        self.1.reset(arm);
+    }
+
+    fn operation(&self, site: Site) {
+        self.0.operation(site);
+        self.1.operation(site);
+    }
+
+    fn executed(&self, txn: u32) {
+        self.0.executed(txn);
+        self.1.executed(txn);
+    }
+}
+
+#[test]
+fn deltas_are_shown_everywhere_once_readers_have_missed_many() {
+    timely(|| {
+        // Who adds to a slot and who reads it, 40 executions while nothing can be committed; twice, with time between to learn from it.
+        // Each slot is read only once, so that what is learnt about a slot does not help.
+        let pair = |at: u16| [vec![Op::Gain(slot(at), value(1))], vec![Op::Read(slot(at))]];
+        let part = |first: u16| {
+            let held = vec![Op::Write(slot(first), value(1))];
+            std::iter::once(held).chain((first + 1..first + 21).flat_map(pair))
+        };
+        let between = (100..400).map(|at| vec![Op::Write(slot(at), value(1))]);
+        let programs = part(0).chain(between).chain(part(50));
+        let second = 41 + 300;
+        let block =
+            LanguageBlock::new(programs).probe(HoldTwo(Hold::new(0, 40), Hold::new(second, 40)));
+        for _ in 0..20 {
+            let stats = parallel(&engine(2), &block.stage()).stats.expect("a result");
+            // Without learning it would be up to 40, and mostly is.
+            let missed = stats.aborts.commit_validation + stats.aborts.early_validation;
+            assert!(missed <= 20 + 8, "{stats:?}");
+        }
     });
 }

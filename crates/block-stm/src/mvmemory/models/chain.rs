@@ -214,7 +214,8 @@ fn a_committed_sum_is_seen_whole() {
     // The judge sums deltas up, and makes the entry the committed one. Whoever finds it committed finds its sum; whoever walks
     // over the chain finds deltas or the sum.
     //
-    // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed` weakened to Relaxed.
+    // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed` weakened to Relaxed; the Release in
+    // `Entry::settle`, the Acquire in `Entry::settled_value`.
     explore(|| {
         let chain = Chain::new([(1, 0, Payload::Deltas(Deltas::One(5)))]);
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
