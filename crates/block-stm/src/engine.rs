@@ -144,6 +144,21 @@ impl Engine {
         if conductor::present().is_some() { 0 } else { self.settings.inline_below }
     }
 
+    /// Begins to wake the engine's threads for a block that will be executed in a moment.
+    ///
+    /// A thread that sleeps takes some 10 us to come, which can pass while the caller prepares the block. A hint: never waits, and
+    /// [`execute`](Self::execute) needs no such call.
+    ///
+    /// # Cost
+    /// A task on the pool for each thread.
+    pub fn wake(&self) {
+        let Some(pool) = self.pool.as_ref().filter(|_| conductor::present().is_none()) else {
+            return;
+        };
+        let pool: &dyn Spawn = &**pool;
+        (1..self.settings.threads).for_each(|_| pool.spawn(Box::new(|| {})));
+    }
+
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
     /// free. For what a host does with a block's result.
     ///

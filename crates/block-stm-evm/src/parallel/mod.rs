@@ -303,6 +303,9 @@ fn execute<DB: DatabaseRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    if let Backend::Engine(engine) = backend {
+        engine.wake();
+    }
     let mut list = options.list();
     let pre_block = access_list::prepare(block, BlockState::new(db), list.as_mut())?;
     let codes = Codes::default();

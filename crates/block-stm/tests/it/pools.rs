@@ -46,6 +46,23 @@ fn an_engine_has_the_threads_that_were_asked_for() {
 }
 
 #[test]
+fn waking_threads_waits_for_nobody_and_changes_nothing() {
+    timely(|| {
+        engine(1).wake();
+        let pool = pool(1);
+        let (release, is_released) = channel::<()>();
+        pool.spawn(move || assert!(is_released.recv().is_err(), "dropped"));
+        let engine = borrowing(&pool, 3);
+        // The pool's one thread is busy, and stays so.
+        (0..100).for_each(|_| engine.wake());
+        assert_right(&engine, &tangle(40), 1);
+        drop(release);
+        engine.wake();
+        assert_right(&engine, &tangle(40), 10);
+    });
+}
+
+#[test]
 fn borrowed_pools_of_any_size() {
     timely(|| {
         for (pool_size, threads) in [(1, 1), (1, 2), (1, 8), (2, 3), (3, 2), (4, 5)] {
