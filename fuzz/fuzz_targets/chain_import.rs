@@ -16,7 +16,8 @@ const GENESIS: &str = r#"{"alloc": {}, "gasLimit": 10000000, "baseFeePerGas": 7,
 fuzz_target!(|bytes: &[u8]| {
     let genesis = Genesis::parse(Path::new("genesis.json"), GENESIS.as_bytes()).expect("a genesis file");
     let engine = Config::default().threads(std::num::NonZeroUsize::MIN).build().expect("no threads are started");
-    let mut chain = Chain::new(genesis);
+    // So that there is something to forget.
+    let mut chain = Chain::new(genesis).with_branch_depth(2);
     for (_, block) in rlp_blocks(bytes) {
         let Ok(block) = block else { break };
         let _refused = chain.import(block, &engine);

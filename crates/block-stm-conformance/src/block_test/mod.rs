@@ -103,7 +103,8 @@ impl BlockTest {
             Err(reason) => return CaseReport::skipped(&self.name, &self.network, *reason),
         };
         let mut chain = match Chain::with_genesis_header(genesis) {
-            Ok(chain) => chain,
+            // A test may branch off anywhere.
+            Ok(chain) => chain.with_branch_depth(u64::MAX),
             Err(error) => {
                 return CaseReport::ran(&self.name, &self.network, Err(error.to_string()));
             }

@@ -61,7 +61,9 @@ impl BlockRejection {
             BlockError::Header(fault) => Self::of_header(fault) == Some(self),
             BlockError::Ommers(fault) => Self::of_ommers(fault) == Some(self),
             BlockError::Encoding(_) => self == Self::Encoding,
-            BlockError::UnknownParent(_) => self == Self::UnknownParent,
+            BlockError::UnknownParent(_) | BlockError::TooDeep { .. } => {
+                self == Self::UnknownParent
+            }
             BlockError::Body { field, .. } => self == Self::Body(field),
             BlockError::Execution(ExecutionError::InvalidTxn { reason, .. }) => {
                 self == Self::Txn(Rejection::of(reason))

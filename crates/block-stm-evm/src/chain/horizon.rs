@@ -103,7 +103,7 @@ impl Chain {
         for hash in std::mem::replace(&mut self.horizon.heights, headers).into_values().flatten() {
             self.blocks.remove(&hash);
         }
-        self.state.remove_block_hashes_before((number + 1).saturating_sub(BLOCK_HASHES));
+        self.state.remove_block_hashes_before(number.saturating_sub(BLOCK_HASHES - 1));
     }
 
     /// Drops what is at the heights of `line`, above `before` and up to `number`, but not in it, and what descends from that.

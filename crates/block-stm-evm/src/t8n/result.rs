@@ -54,10 +54,10 @@ pub struct T8nResult {
     pub requests_hash: Option<B256>,
     /// From Prague on: requests that are not empty, each with its type in front.
     pub requests: Option<Vec<Bytes>>,
-    /// From Amsterdam on: the RLP of the block's access list (EIP-7928).
+    /// From Amsterdam on, and with `+7928`: the RLP of the block's access list (EIP-7928).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_access_list: Option<Bytes>,
-    /// From Amsterdam on.
+    /// As the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_access_list_hash: Option<B256>,
 }

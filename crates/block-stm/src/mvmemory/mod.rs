@@ -20,7 +20,7 @@
 //! * [`index`] has the locations in their order, in blocks that may be scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
 //!   which this module owns and links into the cells, but for deltas that nobody wants to see before they are final.
-//! * [`arena`] is where cells and first write sets lie until the block is over, in [`chunks`] that the engine keeps for the
+//! * [`arena`] is where cells, first write sets and sums of deltas lie until the block is over, in [`chunks`] that the engine keeps for the
 //!   next one. Write sets of later incarnations come from the heap.
 //!
 //! # The life of a write set
@@ -38,7 +38,7 @@
 //!
 //! # Why nobody reads freed memory
 //!
-//! Cells are freed with the memory. Entries are reached through a chain by whoever holds an epoch guard, and
+//! Cells and sums are freed with the memory; what becomes of an entry is nothing to its sum. Entries are reached through a chain by whoever holds an epoch guard, and
 //! through `Cell::committed` by anybody. The second kind is never retired ([`MvMemory::commit`] locks the set
 //! in; an entry that was never linked is reached in this way alone). For the first kind: a retired set was unlinked from every chain before, under the cells' locks. Somebody who still
 //! reaches an entry of it has pinned before the unlinking (either the entry was in the chain then, or it was the `next` of an entry

