@@ -260,8 +260,9 @@ pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
 /// With fewer transactions a second thread seldom finds something to do that does not depend on what the first one does.
 const FEW: usize = 10;
 
-/// What another thread must be worth: waking it up, and fetching from its cache what it did.
-const SMALL_NANOS: u64 = 300_000;
+/// What another thread must be worth: waking it up, and fetching from its cache what it did. As limits are two to four times what is used, a
+/// block is over in half of that or less.
+const SMALL_NANOS: u64 = 500_000;
 
 /// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
 ///
