@@ -133,11 +133,11 @@ impl Bounder {
 type Evm<DB> = MainnetEvm<MainnetContext<DB>>;
 
 fn evm<DB: DatabaseRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB>> {
-    Context::mainnet()
-        .with_db(CacheDB::new(state))
-        .with_block(block.env.clone())
-        .with_cfg(cfg)
-        .build_mainnet()
+    let context =
+        Context::mainnet().with_db(CacheDB::new(state)).with_block(block.env.clone()).with_cfg(cfg);
+    let mut evm = context.build_mainnet();
+    block.adapt_instructions(&mut evm.instruction);
+    evm
 }
 
 /// Executes one transaction, and says what gas it used.

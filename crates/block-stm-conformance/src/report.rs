@@ -35,8 +35,6 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Constantinople without Petersburg has net gas metering of its own (EIP-1283), which revm does not have.
-    Constantinople,
     /// A contract is created where there is storage, but neither nonce nor code, which EIP-7610 forbids. revm does
     /// not see the storage. No such place can come into being on a real chain.
     CreateOverStorage,
@@ -49,7 +47,6 @@ pub enum SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Constantinople => "Constantinople without Petersburg (EIP-1283 is not in revm)",
             Self::CreateOverStorage => "creation where there is storage (EIP-7610 is not in revm)",
             Self::PragueDraft => {
                 "a draft of Prague that never went live (EOF, nine BLS precompiles)"

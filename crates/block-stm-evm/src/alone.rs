@@ -110,6 +110,7 @@ pub(crate) fn evm<'s, DB: Database>(
         error: Ok(()),
     };
     let mut instructions = EthInstructions::new_mainnet_with_spec(block.spec);
+    block.adapt_instructions(&mut instructions);
     let table = instructions.instruction_table_mut();
     table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory::<AloneContext<'s, DB>>);
     Evm::new(context, instructions, EthPrecompiles::new(block.spec))

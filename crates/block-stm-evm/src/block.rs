@@ -7,9 +7,14 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, U256};
 use revm::{
+    bytecode::opcode,
     context::{BlockEnv, CfgEnv, TxEnv},
+    handler::instructions::EthInstructions,
+    interpreter::{Host, Instruction, interpreter::EthInterpreter},
     primitives::hardfork::SpecId,
 };
+
+use crate::net_metering;
 
 /// A block as execution sees it: rules, environment, transactions and what surrounds them.
 ///
@@ -39,6 +44,8 @@ pub struct Block {
     pub rewards: Rewards,
     /// Whether this is the block at which the chain moves the DAO's balances (EIP-779).
     pub dao_fork: bool,
+    /// Whether SSTORE costs what it did in Constantinople (EIP-1283), whose other rules are Petersburg's.
+    pub net_metering: bool,
     /// Blob limits and the blob price's pace; `None` stands for the defaults of `spec`.
     pub blob_params: Option<BlobParams>,
     /// The contracts that the protocol itself calls or listens to.
@@ -73,6 +80,7 @@ impl Block {
             ommers: Vec::new(),
             rewards: Rewards::ByRules,
             dao_fork: false,
+            net_metering: false,
             blob_params: None,
             system_contracts: SystemContracts::default(),
             txns_only: false,
@@ -151,7 +159,22 @@ impl Block {
             cfg.set_max_blobs_per_tx(blobs.max_blobs_per_tx.min(blobs.max_blob_count));
             cfg.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
         }
+        if self.net_metering {
+            net_metering::set_prices(&mut cfg.gas_params);
+        }
         cfg
+    }
+
+    /// Puts into revm's instructions for [`spec`](Self::spec) what this block has in place of them. Goes with
+    /// [`cfg_env`](Self::cfg_env).
+    pub fn adapt_instructions<H: Host>(
+        &self,
+        instructions: &mut EthInstructions<EthInterpreter, H>,
+    ) {
+        if self.net_metering {
+            let table = instructions.instruction_table_mut();
+            table[opcode::SSTORE as usize] = Instruction::new(net_metering::sstore::<H>);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod error;
 mod header;
 pub mod import;
 mod keccak;
+mod net_metering;
 mod parallel;
 mod plain_call;
 mod post_block;

@@ -78,11 +78,11 @@ pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
 type EvmOn<DB> = MainnetEvm<MainnetContext<DB>>;
 
 pub(crate) fn evm_for<DB: Database>(block: &Block, db: DB) -> EvmOn<DB> {
-    Context::mainnet()
-        .with_db(db)
-        .with_block(block.env.clone())
-        .with_cfg(block.cfg_env())
-        .build_mainnet()
+    let context =
+        Context::mainnet().with_db(db).with_block(block.env.clone()).with_cfg(block.cfg_env());
+    let mut evm = context.build_mainnet();
+    block.adapt_instructions(&mut evm.instruction);
+    evm
 }
 
 fn execute_on<DB: Database + DatabaseCommit>(

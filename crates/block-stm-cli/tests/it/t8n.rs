@@ -213,10 +213,9 @@ fn rewards_go_to_the_producer_and_its_ommers_and_a_reward_of_nothing_creates_an_
 fn each_failure_has_the_exit_code_of_geth_and_names_the_place() -> TestResult {
     type Change = fn(&Path) -> TestResult;
     let nothing: Change = |_| Ok(());
-    let cases: [(i32, &[&str], Change, &[&str]); 18] = [
+    let cases: [(i32, &[&str], Change, &[&str]); 17] = [
         (3, &["--state.fork", "Cancoon"], nothing, &["Cancoon", "Frontier"]),
         (3, &["--state.fork", "London+3855"], nothing, &["London+3855"]),
-        (3, &["--state.fork", "Constantinople"], nothing, &["EIP-1283"]),
         (3, &["--state.fork", "Berlin"], nothing, &["parentDifficulty", "missing"]),
         (3, &["--state.fork", "Cancun"], nothing, &["parentBeaconBlockRoot", "missing"]),
         (

@@ -267,9 +267,7 @@ fn block_case(block: JsonBlock) -> Result<BlockCase, crate::UnknownException> {
 
 /// Why the test can't be run, if it can't.
 fn skip_reason(json: &JsonTest) -> Option<SkipReason> {
-    if json.network == "Constantinople" {
-        Some(SkipReason::Constantinople)
-    } else if json.network == "Prague" && json.info.is_by_retesteth() {
+    if json.network == "Prague" && json.info.is_by_retesteth() {
         Some(SkipReason::PragueDraft)
     } else if json.seal_engine.as_deref().is_some_and(|engine| engine != "NoProof") {
         Some(SkipReason::Seal)

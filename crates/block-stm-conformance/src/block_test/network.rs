@@ -14,7 +14,7 @@ const FORKS: [&[&str]; 20] = [
     &["EIP150", "TangerineWhistle"],
     &["EIP158", "SpuriousDragon"],
     &["Byzantium"],
-    &["Constantinople"],
+    &[CONSTANTINOPLE],
     &["ConstantinopleFix", "Petersburg"],
     &["Istanbul"],
     &["MuirGlacier"],
@@ -30,6 +30,8 @@ const FORKS: [&[&str]; 20] = [
     &["BPO1"],
     &["BPO2"],
 ];
+
+const CONSTANTINOPLE: &str = "Constantinople";
 
 /// When a fork comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +73,15 @@ pub(super) fn schedule(
         }
     }
     let schedule = ForkSchedule::from_genesis(&config).map_err(|error| error.to_string())?;
-    Ok(match lists {
+    let schedule = match lists {
         Some(from) => schedule.with_access_lists_from(from),
         None => schedule,
+    };
+    // A schedule takes Petersburg to come with Constantinople unless it is set.
+    let last = to.map_or((from, At::Start), |(to, at)| (to, at));
+    Ok(match (last.0, block(last.1)) {
+        (CONSTANTINOPLE, Some(from)) => schedule.with_net_metering_in(from..u64::MAX),
+        _ => schedule,
     })
 }
 
@@ -138,7 +146,7 @@ fn set(config: &mut ChainConfig, fork: &str, at: At) -> Option<()> {
         ("EIP150", &mut config.eip150_block),
         ("EIP158", &mut config.eip158_block),
         ("Byzantium", &mut config.byzantium_block),
-        ("Constantinople", &mut config.constantinople_block),
+        (CONSTANTINOPLE, &mut config.constantinople_block),
         ("ConstantinopleFix", &mut config.petersburg_block),
         ("Istanbul", &mut config.istanbul_block),
         ("MuirGlacier", &mut config.muir_glacier_block),

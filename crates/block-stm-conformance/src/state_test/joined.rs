@@ -3,12 +3,10 @@
 use alloy_primitives::U256;
 use block_stm::Engine;
 use block_stm_evm::{
-    Block, BlockResult, InvalidTxn, ParallelOptions, PreState, execute_parallel,
-    execute_sequential,
-    revm::{context::BlockEnv, primitives::hardfork::SpecId},
+    Block, BlockResult, InvalidTxn, ParallelOptions, PreState, execute_parallel, execute_sequential,
 };
 
-use super::Variant;
+use super::{Rules, Variant};
 
 /// A block of several variants, and the state before it.
 #[derive(Debug)]
@@ -21,9 +19,8 @@ pub(super) struct Joined {
 const ALLOWANCE: U256 = U256::from_limbs([0, 1 << 36, 0, 0]);
 
 /// The block of all `variants`, whose valid ones have consecutive nonces.
-pub(super) fn joined(pre: &PreState, spec: SpecId, env: &BlockEnv, variants: &[Variant]) -> Joined {
+pub(super) fn joined(pre: &PreState, rules: &Rules, variants: &[Variant]) -> Joined {
     let mut pre = pre.clone();
-    let mut env = env.clone();
     let mut txns = Vec::with_capacity(variants.len());
     let mut gas_limit = 0_u64;
     let mut valid = 0;
@@ -34,7 +31,6 @@ pub(super) fn joined(pre: &PreState, spec: SpecId, env: &BlockEnv, variants: &[V
         gas_limit = gas_limit.saturating_add(txn.gas_limit);
         txns.push(txn);
     }
-    env.gas_limit = env.gas_limit.max(gas_limit);
     if let Some(first) = variants.first()
         && let Some(sender) = pre.account(&first.txn.caller)
     {
@@ -42,7 +38,9 @@ pub(super) fn joined(pre: &PreState, spec: SpecId, env: &BlockEnv, variants: &[V
         info.balance = info.balance.saturating_add(ALLOWANCE);
         pre.insert_account(first.txn.caller, info);
     }
-    Joined { block: Block::new(spec, env, txns).with_txns_only(), pre }
+    let mut block = rules.block(txns);
+    block.env.gas_limit = block.env.gas_limit.max(gas_limit);
+    Joined { block, pre }
 }
 
 impl Joined {

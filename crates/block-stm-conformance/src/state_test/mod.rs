@@ -55,8 +55,26 @@ struct StateTest {
 #[derive(Debug)]
 struct Fork {
     name: String,
-    rules: Result<(SpecId, BlockEnv), SkipReason>,
+    rules: Result<Rules, SkipReason>,
     variants: Vec<Variant>,
+}
+
+/// Under which a test's transactions are executed.
+#[derive(Debug)]
+struct Rules {
+    spec: SpecId,
+    /// Constantinople's prices for SSTORE.
+    net_metering: bool,
+    env: BlockEnv,
+}
+
+impl Rules {
+    /// A block of `txns` alone.
+    fn block(&self, txns: Vec<TxEnv>) -> Block {
+        let mut block = Block::new(self.spec, self.env.clone(), txns).with_txns_only();
+        block.net_metering = self.net_metering;
+        block
+    }
 }
 
 /// One variant of the transaction.
@@ -110,8 +128,8 @@ impl StateTestFile {
 
 impl StateTest {
     fn run_fork(&self, fork: &Fork, engine: &Engine, reports: &mut Vec<CaseReport>) {
-        let (spec, env) = match &fork.rules {
-            Ok((spec, env)) => (*spec, env),
+        let rules = match &fork.rules {
+            Ok(rules) => rules,
             Err(reason) => {
                 let skipped = CaseReport::skipped(&self.name, &fork.name, *reason);
                 let labels = fork.variants.iter().map(|variant| &variant.label);
@@ -121,13 +139,12 @@ impl StateTest {
         };
         for variant in &fork.variants {
             let txns = vec![variant.txn.clone(), companion(&variant.txn)];
-            let block = Block::new(spec, env.clone(), txns);
-            let (root, result) = self.run_variant(variant, &block.with_txns_only(), engine);
+            let (root, result) = self.run_variant(variant, &rules.block(txns), engine);
             let report = CaseReport::ran(&self.name, &fork.name, result).with_state_root(root);
             reports.push(report.of_variant(&variant.label));
         }
         if fork.variants.len() > 1 {
-            let joined = joined::joined(&self.pre, spec, env, &fork.variants);
+            let joined = joined::joined(&self.pre, rules, &fork.variants);
             let report = CaseReport::ran(&self.name, &fork.name, joined.run(engine));
             reports.push(report.of_variant("joined"));
         }
@@ -199,16 +216,15 @@ fn skip_reason(name: &str, fork: &str, info: &JsonInfo) -> Option<SkipReason> {
     const OVER_STORAGE: [&str; 2] =
         ["dynamicAccountOverwriteEmpty", "dynamicAccountOverwriteEmpty_Paris"];
     match fork {
-        "Constantinople" => Some(SkipReason::Constantinople),
         "Prague" if info.is_by_retesteth() => Some(SkipReason::PragueDraft),
         _ => OVER_STORAGE.contains(&name).then_some(SkipReason::CreateOverStorage),
     }
 }
 
 /// Rules and environment of `fork`.
-fn rules(fork: &str, env: &JsonEnv) -> Result<(SpecId, BlockEnv), String> {
-    // Constantinople itself is not run.
-    let known = if fork == "Constantinople" { "Petersburg" } else { fork };
+fn rules(fork: &str, env: &JsonEnv) -> Result<Rules, String> {
+    let net_metering = fork == "Constantinople";
+    let known = if net_metering { "Petersburg" } else { fork };
     let spec = spec_by_name(known).map_err(|error| error.to_string())?;
     let merged = spec.is_enabled_in(SpecId::MERGE);
     let base_fee = env.current_base_fee.map_or(10, |fee| fee.0);
@@ -233,5 +249,5 @@ fn rules(fork: &str, env: &JsonEnv) -> Result<(SpecId, BlockEnv), String> {
         block.blob_excess_gas_and_price =
             Some(BlobExcessGasAndPrice { excess_blob_gas: excess, blob_gasprice });
     }
-    Ok((spec, block))
+    Ok(Rules { spec, net_metering, env: block })
 }

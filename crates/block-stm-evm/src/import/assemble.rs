@@ -78,6 +78,7 @@ impl Parts {
         block.withdrawals = withdrawals;
         block.ommers = ommers.iter().map(ommer).collect();
         block.dao_fork = schedule.dao_fork() == Some(header.number);
+        block.net_metering = schedule.has_net_metering_at(header.number);
         block.blob_params = schedule.blob_params_at(header.timestamp);
         block.system_contracts = schedule.system_contracts();
         Ok((block, HeaderChecks::from(&header)))

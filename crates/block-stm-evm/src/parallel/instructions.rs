@@ -15,13 +15,17 @@ use revm::{
 };
 
 use super::{handler::TxnContext, journal::Intent};
-use crate::keccak::{HasKeccaks, Keccaks, keccak_of_memory};
+use crate::{
+    Block,
+    keccak::{HasKeccaks, Keccaks, keccak_of_memory},
+};
 
-/// revm's instructions for `spec`, with intents.
+/// The instructions of `block`, with intents.
 pub(crate) fn watched_instructions<'b, 's: 'b>(
-    spec: SpecId,
+    block: &Block,
 ) -> EthInstructions<EthInterpreter, TxnContext<'b, 's>> {
-    let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
+    let mut instructions = EthInstructions::new_mainnet_with_spec(block.spec);
+    block.adapt_instructions(&mut instructions);
     let table = instructions.instruction_table_mut();
     table[opcode::KECCAK256 as usize] = Instruction::new(keccak_of_memory::<TxnContext<'b, 's>>);
     table[opcode::BALANCE as usize] = Instruction::new(balance);

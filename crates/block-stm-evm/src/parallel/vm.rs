@@ -104,7 +104,7 @@ impl<'s> Vm for BlockVm<'s> {
             local: LocalContext::default(),
             error: Ok(()),
         };
-        let instructions = watched_instructions(self.block.spec);
+        let instructions = watched_instructions(self.block);
         Worker(Evm::new(context, instructions, EthPrecompiles::new(self.block.spec)))
     }
 

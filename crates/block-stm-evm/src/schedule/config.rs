@@ -1,5 +1,7 @@
 //! Reading a schedule from the `config` of a genesis file.
 
+use std::ops::Range;
+
 use alloy_eips::eip7840::{BLOB_BASE_COST, BlobParams};
 use alloy_genesis::ChainConfig;
 use alloy_primitives::U256;
@@ -41,9 +43,18 @@ pub(super) fn schedule(config: &ChainConfig) -> Result<ForkSchedule, ScheduleErr
         terminal_difficulty: config.terminal_total_difficulty,
         bomb_delays: bomb_delays(config)?,
         dao_fork: config.dao_fork_block.filter(|_| config.dao_fork_support),
+        net_metering: net_metering(config),
         deposits: config.deposit_contract_address,
         access_lists: config.amsterdam_time,
     })
+}
+
+/// The blocks of Constantinople before Petersburg, which comes with it unless it is set apart.
+fn net_metering(config: &ChainConfig) -> Range<u64> {
+    match (config.constantinople_block, config.petersburg_block) {
+        (Some(from), Some(until)) => from..until,
+        _ => 0..0,
+    }
 }
 
 /// The first block after the Merge, where the configuration tells it.

@@ -4,6 +4,8 @@ mod config;
 mod names;
 mod price;
 
+use std::ops::Range;
+
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
 use alloy_primitives::{Address, U256};
@@ -17,8 +19,7 @@ pub use price::blob_gas_price;
 /// When a chain activates which rules, blob limits and irregular changes.
 ///
 /// Rules are activated by block number up to the Merge and by timestamp afterwards. Constantinople
-/// without Petersburg is executed as Petersburg, as revm has no EIP-1283; on such a block the gas
-/// of SSTORE may come out higher than the chain's.
+/// without Petersburg is Petersburg [with net metering](Self::has_net_metering_at).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForkSchedule {
     chain_id: u64,
@@ -34,6 +35,8 @@ pub struct ForkSchedule {
     /// By how many blocks the difficulty bomb is put off; ascending.
     bomb_delays: Vec<(u64, u64)>,
     dao_fork: Option<u64>,
+    /// The blocks from Constantinople on before Petersburg.
+    net_metering: Range<u64>,
     deposits: Option<Address>,
     /// From when on headers name a block access list (EIP-7928).
     access_lists: Option<u64>,
@@ -133,6 +136,7 @@ impl ForkSchedule {
                 (15_050_000, 11_400_000),
             ],
             dao_fork: Some(1_920_000),
+            net_metering: 0..0,
             deposits: None,
             access_lists: None,
         }
@@ -149,6 +153,7 @@ impl ForkSchedule {
             terminal_difficulty: None,
             bomb_delays: vec![(0, bomb_delay(spec))],
             dao_fork: None,
+            net_metering: 0..0,
             deposits: None,
             access_lists: spec.is_enabled_in(SpecId::AMSTERDAM).then_some(0),
         };
@@ -228,6 +233,17 @@ impl ForkSchedule {
     /// The block at which the DAO's balances are moved, if any (EIP-779).
     pub fn dao_fork(&self) -> Option<u64> {
         self.dao_fork
+    }
+
+    /// Whether SSTORE costs what it did in Constantinople in block `number` (EIP-1283).
+    pub fn has_net_metering_at(&self, number: u64) -> bool {
+        self.net_metering.contains(&number)
+    }
+
+    /// The same schedule with the prices of EIP-1283 in `blocks`.
+    pub fn with_net_metering_in(mut self, blocks: Range<u64>) -> Self {
+        self.net_metering = blocks;
+        self
     }
 
     /// Whether the block `number` comes after the Merge, if the blocks before it have `total_difficulty`.

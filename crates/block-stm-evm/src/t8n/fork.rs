@@ -19,19 +19,22 @@ pub struct T8nFork {
     pub dao: bool,
     /// Whether the header names the block's access list (EIP-7928).
     pub access_lists: bool,
+    /// Whether SSTORE costs what it did in Constantinople (EIP-1283).
+    pub net_metering: bool,
 }
 
 /// Name, other names, rules, delay of the difficulty bomb in thousands of blocks.
 type Row = (&'static str, &'static [&'static str], SpecId, u64);
 
 /// Sources of the delays: EIP-649, 1234, 2384, 3554, 4345, 5133.
-const FORKS: [Row; 24] = [
+const FORKS: [Row; 25] = [
     ("Frontier", &[], SpecId::FRONTIER, 0),
     ("Homestead", &[], SpecId::HOMESTEAD, 0),
     (DAO, &["Dao"], SpecId::HOMESTEAD, 0),
     ("EIP150", &["TangerineWhistle"], SpecId::TANGERINE, 0),
     ("EIP158", &["SpuriousDragon"], SpecId::SPURIOUS_DRAGON, 0),
     ("Byzantium", &[], SpecId::BYZANTIUM, 3_000),
+    (CONSTANTINOPLE, &[], SpecId::PETERSBURG, 5_000),
     ("ConstantinopleFix", &["Petersburg"], SpecId::PETERSBURG, 5_000),
     ("Istanbul", &[], SpecId::ISTANBUL, 5_000),
     ("MuirGlacier", &[], SpecId::ISTANBUL, 9_000),
@@ -52,7 +55,7 @@ const FORKS: [Row; 24] = [
     ("Amsterdam", &[], SpecId::AMSTERDAM, 11_400),
 ];
 const DAO: &str = "DAOFork";
-/// Known, but revm does not have its rules.
+/// Petersburg's rules but for SSTORE.
 const CONSTANTINOPLE: &str = "Constantinople";
 /// What follows a fork's name to add block access lists to its rules (EIP-7928).
 const WITH_LISTS: &str = "+7928";
@@ -102,10 +105,6 @@ impl T8nFork {
 
     fn plain(name: &str) -> Result<Self, T8nError> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if is(CONSTANTINOPLE) {
-            let message = "EIP-1283 is not implemented; ConstantinopleFix is the fork without it";
-            return Err(T8nError::Config(format!("fork {CONSTANTINOPLE}: {message}")));
-        }
         let row = FORKS.iter().find(|row| is(row.0) || row.1.iter().any(|other| is(other)));
         let Some(&(name, _, spec, delay)) = row else {
             let message = format!("unknown fork {name:?}; known are {}", Self::names().join(", "));
@@ -117,6 +116,7 @@ impl T8nFork {
             bomb_delay: 1_000 * delay,
             dao: name == DAO,
             access_lists: spec.is_enabled_in(SpecId::AMSTERDAM),
+            net_metering: name == CONSTANTINOPLE,
         })
     }
 
@@ -225,7 +225,6 @@ mod tests {
             assert!(matches!(error, T8nError::Config(_)));
             error.to_string()
         };
-        assert!(message("Constantinople").contains("EIP-1283"));
         assert!(message("London+3855").contains("single EIPs"));
         assert!(message("Osaka+3855+7928").contains("single EIPs"));
         assert!(message("Cancoon").contains("known are Frontier, "));

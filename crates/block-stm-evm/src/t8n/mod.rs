@@ -360,6 +360,7 @@ fn block(
         None => Vec::new(),
     });
     block.dao_fork = fork.dao;
+    block.net_metering = fork.net_metering;
     block.blob_params = fork.blobs;
     Ok(block)
 }

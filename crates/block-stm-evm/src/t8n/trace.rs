@@ -89,6 +89,7 @@ impl Transition {
                 .with_block(self.block.env.clone())
                 .with_cfg(self.block.cfg_env())
                 .build_mainnet_with_inspector(Tracer::new(options, || open(index, hash)));
+            self.block.adapt_instructions(&mut evm.instruction);
             let executed = evm.inspect_one_tx(txn.clone());
             let changes = evm.finalize();
             let tracer = evm.inspector;

@@ -100,7 +100,7 @@ fn a_genesis_file_sets_forks_blobs_and_contracts() -> Result<(), Box<dyn Error>>
         (3, TANGERINE),
         (8, SPURIOUS_DRAGON),
         (9, BYZANTIUM),
-        // Constantinople alone is taken for Petersburg.
+        // Constantinople, which is Petersburg but for the price of SSTORE.
         (12, PETERSBURG),
         (17, PETERSBURG),
         (18, ISTANBUL),
@@ -108,6 +108,8 @@ fn a_genesis_file_sets_forks_blobs_and_contracts() -> Result<(), Box<dyn Error>>
         (35, LONDON),
         (36, MERGE),
     ];
+    let net_metering = [11, 12, 14, 15].map(|number| schedule.has_net_metering_at(number));
+    assert_eq!(net_metering, [false, true, true, false]);
     for (number, spec) in by_number {
         assert_eq!(schedule.spec_at(number, 10 * number), spec, "block {number}");
     }

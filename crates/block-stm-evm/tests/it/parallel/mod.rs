@@ -9,6 +9,7 @@ mod limits;
 mod list_edges;
 mod list_stories;
 mod lists;
+mod net_metering;
 mod probes;
 mod random;
 mod same;
