@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use block_stm_testkit::Checker;
 use block_stm_testkit::faults::{Hold, Jitter};
-use block_stm_testkit::language::{Expr, LanguageBlock, MAX, Op, Probe, Site, Test};
+use block_stm_testkit::language::{Expr, LanguageBlock, MAX, Op, Test};
 use block_stm_testkit::record::Ending;
-use block_stm_testkit::{Arm, Checker};
 
 use crate::support::{
     engine, oracle, parallel, prove, prove_all, prove_quickly, slot, timely, value,
@@ -159,27 +159,6 @@ fn assumptions_do_not_look() {
     });
 }
 
-/// Holds two transactions, each until executions of higher ones have returned.
-#[derive(Debug)]
-struct HoldTwo(Hold, Hold);
-
-impl Probe for HoldTwo {
-    fn reset(&self, arm: Option<Arm>) {
-        self.0.reset(arm);
-        self.1.reset(arm);
-    }
-
-    fn operation(&self, site: Site) {
-        self.0.operation(site);
-        self.1.operation(site);
-    }
-
-    fn executed(&self, txn: u32) {
-        self.0.executed(txn);
-        self.1.executed(txn);
-    }
-}
-
 #[test]
 fn deltas_are_shown_everywhere_once_readers_have_missed_many() {
     timely(|| {
@@ -193,8 +172,7 @@ fn deltas_are_shown_everywhere_once_readers_have_missed_many() {
         let between = (100..400).map(|at| vec![Op::Write(slot(at), value(1))]);
         let programs = part(0).chain(between).chain(part(50));
         let second = 41 + 300;
-        let block =
-            LanguageBlock::new(programs).probe(HoldTwo(Hold::new(0, 40), Hold::new(second, 40)));
+        let block = LanguageBlock::new(programs).probe((Hold::new(0, 40), Hold::new(second, 40)));
         // Without learning it would be 40, but for when the machine is so busy that nothing is executed too early.
         let missed_once = || {
             let aborts = parallel(&engine(2), &block.stage()).stats.expect("a result").aborts;
