@@ -178,6 +178,9 @@ mod tests {
         let mut message = [0; 16];
         message[0] = 0x0063_6261;
         revm::precompile::crypto().blake2_compress(1, &mut state, &message, &[3, 0], true);
-        assert_eq!(state[0].to_le_bytes(), [0xb6, 0x3a, 0x38, 0x0c, 0xb2, 0x89, 0x7d, 0x52]);
+        let bytes = state.map(u64::to_le_bytes).concat();
+        let expected = "b63a380cb2897d521994a85234ee2c181b5f844d2c624c002677e9703449d2fb\
+                        a551b3a8333bcdf5f2f7e08993d53923de3d64fcc68c034e717b9293fed7a421";
+        assert_eq!(alloy_primitives::hex::encode(bytes), expected);
     }
 }

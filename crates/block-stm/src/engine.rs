@@ -146,7 +146,7 @@ impl Engine {
 
     /// Begins to wake the engine's threads for a block that will be executed in a moment.
     ///
-    /// A thread that sleeps takes some 10 us to come, which can pass while the caller prepares the block. A hint: never waits, and
+    /// A thread that sleeps takes a while to come, which can pass while the caller prepares the block. A hint: never waits, and
     /// [`execute`](Self::execute) needs no such call.
     ///
     /// # Cost

@@ -30,7 +30,7 @@ impl CodeId {
     }
 
     fn at(place: usize) -> Self {
-        // An account costs far more than a byte, so that memory ends before the numbers do.
+        // Looking at an account costs gas, of which no block has enough for so many.
         let number = u32::try_from(place + 1).ok().and_then(NonZeroU32::new);
         Self(number.expect("fewer than 2^32 code hashes in a block"))
     }
