@@ -315,6 +315,13 @@ impl<'b, V: Vm> Run<'b, V> {
         })
     }
 
+    /// Whether the run asked for what was at the location of its n-th write before: looked, took something for granted, or
+    /// added to it.
+    pub(crate) fn asked_before(&self, n: usize) -> bool {
+        let Access { seen, glimpsed, assumed, by_delta, .. } = &self.accesses[self.writes[n]];
+        seen.is_some() || *glimpsed || *assumed || *by_delta
+    }
+
     /// Cells whose value the judge will need, though the run did not look.
     pub(crate) fn unseen_cells(&self) -> impl Iterator<Item = &'b CellOf<V>> {
         let judged = |access: &&Access<'b, V>| match access.own {

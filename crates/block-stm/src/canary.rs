@@ -35,12 +35,16 @@ pub enum Canary {
     BelieveFailures,
     /// An execution that swallowed an interrupt counts.
     BelieveSwallowed,
+    /// An execution whose VM caught a panic that came out of the view counts.
+    ForgetPanics,
     /// A context is used again after a panic in it.
     KeepContext,
     /// A second look at a location goes below again.
     LookAgain,
-    /// Two workers may ask the storage for the same location.
-    FetchTwice,
+    /// The storage is asked for a location under the location's lock.
+    ReadUnderLock,
+    /// A transaction may be executed ahead of its turn any number of times.
+    NeverGiveUp,
     /// Nobody is notified.
     DropWakeUp,
     /// Whoever gives the baton back does not look at the head afterwards, nor does whoever is about to sleep.
@@ -85,7 +89,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 20] = [
+        pub const FAULTS: [Self; 22] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -98,9 +102,11 @@ mod cage {
             Self::SumOnBase,
             Self::BelieveFailures,
             Self::BelieveSwallowed,
+            Self::ForgetPanics,
             Self::KeepContext,
             Self::LookAgain,
-            Self::FetchTwice,
+            Self::ReadUnderLock,
+            Self::NeverGiveUp,
             Self::DropWakeUp,
             Self::LeaveHead,
             Self::SkipTxn,

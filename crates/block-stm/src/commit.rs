@@ -21,7 +21,7 @@ use crate::block::Block;
 use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
-use crate::error::Error;
+use crate::error::{Error, discard};
 use crate::ids::TxnIndex;
 use crate::job::Disbelieved;
 use crate::ledger::{End, Entry, Ledger, Settled};
@@ -30,6 +30,7 @@ use crate::scheduler::Claim;
 use crate::scheduler::status::State;
 use crate::scheduler::window::WindowControl;
 use crate::sink::Writes;
+use crate::speculating::Speculating;
 use crate::speculative::{Interruption, MemoryOf, Mode};
 use crate::sync::atomic::Ordering;
 use crate::vm::{Execution, Vm};
@@ -119,7 +120,7 @@ impl<'b, V: Vm> Committer<'b, V> {
         if let Some(watch) = &self.watch {
             watch.before_commit(txn, run, &pin());
         }
-        memory.commit(txn, &mut self.writes, &mut self.touched);
+        memory.commit(txn, |n| run.asked_before(n), &mut self.writes, &mut self.touched);
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
         }
@@ -290,10 +291,14 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         let verdict = result.and_then(|execution| {
             self.stats.validations += 1;
             // A value's method that panics here does so in the execution of the head, too, where it is contained.
+            let _speculating = Speculating::start();
             let verdict = || self.examine(txn, &run, &execution);
             match catch_unwind(AssertUnwindSafe(verdict)) {
                 Ok(verdict) => verdict.map(|()| execution),
-                Err(_) => Err(Disbelieved::Failure),
+                Err(payload) => {
+                    discard(payload);
+                    Err(Disbelieved::Failure)
+                }
             }
         });
         // A run that stands only because it was repeated after others does not speak for looking ahead.

@@ -12,8 +12,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::crew::Spawn;
 use crate::ids::TxnIndex;
+use crate::pool::{Spawn, Ticket};
 
 /// What a worker is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,9 +136,9 @@ pub(crate) fn step(step: Step) {
 pub(crate) struct Conducted;
 
 impl Spawn for Conducted {
-    fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
+    fn spawn(&self, ticket: Ticket) {
         if let Some(conductor) = present() {
-            conductor.spawn(task);
+            conductor.spawn(Box::new(move || ticket.redeem(true)));
         }
     }
 }

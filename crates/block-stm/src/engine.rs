@@ -11,19 +11,21 @@ use crate::commit::Committer;
 use crate::conductor::{self, Conducted};
 use crate::config::{BuildError, Config};
 use crate::conflicts::{Conflict, ConflictGraph};
-use crate::crew::{Crew, Spawn};
+use crate::crew::Crew;
 use crate::error::Error;
 use crate::final_state::FinalState;
 use crate::job::{Job, Slot, Tally};
 use crate::ledger::Ledger;
 use crate::limits::Cut;
 use crate::mvmemory::{ChunkPool, MvMemory};
+use crate::pool::{Lobby, Spawn};
 use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
 use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::speculative::MemoryOf;
+use crate::stack;
 use crate::stats::Stats;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex};
@@ -54,6 +56,8 @@ pub struct Executed<V: Vm> {
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
+    /// Where helpers are called for.
+    lobby: Arc<Lobby>,
     /// Memory of earlier blocks.
     chunks: Arc<ChunkPool>,
 }
@@ -114,18 +118,25 @@ impl Drop for Working {
 impl Engine {
     pub(crate) fn with(config: Config) -> Result<Self, BuildError> {
         let settings = Settings::of(&config);
+        let lobby = Lobby::new(settings.threads - 1);
         let pool = match config.pool {
-            Some(pool) => Some(pool),
+            Some(pool) => {
+                // So that the pool's threads are known when the first block comes.
+                lobby.wake(pool.current_num_threads(), &*pool);
+                Some(pool)
+            }
             None if settings.threads == 1 => None,
             None => {
                 let builder = rayon::ThreadPoolBuilder::new()
                     .num_threads(settings.threads - 1)
                     .thread_name(|n| format!("block-stm-{n}"));
-                Some(Arc::new(builder.build().map_err(|source| BuildError { source })?))
+                let pool = builder.build().map_err(|source| BuildError { source })?;
+                stack::survey(&pool);
+                Some(Arc::new(pool))
             }
         };
         let chunks = Arc::new(ChunkPool::new(config.kept_memory));
-        Ok(Self { pool, settings, chunks })
+        Ok(Self { pool, settings, lobby, chunks })
     }
 
     /// The number of workers, the calling thread included.
@@ -155,8 +166,7 @@ impl Engine {
         let Some(pool) = self.pool.as_ref().filter(|_| conductor::present().is_none()) else {
             return;
         };
-        let pool: &dyn Spawn = &**pool;
-        (1..self.settings.threads).for_each(|_| pool.spawn(Box::new(|| {})));
+        self.lobby.wake(self.settings.threads - 1, &**pool);
     }
 
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
@@ -173,8 +183,8 @@ impl Engine {
         match &self.pool {
             Some(pool) if helpers > 0 && conductor::present().is_none() => {
                 let pool: &dyn Spawn = &**pool;
-                Crew::gather(pool, helpers, &|_| work_off(), |crew| {
-                    crew.hire();
+                Crew::gather(pool, &self.lobby, helpers, &|_| work_off(), |crew| {
+                    crew.hire(0);
                     work_off();
                 });
             }
@@ -198,9 +208,14 @@ impl Engine {
         let helpers = self.settings.helpers_for(block.check_length()?);
         match (&self.pool, Working::start()) {
             (Some(pool), Some(_working)) if helpers > 0 => {
-                let pool: &dyn Spawn =
-                    if conductor::present().is_some() { &Conducted } else { &**pool };
-                execute_parallel(block, sink, pool, helpers, self.settings, &self.chunks)
+                let (settings, chunks) = (self.settings, &self.chunks);
+                if conductor::present().is_some() {
+                    // What a simulation leaves behind is its own.
+                    let source = (&Conducted as &dyn Spawn, &Lobby::new(helpers));
+                    return execute_parallel(block, sink, source, helpers, settings, chunks);
+                }
+                let source = (&**pool as &dyn Spawn, &self.lobby);
+                execute_parallel(block, sink, source, helpers, settings, chunks)
             }
             _ => execute_sequential(block, sink),
         }
@@ -218,13 +233,13 @@ pub(crate) fn execute_on<V: Vm>(
     let settings = Settings::of(config);
     let helpers = settings.helpers_for(block.check_length()?);
     let chunks = Arc::new(ChunkPool::new(0));
-    execute_parallel(block, sink, pool, helpers, settings, &chunks)
+    execute_parallel(block, sink, (pool, &Lobby::new(helpers)), helpers, settings, &chunks)
 }
 
 fn execute_parallel<V: Vm>(
     block: &Block<'_, V>,
     sink: &mut dyn CommitSink<V>,
-    pool: &dyn Spawn,
+    source: (&dyn Spawn, &Arc<Lobby>),
     helpers: usize,
     settings: Settings,
     chunks: &Arc<ChunkPool>,
@@ -232,7 +247,7 @@ fn execute_parallel<V: Vm>(
     let index = block.ordered.map(|ordered| ordered.order.index());
     let memory = MvMemory::new(block.txns.len(), chunks).indexed(index);
     let (committed, cut, touched, edges, stats) =
-        execute_on_memory(block, sink, pool, helpers, settings, &memory)?;
+        execute_on_memory(block, sink, source, helpers, settings, &memory)?;
     Ok(Executed {
         committed,
         cut,
@@ -251,7 +266,7 @@ type Left<V> =
 fn execute_on_memory<V: Vm>(
     block: &Block<'_, V>,
     sink: &mut dyn CommitSink<V>,
-    pool: &dyn Spawn,
+    (pool, lobby): (&dyn Spawn, &Arc<Lobby>),
     helpers: usize,
     settings: Settings,
     memory: &MemoryOf<V>,
@@ -283,7 +298,7 @@ fn execute_on_memory<V: Vm>(
             Worker::work_for(&job, crew, Role::Helper);
         }
     };
-    Crew::gather(pool, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
+    Crew::gather(pool, lobby, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
     let stats = job.finish_stats();
     let end = job.baton.into_inner().finish();
     let touched = end.touched.into_iter().map(std::ptr::from_ref).collect();

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{Debug, Display};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::ids::TxnIndex;
 use crate::vm::BoxError;
@@ -69,13 +70,19 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Self {
+    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
         let message = payload
             .downcast_ref::<&str>()
             .map(ToString::to_string)
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a payload that is not text".to_owned());
+        discard(payload);
         Self::Panicked(message)
+    }
+
+    /// A panic came out of a method of the view, and the VM went on all the same.
+    pub(crate) fn caught_by_the_vm() -> Self {
+        Self::Panicked("the VM caught a panic that came out of its view".to_owned())
     }
 
     pub(crate) fn at<I: Debug + Display>(self, txn: TxnIndex) -> Error<I> {
@@ -84,5 +91,12 @@ impl Failure {
             Self::Vm(source) => Error::Vm { txn, source },
             Self::Panicked(message) => Error::Panicked { txn, message },
         }
+    }
+}
+
+/// Drops a panic's payload, which may panic in its turn; what comes out then is forgotten.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
     }
 }

@@ -1,12 +1,13 @@
 //! What a block's transactions left behind.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 
 use crate::ids::TxnIndex;
+use crate::key::{Key, Lookup};
 use crate::mvmemory::{Cell, MvMemory};
 use crate::vm::Value;
 
@@ -29,7 +30,7 @@ pub struct FinalState<L, V: Value>(Held<L, V>);
 
 enum Held<L, V: Value> {
     Memory(Box<InMemory<L, V>>),
-    Maps(Known<L, V>),
+    Maps(InMaps<L, V>),
 }
 
 /// The memory of a parallel execution.
@@ -45,21 +46,48 @@ unsafe impl<L: Send + Sync, V: Value> Send for InMemory<L, V> {}
 unsafe impl<L: Send + Sync, V: Value> Sync for InMemory<L, V> {}
 
 /// What a sequential execution knows.
-struct Known<L, V> {
-    written: Vec<L>,
-    known: HashMap<L, Values<V>, RandomState>,
+struct InMaps<L, V> {
+    /// The places of the locations that were written, in the order of the first write.
+    written: Vec<usize>,
+    known: Known<L, V>,
 }
+
+/// Each location that was read or written.
+pub(crate) type Known<L, V> = IndexMap<Key<L>, Values<V>, RandomState>;
 
 /// The values of a location that was read or written.
 pub(crate) struct Values<V> {
     /// The one from before the block, if the storage was asked for it.
     pub(crate) before: Option<V>,
+    /// The last transaction that asked for the value that was here.
+    pub(crate) asked: Option<TxnIndex>,
+    /// Whether the first transaction that wrote here had asked.
+    pub(crate) writer_asked: bool,
     /// The one that a transaction left, if one did, and which.
     pub(crate) after: Option<(TxnIndex, V)>,
 }
 
+impl<V> Default for Values<V> {
+    fn default() -> Self {
+        Self { before: None, asked: None, writer_asked: false, after: None }
+    }
+}
+
 impl<V> Values<V> {
-    pub(crate) fn latest(&self) -> Option<&V> {
+    fn before_for_writer(&self) -> Option<&V> {
+        self.before.as_ref().filter(|_| self.writer_asked)
+    }
+
+    /// The latest value, for `txn`.
+    pub(crate) fn ask(&mut self, txn: TxnIndex) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.asked = Some(txn);
+        self.latest().cloned()
+    }
+
+    fn latest(&self) -> Option<&V> {
         self.after.as_ref().map(|(_, value)| value).or(self.before.as_ref())
     }
 }
@@ -68,7 +96,8 @@ impl<V> Values<V> {
 pub struct Change<'a, L, V> {
     /// Where.
     pub location: &'a L,
-    /// The value before the block, if it was asked for in the course of the execution.
+    /// The value before the block, if the first transaction that wrote here asked for it: by reading, checking or assuming
+    /// something of it, or by adding to it.
     pub before: Option<&'a V>,
     /// The value after the block's last transaction.
     pub after: &'a V,
@@ -84,8 +113,8 @@ impl<L: Clone, V: Value> FinalState<L, V> {
         Self(Held::Memory(Box::new(InMemory { touched, memory })))
     }
 
-    pub(crate) fn in_maps(written: Vec<L>, known: HashMap<L, Values<V>, RandomState>) -> Self {
-        Self(Held::Maps(Known { written, known }))
+    pub(crate) fn in_maps(written: Vec<usize>, known: Known<L, V>) -> Self {
+        Self(Held::Maps(InMaps { written, known }))
     }
 
     /// The number of locations.
@@ -116,13 +145,13 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
                 // SAFETY: a cell of `held.memory`, says `in_memory`.
                 let cell = unsafe { &*held.touched[n] };
                 let (_, after) = cell.committed().expect("has a committed write, says `in_memory`");
-                Change { location: cell.location(), before: cell.base(), after }
+                Change { location: cell.location(), before: cell.base_for_writer(), after }
             }
             Held::Maps(held) => {
-                let location = &held.written[n];
-                let Values { before, after } = &held.known[location];
-                let (_, after) = after.as_ref().expect("what was written has a value");
-                Change { location, before: before.as_ref(), after }
+                let place = held.known.get_index(held.written[n]);
+                let (location, values) = place.expect("nothing is taken out");
+                let (_, after) = values.after.as_ref().expect("what was written has a value");
+                Change { location: &location.0, before: values.before_for_writer(), after }
             }
         }
     }
@@ -132,22 +161,37 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
         (0..self.len()).map(|n| self.nth(n))
     }
 
-    /// The final value of `location`, also if no transaction wrote it but one asked for it. `None` if the
-    /// execution does not know it: then it is what it was before the block.
+    /// The final value of `location`. `None` if no transaction wrote it: then it is what it was before the block.
     #[must_use]
     pub fn value(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Held::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
-            Held::Maps(held) => held.known.get(location)?.latest(),
+            Held::Memory(held) => {
+                let cell = held.memory.find(location)?;
+                cell.is_committed().then_some(cell.committed()?.1)
+            }
+            Held::Maps(held) => Some(&held.known.get(&Lookup(location))?.after.as_ref()?.1),
         }
     }
 
-    /// The value of `location` before the block, if the execution asked for it.
+    /// As [`Change::before`]. `None` also if no transaction wrote `location`.
     #[must_use]
     pub fn before(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Held::Memory(held) => held.memory.find(location)?.base(),
-            Held::Maps(held) => held.known.get(location)?.before.as_ref(),
+            Held::Memory(held) => held.memory.find(location)?.base_for_writer(),
+            Held::Maps(held) => held.known.get(&Lookup(location))?.before_for_writer(),
+        }
+    }
+
+    /// The final value of `location` if the execution holds it, be it that no transaction wrote it: then it is the one from
+    /// before the block.
+    ///
+    /// Saves a host a question to the storage. Which of the locations that were not written are held depends on the
+    /// schedule; what is held does not.
+    #[must_use]
+    pub fn cached(&self, location: &L) -> Option<&V> {
+        match &self.0 {
+            Held::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
+            Held::Maps(held) => held.known.get(&Lookup(location))?.latest(),
         }
     }
 

@@ -88,16 +88,20 @@ pub mod fuzzing;
 mod hints;
 mod ids;
 mod job;
+mod key;
 mod ledger;
 mod limits;
 #[cfg(all(test, loom))]
 mod models;
 mod mvmemory;
+mod pool;
 mod scan;
 mod scheduler;
 mod sequential;
 mod sink;
+mod speculating;
 mod speculative;
+mod stack;
 mod stats;
 mod sync;
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -120,6 +124,7 @@ pub use ids::TxnIndex;
 pub use limits::{CancelToken, Cut, Limits};
 pub use sequential::execute_sequential;
 pub use sink::{Admission, Collect, CommitSink, Flow, Outcome, Writes};
+pub use speculating::{is_speculating, quiet_speculation};
 pub use stats::{Aborts, Stats};
 pub use view::{Interrupt, View};
 pub use vm::{BoxError, Execution, OrderedStorage, Storage, Value, Vm};

@@ -4,20 +4,21 @@
 //! the transaction's own writes over that map. It runs tiny blocks in production, and every test of the
 //! parallel execution compares with it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use indexmap::map::Entry as MapEntry;
 
 use crate::block::Block;
 use crate::conductor::{self, Position, Step};
 use crate::conflicts::{Conflict, ConflictGraph};
 use crate::engine::Executed;
 use crate::error::{Error, Failure};
-use crate::final_state::{FinalState, Values};
+use crate::final_state::{FinalState, Known, Values};
 use crate::ids::TxnIndex;
+use crate::key::{Key, Lookup};
 use crate::ledger::{End, Entry, Ledger, Settled};
 use crate::mvmemory::LocationIndex;
 use crate::scan::{Course, Ordered, UNORDERED, Visit};
@@ -84,6 +85,7 @@ fn step<'a, V: Vm>(
     }
     stats.executions += 1;
     stats.head_executions += 1;
+    overlay(view).expect("every step leaves the view whole").txn = index;
     let execution = run(block.vm, &block.txns[index.as_usize()], context, view)
         .map_err(|failure| ledger.fail(index, failure))?;
     let settled = ledger.settle(index, execution);
@@ -117,7 +119,10 @@ fn run<'a, V: Vm>(
         let context = context.get_or_insert_with(|| vm.context());
         vm.execute(context, txn, view)
     }));
-    let result = result.map_err(|payload| Failure::panicked(&*payload))?;
+    let result = result.map_err(Failure::panicked)?;
+    if view.is_broken() {
+        return Err(Failure::caught_by_the_vm());
+    }
     let Some(overlay) = overlay(view) else {
         return Err(Failure::Vm("the VM did not put the view back".into()));
     };
@@ -161,12 +166,13 @@ struct Scannable<'b, V: Vm> {
 pub(crate) struct Overlay<'b, V: Vm> {
     storage: &'b dyn Storage<V::Location, V::Value>,
     scannable: Option<Scannable<'b, V>>,
-    known: HashMap<V::Location, Values<V::Value>, RandomState>,
-    /// Every location ever written, in the order of the first committed write.
-    written: Vec<V::Location>,
-    own: HashMap<V::Location, Own<V::Value>, RandomState>,
-    /// The keys of `own` in the order of the first write.
-    own_order: Vec<V::Location>,
+    /// The transaction that is being executed.
+    txn: TxnIndex,
+    known: Known<V::Location, V::Value>,
+    /// The places in `known` of what was ever written, in the order of the first committed write.
+    written: Vec<usize>,
+    /// In the order of the first write.
+    own: IndexMap<Key<V::Location>, Own<V::Value>, RandomState>,
     /// What the running transaction read from others, for the conflict graph.
     own_reads: Vec<(V::Location, TxnIndex)>,
     edges: Option<Vec<Conflict<V::Location>>>,
@@ -181,10 +187,10 @@ impl<'b, V: Vm> Overlay<'b, V> {
             scannable: block
                 .ordered
                 .map(|ordered| Scannable { ordered, index: ordered.order.index() }),
-            known: HashMap::default(),
+            txn: TxnIndex::new(0),
+            known: IndexMap::default(),
             written: Vec::new(),
-            own: HashMap::default(),
-            own_order: Vec::new(),
+            own: IndexMap::default(),
             own_reads: Vec::new(),
             edges: block.conflict_graph.then(Vec::new),
             failure: None,
@@ -194,7 +200,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         self.go_on()?;
-        if let Some(own) = self.own.get(location)
+        if let Some(own) = self.own.get(&Lookup(location))
             && !own.by_delta
         {
             return Ok(own.value.clone());
@@ -205,7 +211,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         {
             self.own_reads.push((location.clone(), writer));
         }
-        Ok(self.own.get(location).map_or(below.value, |own| own.value.clone()))
+        Ok(self.own.get(&Lookup(location)).map_or(below.value, |own| own.value.clone()))
     }
 
     pub(crate) fn scan(
@@ -239,8 +245,8 @@ impl<'b, V: Vm> Overlay<'b, V> {
     ) -> Option<V::Location> {
         let index = &self.scannable.as_ref()?.index;
         index.next_that(from, to, |location| {
-            self.own.contains_key(location)
-                || self.known.get(location).is_some_and(|known| known.after.is_some())
+            self.own.contains_key(&Lookup(location))
+                || self.known.get(&Lookup(location)).is_some_and(|known| known.after.is_some())
         })
     }
 
@@ -297,7 +303,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
     /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas alone.
     fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
         self.go_on()?;
-        match self.own.get(location) {
+        match self.own.get(&Lookup(location)) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
             None => Ok((self.below(location)?.value, true)),
         }
@@ -305,17 +311,21 @@ impl<'b, V: Vm> Overlay<'b, V> {
 
     /// The value as lower transactions left it.
     fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
-        if let Some(known) = self.known.get(location)
-            && let Some(value) = known.latest()
+        if let Some(known) = self.known.get_mut(&Lookup(location))
+            && let Some(value) = known.ask(self.txn)
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
-            return Ok(Below { value: value.clone(), writer });
+            return Ok(Below { value, writer });
         }
         self.base_reads += 1;
         match self.storage.read(location) {
             Ok(value) => {
-                let known = Values { before: Some(value.clone()), after: None };
-                self.known.insert(location.clone(), known);
+                let known = Values {
+                    before: Some(value.clone()),
+                    asked: Some(self.txn),
+                    ..Values::default()
+                };
+                self.known.insert(Key(location.clone()), known);
                 Ok(Below { value, writer: None })
             }
             Err(source) => {
@@ -326,13 +336,12 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     fn set(&mut self, location: &V::Location, own: Own<V::Value>) {
-        match self.own.entry(location.clone()) {
+        match self.own.entry(Key(location.clone())) {
             MapEntry::Occupied(mut entry) => {
                 entry.insert(own);
             }
             MapEntry::Vacant(entry) => {
                 entry.insert(own);
-                self.own_order.push(location.clone());
                 if let Some(Scannable { index, .. }) = &self.scannable {
                     index.insert(location);
                 }
@@ -341,17 +350,18 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     fn own_writes(&self) -> Vec<(&V::Location, &V::Value)> {
-        self.own_order.iter().map(|location| (location, &self.own[location].value)).collect()
+        self.own.iter().map(|(location, own)| (&location.0, &own.value)).collect()
     }
 
     /// Makes the transaction's writes part of what the next ones see.
     fn absorb(&mut self, index: TxnIndex) {
-        for location in self.own_order.drain(..) {
-            let own = self.own.remove(&location).expect("each ordered write is there");
-            let known = self.known.entry(location.clone());
-            let known = known.or_insert(Values { before: None, after: None });
+        for (location, own) in self.own.drain(..) {
+            let known = self.known.entry(location);
+            let place = known.index();
+            let known = known.or_default();
             if known.after.replace((index, own.value)).is_none() {
-                self.written.push(location);
+                known.writer_asked = known.asked == Some(index);
+                self.written.push(place);
             }
         }
         let reads = self.own_reads.drain(..);
@@ -366,7 +376,6 @@ impl<'b, V: Vm> Overlay<'b, V> {
 
     fn discard(&mut self) {
         self.own.clear();
-        self.own_order.clear();
         self.own_reads.clear();
     }
 

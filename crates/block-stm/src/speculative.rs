@@ -13,7 +13,7 @@ use crossbeam_epoch::Guard;
 use crate::access::{Assertion, CellOf, Own, Reading, Run, Seen, Stage};
 use crate::canary::{Canary, sings};
 use crate::conductor::Step;
-use crate::error::Failure;
+use crate::error::{Failure, discard};
 use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Desk, Found, MvMemory};
 use crate::scan::{Course, Ordered, UNORDERED, Visit};
@@ -332,7 +332,10 @@ impl<'b, V: Vm> Speculation<'b, V> {
                 && !run.misses(self.shared.memory, &self.tools.desk, is_written)
         };
         // Values of doomed runs may make a value's method panic. The judge will see.
-        catch_unwind(AssertUnwindSafe(holds)).unwrap_or(true)
+        catch_unwind(AssertUnwindSafe(holds)).unwrap_or_else(|payload| {
+            discard(payload);
+            true
+        })
     }
 
     /// Fetches what the judge will need, so that he need not wait for the storage.
@@ -344,6 +347,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
                 continue;
             }
             scheduler.step(Step::Storage(self.txn));
+            wait_for_base(cell, scheduler);
             if let Ok((_, fetched)) = cell.fetch_base(storage) {
                 self.tools.count_base_read(fetched);
             }
@@ -485,6 +489,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
 
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
         self.shared.scheduler.step(Step::Storage(self.txn));
+        wait_for_base(cell, self.shared.scheduler);
         match cell.fetch_base(self.shared.storage) {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);
@@ -500,5 +505,13 @@ impl<'b, V: Vm> Speculation<'b, V> {
     fn interrupt(&mut self, interruption: Interruption) -> Interrupt {
         self.interruption.get_or_insert(interruption);
         Interrupt::new()
+    }
+}
+
+/// Waits a moment for a base value that another thread is fetching. Not for long: that thread may wait, in the
+/// storage, for the calling one.
+fn wait_for_base<L, V: Value>(cell: &crate::mvmemory::Cell<L, V>, scheduler: &Scheduler<'_>) {
+    if cell.is_being_fetched() {
+        scheduler.spin_until(|| cell.base().is_some() || !cell.is_being_fetched());
     }
 }

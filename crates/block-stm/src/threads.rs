@@ -8,8 +8,8 @@ use std::convert::Infallible;
 
 use crate::block::Block;
 use crate::config::Config;
-use crate::crew::Spawn;
 use crate::engine::execute_on;
+use crate::pool::{Spawn, Ticket};
 use crate::sequential::execute_sequential;
 use crate::sink::Collect;
 use crate::view::{Interrupt, View};
@@ -18,8 +18,8 @@ use crate::vm::{BoxError, Execution, Value, Vm};
 struct Threads;
 
 impl Spawn for Threads {
-    fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
-        drop(std::thread::spawn(task));
+    fn spawn(&self, ticket: Ticket) {
+        drop(std::thread::spawn(|| ticket.redeem(true)));
     }
 }
 

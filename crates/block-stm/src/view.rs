@@ -1,9 +1,11 @@
 //! What a transaction sees of the state while it is executed.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
+use crate::canary::{Canary, sings};
 use crate::sequential::Overlay;
 use crate::speculative::Speculation;
 use crate::vm::{BoxError, Vm};
@@ -38,8 +40,17 @@ impl StdError for Interrupt {}
 ///
 /// # Panics
 /// Every method panics on a handle whose inside was taken.
+///
+/// A panic that comes out of a method (of the storage, of a value or a location, of what a scan visits) fails the
+/// execution, also where the VM catches it: the methods answer with an [`Interrupt`] from then on.
 pub struct View<'b, V: Vm> {
-    backend: Option<Box<Backend<'b, V>>>,
+    inside: Option<Box<Inside<'b, V>>>,
+}
+
+struct Inside<'b, V: Vm> {
+    backend: Backend<'b, V>,
+    /// Set while a method is under way, and so for good once a panic came out of one.
+    asking: bool,
 }
 
 pub(crate) enum Backend<'b, V: Vm> {
@@ -50,13 +61,13 @@ pub(crate) enum Backend<'b, V: Vm> {
 impl<V: Vm> Default for View<'_, V> {
     /// A handle with nothing inside, as [`View::take`] leaves behind.
     fn default() -> Self {
-        Self { backend: None }
+        Self { inside: None }
     }
 }
 
 impl<V: Vm> fmt::Debug for View<'_, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.backend.as_deref() {
+        f.write_str(match self.inside.as_ref().map(|inside| &inside.backend) {
             None => "View(taken)",
             Some(Backend::Sequential(_)) => "View(sequential)",
             Some(Backend::Speculative(_)) => "View(speculative)",
@@ -66,27 +77,44 @@ impl<V: Vm> fmt::Debug for View<'_, V> {
 
 impl<'b, V: Vm> View<'b, V> {
     pub(crate) fn new(backend: Backend<'b, V>) -> Self {
-        Self { backend: Some(Box::new(backend)) }
+        Self { inside: Some(Box::new(Inside { backend, asking: false })) }
     }
 
     pub(crate) fn backend(&mut self) -> Option<&mut Backend<'b, V>> {
-        self.backend.as_deref_mut()
+        self.inside.as_deref_mut().map(|inside| &mut inside.backend)
     }
 
-    fn inside(&mut self) -> &mut Backend<'b, V> {
-        self.backend.as_deref_mut().expect("the view's inside was taken and not put back")
+    /// Whether a panic came out of one of its methods.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.asking) && !sings(Canary::ForgetPanics)
+    }
+
+    /// Calls a method of the inside.
+    fn ask<T>(
+        &mut self,
+        method: impl FnOnce(&mut Backend<'b, V>) -> Result<T, Interrupt>,
+    ) -> Result<T, Interrupt> {
+        let inside = self.inside.as_deref_mut();
+        let inside = inside.expect("the view's inside was taken and not put back");
+        if inside.asking && !sings(Canary::ForgetPanics) {
+            return Err(Interrupt::new());
+        }
+        inside.asking = true;
+        let answer = method(&mut inside.backend);
+        inside.asking = false;
+        answer
     }
 
     /// Moves the inside out, leaving an empty handle. Put it back before the execution returns.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        Self { backend: self.backend.take() }
+        Self { inside: self.inside.take() }
     }
 
     /// Whether the inside was taken.
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        self.backend.is_none()
+        self.inside.is_none()
     }
 
     /// The value of `location`.
@@ -99,10 +127,10 @@ impl<'b, V: Vm> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.read(location),
             Backend::Speculative(view) => view.read(location),
-        }
+        })
     }
 
     /// Visits what lies between the bounds, in ascending order, each location with the value that [`read`](View::read)
@@ -130,10 +158,10 @@ impl<'b, V: Vm> View<'b, V> {
         to: Bound<&V::Location>,
         mut visit: impl FnMut(&V::Location, &V::Value) -> ControlFlow<()>,
     ) -> Result<(), Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.scan(from, to, &mut visit),
             Backend::Speculative(view) => view.scan(from, to, &mut visit),
-        }
+        })
     }
 
     /// Sets `location` to `value`, without observing what was there.
@@ -141,10 +169,10 @@ impl<'b, V: Vm> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on. Only possible after [`add`](View::add) on the same location.
     pub fn write(&mut self, location: &V::Location, value: V::Value) -> Result<(), Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.write(location, value),
             Backend::Speculative(view) => view.write(location, value),
-        }
+        })
     }
 
     /// Applies `delta` to `location` without observing what was there, and says whether it applies.
@@ -161,10 +189,10 @@ impl<'b, V: Vm> View<'b, V> {
         location: &V::Location,
         delta: <V::Value as crate::Value>::Delta,
     ) -> Result<bool, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.add(location, &delta),
             Backend::Speculative(view) => view.add(location, delta),
-        }
+        })
     }
 
     /// Whether `predicate` holds at `location`, observing nothing else of what is there.
@@ -178,10 +206,10 @@ impl<'b, V: Vm> View<'b, V> {
         location: &V::Location,
         predicate: <V::Value as crate::Value>::Predicate,
     ) -> Result<bool, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.check(location, &predicate),
             Backend::Speculative(view) => view.check(location, predicate),
-        }
+        })
     }
 
     /// Takes for granted that `predicate` holds at `location`, or says that it does not.
@@ -198,10 +226,10 @@ impl<'b, V: Vm> View<'b, V> {
         location: &V::Location,
         predicate: <V::Value as crate::Value>::Predicate,
     ) -> Result<bool, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.check(location, &predicate),
             Backend::Speculative(view) => view.assume(location, predicate),
-        }
+        })
     }
 
     /// The value of `location` as it looks now, without observing it: the execution may rely on it only through
@@ -213,10 +241,10 @@ impl<'b, V: Vm> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.peek(location),
             Backend::Speculative(view) => view.peek(location),
-        }
+        })
     }
 
     /// Some value that `location` has about here, without observing it: in a parallel execution, not even what is in
@@ -231,10 +259,10 @@ impl<'b, V: Vm> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn glimpse(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(view) => view.peek(location),
             Backend::Speculative(view) => view.glimpse(location),
-        }
+        })
     }
 
     /// Ends the execution with a failure of the VM's own: a broken invariant, a missing setting.
@@ -242,9 +270,15 @@ impl<'b, V: Vm> View<'b, V> {
     /// If the transaction is really reached, the block fails with [`Error::Vm`](crate::Error::Vm).
     #[must_use = "return the interrupt"]
     pub fn fail(&mut self, source: impl Into<BoxError>) -> Interrupt {
-        match self.inside() {
-            Backend::Sequential(view) => view.fail(source.into()),
-            Backend::Speculative(view) => view.fail(source.into()),
+        let failed: Result<Infallible, Interrupt> = self.ask(|inside| {
+            let source = source.into();
+            Err(match inside {
+                Backend::Sequential(view) => view.fail(source),
+                Backend::Speculative(view) => view.fail(source),
+            })
+        });
+        match failed {
+            Err(interrupt) => interrupt,
         }
     }
 
@@ -258,9 +292,9 @@ impl<'b, V: Vm> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn checkpoint(&mut self) -> Result<(), Interrupt> {
-        match self.inside() {
+        self.ask(|inside| match inside {
             Backend::Sequential(_) => Ok(()),
             Backend::Speculative(view) => view.checkpoint(),
-        }
+        })
     }
 }

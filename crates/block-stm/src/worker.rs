@@ -12,16 +12,17 @@ use crossbeam_epoch::Guard;
 use crate::access::Run;
 use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
-use crate::crew::Crew;
-use crate::error::Failure;
+use crate::crew::{Crew, POOL_INTERVAL};
+use crate::error::{Failure, discard};
 use crate::ids::TxnIndex;
 use crate::job::{Disbelieved, Job};
 use crate::mvmemory::Published;
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Stride};
+use crate::speculating::Speculating;
 use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
-use crate::sync::atomic::Ordering;
+use crate::sync::{self, atomic::Ordering};
 use crate::view::{Backend, Interrupt, View};
 use crate::vm::{Execution, Vm};
 
@@ -134,9 +135,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     /// Calls for missing helpers if there is something to do for them.
     pub(crate) fn call_for_help(&self) {
-        if self.crew.is_short() && self.job.scheduler.has_executions() {
+        let done = self.job.scheduler.head().as_usize();
+        if self.crew.is_short(done) && self.job.scheduler.has_executions() {
             self.step(Step::Hire);
-            self.crew.hire();
+            self.crew.hire(done);
         }
     }
 
@@ -156,12 +158,18 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             scheduler.poll_limits();
             return stays;
         }
-        let slept = scheduler.idle(has_work);
+        let on_pool = sync::is_on_pool();
+        let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), &has_work);
         self.stats.parks += u64::from(slept);
+        if slept && on_pool && !has_work() {
+            sync::run_local_tasks();
+        }
         true
     }
 
     fn report(mut self) {
+        // What it retired, and its place in the collector, go as soon as they can: it may have come for a moment only.
+        self.pin().flush();
         self.stats.base_reads = self.tools.base_reads.get();
         self.stats.waits = self.tools.waits.get();
         let mut tally = self.job.tally.lock();
@@ -278,7 +286,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             };
             let claim = Claim { txn, incarnation };
             self.step(Step::Validate(txn));
-            if self.still_holds(claim, rewrites) {
+            if scheduler.is_last_ahead(incarnation) {
+                // ORDERING: Relaxed: a hint.
+                self.job.slot(txn).validated.store(u64::MAX, Ordering::Relaxed);
+                scheduler.finish(claim);
+            } else if self.still_holds(claim, rewrites) {
                 scheduler.finish(claim);
             } else {
                 self.abort_and_repeat(claim);
@@ -296,6 +308,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         // ORDERING: Relaxed: a hint.
         slot.validated.store(rewrites, Ordering::Relaxed);
         self.stats.early_validations += 1;
+        let _speculating = Speculating::start();
         let holds = match (&run.result, speculation(&mut self.view)) {
             (Some(Ok(_)), Some(speculation)) => speculation.holds(claim.txn, &run),
             _ => true,
@@ -320,6 +333,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         if let Some(speculation) = speculation(&mut self.view) {
             speculation.begin(txn, mode);
         }
+        let speculating = (mode == Mode::Optimistic).then(Speculating::start);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let context = self.context.get_or_insert_with(|| vm.context());
             let result = vm.execute(context, self.job.txn(txn), &mut self.view);
@@ -330,6 +344,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             }
             result
         }));
+        drop(speculating);
         let empty = self.spare.pop().unwrap_or_default();
         let (run, interruption) = match speculation(&mut self.view) {
             Some(speculation) => speculation.end(empty),
@@ -344,7 +359,8 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         interruption: Option<Interruption>,
     ) -> Ended<V> {
         let lost = self.view.is_taken();
-        if lost || caught.is_err() {
+        let broken = self.view.is_broken();
+        if lost || broken || caught.is_err() {
             // Whatever the context holds now, an old view perhaps, is not to be met again.
             if !sings(Canary::KeepContext) {
                 self.context = None;
@@ -353,8 +369,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         }
         match (caught, interruption) {
             // The block was stopped, and the VM could not take it.
-            (Err(_), Some(Interruption::Stopped)) => Ended::Interrupted(Interruption::Stopped),
-            (Err(payload), _) => Ended::Failed(Failure::panicked(&*payload)),
+            (Err(payload), Some(Interruption::Stopped)) => {
+                discard(payload);
+                Ended::Interrupted(Interruption::Stopped)
+            }
+            (Err(payload), _) => Ended::Failed(Failure::panicked(payload)),
+            (Ok(_), _) if broken => Ended::Failed(Failure::caught_by_the_vm()),
             (Ok(_), _) if lost => {
                 Ended::Failed(Failure::Vm("the VM did not put the view back".into()))
             }

@@ -51,13 +51,13 @@ impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
 
     /// The account, if the transactions looked at it.
     fn account(&self, address: Address) -> Option<&'a AccountState> {
-        account_value(self.state.value(&Location::Account(address)))
+        account_value(self.state.cached(&Location::Account(address)))
     }
 
     /// The slot after the transactions, if they looked at it.
     fn slot(&self, address: Address, key: U256) -> Option<U256> {
         let wipes = self.account(address)?.wipes;
-        slot_value(self.state.value(&Location::Slot { address, wipes, key }))
+        slot_value(self.state.cached(&Location::Slot { address, wipes, key }))
     }
 
     /// The account before the block. `read` is what it was before the transactions, if that is known; the pre-block
@@ -79,7 +79,7 @@ impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
         let location = Location::Slot { address, wipes: account.wipes, key };
         match slot_value(self.state.before(&location)) {
             Some(before) => Ok(Some(before)),
-            None if self.state.value(&location).is_none() => Ok(None),
+            None if self.state.cached(&location).is_none() => Ok(None),
             None => self.db.storage_ref(address, key).map(Some),
         }
     }

@@ -54,7 +54,9 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         state: &FinalState<Location, StateValue>,
         address: &Address,
     ) -> Result<AccountState, DB::Error> {
-        match state.before(&Location::Account(*address)) {
+        let location = Location::Account(*address);
+        let unchanged = || state.value(&location).is_none().then(|| state.cached(&location));
+        match state.before(&location).or_else(|| unchanged().flatten()) {
             Some(StateValue::Account(account)) => Ok(*account),
             Some(StateValue::Slot(_)) | None => self.account(address),
         }

@@ -4,20 +4,21 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::explore;
-use crate::crew::{Crew, Spawn};
+use crate::crew::Crew;
+use crate::pool::{Lobby, Spawn, Ticket};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// A pool that gets round to so many tasks; the others are never run.
 struct Pool(AtomicUsize);
 
 impl Spawn for Pool {
-    fn spawn(&self, task: Box<dyn FnOnce() + Send>) {
+    fn spawn(&self, ticket: Ticket) {
         // A helper that leaves soon makes room for the next one, again and again; a model must end.
         // ORDERING: Relaxed throughout: what is modelled must not lean on the model's own counts.
         let left = self.0.load(Ordering::Relaxed);
         if left > 0 {
             self.0.store(left - 1, Ordering::Relaxed);
-            drop(thread::spawn(task));
+            drop(thread::spawn(|| ticket.redeem(true)));
         }
     }
 }
@@ -44,7 +45,9 @@ fn nothing_lent_is_used_after_the_end() {
     // Caught: `Door::close` that does not wait; a door that lets in late comers, who then follow a dangling pointer.
     explore(|| {
         let lent = Lent(UnsafeCell::new(1));
-        Crew::gather(&Pool(AtomicUsize::new(2)), 1, &|_| lent.use_it(), Crew::hire);
+        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), 1, &|_| lent.use_it(), |crew| {
+            crew.hire(0)
+        });
         // SAFETY: no helper is inside any more; loom would report otherwise.
         lent.0.with_mut(|value| unsafe { *value = 2 });
     });
@@ -60,11 +63,11 @@ fn helpers_leave_and_are_called_again() {
         let help = |crew: &Crew<'_>| {
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one was wanted");
             inside.fetch_sub(1, Ordering::Relaxed);
-            let _ = crew.is_short();
+            let _ = crew.is_short(0);
         };
-        Crew::gather(&Pool(AtomicUsize::new(2)), 1, &help, |crew| {
-            crew.hire();
-            crew.hire();
+        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), 1, &help, |crew| {
+            crew.hire(0);
+            crew.hire(0);
         });
         assert_eq!(inside.load(Ordering::Relaxed), 0);
     });

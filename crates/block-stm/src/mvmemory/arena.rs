@@ -1,14 +1,16 @@
 //! Things of one type that live until the block is over, one after another in chunks.
 //!
-//! Each worker puts them on a [`Shelf`] of its own, without a lock; full chunks go to the [`Arena`], which drops what is
-//! in them and gives the chunks back to the pool when the block is over.
+//! Each worker puts them on a [`Shelf`] of its own, without a lock; chunks go to the [`Arena`] when they are full, or when the
+//! worker leaves; the next one goes on with those that have room. The arena drops what is in them and gives the chunks back to the
+//! pool when the block is over. So a block takes a chunk for each worker at a time and for what it holds, however often workers
+//! come and leave.
 
 use std::cell::{Cell, RefCell};
 use std::mem::{align_of, needs_drop, size_of};
 use std::ptr;
 use std::sync::Arc;
 
-use super::chunks::{Chunk, ChunkPool};
+use super::chunks::{ALIGN, Chunk, ChunkPool};
 use crate::sync::Mutex;
 
 /// What a chunk holds unless one thing, or one row of things, is larger.
@@ -16,14 +18,21 @@ const CHUNK_BYTES: usize = if cfg!(miri) { 4 << 10 } else { 64 << 10 };
 
 pub(crate) struct Arena<T> {
     pool: Arc<ChunkPool>,
-    /// Chunks that no shelf uses any more, and how many things are in each.
-    filled: Mutex<Vec<(Chunk, usize)>>,
+    idle: Mutex<Idle>,
     _owns: std::marker::PhantomData<T>,
+}
+
+/// Chunks that no shelf uses, and how many things are in each.
+#[derive(Default)]
+struct Idle {
+    full: Vec<(Chunk, usize)>,
+    /// Those that a worker left behind.
+    open: Vec<(Chunk, usize)>,
 }
 
 impl<T> Arena<T> {
     pub(super) fn new(pool: Arc<ChunkPool>) -> Self {
-        Self { pool, filled: Mutex::new(Vec::new()), _owns: std::marker::PhantomData }
+        Self { pool, idle: Mutex::new(Idle::default()), _owns: std::marker::PhantomData }
     }
 
     pub(super) fn shelf(&self) -> Shelf<'_, T> {
@@ -33,17 +42,34 @@ impl<T> Arena<T> {
 
 impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
-        let filled = std::mem::take(self.filled.get_mut());
+        let Idle { full, open } = std::mem::take(self.idle.get_mut());
         if needs_drop::<T>() {
-            for (chunk, len) in &filled {
-                let things = ptr::slice_from_raw_parts_mut(chunk.start().cast::<T>(), *len);
+            for (chunk, len) in full.iter().chain(&open) {
+                let things = ptr::slice_from_raw_parts_mut(first::<T>(chunk), *len);
                 // SAFETY: the first `len` things of a chunk were made by a shelf, and not dropped: `&mut self`, so that no
                 // borrow of them is left.
                 unsafe { ptr::drop_in_place(things) };
             }
         }
-        self.pool.give(filled.into_iter().map(|(chunk, _)| chunk));
+        self.pool.give(full.into_iter().chain(open).map(|(chunk, _)| chunk));
     }
+}
+
+/// What a chunk takes beyond the things in it, so that they can be aligned.
+const fn padding<T>() -> usize {
+    align_of::<T>().saturating_sub(ALIGN)
+}
+
+/// Where the first thing of a chunk lies.
+fn first<T>(chunk: &Chunk) -> *mut T {
+    let start = chunk.start();
+    // SAFETY: within the chunk, which has room for the padding, or the offset is zero.
+    unsafe { start.add(start.align_offset(align_of::<T>())) }.cast()
+}
+
+/// Whether a chunk with `used` things in it has room for `len` more.
+fn has_room<T>(chunk: &Chunk, used: usize, len: usize) -> bool {
+    (used + len) * size_of::<T>() + padding::<T>() <= chunk.bytes()
 }
 
 /// Where one worker puts things.
@@ -87,30 +113,41 @@ impl<T> Shelf<'_, T> {
 
     /// Where the next `len` things go.
     fn room(&self, len: usize) -> *mut T {
-        const { assert!(align_of::<T>() <= 64) };
         let mut chunk = self.chunk.borrow_mut();
         let used = self.len.get();
         if let Some(chunk) = &*chunk
-            && (used + len) * size_of::<T>() <= chunk.bytes()
+            && has_room::<T>(chunk, used, len)
         {
             // SAFETY: within the chunk.
-            return unsafe { chunk.start().cast::<T>().add(used) };
+            return unsafe { first::<T>(chunk).add(used) };
         }
+        let (next, used) = self.next_chunk(chunk.take().map(|full| (full, used)), len);
+        // SAFETY: within the chunk.
+        let place = unsafe { first::<T>(&next).add(used) };
+        *chunk = Some(next);
+        self.len.set(used);
+        place
+    }
+
+    /// A chunk with room for `len` things, and how many are in it, in place of `full`.
+    fn next_chunk(&self, full: Option<(Chunk, usize)>, len: usize) -> (Chunk, usize) {
+        let mut idle = self.arena.idle.lock();
+        idle.full.extend(full);
+        if let Some(n) =
+            idle.open.iter().rposition(|(chunk, used)| has_room::<T>(chunk, *used, len))
+        {
+            return idle.open.swap_remove(n);
+        }
+        drop(idle);
         let bytes = len.checked_mul(size_of::<T>()).expect("as many were written");
-        let fresh = self.arena.pool.take(bytes.max(CHUNK_BYTES));
-        let start = fresh.start().cast();
-        if let Some(full) = chunk.replace(fresh) {
-            self.arena.filled.lock().push((full, used));
-        }
-        self.len.set(0);
-        start
+        (self.arena.pool.take((bytes + padding::<T>()).max(CHUNK_BYTES)), 0)
     }
 }
 
 impl<T> Drop for Shelf<'_, T> {
     fn drop(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            self.arena.filled.lock().push((chunk, self.len.get()));
+            self.arena.idle.lock().open.push((chunk, self.len.get()));
         }
     }
 }
@@ -161,5 +198,27 @@ mod tests {
         drop(shelf);
         drop(arena);
         assert_eq!(Rc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn workers_that_come_and_leave_share_chunks() {
+        let pool = Arc::new(ChunkPool::new(usize::MAX));
+        let arena = Arena::new(Arc::clone(&pool));
+        let pointers: Vec<_> = (0..1_000_u64).map(|n| arena.shelf().push(n)).collect();
+        // SAFETY: the arena is there.
+        assert!((0..).zip(&pointers).all(|(n, pointer)| unsafe { **pointer } == n));
+        drop(arena);
+        assert_eq!(pool.bytes(), CHUNK_BYTES);
+    }
+
+    #[test]
+    fn things_with_a_wide_alignment_are_aligned() {
+        #[repr(align(4096))]
+        struct Wide(#[expect(dead_code, reason = "fills it")] u8);
+        let arena = Arena::new(Arc::new(ChunkPool::new(0)));
+        let shelf = arena.shelf();
+        let one: Vec<_> = (0..100).map(|n| shelf.push(Wide(n)).addr()).collect();
+        let row = shelf.extend((0..100).map(Wide)).cast::<Wide>().addr();
+        assert!(one.into_iter().chain([row]).all(|address| address.is_multiple_of(4096)));
     }
 }

@@ -23,6 +23,7 @@ use super::entry::{Entry, Payload};
 use super::table::Maker;
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
+use crate::key::is_same;
 use crate::vm::{BoxError, Storage, Value};
 
 /// What every access needs comes first, on one cache line; neighbours share none.
@@ -36,8 +37,12 @@ pub(crate) struct Cell<L, V: Value> {
     twin: AtomicPtr<Cell<L, V>>,
     /// Held by whoever changes `versions`.
     chain_lock: Mutex<()>,
-    /// Held while the base value is fetched, so that it is fetched once.
+    /// Held while the base value is set, never while the storage is asked for it.
     base_lock: Mutex<()>,
+    /// Whether a thread asks the storage for the base value.
+    fetching: AtomicBool,
+    /// Whether the first transaction that was committed here asked for the base value.
+    writer_asked: AtomicBool,
     /// Whether deltas are put into the chain, for readers who want the value itself.
     shows_deltas: AtomicBool,
     location: L,
@@ -63,6 +68,8 @@ impl<L, V: Value> Cell<L, V> {
             hash,
             chain_lock: Mutex::new(()),
             base_lock: Mutex::new(()),
+            fetching: AtomicBool::new(false),
+            writer_asked: AtomicBool::new(false),
             shows_deltas: AtomicBool::new(false),
             base: SetOnce::new(),
             versions: AtomicPtr::new(ptr::null_mut()),
@@ -84,22 +91,55 @@ impl<L, V: Value> Cell<L, V> {
         self.base.get()
     }
 
-    /// The value from before the block, fetched if need be; whether it was fetched now.
+    /// The value from before the block, if the first transaction that was committed here asked for it.
+    pub(crate) fn base_for_writer(&self) -> Option<&V> {
+        // ORDERING: Relaxed: only asked when the block is over.
+        self.base.get().filter(|_| self.writer_asked.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the first transaction that is committed here asked for the base value.
+    pub(super) fn note_asked(&self) {
+        // ORDERING: Relaxed: as above.
+        self.writer_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a thread asks the storage for the base value: it may be there in a moment.
+    pub(crate) fn is_being_fetched(&self) -> bool {
+        // ORDERING: Relaxed: a hint.
+        self.fetching.load(Ordering::Relaxed)
+    }
+
+    /// The value from before the block, fetched if need be; whether the storage was asked now.
+    ///
+    /// No lock is held meanwhile: the storage may wait for whatever it likes. Two threads that ask at the same time are both
+    /// answered, and what is set first is what both return.
     pub(crate) fn fetch_base(&self, storage: &dyn Storage<L, V>) -> Result<(&V, bool), BoxError> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
-        let fetching = (!sings(Canary::FetchTwice)).then(|| sync::lock_over_steps(&self.base_lock));
-        if let Some(value) = self.base.get() {
-            return Ok((value, false));
-        }
-        let value = storage.read(&self.location)?;
-        let _setting = fetching.unwrap_or_else(|| sync::lock_over_steps(&self.base_lock));
+        let held = sings(Canary::ReadUnderLock).then(|| sync::lock_over_steps(&self.base_lock));
+        let value = {
+            let _fetching = Fetching::start(&self.fetching);
+            storage.read(&self.location)?
+        };
+        drop(held);
+        Ok((self.set_base(value), true))
+    }
+
+    /// Sets the base value, unless it is there already.
+    fn set_base(&self, value: V) -> &V {
+        let setting = self.base_lock.lock();
         match self.base.get() {
-            // Somebody else fetched it, too.
-            Some(value) => Ok((value, true)),
-            // SAFETY: under the lock.
-            None => Ok((unsafe { self.base.set(value) }, true)),
+            None => {
+                // SAFETY: under the lock.
+                unsafe { self.base.set(value) }
+            }
+            Some(first) => {
+                drop(setting);
+                // The other one is dropped without the lock: that is code of the user's.
+                drop(value);
+                first
+            }
         }
     }
 
@@ -292,11 +332,28 @@ impl<L, V: Value> Cell<L, V> {
     }
 }
 
+/// Says that the base value is being fetched, until dropped.
+struct Fetching<'c>(&'c AtomicBool);
+
+impl<'c> Fetching<'c> {
+    fn start(fetching: &'c AtomicBool) -> Self {
+        // ORDERING: Relaxed: a hint, here and below.
+        fetching.store(true, Ordering::Relaxed);
+        Self(fetching)
+    }
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 impl<L: Eq + Clone, V: Value> Cell<L, V> {
     /// The cell of `location` among those with this cell's hash, if there is one.
     pub(super) fn find_twin(&self, location: &L) -> Option<&Self> {
         let mut cell = self;
-        while cell.location != *location {
+        while !is_same(&cell.location, location) {
             // ORDERING: Acquire, as below. SAFETY: twins live as long as the table.
             cell = unsafe { cell.twin.load(Ordering::Acquire).as_ref() }?;
         }
@@ -311,7 +368,7 @@ impl<L: Eq + Clone, V: Value> Cell<L, V> {
         announce: impl Fn(),
     ) -> &'t Self {
         let mut cell = self;
-        while cell.location != *location && !sings(Canary::CompareByHash) {
+        while !is_same(&cell.location, location) && !sings(Canary::CompareByHash) {
             // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
             let mut twin = cell.twin.load(Ordering::Acquire);
             if twin.is_null() {

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use crate::sync::Mutex;
 
 /// Chunks begin on a cache line.
-const ALIGN: usize = 64;
+pub(super) const ALIGN: usize = 64;
 
 /// Memory of `bytes` bytes, owned, with whatever is in it.
 pub(crate) struct Chunk {

@@ -1,9 +1,12 @@
 //! What one incarnation wrote at one location.
 
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cell::Cell;
+use crate::error::discard;
 use crate::ids::{TxnIndex, Version};
+use crate::speculating::Speculating;
 use crate::vm::Value;
 
 /// A write: a whole value, deltas in order, or only the belief that there will be a write.
@@ -140,8 +143,17 @@ impl<L, V: Value> Entry<L, V> {
     /// Whether both write the same, whatever lies below.
     pub(super) fn writes_same(&self, other: &Payload<V>) -> bool {
         match (&self.payload, other) {
-            (Payload::Value(a), Payload::Value(b)) => a == b,
+            (Payload::Value(a), Payload::Value(b)) => compare(a, b),
             _ => false,
         }
     }
+}
+
+/// Whether the values are equal. If they cannot be compared, they are not: no sequential execution would have tried.
+fn compare<V: Value>(a: &V, b: &V) -> bool {
+    let _speculating = Speculating::start();
+    catch_unwind(AssertUnwindSafe(|| a == b)).unwrap_or_else(|payload| {
+        discard(payload);
+        false
+    })
 }

@@ -264,14 +264,15 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
 
     /// Puts estimates at the locations that `txn` will probably write, unless it was executed already.
     pub(crate) fn declare(&self, txn: TxnIndex, cells: &[&Cell<L, V>], desk: &Desk<'_, L, V>) {
+        let guard = desk.pin();
         let mut written = self.written[txn.as_usize()].lock();
         if written.phase == Phase::Declared && written.entries.entries().is_empty() {
             let hint = |cell: &&Cell<L, V>| Entry::new(txn, 0, cell, Payload::Hint, false);
-            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), &desk.pin());
+            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), &guard);
         }
     }
 
-    /// Makes `writes`, at most one for each cell, the ones of `txn`.
+    /// Makes `writes`, at most one for each cell, the ones of `txn`, which the caller owns.
     pub(crate) fn publish<'m>(
         &'m self,
         txn: TxnIndex,
@@ -279,10 +280,15 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         writes: impl ExactSizeIterator<Item = Write<'m, L, V>>,
         desk: &Desk<'m, L, V>,
     ) -> Published {
-        let mut written = self.written[txn.as_usize()].lock();
-        assert!(written.phase != Phase::Committed, "txn {txn} is final");
-        let declared = std::mem::replace(&mut written.phase, Phase::Published) == Phase::Declared;
-        let before = written.entries.entries();
+        let (declared, before) = {
+            let mut written = self.written[txn.as_usize()].lock();
+            assert!(written.phase != Phase::Committed, "txn {txn} is final");
+            let phase = std::mem::replace(&mut written.phase, Phase::Published);
+            (phase == Phase::Declared, written.entries.entries)
+        };
+        // Not under the lock: values are compared by code of the user's.
+        // SAFETY: a published set is replaced by the owner of `txn` alone, which the caller is.
+        let before: &[Entry<L, V>] = unsafe { &*before };
         if writes.len() == 0 && before.is_empty() {
             return Published::default();
         }
@@ -309,7 +315,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         };
         let right = if declared { count_common(before, set.entries()) } else { 0 };
         let wrong = if declared { before.len() - right } else { 0 };
-        self.swap(&mut written, set, &desk.pin());
+        let guard = desk.pin();
+        self.swap(&mut self.written[txn.as_usize()].lock(), set, &guard);
         Published { changed: seen && !same, right_hints: right, wrong_hints: wrong }
     }
 
@@ -321,12 +328,13 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
 
     /// Takes back whatever `txn` wrote or was declared to write. Whether there was anything.
     pub(crate) fn withdraw(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
+        let guard = desk.pin();
         let mut written = self.written[txn.as_usize()].lock();
         assert!(written.phase != Phase::Committed, "txn {txn} is final");
         written.phase = Phase::Published;
         let any = !written.entries.entries().is_empty();
         if any {
-            self.swap(&mut written, Set::empty(), &desk.pin());
+            self.swap(&mut written, Set::empty(), &guard);
         }
         any
     }
@@ -334,8 +342,11 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not apply or
     /// rests on a base value that nobody has fetched.
     pub(crate) fn settle(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
-        let written = self.written[txn.as_usize()].lock();
-        written.entries.entries().iter().all(|entry| {
+        let entries = self.written[txn.as_usize()].lock().entries.entries;
+        // Not under the lock: deltas are applied by code of the user's.
+        // SAFETY: only the owner of `txn`, which the caller is, replaces its set.
+        let entries: &[Entry<L, V>] = unsafe { &*entries };
+        entries.iter().all(|entry| {
             if entry.settled_value().is_some() {
                 return true;
             }
@@ -353,22 +364,27 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Makes the settled writes of the lowest uncommitted transaction final, and adds each
-    /// location with its new value to `writes`, and the cells that were committed for the first time to `touched`.
+    /// location with its new value to `writes`, and the cells that were committed for the first time to `touched`. Whether
+    /// the transaction had asked for what was there before its n-th write is for `asked` to say.
     pub(crate) fn commit<'m>(
         &'m self,
         txn: TxnIndex,
+        asked: impl Fn(usize) -> bool,
         writes: &mut Vec<(&'m L, &'m V)>,
         touched: &mut Vec<&'m Cell<L, V>>,
     ) {
         let mut written = self.written[txn.as_usize()].lock();
         written.phase = Phase::Committed;
-        for pointer in written.entries.pointers() {
+        for (n, pointer) in written.entries.pointers().enumerate() {
             // SAFETY: a committed set is freed only with the memory.
             let entry: &'m Entry<L, V> = unsafe { &*pointer };
             // SAFETY: cells live as long as the memory.
             let cell: &'m Cell<L, V> = unsafe { &*entry.cell };
             if !cell.is_committed() {
                 touched.push(cell);
+                if asked(n) {
+                    cell.note_asked();
+                }
             }
             cell.commit(pointer);
             let value = entry.settled_value().expect("settled before it is committed");
@@ -515,7 +531,7 @@ mod tests {
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
         for at in [1, 2] {
             assert!(memory.settle(txn(at), desk));
-            memory.commit(txn(at), &mut writes, &mut touched);
+            memory.commit(txn(at), |_| false, &mut writes, &mut touched);
         }
         assert!(!memory.settle(txn(3), desk));
         assert_eq!(writes, [(&"x", &Number(150)), (&"x", &Number(190))]);
@@ -535,7 +551,7 @@ mod tests {
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
         let commit = |at| {
             assert!(memory.settle(txn(at), desk));
-            memory.commit(txn(at), &mut Vec::new(), &mut Vec::new());
+            memory.commit(txn(at), |_| false, &mut Vec::new(), &mut Vec::new());
         };
         commit(1);
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(1), 0)), 105)));

@@ -387,7 +387,7 @@ impl<'m> Trial<'m> {
             return;
         }
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
-        self.memory.commit(index(txn), &mut writes, &mut touched);
+        self.memory.commit(index(txn), |_| false, &mut writes, &mut touched);
         let writes: Vec<_> =
             writes.into_iter().map(|(place, value)| (*place.0, *value.0)).collect();
         let touched: Vec<_> = touched.into_iter().map(|cell| *cell.location().0).collect();

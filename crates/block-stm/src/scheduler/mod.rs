@@ -33,6 +33,9 @@ use window::Window;
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.
 const CONDUCTED: u8 = 0b10;
+/// The last incarnation that is executed ahead of its turn. A transaction that has failed so often is left to the head, which
+/// bounds what a block can cost whatever the VM does; see [`Scheduler::release`].
+const LAST_AHEAD: u32 = 15;
 /// How often a sleeping worker looks at the clock and the cancel token, where there are any.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -271,10 +274,24 @@ impl<'b> Scheduler<'b> {
         self.release_waiters(claim.txn);
     }
 
-    /// The owner gives its transaction back, to be executed at once, or when another one has come so far.
+    /// Whether `incarnation` is not to be followed by another one ahead of its turn.
+    pub(crate) fn is_last_ahead(&self, incarnation: u32) -> bool {
+        incarnation >= LAST_AHEAD
+    }
+
+    /// The owner gives its transaction back, to be executed at once, or when another one has come so far; or by the committer alone,
+    /// if it was given back too often.
+    ///
+    /// Each execution ahead of its turn comes from a first start, from here, or from an early validation, which asks
+    /// [`is_last_ahead`](Self::is_last_ahead), too. So there are no more than `LAST_AHEAD + 1` for each transaction.
     pub(crate) fn release(&self, claim: Claim, after: Option<Awaited>) {
         self.status(claim.txn).release(claim.incarnation);
         self.step(Step::Enqueue(claim.txn));
+        if self.is_last_ahead(claim.incarnation) && !sings(Canary::NeverGiveUp) {
+            // It may be the head.
+            self.parking.wake_one();
+            return;
+        }
         if let Some(Awaited { writer, until }) = after {
             let mut waiters = self.waiters[writer.as_usize()].add();
             // Looked at under the lock, which we have announced: either `release_waiters`, which looks after the state
@@ -308,6 +325,11 @@ impl<'b> Scheduler<'b> {
         self.spin(WAIT_SPINS, settled).unwrap_or(false)
     }
 
+    /// Spins until `done`, but not for long.
+    pub(crate) fn spin_until(&self, mut done: impl FnMut() -> bool) {
+        self.spin(WAIT_SPINS, || (done() || self.is_stopping()).then_some(()));
+    }
+
     pub(crate) fn trusts_hints(&self) -> bool {
         self.trust.holds()
     }
@@ -335,12 +357,12 @@ impl<'b> Scheduler<'b> {
         self.spin(IDLE_SPINS, || has_work().then_some(())).is_some()
     }
 
-    /// Waits for work, first awake, then asleep. Whether it slept.
-    pub(crate) fn idle(&self, has_work: impl Fn() -> bool) -> bool {
+    /// Waits for work, first awake, then asleep, for `at_most` or until woken. Whether it slept.
+    pub(crate) fn idle(&self, at_most: Option<Duration>, has_work: impl Fn() -> bool) -> bool {
         if self.linger(&has_work) {
             return false;
         }
-        let poll = self.limits.can_stop().then_some(POLL_INTERVAL);
+        let poll = self.limits.can_stop().then_some(POLL_INTERVAL).or(at_most);
         let slept = self.parking.park(poll, has_work);
         self.poll_limits();
         slept

@@ -33,6 +33,14 @@ pub(crate) fn spawn(_pool: &rayon::ThreadPool, _task: Box<dyn FnOnce() + Send>) 
     panic!("no pools under loom")
 }
 
+/// No thread is a pool's.
+pub(crate) fn is_on_pool() -> bool {
+    false
+}
+
+/// There are none.
+pub(crate) fn run_local_tasks() {}
+
 pub(crate) mod atomic {
     //! Loom's atomics; their `SeqCst` accesses can be given a single total order.
 

@@ -27,6 +27,16 @@ pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce() + Send>) {
     pool.spawn(task);
 }
 
+/// Whether the calling thread is a pool's, and no conductor decides what it does.
+pub(crate) fn is_on_pool() -> bool {
+    rayon::current_thread_index().is_some() && conductor::present().is_none()
+}
+
+/// Runs a task of the pool that only the calling thread may run, if there is one, or that it made itself.
+pub(crate) fn run_local_tasks() {
+    rayon::yield_local();
+}
+
 /// A condition variable that a conductor can take over.
 pub(crate) struct Condvar(parking_lot::Condvar);
 

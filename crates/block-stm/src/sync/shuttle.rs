@@ -30,6 +30,14 @@ pub(crate) fn spawn(_pool: &rayon::ThreadPool, task: Box<dyn FnOnce() + Send>) {
     drop(shuttle::thread::spawn(task));
 }
 
+/// No thread is a pool's.
+pub(crate) fn is_on_pool() -> bool {
+    false
+}
+
+/// There are none.
+pub(crate) fn run_local_tasks() {}
+
 /// Lets others go on.
 fn pass() {
     shuttle::thread::sleep(Duration::ZERO);

@@ -2,6 +2,7 @@
 
 mod adversarial;
 mod blocks;
+mod caught_panics;
 mod collisions;
 mod conflicts;
 mod deltas;
