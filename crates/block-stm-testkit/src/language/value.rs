@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use block_stm::Value;
 
+use crate::sim::user_code;
+
 /// The value of a slot that holds nothing, as scans see it. Everything else takes it for a number.
 pub const ABSENT: u8 = 0;
 
@@ -66,18 +68,29 @@ fn shifted(value: u8, delta: i8) -> Option<u8> {
 }
 
 /// A plain number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Small(u8);
+
+impl PartialEq for Small {
+    fn eq(&self, other: &Self) -> bool {
+        user_code();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Small {}
 
 impl Value for Small {
     type Delta = i8;
     type Predicate = Test;
 
     fn apply(&self, delta: &i8) -> Option<Self> {
+        user_code();
         shifted(self.0, *delta).map(Self)
     }
 
     fn satisfies(&self, predicate: &Test) -> bool {
+        user_code();
         predicate.holds(self.0)
     }
 

@@ -7,6 +7,7 @@ use super::fiber::Fiber;
 use super::schedule::{Moment, Schedule, WorkerId};
 use super::simulator::{Circumstances, Verdict};
 use super::timing::{Clock, Item, Pace};
+use crate::faults::scramble;
 
 /// More steps are not written down.
 const MAX_LOG: usize = 10_000;
@@ -27,6 +28,8 @@ pub(super) struct Cast {
     pub(super) stacks: Vec<DefaultStack>,
     /// Used anew for each choice.
     pub(super) candidates: Vec<WorkerId>,
+    /// How often the user's code has run.
+    pub(super) user_moments: u64,
 }
 
 pub(super) struct Worker {
@@ -180,6 +183,24 @@ impl Cast {
             }
         }
         Some(asleep)
+    }
+
+    /// What a helper that has not begun would do, if it is to begin on top of the current worker now.
+    pub(super) fn begin_on_top(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        let (of_64, seed) = self.circumstances.nested;
+        if of_64 == 0 || self.verdict.is_some() {
+            return None;
+        }
+        self.user_moments += 1;
+        if scramble([seed, self.user_moments, 1]) % 64 >= u64::from(of_64) {
+            return None;
+        }
+        let new = self.workers.iter_mut().find(|worker| matches!(worker.body, Body::New(_)))?;
+        new.state = State::Gone;
+        match std::mem::replace(&mut new.body, Body::Elsewhere) {
+            Body::New(work) => Some(work),
+            Body::Elsewhere | Body::Stopped(_) => None,
+        }
     }
 
     /// Counts a step.

@@ -149,6 +149,7 @@ impl Scene {
             stall: faults.stall,
             cancel: faults.cancel_at.map(|step| (token.clone(), step)),
             room: faults.room.unwrap_or(usize::MAX),
+            nested: (faults.nested, faults.seed),
             log,
             ..Circumstances::default()
         };

@@ -69,5 +69,6 @@ pub use forecast::{Forecast, Profile};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
+pub(crate) use stage::user_code;
 pub use stage::{dawdle, is_running, now, position};
 pub use timing::{Clock, Costs, Item, Latency, Measures, Pace};

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use block_stm::conductor::Position;
 
 use super::setup::Faults;
-use super::stage::{dawdle, position};
+use super::stage::{dawdle, position, user_code};
 use crate::faults::scramble;
 use crate::language::{Probe, Site};
 
-/// Lets executions ahead of their turn panic and fail, and every storage read take its time.
+/// Lets executions ahead of their turn panic and fail, and every storage read take its time, and tells where the
+/// user's code runs.
 #[derive(Debug, Default)]
 pub(super) struct Nuisance {
     seed: AtomicU64,
@@ -44,16 +45,22 @@ impl Nuisance {
 
 impl Probe for Nuisance {
     fn operation(&self, site: Site) {
+        user_code();
         if self.strikes(&self.panics_ahead) {
             resume_unwind(Box::new(format!("txn {} panicked ahead of its turn", site.txn)));
         }
     }
 
     fn storage(&self, slot: u16) -> Result<(), String> {
+        user_code();
         dawdle(self.slow_reads.load(Ordering::Relaxed));
         if self.strikes(&self.failures_ahead) {
             return Err(format!("slot {slot} failed ahead of its turn"));
         }
         Ok(())
+    }
+
+    fn commit(&self, _txn: u32) {
+        user_code();
     }
 }

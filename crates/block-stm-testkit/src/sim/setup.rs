@@ -95,6 +95,8 @@ pub struct Faults {
     pub failures_ahead: u8,
     /// Each storage read lets others go first so many times.
     pub slow_reads: u32,
+    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does, with a helper on top.
+    pub nested: u8,
     /// The block is cancelled at this step.
     pub cancel_at: Option<u64>,
     /// The block's deadline, in virtual nanoseconds after its beginning.
@@ -230,6 +232,7 @@ impl Faults {
             cancel_at: at(rng, 0.06),
             deadline_ns: at(rng, 0.04).map(|steps| steps * 100),
             room: rng.random_bool(0.1).then(|| rng.random_range(0..workers)),
+            nested: some(rng, 0.2, 24),
         }
     }
 }
@@ -277,6 +280,7 @@ mod tests {
             ("panicking", count(|setup| setup.faults.panics_ahead > 0)),
             ("failing", count(|setup| setup.faults.failures_ahead > 0)),
             ("slow", count(|setup| setup.faults.slow_reads > 0)),
+            ("nested", count(|setup| setup.faults.nested > 0)),
             ("cancelled", count(|setup| setup.faults.cancel_at.is_some())),
             ("late", count(|setup| setup.faults.deadline_ns.is_some())),
             ("crowded", count(|setup| setup.faults.room.is_some())),

@@ -45,6 +45,9 @@ pub struct Circumstances {
     pub cancel: Option<(CancelToken, u64)>,
     /// The most helpers that find room in the pool at the same time.
     pub room: usize,
+    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does: a helper that has not begun
+    /// begins there, on top of it. The other number chooses the moments.
+    pub nested: (u8, u64),
     /// Whether to write down what every worker does, up to 10,000 steps.
     pub log: bool,
 }
@@ -57,6 +60,7 @@ impl Default for Circumstances {
             stall: None,
             cancel: None,
             room: usize::MAX,
+            nested: (0, 0),
             log: false,
         }
     }

@@ -52,6 +52,14 @@ pub fn dawdle(steps: u32) {
     }
 }
 
+/// The user's code runs: the storage, the VM, a method of a value. In a simulation in which such code waits now and then, the thread
+/// may run a helper's task meanwhile, as one of rayon's pools does in a `join`.
+pub(crate) fn user_code() {
+    if let Some(stage) = CURRENT.with_borrow(Option::clone) {
+        stage.wait_as_on_a_pool();
+    }
+}
+
 /// Takes steps without doing anything in between, to find out what a step takes by itself.
 pub(super) fn mark_time(steps: u32) {
     for _ in 0..steps {
@@ -103,6 +111,7 @@ impl Stage {
             verdict: None,
             stacks,
             candidates: Vec::new(),
+            user_moments: 0,
         };
         Self { cast: RefCell::new(cast), opening: Instant::now() }
     }
@@ -176,6 +185,18 @@ impl Stage {
         self.cast.borrow_mut().count();
         self.give_way();
         self.heed_verdict();
+    }
+
+    /// Runs a helper that has not begun on top of the current worker, at moments of the circumstances' choice.
+    fn wait_as_on_a_pool(&self) {
+        // In the middle of a step of the stage's own, a value is cloned, say, for what is written down.
+        let Ok(mut cast) = self.cast.try_borrow_mut() else { return };
+        let Some(work) = cast.begin_on_top() else { return };
+        let current = cast.current;
+        let below = cast.workers[current].position.take();
+        drop(cast);
+        work();
+        self.cast.borrow_mut().workers[current].position = below;
     }
 
     /// Ends a worker's part if the execution is to end now.

@@ -16,7 +16,7 @@
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr;
 
-use crate::sync::{self, Mutex, SetOnce};
+use crate::sync::{Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
 use super::entry::{Entry, Payload};
@@ -117,7 +117,7 @@ impl<L, V: Value> Cell<L, V> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
         }
-        let held = sings(Canary::ReadUnderLock).then(|| sync::lock_over_steps(&self.base_lock));
+        let held = sings(Canary::ReadUnderLock).then(|| self.base_lock.lock());
         let value = {
             let _fetching = Fetching::start(&self.fetching);
             storage.read(&self.location)?

@@ -4,14 +4,59 @@ pub(crate) use std::sync::atomic;
 pub(crate) use std::thread_local;
 use std::time::Duration;
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use parking_lot::MutexGuard;
 
-use crate::conductor;
+use crate::conductor::{self, Step};
 
 /// How long a reader waits for the writer of an estimate that is being executed, in spins.
 pub(crate) const WAIT_SPINS: u32 = 2_000;
 /// How long a worker looks for work before it sleeps or leaves, in spins: some 50 microseconds, about what waking up takes.
 pub(crate) const IDLE_SPINS: u32 = 1_500;
+
+/// A lock. Under a conductor, all workers are on one thread: whoever waits for another one lets the conductor decide.
+#[derive(Default)]
+pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(parking_lot::Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        match self.0.try_lock() {
+            Some(guard) => guard,
+            None => self.wait(),
+        }
+    }
+
+    #[cold]
+    fn wait(&self) -> MutexGuard<'_, T> {
+        let Some(conductor) = conductor::present() else { return self.0.lock() };
+        loop {
+            conductor.step(Step::Blocked);
+            if let Some(guard) = self.0.try_lock() {
+                return guard;
+            }
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock()
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
 
 /// Waits a little, the `round`-th time in a row. Now and then lets others have the core, if there are any.
 pub(crate) fn spin(round: u32) {

@@ -40,18 +40,7 @@ pub(crate) use self::padded::Padded;
 pub(crate) use self::set_once::SetOnce;
 #[cfg(shuttle)]
 pub(crate) use self::shuttle::*;
-use crate::conductor::{self, Step};
-
-/// Locks what may be held by a worker that a conductor has stopped: one that waits for the storage.
-pub(crate) fn lock_over_steps<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    let Some(conductor) = conductor::present() else { return mutex.lock() };
-    loop {
-        if let Some(guard) = mutex.try_lock() {
-            return guard;
-        }
-        conductor.step(Step::Blocked);
-    }
-}
+use crate::conductor;
 
 /// The time, as far as deadlines are concerned.
 pub(crate) fn now() -> Instant {
