@@ -86,11 +86,12 @@ fn same_endings<V: Comparable>(
     found: &Ending<V::Location, V::Value>,
 ) -> Result<(), Difference> {
     let (
-        Ending::Finished { committed, cut, state, edges },
+        Ending::Finished { committed, cut, state, before, edges },
         Ending::Finished {
             committed: found_committed,
             cut: found_cut,
             state: found_state,
+            before: found_before,
             edges: found_edges,
         },
     ) = (expected, found)
@@ -100,6 +101,7 @@ fn same_endings<V: Comparable>(
     same_items("number of committed txns", &[committed], &[found_committed])?;
     same_items("cut", &[cut], &[found_cut])?;
     same_items("final state", state, found_state)?;
+    same_items("value before the block", before, found_before)?;
     let none = Vec::new();
     let (edges, found_edges) = (edges.as_ref(), found_edges.as_ref());
     same_items("conflict graph", edges.unwrap_or(&none), found_edges.unwrap_or(&none))?;
@@ -289,16 +291,17 @@ mod tests {
     }
 
     fn finished(record: &mut Record<Language>, change: impl FnOnce(&mut EndingParts<'_>)) {
-        let Ending::Finished { committed, cut, state, edges } = &mut record.ending else {
+        let Ending::Finished { committed, cut, state, before, edges } = &mut record.ending else {
             panic!("the record has a result");
         };
-        change(&mut EndingParts { committed, cut, state, edges });
+        change(&mut EndingParts { committed, cut, state, before, edges });
     }
 
     struct EndingParts<'a> {
         committed: &'a mut usize,
         cut: &'a mut Option<Cut>,
         state: &'a mut Vec<(Slot, Small)>,
+        before: &'a mut Vec<Option<Small>>,
         edges: &'a mut Option<Vec<block_stm::Conflict<Slot>>>,
     }
 

@@ -22,10 +22,12 @@
 //! interleavings at chosen moments, and [`watchdog`] turns a hang into a failure with a message.
 //!
 //! [`sim`] executes blocks step by step under schedules, on virtual workers: to explore interleavings, which repeat
-//! from a seed, and to forecast how a block scales.
+//! from a seed, and to forecast how a block scales. [`chaos`] shakes real threads by user code that waits, and [`wild`] has hosts that keep
+//! no contract.
 
 pub mod bank;
 pub mod bytes;
+pub mod chaos;
 pub mod check;
 pub mod compare;
 pub mod decode;
@@ -37,5 +39,6 @@ pub mod sim;
 pub mod strategies;
 mod vary;
 pub mod watchdog;
+pub mod wild;
 
 pub use check::{Arm, Checker, Mismatch, Trial, check};

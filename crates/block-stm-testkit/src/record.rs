@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 
 use block_stm::{
     Admission, Block, Change, CommitSink, Conflict, Cut, Engine, Error, Executed, Flow, Outcome,
@@ -52,6 +53,8 @@ pub enum Ending<L, T> {
         cut: Option<Cut>,
         /// The final values, in order.
         state: Vec<(L, T)>,
+        /// For each of them the value before the block, where the first transaction that wrote it had asked.
+        before: Vec<Option<T>>,
         /// The conflict graph's edges, if the block asked for it.
         edges: Option<Vec<Conflict<L>>>,
     },
@@ -143,13 +146,16 @@ where
         }
         Ok(Ok(Executed { committed, cut, state, conflict_graph, stats, .. })) => {
             let edges = conflict_graph.map(|graph| graph.edges);
+            // The same ones; whether values equal themselves is theirs to say.
+            let is_same = |a: Option<&V::Value>, b| a.map(ptr::from_ref) == b;
             let found_again = |change: Change<'_, _, _>| {
-                state.value(change.location) == Some(change.after)
-                    && state.before(change.location) == change.before
+                is_same(state.value(change.location), Some(ptr::from_ref(change.after)))
+                    && is_same(state.before(change.location), change.before.map(ptr::from_ref))
             };
             assert!(state.iter().all(found_again), "the final state contradicts itself");
+            let before = state.iter().map(|change| change.before.cloned()).collect();
             let state = state.to_vec();
-            (Ending::Finished { committed, cut, state, edges }, Some(stats))
+            (Ending::Finished { committed, cut, state, before, edges }, Some(stats))
         }
     };
     Record { events: recorder.events, ending, stats }

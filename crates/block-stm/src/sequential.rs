@@ -325,7 +325,8 @@ impl<'b, V: Vm> Overlay<'b, V> {
                     asked: Some(self.txn),
                     ..Values::default()
                 };
-                self.known.insert(Key(location.clone()), known);
+                // A location whose hash changes may be there after all.
+                self.known.entry(Key(location.clone())).or_insert(known);
                 Ok(Below { value, writer: None })
             }
             Err(source) => {

@@ -175,7 +175,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
             };
             let place = self.place(&location)?;
             let value = self.read_at(place)?;
-            if !self.run.cover(place, ordered.order) {
+            // At the head nothing is stale: an order or a storage that contradicts itself is the host's.
+            if !self.run.cover(place, ordered.order) && self.mode == Mode::Optimistic {
                 return Err(self.interrupt(Interruption::Stale));
             }
             if !value.is_absent() && visit(&location, &value).is_break() {

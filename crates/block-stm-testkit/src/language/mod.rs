@@ -27,5 +27,6 @@ pub use block::{LanguageBlock, LanguageStorage, Stage};
 pub use location::{Colliding, Place, Slot};
 pub use program::{At, Expr, Op, Program, Seen, Trace};
 pub use rules::{LanguageHints, Refusal, RuledSink, Rules};
+pub(crate) use value::shifted;
 pub use value::{ABSENT, Counted, MAX, Number, Small, Test};
-pub use vm::{Interpreter, LanguageVm, Probe, Site};
+pub use vm::{Interpreter, LanguageVm, Locked, Probe, Site};

@@ -172,7 +172,9 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
             return Ok(Some(value));
         }
         self.tell_probe();
+        let held = self.vm.probe().and_then(|probe| probe.hold());
         let answer = view.read(&P::at(slot)).map(|value| Some(value.get()));
+        drop(held);
         let value = self.survive(answer, None)?;
         if let Some(value) = value {
             self.promises.read(slot, value);

@@ -63,7 +63,7 @@ pub trait Number: Value<Delta = i8, Predicate = Test> + fmt::Debug {
     fn get(&self) -> u8;
 }
 
-fn shifted(value: u8, delta: i8) -> Option<u8> {
+pub(crate) fn shifted(value: u8, delta: i8) -> Option<u8> {
     value.checked_add_signed(delta).filter(|sum| *sum <= MAX)
 }
 

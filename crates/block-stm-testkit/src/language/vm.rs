@@ -26,6 +26,11 @@ pub struct Site {
     pub op: u32,
 }
 
+/// Anything that can be held.
+pub trait Locked {}
+
+impl<T> Locked for T {}
+
 /// Is told about moments of a block's execution, and may disturb them: delay, panic, cancel.
 pub trait Probe: fmt::Debug + Send + Sync {
     /// A new run of the block begins: on an engine, or on the oracle.
@@ -36,6 +41,11 @@ pub trait Probe: fmt::Debug + Send + Sync {
     /// An operation on a view is about to happen; also called once at the start of each execution.
     fn operation(&self, site: Site) {
         let _ = site;
+    }
+
+    /// A value is about to be read; what is returned is dropped afterwards: a lock of the host's, say.
+    fn hold(&self) -> Option<Box<dyn Locked + '_>> {
+        None
     }
 
     /// An execution has returned, with whatever result; not called if it panicked.

@@ -118,6 +118,7 @@ fn a_deadline_in_the_past_commits_nothing() {
                 committed: 0,
                 cut: Some(Cut::Deadline),
                 state: vec![],
+                before: vec![],
                 edges: Some(vec![]),
             };
             assert_eq!((record.events.len(), record.ending), (0, expected), "with {arm}");

@@ -3,6 +3,7 @@
 mod adversarial;
 mod blocks;
 mod caught_panics;
+mod chaos;
 mod collisions;
 mod conflicts;
 mod deltas;
