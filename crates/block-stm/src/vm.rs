@@ -97,8 +97,9 @@ pub trait Vm: Sync + Sized {
 pub trait Storage<L, V>: Sync {
     /// The value of `location`. A state in which a location may be absent says so in its value type.
     ///
-    /// Called from several threads. In parallel execution, a value is kept for the rest of the block:
-    /// each location is read once, except after an error.
+    /// Called from several threads, and never under a lock of the engine. In parallel execution, a value is kept for the rest
+    /// of the block: a location is read once, except after an error, and by workers that ask at the same
+    /// time and do not want to wait for each other; what the first of them was told counts for all.
     ///
     /// # Errors
     /// Whatever keeps the host from answering. It surfaces as [`Error::Storage`](crate::Error::Storage)
