@@ -5,7 +5,8 @@ use std::fmt;
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::limits::Limits;
-use crate::scan::{Order, Ordered};
+use crate::order::Order;
+use crate::scan::Ordered;
 use crate::vm::{OrderedStorage, Storage, Vm};
 
 /// What an invalid transaction means for its block.

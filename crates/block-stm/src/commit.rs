@@ -262,7 +262,9 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         self.stats.aborts.refused += u64::from(refused);
         let included = match settled? {
             Settled::Include(output) => {
-                committer.include(self.job.memory, txn, output, &run, || self.pin())
+                let included = committer.include(self.job.memory, txn, output, &run, || self.pin());
+                self.job.memory.settle_index(txn, &self.tools.desk);
+                included
             }
             Settled::LeftOut => {
                 self.withdraw(txn);
@@ -330,7 +332,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
         })
         .map_err(Disbelieved::Stale)?;
-        if run.misses(self.job.memory, &self.tools.desk, CellOf::<V>::is_committed) {
+        if run.misses(self.job.memory) {
             return Err(Disbelieved::Stale(Stale::Read));
         }
         let deltas_apply = match execution {

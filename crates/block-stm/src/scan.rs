@@ -79,12 +79,12 @@
 //! The storage is asked anew in every scan; nothing remembers its answers. The judge looks at each location of the index
 //! in the range, whoever touched it. The index is one sorted set under one lock, which blocks without an order do not have.
 
-use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Failure;
-use crate::mvmemory::{LocationIndex, Sorted, is_empty};
+use crate::named::Ahead;
+use crate::order::{Cut, Order, Ranked};
 use crate::vm::{OrderedStorage, Vm};
 
 /// Why a scan fails on a block without an order.
@@ -94,9 +94,6 @@ pub(crate) const UNORDERED: &str =
 /// Is shown each location that holds something.
 pub(crate) type Visit<'v, V> =
     dyn FnMut(&<V as Vm>::Location, &<V as Vm>::Value) -> ControlFlow<()> + 'v;
-
-/// A range with bounds of its own.
-pub(crate) type Span<L> = (Bound<L>, Bound<L>);
 
 /// What makes a block's locations scannable.
 pub(crate) struct Ordered<'a, L, V> {
@@ -112,151 +109,138 @@ impl<L, V> Clone for Ordered<'_, L, V> {
 
 impl<L, V> Copy for Ordered<'_, L, V> {}
 
-/// The order of locations, as a value: whoever holds one need not know that they are `Ord`.
-pub(crate) struct Order<L> {
-    compare: fn(&L, &L) -> Ordering,
-    index: fn() -> Box<dyn LocationIndex<L>>,
-}
-
-impl<L> Clone for Order<L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<L> Copy for Order<L> {}
-
-impl<L: Ord + Clone + Send + Sync + 'static> Order<L> {
-    /// The order that the type has.
-    pub(crate) fn natural() -> Self {
-        Self { compare: L::cmp, index: || Box::new(Sorted::default()) }
-    }
-}
-
-impl<L> Order<L> {
-    /// An empty index.
-    pub(crate) fn index(self) -> Box<dyn LocationIndex<L>> {
-        (self.index)()
-    }
-
-    fn is_empty(self, from: Bound<&L>, to: Bound<&L>) -> bool {
-        is_empty(self.compare, from, to)
-    }
-
-    pub(crate) fn contains(self, (from, to): &Span<L>, location: &L) -> bool {
-        let here = Bound::Included(location);
-        !self.is_empty(from.as_ref(), here) && !self.is_empty(here, to.as_ref())
-    }
-}
-
-/// The way of a scan along its candidates.
+/// The way of a scan along its candidates: how far it is, and what it knows of the storage's locations.
 pub(crate) struct Course<'a, L, V> {
     ordered: Ordered<'a, L, V>,
-    /// What is left of the range, behind the last candidate.
-    rest: Span<L>,
-    stored: Ahead<L>,
-    written: Ahead<L>,
+    from: Bound<Ranked<L, L>>,
+    to: Bound<Ranked<L, L>>,
+    /// What is left of the range begins here, behind the last candidate.
+    rest: Bound<Ranked<L, L>>,
+    /// The last location that the storage is known to name in the range, from its beginning on.
+    named: Option<Ranked<L, L>>,
+    /// Whether it names no other.
+    all_named: bool,
+    passed: Rounds<L>,
+    answers: Rounds<L>,
 }
 
-/// What one of the two sources of candidates has next.
-enum Ahead<L> {
-    /// It has to be asked.
-    Unknown,
-    Location(L),
-    Nothing,
-}
+/// A question to the storage: where it begins and ends.
+pub(crate) type Question<L> = (Cut<L>, Cut<L>);
 
-impl<L> Ahead<L> {
-    fn from(answer: Option<L>) -> Self {
-        answer.map_or(Self::Nothing, Self::Location)
-    }
-
-    const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown)
-    }
-
-    /// Uses up the location if it is this one.
-    fn pass(&mut self, compare: fn(&L, &L) -> Ordering, location: &L) {
-        if matches!(self, Self::Location(next) if compare(next, location).is_eq()) {
-            *self = Self::Unknown;
-        }
-    }
-}
-
-impl<'a, L: Clone + Debug, V> Course<'a, L, V> {
+impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
     /// A scan between the bounds; `None` if nothing can lie there.
     pub(crate) fn new(ordered: Ordered<'a, L, V>, from: Bound<&L>, to: Bound<&L>) -> Option<Self> {
-        let rest = (from.cloned(), to.cloned());
-        (!ordered.order.is_empty(from, to)).then_some(Self {
+        let own = |bound: Bound<&L>| bound.map(|location| ordered.order.rank(location.clone()));
+        (!ordered.order.is_empty(from, to)).then(|| Self {
             ordered,
-            rest,
-            stored: Ahead::Unknown,
-            written: Ahead::Unknown,
+            from: own(from),
+            to: own(to),
+            rest: own(from),
+            named: None,
+            all_named: false,
+            passed: Rounds::new(),
+            answers: Rounds::new(),
         })
     }
 
-    /// What is left of the range.
-    pub(crate) const fn rest(&self) -> &Span<L> {
+    /// Where the range begins.
+    pub(crate) fn start(&self) -> Cut<L> {
+        Cut::below(self.from.clone())
+    }
+
+    /// Where the range ends.
+    pub(crate) fn end(&self) -> Cut<L> {
+        Cut::above(self.to.clone())
+    }
+
+    /// The end of what was passed, candidate by candidate.
+    pub(crate) fn reached(&self) -> Cut<L> {
+        Cut::below(self.rest.clone())
+    }
+
+    /// What is left of the range begins here.
+    pub(crate) const fn rest(&self) -> &Bound<Ranked<L, L>> {
         &self.rest
     }
 
-    /// Whether the storage has to be asked before the scan can go on.
-    pub(crate) const fn needs_storage(&self) -> bool {
-        self.stored.is_unknown()
+    /// The upper bound of the range.
+    pub(crate) fn to(&self) -> Bound<&L> {
+        self.to.as_ref().map(|to| &to.location)
     }
 
-    /// The next candidate. `written` finds the lowest location between two bounds that a lower transaction, or the
-    /// scanning one, wrote.
-    pub(crate) fn next(
-        &mut self,
-        written: impl FnOnce(Bound<&L>, Bound<&L>) -> Option<L>,
-    ) -> Result<Option<L>, Failure> {
-        let (from, to) = (self.rest.0.as_ref(), self.rest.1.as_ref());
-        if self.stored.is_unknown() {
-            self.stored = Ahead::from(ask(self.ordered, from, to)?);
-        }
-        if self.written.is_unknown() {
-            self.written = Ahead::from(written(from, to));
-        }
-        let compare = self.ordered.order.compare;
-        let next = match (&self.stored, &self.written) {
-            (Ahead::Location(a), Ahead::Location(b)) => {
-                if compare(a, b).is_le() {
-                    a
-                } else {
-                    b
-                }
+    /// Learns what is known of the storage's locations from the range's beginning on, or from where the last question began.
+    pub(crate) fn learn(&mut self, Ahead { last, end }: Ahead<L>) {
+        self.all_named |= end >= self.end();
+        if let Some(last) = last {
+            let from = self.from.as_ref().map(|from| &from.location);
+            if !self.ordered.order.is_below(&last, from) {
+                self.named = Some(self.ordered.order.rank(last));
             }
-            (Ahead::Location(only), _) | (_, Ahead::Location(only)) => only,
-            _ => return Ok(None),
-        };
-        let next = next.clone();
-        self.stored.pass(compare, &next);
-        self.written.pass(compare, &next);
-        self.rest.0 = Bound::Excluded(next.clone());
-        Ok(Some(next))
+        }
+    }
+
+    /// Whether the scan can go on to the candidate `next`, or to its end, before the storage is asked.
+    pub(crate) fn may_pass(&self, next: Option<&L>) -> bool {
+        let order = self.ordered.order;
+        let named =
+            |next| self.named.as_ref().is_some_and(|named| !order.is_less(&named.location, next));
+        self.all_named || next.is_some_and(named)
+    }
+
+    /// Asks the storage for the location that it names next; with the question that was asked.
+    ///
+    /// None outside the range is taken: such a scan might never end.
+    pub(crate) fn ask(&mut self) -> Result<(Question<L>, Option<L>), Failure> {
+        let Ordered { storage, order } = self.ordered;
+        let behind = self.named.clone().map(Bound::Excluded);
+        let from = behind.unwrap_or_else(|| self.from.clone());
+        let range = (from.as_ref().map(|from| &from.location), self.to());
+        let question = || (Cut::below(from.clone()), self.end());
+        if order.is_empty(range.0, range.1) {
+            return Ok((question(), None));
+        }
+        let failure =
+            |source| Failure::Storage { location: format!("the range {range:?}"), source };
+        let answer = storage.next(range).map_err(failure)?;
+        if let Some(location) = &answer
+            && (order.is_below(location, range.0) || order.is_above(location, range.1))
+        {
+            let message = format!("the storage named {location:?}, which is not in it");
+            return Err(failure(message.into()));
+        }
+        let question = question();
+        let goes_round = answer.as_ref().is_some_and(|answer| self.answers.comes_round(answer));
+        Ok((question, answer.filter(|_| !goes_round)))
+    }
+
+    /// Passes a candidate. Whether to go on: only a contradictory order leads to one that was passed before.
+    pub(crate) fn pass(&mut self, candidate: L) -> bool {
+        let goes_round = self.passed.comes_round(&candidate);
+        self.rest = Bound::Excluded(self.ordered.order.rank(candidate));
+        !goes_round
     }
 }
 
-/// Asks the storage for its next location, and takes none outside the range: such a scan might never end.
-fn ask<L: Debug, V>(
-    Ordered { storage, order }: Ordered<'_, L, V>,
-    from: Bound<&L>,
-    to: Bound<&L>,
-) -> Result<Option<L>, Failure> {
-    if order.is_empty(from, to) {
-        return Ok(None);
+/// Notices a walk that goes round in circles, after a few rounds (Brent's way: one place is remembered, ever farther on).
+struct Rounds<L> {
+    mark: Option<L>,
+    steps: u64,
+    until: u64,
+}
+
+impl<L: Clone + Eq> Rounds<L> {
+    const fn new() -> Self {
+        Self { mark: None, steps: 0, until: 1 }
     }
-    let failure =
-        |source| Failure::Storage { location: format!("the range {:?}", (from, to)), source };
-    let answer = storage.next((from, to)).map_err(failure)?;
-    match answer {
-        Some(location)
-            if order.is_empty(from, Bound::Included(&location))
-                || order.is_empty(Bound::Included(&location), to) =>
-        {
-            Err(failure(format!("the storage named {location:?}, which is not in it").into()))
+
+    fn comes_round(&mut self, place: &L) -> bool {
+        if self.mark.as_ref() == Some(place) {
+            return true;
         }
-        answer => Ok(answer),
+        self.steps += 1;
+        if self.steps == self.until {
+            *self = Self { mark: Some(place.clone()), steps: 0, until: self.until * 2 };
+        }
+        false
     }
 }

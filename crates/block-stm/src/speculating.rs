@@ -34,18 +34,21 @@ pub fn quiet_speculation() {
     }));
 }
 
-/// Marks the calling thread as speculating until dropped.
-pub(crate) struct Speculating(());
+/// Marks the calling thread as speculating until dropped, and then as it was before.
+pub(crate) struct Speculating {
+    was_speculating: bool,
+}
 
 impl Speculating {
     pub(crate) fn start() -> Self {
+        let was_speculating = SPECULATING.get();
         SPECULATING.set(true);
-        Self(())
+        Self { was_speculating }
     }
 }
 
 impl Drop for Speculating {
     fn drop(&mut self) {
-        SPECULATING.set(false);
+        SPECULATING.set(self.was_speculating);
     }
 }

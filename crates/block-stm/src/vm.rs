@@ -4,7 +4,10 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::discard;
+use crate::speculating::Speculating;
 use crate::view::{Interrupt, View};
 
 /// A failure of the host's state or of the VM itself, kept as the source of the engine's error.
@@ -36,6 +39,16 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
     fn is_absent(&self) -> bool {
         false
     }
+}
+
+/// Whether scans have to look at a location with this value: one that panics when it is asked does so to them.
+pub(crate) fn is_present<V: Value>(value: &V) -> bool {
+    let _speculating = Speculating::start();
+    let is_absent = catch_unwind(AssertUnwindSafe(|| value.is_absent()));
+    !is_absent.unwrap_or_else(|payload| {
+        discard(payload);
+        false
+    })
 }
 
 /// How one execution ended.

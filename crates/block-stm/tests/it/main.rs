@@ -16,6 +16,7 @@ mod misuse;
 mod odd_vms;
 mod pools;
 mod properties;
+mod scan_costs;
 mod scans;
 mod simulation;
 mod stats;
