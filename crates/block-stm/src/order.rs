@@ -26,6 +26,11 @@ impl<L: Ord> Order<L> {
 }
 
 impl<L> Order<L> {
+    #[cfg(test)]
+    pub(crate) const fn by(compare: fn(&L, &L) -> Ordering) -> Self {
+        Self(compare)
+    }
+
     /// `location` with its order.
     pub(crate) const fn rank<B>(self, location: B) -> Ranked<B, L> {
         Ranked { location, order: self }

@@ -145,9 +145,9 @@ impl<'b, V: Vm> View<'b, V> {
     /// where a scan before it found nothing, in an execution that is thrown away.
     ///
     /// # Cost
-    /// For each location visited, a read, a lookup in a sorted set, and a question to the storage
-    /// ([`OrderedStorage::next`](crate::OrderedStorage::next)) if it was there before the block. For each location in the
-    /// range that any transaction has touched, a lookup now and one at commit.
+    /// For each location visited, a read and a step in a sorted set, now and at commit; if it was there before the block, a
+    /// question to the storage ([`OrderedStorage::next`](crate::OrderedStorage::next)), once in the block. What committed
+    /// transactions deleted costs nothing, unless the block asked for its conflict graph: then it is read, too.
     ///
     /// # Errors
     /// [`Interrupt`]; hand it on. A block that was not made by [`Block::ordered`](crate::Block::ordered) answers as

@@ -132,10 +132,11 @@ where
 pub trait OrderedStorage<L, V>: Storage<L, V> {
     /// The lowest location within the range that holds something, that is, whose value is not [absent](Value::is_absent).
     ///
-    /// It must agree with [`read`](Storage::read). Called from several threads, and in parallel execution
-    /// also several times for one range. The range is never empty or inverted, as `BTreeMap::range` requires.
+    /// It must agree with [`read`](Storage::read). Called from several threads. An answer is kept for the rest of the block: that
+    /// nothing lies between the range's beginning and the location. The range is never empty or inverted, as `BTreeMap::range` requires.
     ///
     /// # Errors
-    /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range.
+    /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range. Whether it fails may depend on
+    /// what lies between the range's beginning and the answer, not on where it was asked to begin.
     fn next(&self, range: (Bound<&L>, Bound<&L>)) -> Result<Option<L>, BoxError>;
 }

@@ -53,7 +53,7 @@ use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use crate::vm::{Value, is_present};
 
 /// How many levels there are. A node is in each with a quarter of those in the one below.
-const LEVELS: usize = 12;
+const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
 
 /// The lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Puts the location of `cell` into a list, unless it is there.
-    fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+    pub(super) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
         let place = self.place(cell, lister);
         // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in before.
         while !place.node(which).is_listed.load(Ordering::Acquire) {
@@ -307,15 +307,16 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only called by the holder of the baton.
-    fn delist(&self, which: Which, cell: &Cell<L, V>) {
+    pub(super) fn delist(&self, which: Which, cell: &Cell<L, V>) {
         // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
         let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
         let node = place.node(which);
-        // ORDERING: Relaxed here, and for all loads and `previous` below: under the lock.
+        // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before it.
         if !node.is_listed.load(Ordering::Relaxed) {
             return;
         }
         let _linking = self.lists[which as usize].linking.lock();
+        // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
         if !node.is_listed.load(Ordering::Relaxed) {
             return;
         }
@@ -408,5 +409,132 @@ impl<L, V: Value> Lister<'_, L, V> {
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;
         (1 + bits.trailing_zeros() as usize / 2).min(LEVELS)
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use Bound::{Excluded, Included, Unbounded};
+
+    use super::*;
+    use crate::mvmemory::cell::tests::Number;
+
+    const LISTS: [Which; 2] = [Which::Held, Which::Pending];
+
+    fn index<L: Ord + Clone>() -> Index<L, Number> {
+        Index::new(Order::natural(), false, &Arc::new(ChunkPool::new(0)))
+    }
+
+    fn cells(n: u16) -> Vec<Cell<u16, Number>> {
+        (0..n).map(|location| Cell::new(location, u64::from(location))).collect()
+    }
+
+    fn listed(
+        index: &Index<u16, Number>,
+        which: Which,
+        from: Bound<&u16>,
+        to: Bound<&u16>,
+    ) -> Vec<u16> {
+        let mut found = Vec::new();
+        index.walk(which, from, to, |cell| {
+            found.push(*cell.location());
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    #[test]
+    fn lists_are_sorted_sets() {
+        let (index, cells) = (index(), cells(200));
+        let lister = index.lister();
+        let mut models = [BTreeSet::new(), BTreeSet::new()];
+        let mut state = 88_172_645_463_325_252_u64;
+        for step in 0..if cfg!(miri) { 300 } else { 6_000 } {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let (which, at) = (state as usize % 2, (state >> 8) as u16 % 200);
+            let (list, cell) = (LISTS[which], &cells[usize::from(at)]);
+            if state & 128 == 0 {
+                index.list(list, cell, &lister);
+                models[which].insert(at);
+            } else {
+                index.delist(list, cell);
+                models[which].remove(&at);
+            }
+            let to = at.saturating_add((state >> 32) as u16 % 50);
+            for (from, to) in [(Included(&at), Included(&to)), (Excluded(&at), Unbounded)] {
+                let expected: Vec<_> = models[which].range((from, to)).copied().collect();
+                assert_eq!(listed(&index, list, from, to), expected, "step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn racing_threads_list_each_location_once() {
+        let (index, cells) = (index(), cells(if cfg!(miri) { 40 } else { 2_000 }));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let lister = index.lister();
+                    cells.iter().for_each(|cell| index.list(Which::Pending, cell, &lister));
+                });
+            }
+        });
+        let all: Vec<_> = (0..cells.len() as u16).collect();
+        assert_eq!(listed(&index, Which::Pending, Unbounded, Unbounded), all);
+        assert!(listed(&index, Which::Held, Unbounded, Unbounded).is_empty());
+    }
+
+    /// Says now one thing, now the other.
+    #[derive(Clone)]
+    struct Fickle(std::rc::Rc<std::cell::Cell<u64>>);
+
+    impl Fickle {
+        fn compare(&self, _: &Self) -> std::cmp::Ordering {
+            let state = self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0.set(state);
+            match state >> 62 {
+                0 => std::cmp::Ordering::Greater,
+                1 => std::cmp::Ordering::Equal,
+                _ => std::cmp::Ordering::Less,
+            }
+        }
+    }
+
+    #[test]
+    fn a_contradictory_order_loses_nothing_that_is_taken_out_and_listed_again() {
+        let state = Fickle(std::rc::Rc::new(std::cell::Cell::new(7)));
+        let order = Order::by(Fickle::compare);
+        let index = Index::<_, Number>::new(order, false, &Arc::new(ChunkPool::new(0)));
+        let cells: Vec<_> = (0..100).map(|hash| Cell::new(state.clone(), hash)).collect();
+        let lister = index.lister();
+        for round in 0..3 {
+            cells.iter().for_each(|cell| index.list(Which::Held, cell, &lister));
+            let mut found = 0;
+            index.walk(Which::Held, Unbounded, Unbounded, |_| {
+                found += 1;
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, cells.len(), "round {round}");
+            cells.iter().for_each(|cell| index.delist(Which::Held, cell));
+            index.walk(Which::Held, Unbounded, Unbounded, |_| panic!("taken out"));
+        }
+    }
+
+    #[test]
+    fn what_the_storage_named_is_not_known_to_whoever_comes_while_it_is_looked_up() {
+        let index = index::<u16>();
+        index.note(Cut::Start, Cut::End, Some(&7));
+        let known = || index.named_onward(&Cut::Start).and_then(|ahead| ahead.last);
+        assert_eq!(known(), Some(7));
+        let busy = index.named.lock();
+        assert_eq!(known(), None);
+        let ahead = index.note(Cut::Start, Cut::End, Some(&5));
+        assert_eq!(ahead.last, Some(5), "what it was told itself");
+        drop(busy);
+        assert_eq!(known(), Some(7));
     }
 }
