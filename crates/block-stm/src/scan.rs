@@ -218,7 +218,9 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
         let range = (from.as_ref().map(|from| &from.location), self.to());
         let question = || (Cut::below(from.clone()), self.end());
         if order.is_empty(range.0, range.1) {
-            return Ok((question(), None));
+            let question = question();
+            self.all_named = true;
+            return Ok((question, None));
         }
         let failure =
             |source| Failure::Storage { location: format!("the range {range:?}"), source };
@@ -231,7 +233,9 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
         }
         let question = question();
         let goes_round = answer.as_ref().is_some_and(|answer| self.answers.comes_round(answer));
-        Ok((question, answer.filter(|_| !goes_round)))
+        let answer = answer.filter(|_| !goes_round);
+        self.all_named |= answer.is_none();
+        Ok((question, answer))
     }
 
     /// Passes a candidate. Whether to go on: only a contradictory order leads to one that was passed before.

@@ -24,6 +24,10 @@ impl<L: Clone, T> Spans<L, T> {
         self.0.clear();
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cut<L>, &Cut<L>)> {
         self.0.iter().map(|(start, span)| (start, &span.end))
     }

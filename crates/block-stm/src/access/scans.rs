@@ -66,6 +66,11 @@ impl<'b, V: Vm> Run<'b, V> {
         self.scans.ranges.add(start, end, (), |(), ()| {});
     }
 
+    /// How many ranges were scanned.
+    pub(crate) fn scanned(&self) -> usize {
+        self.scans.ranges.len()
+    }
+
     /// The end of what was scanned from `at` on.
     pub(crate) fn scanned_onward(&self, at: &Cut<V::Location>) -> Option<&Cut<V::Location>> {
         self.scans.ranges.onward(at).map(|span| &span.end)

@@ -32,8 +32,8 @@
 //!
 //! # What the storage has named
 //!
-//! The answers of the storage are kept under a lock which is only ever tried: locations are compared while it is held. Whoever
-//! does not get it does without: it asks the storage again.
+//! The answers of the storage are kept under a lock which is only ever tried, for a moment: locations are compared while it is held.
+//! Whoever does not get it does without: it asks the storage again.
 
 use std::ops::{Bound, ControlFlow};
 use std::ptr;
@@ -48,8 +48,8 @@ use crate::canary::{Canary, sings};
 use crate::ids::TxnIndex;
 use crate::named::{Ahead, Named};
 use crate::order::{Cut, Order};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
 use crate::vm::{Value, is_present};
 
 /// How many levels there are. A node is in each with a quarter of those in the one below.
@@ -67,7 +67,7 @@ pub(crate) struct Index<L, V: Value> {
     /// Whether what was deleted stays, for somebody who wants to know who deleted it.
     keeps_deleted: bool,
     lists: [List<L, V>; 2],
-    /// Only ever tried.
+    /// Only ever tried, for a moment.
     named: Mutex<Named<L>>,
     places: Arena<Place<L, V>>,
     upper: Arena<Link<L, V>>,
@@ -366,12 +366,23 @@ impl<L, V: Value> Index<L, V> {
         }
     }
 
+    /// The lock, unless somebody compares locations under it for long.
+    fn lock_named(&self) -> Option<MutexGuard<'_, Named<L>>> {
+        (0..WAIT_SPINS).find_map(|round| {
+            let guard = self.named.try_lock();
+            if guard.is_none() {
+                sync::spin(round);
+            }
+            guard
+        })
+    }
+
     /// What is known of the storage's locations from `at` on.
     pub(crate) fn named_onward(&self, at: &Cut<L>) -> Option<Ahead<L>>
     where
         L: Clone,
     {
-        self.named.try_lock()?.onward(at)
+        self.lock_named()?.onward(at)
     }
 
     /// The storage was asked for its first location between the cuts. What is known from there on.
@@ -379,7 +390,7 @@ impl<L, V: Value> Index<L, V> {
     where
         L: Clone,
     {
-        match self.named.try_lock() {
+        match self.lock_named() {
             Some(mut named) => named.note(from, to, answer),
             None => Ahead::of(self.order, to, answer),
         }

@@ -89,7 +89,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
         // Before the index is looked at: what is named is listed before it is known.
         index.named_onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
         let mut upcoming = Upcoming::new(self.mode);
-        let below = self.txn.previous().filter(|_| self.mode == Mode::Optimistic);
+        // With a conflict graph, what was deleted is in the way of the head, too.
+        let may_wait = self.mode == Mode::Optimistic && !index.keeps_deleted();
+        let below = self.txn.previous().filter(|_| may_wait);
         let mut effort = Effort { found: 0, in_vain: 0, below };
         loop {
             let next = self.next_candidate(index, &course, &mut upcoming, &mut effort);
@@ -180,12 +182,12 @@ impl<'b, V: Vm> Speculation<'b, V> {
     ) {
         let Listed { which, cells, ahead, is_all } = list;
         let (mut at, end) = (course.reached(), course.end());
-        loop {
+        // Between the ranges that were scanned; not more often, whatever the order says.
+        for _ in 0..=self.run.scanned() {
             if let Some(end) = self.run.scanned_onward(&at) {
                 at = end.clone();
             }
             if at >= end {
-                *is_all = true;
                 break;
             }
             let next_scanned = self.run.next_scanned(&at).filter(|start| **start < end);
@@ -201,17 +203,16 @@ impl<'b, V: Vm> Speculation<'b, V> {
                     false => ControlFlow::Break(()),
                 }
             });
-            match next_scanned {
-                _ if cells.len() == *ahead || effort.exceeds().is_some() => break,
-                Some(start) => at = start.clone(),
-                None => {
-                    *is_all = true;
-                    break;
-                }
+            if cells.len() == *ahead || effort.exceeds().is_some() {
+                cells.reverse();
+                *ahead = (*ahead * 2).min(MOST_AHEAD);
+                return;
             }
+            let Some(start) = next_scanned else { break };
+            at = start.clone();
         }
+        *is_all = true;
         cells.reverse();
-        *ahead = (*ahead * 2).min(MOST_AHEAD);
     }
 
     /// Whether a listed location is to be looked at: something may lie there, from before the block or from a lower transaction.
