@@ -54,10 +54,12 @@ impl<'a, V: Vm> Block<'a, V> {
         }
     }
 
-    /// A block whose transactions may [`scan`](crate::View::scan) ranges of locations; otherwise as with [`new`](Block::new).
+    /// A block whose transactions may [`scan`](crate::View::scan) ranges of locations; otherwise as
+    /// with [`new`](Block::new).
     ///
     /// # Cost
-    /// Each location that the block writes is inserted into a sorted set, and taken out when its value is deleted.
+    /// Each location that the block writes is inserted into a sorted set, and taken out when its
+    /// value is deleted.
     pub fn ordered(
         vm: &'a V,
         txns: &'a [V::Txn],

@@ -1,7 +1,8 @@
-//! What the storage has said about the order of its locations: between which bounds every location is known that it names.
+//! What the storage has said about the order of its locations: between which bounds every location
+//! is known that it names.
 //!
-//! Such an answer holds for the rest of the block, like a value that was read. Without it, a scan would have to ask for each
-//! location that the block has deleted, again and again.
+//! Such an answer holds for the rest of the block, like a value that was read. Without it, a scan
+//! would have to ask for each location that the block has deleted, again and again.
 
 use crate::order::{Cut, Order, Side};
 use crate::spans::Spans;

@@ -1,7 +1,8 @@
 //! The order of locations as a value, and places in it.
 //!
-//! Only [`Block::ordered`](crate::Block::ordered) asks for locations that are `Ord`. Everything below it has the comparison in a
-//! field, so that VMs without an order neither need one nor pay for it.
+//! Only [`Block::ordered`](crate::Block::ordered) asks for locations that are `Ord`. Everything
+//! below it has the comparison in a field, so that VMs without an order neither need one nor pay
+//! for it.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;

@@ -166,10 +166,11 @@ struct Scannable<'b, V: Vm> {
     ordered: Ordered<'b, V::Location, V::Value>,
     /// What the storage has said about its order.
     named: Named<V::Location>,
-    /// The locations known to hold something, as the running transaction sees them; with `keeps_deleted`, also those that held
-    /// something or were written.
+    /// The locations known to hold something, as the running transaction sees them; with
+    /// `keeps_deleted`, also those that held something or were written.
     listed: BTreeSet<Ranked<V::Location, V::Location>>,
-    /// Whether what was deleted is to be read all the same, since somebody wants to know who deleted it.
+    /// Whether what was deleted is to be read all the same, since somebody wants to know who
+    /// deleted it.
     keeps_deleted: bool,
 }
 

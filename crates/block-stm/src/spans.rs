@@ -48,7 +48,8 @@ impl<L: Clone, T> Spans<L, T> {
         self.0.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(start, _)| start)
     }
 
-    /// Adds a range, and joins it with those that it overlaps or touches. Whether the joined one goes on beyond `end`.
+    /// Adds a range, and joins it with those that it overlaps or touches. Whether the joined one
+    /// goes on beyond `end`.
     pub(crate) fn add(
         &mut self,
         start: Cut<L>,

@@ -41,7 +41,8 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
     }
 }
 
-/// Whether scans have to look at a location with this value: one that panics when it is asked does so to them.
+/// Whether scans have to look at a location with this value: one that panics when it is asked does
+/// so to them.
 pub(crate) fn is_present<V: Value>(value: &V) -> bool {
     let _speculating = Speculating::start();
     let is_absent = catch_unwind(AssertUnwindSafe(|| value.is_absent()));
@@ -130,13 +131,16 @@ where
 
 /// A state before the block whose locations have an order, for [`Block::ordered`](crate::Block::ordered).
 pub trait OrderedStorage<L, V>: Storage<L, V> {
-    /// The lowest location within the range that holds something, that is, whose value is not [absent](Value::is_absent).
+    /// The lowest location within the range that holds something, that is, whose value is not
+    /// [absent](Value::is_absent).
     ///
-    /// It must agree with [`read`](Storage::read). Called from several threads. An answer is kept for the rest of the block: that
-    /// nothing lies between the range's beginning and the location. The range is never empty or inverted, as `BTreeMap::range` requires.
+    /// It must agree with [`read`](Storage::read). Called from several threads. An answer is kept
+    /// for the rest of the block: that nothing lies between the range's beginning and the location.
+    /// The range is never empty or inverted, as `BTreeMap::range` requires.
     ///
     /// # Errors
-    /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range. Whether it fails may depend on
-    /// what lies between the range's beginning and the answer, not on where it was asked to begin.
+    /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range.
+    /// Whether it fails may depend on what lies between the range's beginning and the answer, not
+    /// on where it was asked to begin.
     fn next(&self, range: (Bound<&L>, Bound<&L>)) -> Result<Option<L>, BoxError>;
 }

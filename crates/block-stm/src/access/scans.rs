@@ -19,7 +19,8 @@ type IndexOf<V> = Index<<V as Vm>::Location, <V as Vm>::Value>;
 pub(super) struct Scans<'b, L> {
     /// What was scanned, as far as the VM let the scans go.
     ranges: Spans<L, ()>,
-    /// The places of accesses in the order of their locations, but for those that a scan found absent.
+    /// The places of accesses in the order of their locations, but for those that a scan found
+    /// absent.
     own: BTreeMap<Ranked<&'b L, L>, usize>,
     /// How many accesses were sorted into `own`.
     sorted: usize,
@@ -93,8 +94,9 @@ impl<'b, V: Vm> Run<'b, V> {
         own.find(|(_, place)| self.knows(**place)).map(|(_, place)| *place)
     }
 
-    /// Notes that the scan under way has the location as a candidate and has read it. `false` if that
-    /// contradicts an earlier scan, which should have had it. One that the index led to was never scanned before.
+    /// Notes that the scan under way has the location as a candidate and has read it. `false` if
+    /// that contradicts an earlier scan, which should have had it. One that the index led to was
+    /// never scanned before.
     pub(crate) fn cover(
         &mut self,
         place: usize,
@@ -109,15 +111,17 @@ impl<'b, V: Vm> Run<'b, V> {
         access.is_covered || !others_wrote
     }
 
-    /// Notes that a scan found the location absent: no later one need look at it, unless the run writes there.
+    /// Notes that a scan found the location absent: no later one need look at it, unless the run
+    /// writes there.
     pub(crate) fn pass_over(&mut self, place: usize, order: Order<V::Location>) {
         if place < self.scans.sorted {
             self.scans.own.remove(&order.rank(self.accesses[place].cell.location()));
         }
     }
 
-    /// Whether a scan missed something that was written: it is in a range that was scanned, and was no candidate there. The judge of
-    /// scans, beside [`validate`](Run::validate) for what they visited; see `scan.rs`.
+    /// Whether a scan missed something that was written: it is in a range that was scanned, and was
+    /// no candidate there. The judge of scans, beside [`validate`](Run::validate) for what they
+    /// visited; see `scan.rs`.
     pub(crate) fn misses(&self, memory: &'b MemoryOf<V>) -> bool {
         let Some(index) = memory.index().filter(|_| !sings(Canary::SkipPhantoms)) else {
             return false;

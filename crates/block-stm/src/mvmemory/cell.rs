@@ -197,7 +197,7 @@ impl<L, V: Value> Cell<L, V> {
 
     /// Whether some committed transaction wrote here.
     pub(crate) fn is_committed(&self) -> bool {
-        // ORDERING: Relaxed: only asked by the committer, who is ordered with all earlier commits.
+        // ORDERING: Relaxed: the committer is ordered with all earlier commits; to others it is a hint.
         !self.committed.load(Ordering::Relaxed).is_null()
     }
 
@@ -252,8 +252,8 @@ impl<L, V: Value> Cell<L, V> {
         !versions.any(|entry| entry.settled_value().is_some())
     }
 
-    /// Whether what was written below `txn` may be present, as far as one knows: only what is final is known to be absent. `None`
-    /// if nothing was written.
+    /// Whether what was written below `txn` may be present, as far as one knows: only what is final
+    /// is known to be absent. `None` if nothing was written.
     pub(crate) fn may_hold_below(
         &self,
         txn: TxnIndex,

@@ -1,12 +1,14 @@
 //! The locations that may hold something, in their order: what a scan goes along.
 //!
-//! Only blocks made by [`Block::ordered`](crate::Block::ordered) have an index. `scan.rs` says what must be in it and when.
+//! Only blocks made by [`Block::ordered`](crate::Block::ordered) have an index. `scan.rs` says what
+//! must be in it and when.
 //!
 //! # Two lists
 //!
-//! *Held* has what is present at the commit point: the locations where the last committed write left something, and those that the
-//! storage named and where nothing is committed. Only the holder of the baton takes anything out. The judge and the head look
-//! here alone, and what is deleted is out of their way.
+//! *Held* has what is present at the commit point: the locations where the last committed write
+//! left something, and those that the storage named and where nothing is committed. Only the holder
+//! of the baton takes anything out. The judge and the head look here alone, and what is deleted is
+//! out of their way.
 //!
 //! *Pending* has what is about to be written, for optimistic scans. It is a hint.
 //!
@@ -17,23 +19,28 @@
 //! level 0   first -> [a] -> [b] ->  [c] -> [e] -> [f] ->  [h] -> null
 //! ```
 //!
-//! A skip list. Whoever looks for a place in it follows links and compares locations, without a lock. Whoever changes it looks for
-//! the place first; then it takes the lock, sees whether the neighbours are still the ones that it found, and sets the links; if
-//! they are not, it looks again. So what the lock is held for is a few stores: locations are compared without it. A comparison that
-//! panics leaves everything as it was, and one that waits, even for another task of the pool, keeps nobody.
+//! A skip list. Whoever looks for a place in it follows links and compares locations, without a
+//! lock. Whoever changes it looks for the place first; then it takes the lock, sees whether the
+//! neighbours are still the ones that it found, and sets the links; if they are not, it looks
+//! again. So what the lock is held for is a few stores: locations are compared without it. A
+//! comparison that panics leaves everything as it was, and one that waits, even for another task of
+//! the pool, keeps nobody.
 //!
-//! A location has one node in each list, made when it is first listed and kept until the block is over, in the list or out of it. A
-//! walk that stands on a node while that is taken out goes on over the links that it had, which lead forward. A walk finds each
-//! node that was in the list when it began and stays there: some link led to the node from when it was put in, and every change
+//! A location has one node in each list, made when it is first listed and kept until the block is
+//! over, in the list or out of it. A walk that stands on a node while that is taken out goes on
+//! over the links that it had, which lead forward. A walk finds each node that was in the list when
+//! it began and stays there: some link led to the node from when it was put in, and every change
 //! since has kept one there.
 //!
-//! With an order that contradicts itself, nodes lie in any order. Each level is still a list that ends, as a node is linked between
-//! two neighbours, whatever they are, and taken out by its own links.
+//! With an order that contradicts itself, nodes lie in any order. Each level is still a list that
+//! ends, as a node is linked between two neighbours, whatever they are, and taken out by its own
+//! links.
 //!
 //! # What the storage has named
 //!
-//! The answers of the storage are kept under a lock which is only ever tried, for a moment: locations are compared while it is held.
-//! Whoever does not get it does without: it asks the storage again.
+//! The answers of the storage are kept under a lock which is only ever tried, for a moment:
+//! locations are compared while it is held. Whoever does not get it does without: it asks the
+//! storage again.
 
 use std::ops::{Bound, ControlFlow};
 use std::ptr;
@@ -110,7 +117,8 @@ pub(super) struct Lister<'m, L, V: Value> {
 /// A place and the one behind it, on one level of a list.
 type Gap<L, V> = (*mut Place<L, V>, *mut Place<L, V>);
 
-// SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to lives as long as that memory.
+// SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
+// lives as long as that memory.
 unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, V: Value> Send for Index<L, V> {}
@@ -185,7 +193,8 @@ impl<L, V: Value> Index<L, V> {
         })
     }
 
-    /// Looks for the gap between the locations that are `before` and the others, from the highest level down. What is behind it.
+    /// Looks for the gap between the locations that are `before` and the others, from the highest
+    /// level down. What is behind it.
     fn seek(
         &self,
         which: Which,
@@ -231,7 +240,8 @@ impl<L, V: Value> Index<L, V> {
     /// Puts the location of `cell` into a list, unless it is there.
     pub(super) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
         let place = self.place(cell, lister);
-        // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in before.
+        // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
+        // before.
         while !place.node(which).is_listed.load(Ordering::Acquire) {
             let mut gaps = [(ptr::null_mut(), ptr::null_mut()); LEVELS];
             let before = |other: &L| self.order.is_less(other, cell.location());
@@ -291,7 +301,8 @@ impl<L, V: Value> Index<L, V> {
         for (level, (before, next)) in gaps.iter().enumerate() {
             let link = node.link(level);
             link.previous.store(*before, Ordering::Relaxed);
-            // ORDERING: Release: who still stands on the place goes on to one that was published to us.
+            // ORDERING: Release: who still stands on the place goes on to one that was published to
+            // us.
             link.next.store(*next, Ordering::Release);
             // ORDERING: Release publishes the place to the Acquire loads of those who look for it.
             let release =
@@ -306,12 +317,14 @@ impl<L, V: Value> Index<L, V> {
         node.is_listed.store(true, Ordering::Release);
     }
 
-    /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only called by the holder of the baton.
+    /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only
+    /// called by the holder of the baton.
     pub(super) fn delist(&self, which: Which, cell: &Cell<L, V>) {
         // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
         let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
         let node = place.node(which);
-        // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before it.
+        // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before
+        // it.
         if !node.is_listed.load(Ordering::Relaxed) {
             return;
         }
@@ -336,8 +349,8 @@ impl<L, V: Value> Index<L, V> {
         }
     }
 
-    /// Lists the location of a cell whose committed value has changed, or takes it out. Only called by the holder of the baton, with
-    /// the lowest transaction that is not committed.
+    /// Lists the location of a cell whose committed value has changed, or takes it out. Only called
+    /// by the holder of the baton, with the lowest transaction that is not committed.
     pub(super) fn settle<'m>(
         &'m self,
         cell: &Cell<L, V>,
@@ -353,13 +366,14 @@ impl<L, V: Value> Index<L, V> {
         self.tidy(cell, head, pinned);
     }
 
-    /// Takes a location where nothing was left out of those that are held: somebody listed it who learnt of the write too late. Only
-    /// called by the holder of the baton.
+    /// Takes a location where nothing was left out of those that are held: somebody listed it who
+    /// learnt of the write too late. Only called by the holder of the baton.
     pub(crate) fn put_right(&self, cell: &Cell<L, V>) {
         self.delist(Which::Held, cell);
     }
 
-    /// Takes a location out of those where something is pending, if neither `head` nor any higher transaction writes there.
+    /// Takes a location out of those where something is pending, if neither `head` nor any higher
+    /// transaction writes there.
     pub(crate) fn tidy(&self, cell: &Cell<L, V>, head: TxnIndex, pinned: &Guard) {
         if cell.is_quiet_from(head, pinned) {
             self.delist(Which::Pending, cell);

@@ -17,7 +17,8 @@
 //! * [`table`] finds the cell of a location, without locks.
 //! * [`cell`] holds the value from before the block, fetched once, the chain of versions that readers may want, and the
 //!   committed one.
-//! * [`index`] has the locations that may hold something in their order, in blocks that may be scanned.
+//! * [`index`] has the locations that may hold something in their order, in blocks that may be
+//!   scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
 //!   which this module owns and links into the cells, but for deltas that nobody wants to see before they are final.
 //! * [`arena`] is where cells, first write sets and sums of deltas lie until the block is over, in [`chunks`] that the engine keeps for the
@@ -227,14 +228,16 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
-    /// Keeps the locations that may hold something in order, for scans; with `keeps_deleted`, also those that held something.
+    /// Keeps the locations that may hold something in order, for scans; with `keeps_deleted`, also
+    /// those that held something.
     pub(crate) fn indexed(
         mut self,
         order: Order<L>,
         keeps_deleted: bool,
         pool: &Arc<ChunkPool>,
     ) -> Self {
-        // A scan looks for locations that nobody has looked at, which cannot be told to show their deltas.
+        // A scan looks for locations that nobody has looked at, which cannot be told to show their
+        // deltas.
         self.show_deltas();
         self.index = Some(Index::new(order, keeps_deleted, pool));
         self
@@ -258,8 +261,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
-    /// The storage named a location, and was asked for the first one between these cuts, if it has any there. What is known of its
-    /// locations from there on.
+    /// The storage named a location, and was asked for the first one between these cuts, if it has
+    /// any there. What is known of its locations from there on.
     pub(crate) fn note_named<'m>(
         &'m self,
         (from, to): (Cut<L>, Cut<L>),
@@ -424,8 +427,9 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
-    /// Puts the locations into the index or takes them out, as what a committed transaction left there demands. Apart from
-    /// [`commit`](MvMemory::commit), as locations are compared, which is not done under a lock.
+    /// Puts the locations into the index or takes them out, as what a committed transaction left
+    /// there demands. Apart from [`commit`](MvMemory::commit), as locations are compared, which is
+    /// not done under a lock.
     pub(crate) fn settle_index<'m>(&'m self, txn: TxnIndex, desk: &Desk<'m, L, V>) {
         let (Some(index), Some(lister)) = (&self.index, &desk.lister) else { return };
         let entries = self.written[txn.as_usize()].lock().entries.entries;

@@ -17,15 +17,17 @@ type IndexOf<V> = Index<<V as Vm>::Location, <V as Vm>::Value>;
 /// How many candidates are looked for at once, at most. Short scans look for few.
 const MOST_AHEAD: usize = 64;
 
-/// How many locations a scan may pass over for nothing, beside as many as it finds something at. One that would pass over more
-/// meets what others in flight delete or put in its way again and again, and is left to the head, for whom nothing is in the way.
+/// How many locations a scan may pass over for nothing, beside as many as it finds something at.
+/// One that would pass over more meets what others in flight delete or put in its way again and
+/// again, and is left to the head, for whom nothing is in the way.
 const IN_VAIN: usize = 16;
 
 /// What a scan looked at.
 struct Effort {
     found: usize,
     in_vain: usize,
-    /// Whom to wait for rather than to go on for nothing: the transaction below, if there is one and it is not final.
+    /// Whom to wait for rather than to go on for nothing: the transaction below, if there is one
+    /// and it is not final.
     below: Option<TxnIndex>,
 }
 
@@ -172,7 +174,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
         Some(Candidate { cell, is_listed, own: own_place })
     }
 
-    /// Looks for the next candidates in a list of the index, where the run has not scanned yet: elsewhere it knows them by itself.
+    /// Looks for the next candidates in a list of the index, where the run has not scanned yet:
+    /// elsewhere it knows them by itself.
     fn look_ahead(
         &self,
         index: &'b IndexOf<V>,
@@ -215,7 +218,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
         cells.reverse();
     }
 
-    /// Whether a listed location is to be looked at: something may lie there, from before the block or from a lower transaction.
+    /// Whether a listed location is to be looked at: something may lie there, from before the block
+    /// or from a lower transaction.
     fn is_candidate(&self, index: &IndexOf<V>, which: Which, cell: &CellOf<V>) -> bool {
         let guard = self.guard.as_ref().expect("pinned while an execution is under way");
         let scheduler = self.shared.scheduler;

@@ -214,8 +214,9 @@ fn what_is_written_again_as_it_was_makes_no_conflict() {
     });
 }
 
-/// Holds the first execution of txn 0 until so many executions of others have returned, however long that takes; and that of
-/// txn 1 behind its first scan, if it is to be doomed, until txn 0 is committed.
+/// Holds the first execution of txn 0 until so many executions of others have returned, however
+/// long that takes; and that of txn 1 behind its first scan, if it is to be doomed, until txn 0 is
+/// committed.
 #[derive(Debug)]
 struct Late {
     until: u32,

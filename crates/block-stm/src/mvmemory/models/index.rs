@@ -1,4 +1,5 @@
-//! A walk over a list of the index finds what was listed before and stays, and sees each location whole.
+//! A walk over a list of the index finds what was listed before and stays, and sees each location
+//! whole.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -91,7 +92,8 @@ pub(crate) fn a_location_is_seen_whole() {
 
 #[test]
 fn neighbours_that_are_listed_at_once_are_both_there() {
-    // Two threads look for a place in the same gap. The slower one finds that the gap is gone, and looks again.
+    // Two threads look for a place in the same gap. The slower one finds that the gap is gone, and
+    // looks again.
     //
     // Caught: links set without a look at the neighbours.
     explore_within(2, || {
@@ -108,7 +110,8 @@ fn neighbours_that_are_listed_at_once_are_both_there() {
 
 #[test]
 fn a_location_that_two_list_is_there_once() {
-    // Caught: links set without a look at whether the place is linked; a place stored without comparing.
+    // Caught: links set without a look at whether the place is linked; a place stored without
+    // comparing.
     explore_within(2, || {
         let shelf = Shelf::new();
         shelf.cell(1);
