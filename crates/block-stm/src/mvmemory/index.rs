@@ -124,7 +124,7 @@ unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 unsafe impl<L: Send + Sync, V: Value> Send for Index<L, V> {}
 
 impl<L, V: Value> Link<L, V> {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self { next: AtomicPtr::new(ptr::null_mut()), previous: AtomicPtr::new(ptr::null_mut()) }
     }
 }
