@@ -1,16 +1,17 @@
 //! What one incarnation read, relied on and wrote: its read set and its write set, in one table, and what it came to.
 
+mod scans;
+
 use std::collections::HashMap;
-use std::ops::Bound;
 use std::ptr;
 
 use foldhash::fast::RandomState;
 
+use self::scans::Scans;
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
 use crate::job::Disbelieved;
-use crate::mvmemory::{Cell, Deltas, Desk, MvMemory, Payload, Write};
-use crate::scan::{Order, Span};
+use crate::mvmemory::{Cell, Deltas, Payload, Write};
 use crate::vm::{Execution, Value, Vm};
 
 pub(crate) type CellOf<V> = Cell<<V as Vm>::Location, <V as Vm>::Value>;
@@ -36,8 +37,10 @@ pub(crate) struct Access<'b, V: Vm> {
     pub(crate) relied_on: bool,
     /// When the VM first read what somebody else had written here, counted from 1; 0 for never.
     pub(crate) observed: u32,
-    /// The first scan that had the location as a candidate, counted from 1; 0 for none.
-    pub(crate) first_scan: u32,
+    /// Whether the location was a candidate when its surroundings were scanned for the first time.
+    pub(crate) is_covered: bool,
+    /// Whether the VM came to know something of what lies below.
+    pub(crate) asked: bool,
     /// Whether a predicate was taken for granted here, which the judge will ask for.
     pub(crate) assumed: bool,
     pub(crate) own: Option<Own<V::Value>>,
@@ -53,19 +56,13 @@ impl<'b, V: Vm> Access<'b, V> {
             glimpsed: false,
             relied_on: false,
             observed: 0,
-            first_scan: 0,
+            is_covered: false,
+            asked: false,
             assumed: false,
             own: None,
             by_delta: false,
         }
     }
-}
-
-/// A range that was scanned.
-struct Scanned<L> {
-    /// As far as the VM let the scan go; all of it if a panic ended the scan.
-    range: Span<L>,
-    ended: bool,
 }
 
 /// A value from below, with the version that wrote it unless it was summed up from deltas.
@@ -99,8 +96,7 @@ pub(crate) struct Run<'b, V: Vm> {
     /// Places of the accesses with a write, in the order of the first write.
     writes: Vec<usize>,
     observations: u32,
-    /// The ranges of the scans, as far as they went.
-    scans: Vec<Scanned<V::Location>>,
+    scans: Scans<'b, V::Location>,
     /// Address of the cell to place, once there are more than `FEW` accesses.
     index: HashMap<usize, usize, RandomState>,
     /// What it came to, once it is over; `Err` if it failed in a way that is only believed of the head.
@@ -115,7 +111,7 @@ impl<V: Vm> Default for Run<'_, V> {
             assertions: Vec::new(),
             writes: Vec::new(),
             observations: 0,
-            scans: Vec::new(),
+            scans: Scans::default(),
             index: HashMap::default(),
             result: None,
         }
@@ -206,72 +202,6 @@ impl<'b, V: Vm> Run<'b, V> {
         }
     }
 
-    /// Notes that a scan of `range` begins.
-    pub(crate) fn begin_scan(&mut self, range: Span<V::Location>) {
-        self.scans.push(Scanned { range, ended: false });
-    }
-
-    /// Notes that the scan under way ends: at its range's end, or where the VM broke it off.
-    pub(crate) fn end_scan(&mut self, broken_off_at: Option<V::Location>) {
-        let scan = self.scans.last_mut().expect("a scan is under way");
-        scan.ended = true;
-        if let Some(last) = broken_off_at {
-            scan.range.1 = Bound::Included(last);
-        }
-    }
-
-    /// Notes that the scan under way has the location as a candidate and has read it. `false` if that
-    /// contradicts an earlier scan, which should have had it.
-    pub(crate) fn cover(&mut self, place: usize, order: Order<V::Location>) -> bool {
-        let access = &mut self.accesses[place];
-        if access.first_scan != 0 {
-            return true;
-        }
-        access.first_scan = self.scans.len() as u32;
-        let others_wrote =
-            access.seen.as_ref().is_some_and(|seen| seen.version != Some(Version::BASE));
-        let earlier = &self.scans[..self.scans.len() - 1];
-        let location = access.cell.location();
-        // One that a panic ended, which the VM caught, had not come so far perhaps.
-        let mut ended = earlier.iter().filter(|scan| scan.ended);
-        !others_wrote || !ended.any(|scan| order.contains(&scan.range, location))
-    }
-
-    /// Whether a scan missed a write that counts according to `written`: it is in the scan's range, but was
-    /// no candidate. The judge of scans, beside [`validate`](Run::validate) for what they visited; see `scan.rs`.
-    pub(crate) fn misses(
-        &self,
-        memory: &'b MvMemory<V::Location, V::Value>,
-        desk: &Desk<'b, V::Location, V::Value>,
-        written: impl Fn(&CellOf<V>) -> bool,
-    ) -> bool {
-        let Some(index) = memory.index() else { return false };
-        if sings(Canary::SkipPhantoms) {
-            return false;
-        }
-        (1..).zip(&self.scans).any(|(scan, Scanned { range: (from, to), .. })| {
-            let missed = |location: &V::Location| {
-                let cell = memory.cell(location, desk);
-                written(cell) && !self.is_covered(cell, scan)
-            };
-            index.next_that(from.as_ref(), to.as_ref(), missed).is_some()
-        })
-    }
-
-    /// Whether the cell was a candidate of `scan` or of an earlier one.
-    fn is_covered(&self, cell: &CellOf<V>, scan: u32) -> bool {
-        let first_scan = self.find(cell).map_or(0, |place| self.accesses[place].first_scan);
-        first_scan != 0 && first_scan <= scan
-    }
-
-    /// Whether the run knows what is in the cell: it was shown it, or wrote it.
-    pub(crate) fn knows(&self, cell: &CellOf<V>) -> bool {
-        self.find(cell).is_some_and(|place| {
-            let access = &self.accesses[place];
-            access.seen.is_some() || access.own.is_some()
-        })
-    }
-
     pub(crate) fn assert(&mut self, assertion: Assertion<V>) {
         self.accesses[assertion.place].assumed |= !assertion.looked;
         self.assertions.push(assertion);
@@ -285,6 +215,7 @@ impl<'b, V: Vm> Run<'b, V> {
 
     /// Sets the run's own write to what deltas made of it, or of the value below.
     pub(crate) fn update(&mut self, place: usize, own: Own<V::Value>) {
+        self.scans.note_write(place);
         let access = &mut self.accesses[place];
         if access.own.replace(own).is_none() {
             access.by_delta = true;
@@ -298,6 +229,18 @@ impl<'b, V: Vm> Run<'b, V> {
             Some(Own::Deltas(deltas)) => deltas.push(delta),
             _ => self.update(place, Own::Deltas(Deltas::One(delta))),
         }
+    }
+
+    /// What the run has written: values, or `None` for deltas.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&'b CellOf<V>, Option<&V::Value>)> {
+        self.writes.iter().map(|&place| {
+            let access = &self.accesses[place];
+            let value = match &access.own {
+                Some(Own::Value(value)) => Some(value),
+                _ => None,
+            };
+            (access.cell, value)
+        })
     }
 
     /// Moves the writes out, in the order of the first write at each location.
@@ -315,11 +258,16 @@ impl<'b, V: Vm> Run<'b, V> {
         })
     }
 
-    /// Whether the run asked for what was at the location of its n-th write before: looked, took something for granted, or
-    /// added to it.
+    /// Notes that the VM comes to know something of what is there: of what lies below, unless the run wrote there.
+    pub(crate) fn note_asked(&mut self, place: usize) {
+        let access = &mut self.accesses[place];
+        access.asked |= access.own.is_none();
+    }
+
+    /// Whether the VM came to know something of what was at the location of its n-th write before: by looking, by taking
+    /// something for granted, by adding to it.
     pub(crate) fn asked_before(&self, n: usize) -> bool {
-        let Access { seen, glimpsed, assumed, by_delta, .. } = &self.accesses[self.writes[n]];
-        seen.is_some() || *glimpsed || *assumed || *by_delta
+        self.accesses[self.writes[n]].asked
     }
 
     /// Cells whose value the judge will need, though the run did not look.

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::limits::Limits;
-use crate::scan::{Order, Ordered};
+use crate::order::Order;
+use crate::scan::Ordered;
 use crate::vm::{OrderedStorage, Storage, Vm};
 
 /// What an invalid transaction means for its block.
@@ -53,10 +54,12 @@ impl<'a, V: Vm> Block<'a, V> {
         }
     }
 
-    /// A block whose transactions may [`scan`](crate::View::scan) ranges of locations; otherwise as with [`new`](Block::new).
+    /// A block whose transactions may [`scan`](crate::View::scan) ranges of locations; otherwise as
+    /// with [`new`](Block::new).
     ///
     /// # Cost
-    /// Each location that the block touches is inserted into a sorted set.
+    /// Each location that the block writes is inserted into a sorted set, and taken out when its
+    /// value is deleted.
     pub fn ordered(
         vm: &'a V,
         txns: &'a [V::Txn],

@@ -53,6 +53,8 @@ pub enum Canary {
     SkipTxn,
     /// The final state leaves out what was written last.
     LoseTouched,
+    /// A location that was deleted is not put back into the index when it is written again.
+    StayListed,
     /// An idle worker repeats what it finds stale, however often, also what only the judge can decide.
     RepeatAssumptions,
     /// Whoever takes the baton passes no fence before.
@@ -71,6 +73,8 @@ pub enum Canary {
     LinkRelaxed,
     /// A cell is in the table before it is whole.
     InsertRelaxed,
+    /// A location is in the index before it is whole.
+    ListRelaxed,
 }
 
 #[cfg(not(block_stm_canaries))]
@@ -89,7 +93,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 22] = [
+        pub const FAULTS: [Self; 23] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -111,11 +115,12 @@ mod cage {
             Self::LeaveHead,
             Self::SkipTxn,
             Self::LoseTouched,
+            Self::StayListed,
             Self::RepeatAssumptions,
         ];
 
         /// Faults of what threads see of each other, for checkers that know the memory model.
-        pub const WEAKNESSES: [Self; 8] = [
+        pub const WEAKNESSES: [Self; 9] = [
             Self::TakeWithoutFence,
             Self::GiveWithoutFence,
             Self::ParkWithoutFence,
@@ -124,6 +129,7 @@ mod cage {
             Self::WaitBlindly,
             Self::LinkRelaxed,
             Self::InsertRelaxed,
+            Self::ListRelaxed,
         ];
     }
 

@@ -14,8 +14,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crossbeam_epoch::Guard;
-
 use crate::access::{CellOf, Reading, Run, Stage, Stale};
 use crate::block::Block;
 use crate::canary::{Canary, sings};
@@ -31,7 +29,7 @@ use crate::scheduler::status::State;
 use crate::scheduler::window::WindowControl;
 use crate::sink::Writes;
 use crate::speculating::Speculating;
-use crate::speculative::{Interruption, MemoryOf, Mode};
+use crate::speculative::{DeskOf, Interruption, MemoryOf, Mode};
 use crate::sync::atomic::Ordering;
 use crate::vm::{Execution, Vm};
 use crate::watch::Watch;
@@ -113,14 +111,15 @@ impl<'b, V: Vm> Committer<'b, V> {
         txn: TxnIndex,
         output: V::Output,
         run: &Run<'b, V>,
-        pin: impl FnOnce() -> Guard,
+        desk: &DeskOf<'b, V>,
     ) -> Result<(), End<V::Invalid>> {
         self.add_edges(txn, run);
         self.writes.clear();
         if let Some(watch) = &self.watch {
-            watch.before_commit(txn, run, &pin());
+            watch.before_commit(txn, run, &desk.pin());
         }
         memory.commit(txn, |n| run.asked_before(n), &mut self.writes, &mut self.touched);
+        memory.settle_index(txn, desk);
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
         }
@@ -262,7 +261,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         self.stats.aborts.refused += u64::from(refused);
         let included = match settled? {
             Settled::Include(output) => {
-                committer.include(self.job.memory, txn, output, &run, || self.pin())
+                committer.include(self.job.memory, txn, output, &run, &self.tools.desk)
             }
             Settled::LeftOut => {
                 self.withdraw(txn);
@@ -330,7 +329,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             cell.committed().map(|(version, value)| (Some(version), Reading::Borrowed(value)))
         })
         .map_err(Disbelieved::Stale)?;
-        if run.misses(self.job.memory, &self.tools.desk, CellOf::<V>::is_committed) {
+        if run.misses(self.job.memory) {
             return Err(Disbelieved::Stale(Stale::Read));
         }
         let deltas_apply = match execution {

@@ -15,8 +15,9 @@ pub struct Conflict<L> {
 
 /// The read-from edges of a block's committed transactions, in the order of the readers.
 ///
-/// Deltas and predicate reads are not in it unless a predicate's location was also read: they make no order. The same block gives the same graph,
-/// whatever the number of threads.
+/// A scan reads what it visits, and what was deleted on its way. Deltas and predicate reads are not
+/// in it unless a predicate's location was also read: they make no order. The same block gives the
+/// same graph, whatever the number of threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictGraph<L> {
     /// The edges; `writer < reader` in each.

@@ -244,8 +244,11 @@ fn execute_parallel<V: Vm>(
     settings: Settings,
     chunks: &Arc<ChunkPool>,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
-    let index = block.ordered.map(|ordered| ordered.order.index());
-    let memory = MvMemory::new(block.txns.len(), chunks).indexed(index);
+    let memory = MvMemory::new(block.txns.len(), chunks);
+    let memory = match block.ordered {
+        Some(ordered) => memory.indexed(ordered.order, block.conflict_graph, chunks),
+        None => memory,
+    };
     let (committed, cut, touched, edges, stats) =
         execute_on_memory(block, sink, source, helpers, settings, &memory)?;
     Ok(Executed {

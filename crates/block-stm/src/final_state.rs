@@ -78,16 +78,7 @@ impl<V> Values<V> {
         self.before.as_ref().filter(|_| self.writer_asked)
     }
 
-    /// The latest value, for `txn`.
-    pub(crate) fn ask(&mut self, txn: TxnIndex) -> Option<V>
-    where
-        V: Clone,
-    {
-        self.asked = Some(txn);
-        self.latest().cloned()
-    }
-
-    fn latest(&self) -> Option<&V> {
+    pub(crate) fn latest(&self) -> Option<&V> {
         self.after.as_ref().map(|(_, value)| value).or(self.before.as_ref())
     }
 }

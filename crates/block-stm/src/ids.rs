@@ -28,6 +28,10 @@ impl TxnIndex {
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    pub(crate) fn previous(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
 }
 
 impl fmt::Display for TxnIndex {

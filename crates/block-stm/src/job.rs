@@ -105,6 +105,7 @@ impl<'b, V: Vm> Job<'b, V> {
         hints.declare(txn, entry, &mut |location| cells.push(self.memory.cell(&location, desk)));
         cells.sort_unstable_by_key(|cell| std::ptr::from_ref(*cell).addr());
         cells.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        cells.iter().for_each(|cell| self.memory.list_pending(cell, desk));
         self.memory.declare(txn, &cells, desk);
     }
 

@@ -94,11 +94,14 @@ mod limits;
 #[cfg(all(test, loom))]
 mod models;
 mod mvmemory;
+mod named;
+mod order;
 mod pool;
 mod scan;
 mod scheduler;
 mod sequential;
 mod sink;
+mod spans;
 mod speculating;
 mod speculative;
 mod stack;

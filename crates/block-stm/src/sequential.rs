@@ -4,6 +4,7 @@
 //! the transaction's own writes over that map. It runs tiny blocks in production, and every test of the
 //! parallel execution compares with it.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,12 +21,13 @@ use crate::final_state::{FinalState, Known, Values};
 use crate::ids::TxnIndex;
 use crate::key::{Key, Lookup};
 use crate::ledger::{End, Entry, Ledger, Settled};
-use crate::mvmemory::LocationIndex;
+use crate::named::Named;
+use crate::order::Ranked;
 use crate::scan::{Course, Ordered, UNORDERED, Visit};
 use crate::sink::{CommitSink, Writes};
 use crate::stats::Stats;
 use crate::view::{Backend, Interrupt, View};
-use crate::vm::{BoxError, Execution, Storage, Value, Vm};
+use crate::vm::{BoxError, Execution, Storage, Value, Vm, is_present};
 
 /// Executes `block` sequentially on the caller's thread.
 ///
@@ -142,6 +144,8 @@ fn overlay<'v, 'b, V: Vm>(view: &'v mut View<'b, V>) -> Option<&'v mut Overlay<'
     }
 }
 
+type CourseOf<'b, V> = Course<'b, <V as Vm>::Location, <V as Vm>::Value>;
+
 /// A value from below, and who put it there.
 struct Below<T> {
     value: T,
@@ -153,13 +157,40 @@ struct Own<T> {
     value: T,
     /// Made by deltas alone, so that reading it observes what lies below.
     by_delta: bool,
+    /// Whether scans would find the location without the write.
+    was_listed: bool,
 }
 
 /// What scans need.
 struct Scannable<'b, V: Vm> {
     ordered: Ordered<'b, V::Location, V::Value>,
-    /// Every location that a transaction wrote, also one without effect.
-    index: Box<dyn LocationIndex<V::Location>>,
+    /// What the storage has said about its order.
+    named: Named<V::Location>,
+    /// The locations known to hold something, as the running transaction sees them; with
+    /// `keeps_deleted`, also those that held something or were written.
+    listed: BTreeSet<Ranked<V::Location, V::Location>>,
+    /// Whether what was deleted is to be read all the same, since somebody wants to know who
+    /// deleted it.
+    keeps_deleted: bool,
+}
+
+impl<V: Vm> Scannable<'_, V> {
+    /// Lists a location or takes it out, as its value demands. Whether it was listed.
+    fn settle(&mut self, location: &V::Location, value: &V::Value) -> bool {
+        if self.keeps_deleted || is_present(value) {
+            !self.list(location)
+        } else {
+            self.delist(location)
+        }
+    }
+
+    fn list(&mut self, location: &V::Location) -> bool {
+        self.listed.insert(self.ordered.order.rank(location.clone()))
+    }
+
+    fn delist(&mut self, location: &V::Location) -> bool {
+        self.listed.remove(&self.ordered.order.rank(location.clone()))
+    }
 }
 
 /// What lower transactions wrote, over the storage, with the running transaction's own writes on top.
@@ -174,7 +205,7 @@ pub(crate) struct Overlay<'b, V: Vm> {
     /// In the order of the first write.
     own: IndexMap<Key<V::Location>, Own<V::Value>, RandomState>,
     /// What the running transaction read from others, for the conflict graph.
-    own_reads: Vec<(V::Location, TxnIndex)>,
+    own_reads: IndexMap<Key<V::Location>, TxnIndex, RandomState>,
     edges: Option<Vec<Conflict<V::Location>>>,
     failure: Option<Failure>,
     base_reads: u64,
@@ -184,14 +215,17 @@ impl<'b, V: Vm> Overlay<'b, V> {
     fn new(block: &Block<'b, V>) -> Self {
         Self {
             storage: block.storage,
-            scannable: block
-                .ordered
-                .map(|ordered| Scannable { ordered, index: ordered.order.index() }),
+            scannable: block.ordered.map(|ordered| Scannable {
+                ordered,
+                named: Named::new(ordered.order),
+                listed: BTreeSet::new(),
+                keeps_deleted: block.conflict_graph,
+            }),
             txn: TxnIndex::new(0),
             known: IndexMap::default(),
             written: Vec::new(),
             own: IndexMap::default(),
-            own_reads: Vec::new(),
+            own_reads: IndexMap::default(),
             edges: block.conflict_graph.then(Vec::new),
             failure: None,
             base_reads: 0,
@@ -199,6 +233,13 @@ impl<'b, V: Vm> Overlay<'b, V> {
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        let value = self.look(location)?;
+        self.note_asked(location);
+        Ok(value)
+    }
+
+    /// As a read, but the VM may not come to know.
+    fn look(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         self.go_on()?;
         if let Some(own) = self.own.get(&Lookup(location))
             && !own.by_delta
@@ -206,10 +247,8 @@ impl<'b, V: Vm> Overlay<'b, V> {
             return Ok(own.value.clone());
         }
         let below = self.below(location)?;
-        if let (Some(_), Some(writer)) = (&self.edges, below.writer)
-            && !self.own_reads.iter().any(|(seen, _)| seen == location)
-        {
-            self.own_reads.push((location.clone(), writer));
+        if let (Some(_), Some(writer)) = (&self.edges, below.writer) {
+            self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
         Ok(self.own.get(&Lookup(location)).map_or(below.value, |own| own.value.clone()))
     }
@@ -221,33 +260,57 @@ impl<'b, V: Vm> Overlay<'b, V> {
         visit: &mut Visit<'_, V>,
     ) -> Result<(), Interrupt> {
         self.go_on()?;
-        let Some(Scannable { ordered, .. }) = &self.scannable else {
+        let Some(scannable) = &self.scannable else {
             return Err(self.fail(UNORDERED.into()));
         };
-        let Some(mut course) = Course::new(*ordered, from, to) else { return Ok(()) };
+        let Some(mut course) = Course::new(scannable.ordered, from, to) else { return Ok(()) };
+        scannable.named.onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
         loop {
-            let next = course.next(|from, to| self.next_written(from, to));
-            let Some(location) = next.map_err(|failure| self.fail_with(failure))? else {
+            let next = self.next_listed(&course);
+            if !course.may_pass(next.as_ref()) {
+                self.ask(&mut course)?;
+                continue;
+            }
+            let Some(location) = next else { return Ok(()) };
+            let value = self.look(&location)?;
+            if !course.pass(location.clone()) {
                 return Ok(());
-            };
-            let value = self.read(&location)?;
-            if !value.is_absent() && visit(&location, &value).is_break() {
+            }
+            if value.is_absent() {
+                continue;
+            }
+            self.note_asked(&location);
+            if visit(&location, &value).is_break() {
                 return Ok(());
             }
         }
     }
 
-    /// The lowest location between the bounds that a lower transaction or the running one wrote.
-    fn next_written(
-        &self,
-        from: Bound<&V::Location>,
-        to: Bound<&V::Location>,
-    ) -> Option<V::Location> {
-        let index = &self.scannable.as_ref()?.index;
-        index.next_that(from, to, |location| {
-            self.own.contains_key(&Lookup(location))
-                || self.known.get(&Lookup(location)).is_some_and(|known| known.after.is_some())
-        })
+    /// Asks the storage for the next location that it names.
+    fn ask(&mut self, course: &mut CourseOf<'b, V>) -> Result<(), Interrupt> {
+        let ((from, to), answer) = course.ask().map_err(|failure| self.fail_with(failure))?;
+        let scannable = self.scannable.as_mut().expect("only scans ask");
+        if let Some(location) = &answer {
+            let written = self.known.get(&Lookup(location)).and_then(|known| known.after.as_ref());
+            let is_listed =
+                scannable.keeps_deleted || written.is_none_or(|(_, value)| is_present(value));
+            match self.own.get_mut(&Lookup(location)) {
+                Some(own) => own.was_listed = is_listed,
+                None if is_listed => {
+                    scannable.list(location);
+                }
+                None => {}
+            }
+        }
+        course.learn(scannable.named.note(from, to, answer.as_ref()));
+        Ok(())
+    }
+
+    /// The next location that a scan finds.
+    fn next_listed(&self, course: &CourseOf<'b, V>) -> Option<V::Location> {
+        let listed = &self.scannable.as_ref()?.listed;
+        let next = listed.range((course.rest().as_ref(), Bound::Unbounded)).next()?;
+        (!next.is_above(course.to())).then(|| next.location.clone())
     }
 
     pub(crate) fn write(
@@ -256,7 +319,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         value: V::Value,
     ) -> Result<(), Interrupt> {
         self.go_on()?;
-        self.set(location, Own { value, by_delta: false });
+        self.set(location, value, false);
         Ok(())
     }
 
@@ -269,7 +332,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         let Some(value) = value.apply(delta) else {
             return Ok(false);
         };
-        self.set(location, Own { value, by_delta });
+        self.set(location, value, by_delta);
         Ok(true)
     }
 
@@ -305,26 +368,26 @@ impl<'b, V: Vm> Overlay<'b, V> {
         self.go_on()?;
         match self.own.get(&Lookup(location)) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
-            None => Ok((self.below(location)?.value, true)),
+            None => {
+                let below = self.below(location)?;
+                self.note_asked(location);
+                Ok((below.value, true))
+            }
         }
     }
 
     /// The value as lower transactions left it.
     fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
-        if let Some(known) = self.known.get_mut(&Lookup(location))
-            && let Some(value) = known.ask(self.txn)
+        if let Some(known) = self.known.get(&Lookup(location))
+            && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
-            return Ok(Below { value, writer });
+            return Ok(Below { value: value.clone(), writer });
         }
         self.base_reads += 1;
         match self.storage.read(location) {
             Ok(value) => {
-                let known = Values {
-                    before: Some(value.clone()),
-                    asked: Some(self.txn),
-                    ..Values::default()
-                };
+                let known = Values { before: Some(value.clone()), ..Values::default() };
                 // A location whose hash changes may be there after all.
                 self.known.entry(Key(location.clone())).or_insert(known);
                 Ok(Below { value, writer: None })
@@ -336,16 +399,25 @@ impl<'b, V: Vm> Overlay<'b, V> {
         }
     }
 
-    fn set(&mut self, location: &V::Location, own: Own<V::Value>) {
+    /// Notes that the VM came to know something of what lies below, if the location has no value of the transaction's own.
+    fn note_asked(&mut self, location: &V::Location) {
+        if !self.own.contains_key(&Lookup(location))
+            && let Some(known) = self.known.get_mut(&Lookup(location))
+        {
+            known.asked = Some(self.txn);
+        }
+    }
+
+    fn set(&mut self, location: &V::Location, value: V::Value, by_delta: bool) {
+        let was_listed =
+            self.scannable.as_mut().is_some_and(|scannable| scannable.settle(location, &value));
         match self.own.entry(Key(location.clone())) {
             MapEntry::Occupied(mut entry) => {
-                entry.insert(own);
+                let own = entry.get_mut();
+                (own.value, own.by_delta) = (value, by_delta);
             }
             MapEntry::Vacant(entry) => {
-                entry.insert(own);
-                if let Some(Scannable { index, .. }) = &self.scannable {
-                    index.insert(location);
-                }
+                entry.insert(Own { value, by_delta, was_listed });
             }
         }
     }
@@ -367,7 +439,7 @@ impl<'b, V: Vm> Overlay<'b, V> {
         }
         let reads = self.own_reads.drain(..);
         if let Some(edges) = &mut self.edges {
-            edges.extend(reads.map(|(location, writer)| Conflict {
+            edges.extend(reads.map(|(Key(location), writer)| Conflict {
                 writer,
                 reader: index,
                 location,
@@ -375,8 +447,16 @@ impl<'b, V: Vm> Overlay<'b, V> {
         }
     }
 
+    /// Forgets the transaction.
     fn discard(&mut self) {
-        self.own.clear();
+        for (location, own) in self.own.drain(..) {
+            let Some(scannable) = &mut self.scannable else { continue };
+            if own.was_listed {
+                scannable.list(&location.0);
+            } else {
+                scannable.delist(&location.0);
+            }
+        }
         self.own_reads.clear();
     }
 

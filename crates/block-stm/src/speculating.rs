@@ -1,8 +1,8 @@
 //! Whether what the calling thread does may be thrown away; for panic hooks.
 //!
-//! An optimistic execution may see what no sequential one would, and so may panic where no sequential one
-//! would. The engine drops such a panic. But the process's panic hook is called before the engine knows of
-//! it, and its default prints the panic.
+//! An optimistic execution may see what no sequential one would, and so may panic where no
+//! sequential one would. The engine drops such a panic. But the process's panic hook is called
+//! before the engine knows of it, and its default prints the panic.
 
 use std::cell::Cell;
 use std::panic;
@@ -15,8 +15,9 @@ sync::thread_local! {
 
 /// Whether the calling thread executes or validates a transaction ahead of its turn.
 ///
-/// For panic hooks: a panic that happens meanwhile is dropped, and comes again if the sequential execution
-/// has it, too. Threads that an execution hands work to (by rayon, say) know nothing of it.
+/// For panic hooks: a panic that happens meanwhile is dropped, and comes again if the sequential
+/// execution has it, too. Threads that an execution hands work to (by rayon, say) know nothing of
+/// it.
 #[must_use]
 pub fn is_speculating() -> bool {
     SPECULATING.get()
@@ -34,18 +35,21 @@ pub fn quiet_speculation() {
     }));
 }
 
-/// Marks the calling thread as speculating until dropped.
-pub(crate) struct Speculating(());
+/// Marks the calling thread as speculating until dropped, and then as it was before.
+pub(crate) struct Speculating {
+    was_speculating: bool,
+}
 
 impl Speculating {
     pub(crate) fn start() -> Self {
+        let was_speculating = SPECULATING.get();
         SPECULATING.set(true);
-        Self(())
+        Self { was_speculating }
     }
 }
 
 impl Drop for Speculating {
     fn drop(&mut self) {
-        SPECULATING.set(false);
+        SPECULATING.set(self.was_speculating);
     }
 }

@@ -3,8 +3,9 @@
 //! The same code serves the *head*, the lowest uncommitted transaction: there it reads committed values
 //! alone, takes nothing for granted, and so needs no judge.
 
+mod scan;
+
 use std::cell::Cell;
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -16,7 +17,7 @@ use crate::conductor::Step;
 use crate::error::{Failure, discard};
 use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Desk, Found, MvMemory};
-use crate::scan::{Course, Ordered, UNORDERED, Visit};
+use crate::scan::Ordered;
 use crate::scheduler::Scheduler;
 use crate::view::Interrupt;
 use crate::vm::{BoxError, Storage, Value, Vm};
@@ -136,7 +137,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         self.read_at(place)
     }
 
@@ -151,61 +152,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
         Ok(value)
     }
 
-    pub(crate) fn scan(
-        &mut self,
-        from: Bound<&V::Location>,
-        to: Bound<&V::Location>,
-        visit: &mut Visit<'_, V>,
-    ) -> Result<(), Interrupt> {
-        self.enter()?;
-        let Some(ordered) = self.shared.ordered else {
-            return Err(self.fail(UNORDERED.into()));
-        };
-        let Some(mut course) = Course::new(ordered, from, to) else { return Ok(()) };
-        self.run.begin_scan(course.rest().clone());
-        loop {
-            if course.needs_storage() {
-                self.shared.scheduler.step(Step::Storage(self.txn));
-            }
-            let next = course.next(|from, to| self.next_written(from, to));
-            let next = next.map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
-            let Some(location) = next else {
-                self.run.end_scan(None);
-                return Ok(());
-            };
-            let place = self.place(&location)?;
-            let value = self.read_at(place)?;
-            // At the head nothing is stale: an order or a storage that contradicts itself is the host's.
-            if !self.run.cover(place, ordered.order) && self.mode == Mode::Optimistic {
-                return Err(self.interrupt(Interruption::Stale));
-            }
-            if !value.is_absent() && visit(&location, &value).is_break() {
-                self.run.end_scan(Some(location));
-                return Ok(());
-            }
-        }
-    }
-
-    /// The lowest location between the bounds that a lower transaction wrote, or this run knows: see `scan.rs`.
-    fn next_written(
-        &self,
-        from: Bound<&V::Location>,
-        to: Bound<&V::Location>,
-    ) -> Option<V::Location> {
-        let Shared { memory, scheduler, .. } = self.shared;
-        let guard = self.guard.as_ref().expect("pinned while an execution is under way");
-        let is_written = |cell: &CellOf<V>| match self.mode {
-            Mode::Head => cell.is_committed(),
-            Mode::Optimistic => cell.is_written_below(self.txn, scheduler.trusts_hints(), guard),
-        };
-        memory.index()?.next_that(from, to, |location| {
-            let cell = memory.cell(location, &self.tools.desk);
-            self.run.knows(cell) || is_written(cell)
-        })
-    }
-
     pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         self.peek_at(place)
     }
 
@@ -218,7 +166,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     pub(crate) fn glimpse(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         let access = self.run.access(place);
         if self.mode == Mode::Head || access.seen.is_some() || access.own.is_some() {
             return self.peek_at(place);
@@ -252,7 +200,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
         location: &V::Location,
         delta: DeltaOf<V>,
     ) -> Result<bool, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         let access = self.run.access(place);
         let exact = self.is_exact() || access.relied_on;
         let value = match &access.own {
@@ -280,7 +228,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
         location: &V::Location,
         predicate: PredicateOf<V>,
     ) -> Result<bool, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         if let Some(value) = self.exact(place)? {
             return Ok(value.satisfies(&predicate));
         }
@@ -298,7 +246,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
         location: &V::Location,
         predicate: PredicateOf<V>,
     ) -> Result<bool, Interrupt> {
-        let place = self.place(location)?;
+        let place = self.asked_place(location)?;
         if self.mode == Mode::Head {
             return Ok(self.see_current(place)?.satisfies(&predicate));
         }
@@ -326,11 +274,9 @@ impl<'b, V: Vm> Speculation<'b, V> {
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
         let guard = &self.tools.desk.pin();
-        let trust_hints = false;
-        let is_written = |cell: &CellOf<V>| cell.is_written_below(txn, trust_hints, guard);
         let holds = || {
             run.validate(Stage::Early, |cell| self.look(txn, cell, guard)).is_ok()
-                && !run.misses(self.shared.memory, &self.tools.desk, is_written)
+                && !run.misses_now(self.shared.memory, txn, guard)
         };
         // Values of doomed runs may make a value's method panic. The judge will see.
         catch_unwind(AssertUnwindSafe(holds)).unwrap_or_else(|payload| {
@@ -376,6 +322,13 @@ impl<'b, V: Vm> Speculation<'b, V> {
             return Ok(place);
         }
         Ok(self.run.place(self.shared.memory.cell(location, &self.tools.desk)))
+    }
+
+    /// The place of an access by which the VM comes to know something of what is there.
+    fn asked_place(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
+        let place = self.place(location)?;
+        self.run.note_asked(place);
+        Ok(place)
     }
 
     /// What every access begins with.

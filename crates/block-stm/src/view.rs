@@ -133,25 +133,28 @@ impl<'b, V: Vm> View<'b, V> {
         })
     }
 
-    /// Visits what lies between the bounds, in ascending order, each location with the value that [`read`](View::read)
-    /// would give.
+    /// Visits what lies between the bounds, in ascending order, each location with the value that
+    /// [`read`](View::read) would give.
     ///
-    /// Locations whose value is [absent](crate::Value::is_absent) are passed over. `visit` ends the scan with
-    /// [`ControlFlow::Break`]; then only the range up to the location that it saw last was observed, and
-    /// writes beyond do not conflict. A scan that nobody ends observes its whole range: it conflicts with whatever
-    /// appears, changes or disappears there. Bounds that cross hold nothing.
+    /// Locations whose value is [absent](crate::Value::is_absent) are passed over. `visit` ends the
+    /// scan with [`ControlFlow::Break`]; then only the range up to the location that it saw last
+    /// was observed, and writes beyond do not conflict. A scan that nobody ends observes its whole
+    /// range: it conflicts with whatever appears, changes or disappears there. Bounds that cross
+    /// hold nothing.
     ///
-    /// Two scans of one execution agree, and a scan agrees with the reads before it. But a read may find something
-    /// where a scan before it found nothing, in an execution that is thrown away.
+    /// Two scans of one execution agree, and a scan agrees with the reads before it. But a read may
+    /// find something where a scan before it found nothing, in an execution that is thrown away.
     ///
     /// # Cost
-    /// For each location visited, a read, a lookup in a sorted set, and a question to the storage
-    /// ([`OrderedStorage::next`](crate::OrderedStorage::next)) if it was there before the block. For each location in the
-    /// range that any transaction has touched, a lookup now and one at commit.
+    /// For each location visited, a read and a step in a sorted set, now and at commit; if it was
+    /// there before the block, a question to the storage
+    /// ([`OrderedStorage::next`](crate::OrderedStorage::next)), once in the block. What committed
+    /// transactions deleted costs nothing, unless the block asked for its conflict graph: then it
+    /// is read, too.
     ///
     /// # Errors
-    /// [`Interrupt`]; hand it on. A block that was not made by [`Block::ordered`](crate::Block::ordered) answers as
-    /// after [`fail`](View::fail).
+    /// [`Interrupt`]; hand it on. A block that was not made by
+    /// [`Block::ordered`](crate::Block::ordered) answers as after [`fail`](View::fail).
     pub fn scan(
         &mut self,
         from: Bound<&V::Location>,

@@ -4,7 +4,10 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::discard;
+use crate::speculating::Speculating;
 use crate::view::{Interrupt, View};
 
 /// A failure of the host's state or of the VM itself, kept as the source of the engine's error.
@@ -36,6 +39,17 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
     fn is_absent(&self) -> bool {
         false
     }
+}
+
+/// Whether scans have to look at a location with this value: one that panics when it is asked does
+/// so to them.
+pub(crate) fn is_present<V: Value>(value: &V) -> bool {
+    let _speculating = Speculating::start();
+    let is_absent = catch_unwind(AssertUnwindSafe(|| value.is_absent()));
+    !is_absent.unwrap_or_else(|payload| {
+        discard(payload);
+        false
+    })
 }
 
 /// How one execution ended.
@@ -118,12 +132,16 @@ where
 
 /// A state before the block whose locations have an order, for [`Block::ordered`](crate::Block::ordered).
 pub trait OrderedStorage<L, V>: Storage<L, V> {
-    /// The lowest location within the range that holds something, that is, whose value is not [absent](Value::is_absent).
+    /// The lowest location within the range that holds something, that is, whose value is not
+    /// [absent](Value::is_absent).
     ///
-    /// It must agree with [`read`](Storage::read). Called from several threads, and in parallel execution
-    /// also several times for one range. The range is never empty or inverted, as `BTreeMap::range` requires.
+    /// It must agree with [`read`](Storage::read). Called from several threads. An answer is kept
+    /// for the rest of the block: that nothing lies between the range's beginning and the location.
+    /// The range is never empty or inverted, as `BTreeMap::range` requires.
     ///
     /// # Errors
     /// As for [`read`](Storage::read); [`Error::Storage`](crate::Error::Storage) names the range.
+    /// Whether it fails may depend on what lies between the range's beginning and the answer, not
+    /// on where it was asked to begin.
     fn next(&self, range: (Bound<&L>, Bound<&L>)) -> Result<Option<L>, BoxError>;
 }

@@ -341,6 +341,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
                 (&result, mode, speculation(&mut self.view))
             {
                 speculation.prefetch();
+                speculation.list_writes();
             }
             result
         }));

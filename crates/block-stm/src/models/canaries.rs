@@ -5,7 +5,7 @@
 
 use super::{baton, parking, status, waiters};
 use crate::canary::{Canary, let_out};
-use crate::mvmemory::models::{chain, table};
+use crate::mvmemory::models::{chain, index, table};
 
 /// The model that must notice.
 fn model(weakness: Canary) -> fn() {
@@ -20,6 +20,7 @@ fn model(weakness: Canary) -> fn() {
         Canary::WaitBlindly => waiters::a_waiter_is_never_forgotten,
         Canary::LinkRelaxed => chain::a_new_version_is_seen_whole,
         Canary::InsertRelaxed => table::an_equal_location_gets_the_same_cell,
+        Canary::ListRelaxed => index::a_location_is_seen_whole,
         other => unreachable!("no weakness: {other:?}"),
     }
 }

@@ -20,11 +20,12 @@ use crate::sync::{Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
 use super::entry::{Entry, Payload};
+use super::index::Place;
 use super::table::Maker;
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
 use crate::key::is_same;
-use crate::vm::{BoxError, Storage, Value};
+use crate::vm::{BoxError, Storage, Value, is_present};
 
 /// What every access needs comes first, on one cache line; neighbours share none.
 #[repr(C, align(64))]
@@ -35,6 +36,8 @@ pub(crate) struct Cell<L, V: Value> {
     committed: AtomicPtr<Entry<L, V>>,
     /// The next cell with the same hash.
     twin: AtomicPtr<Cell<L, V>>,
+    /// The location's place in the index, if it was ever in it.
+    pub(super) place: AtomicPtr<Place<L, V>>,
     /// Held by whoever changes `versions`.
     chain_lock: Mutex<()>,
     /// Held while the base value is set, never while the storage is asked for it.
@@ -75,6 +78,7 @@ impl<L, V: Value> Cell<L, V> {
             versions: AtomicPtr::new(ptr::null_mut()),
             committed: AtomicPtr::new(ptr::null_mut()),
             twin: AtomicPtr::new(ptr::null_mut()),
+            place: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
@@ -178,9 +182,22 @@ impl<L, V: Value> Cell<L, V> {
         Some((entry.version(), entry.settled_value().expect("a committed entry has its value")))
     }
 
+    /// What the last committed transaction that wrote here left.
+    pub(crate) fn committed_write(&self) -> Option<&V> {
+        let (version, value) = self.committed()?;
+        version.txn().map(|_| value)
+    }
+
+    /// Whether neither `head` nor any higher transaction writes here, as far as one knows.
+    pub(super) fn is_quiet_from(&self, head: TxnIndex, _pinned: &Guard) -> bool {
+        // ORDERING: Acquire. SAFETY: as in `versions_below`.
+        let front = unsafe { self.versions.load(Ordering::Acquire).as_ref() };
+        front.is_none_or(|entry| entry.txn() < head)
+    }
+
     /// Whether some committed transaction wrote here.
     pub(crate) fn is_committed(&self) -> bool {
-        // ORDERING: Relaxed: only asked by the committer, who is ordered with all earlier commits.
+        // ORDERING: Relaxed: the committer is ordered with all earlier commits; to others it is a hint.
         !self.committed.load(Ordering::Relaxed).is_null()
     }
 
@@ -235,15 +252,20 @@ impl<L, V: Value> Cell<L, V> {
         !versions.any(|entry| entry.settled_value().is_some())
     }
 
-    /// Whether a transaction below `txn` wrote here, or will as far as one knows.
-    pub(crate) fn is_written_below(
+    /// Whether what was written below `txn` may be present, as far as one knows: only what is final
+    /// is known to be absent. `None` if nothing was written.
+    pub(crate) fn may_hold_below(
         &self,
         txn: TxnIndex,
         trust_hints: bool,
         pinned: &Guard,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut versions = self.versions_below(txn, pinned);
-        versions.any(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))
+        let entry =
+            versions.find(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))?;
+        // ORDERING: Relaxed: only compared.
+        let is_final = ptr::eq(entry, self.committed.load(Ordering::Relaxed));
+        Some(!is_final || entry.settled_value().is_none_or(is_present))
     }
 
     /// What is known to have been written below `txn`, from the highest down to the last committed, which need not be in the
@@ -360,19 +382,17 @@ impl<L: Eq + Clone, V: Value> Cell<L, V> {
         Some(cell)
     }
 
-    /// The cell of `location` among those with this cell's hash, made on first use, after `announce` was called.
+    /// The cell of `location` among those with this cell's hash, made on first use.
     pub(super) fn find_or_insert_twin<'t>(
         &'t self,
         location: &L,
         maker: &Maker<'t, L, V>,
-        announce: impl Fn(),
     ) -> &'t Self {
         let mut cell = self;
         while !is_same(&cell.location, location) && !sings(Canary::CompareByHash) {
             // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
             let mut twin = cell.twin.load(Ordering::Acquire);
             if twin.is_null() {
-                announce();
                 let new = maker.cell(location.clone(), self.hash);
                 // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
                 twin = match cell.twin.compare_exchange(

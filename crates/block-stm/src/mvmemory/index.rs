@@ -1,120 +1,565 @@
-//! The locations that have a cell, in their order: what a scan goes along.
+//! The locations that may hold something, in their order: what a scan goes along.
 //!
-//! Only blocks made by [`Block::ordered`](crate::Block::ordered) have an index. The bound `Ord` is needed to make one,
-//! and erased behind [`LocationIndex`], so that VMs without an order neither need it nor pay for it. The index only grows.
+//! Only blocks made by [`Block::ordered`](crate::Block::ordered) have an index. `scan.rs` says what
+//! must be in it and when.
 //!
-//! A location is inserted *before* its cell is published (`table.rs`). So whoever finds a cell, and commits a write in
-//! it, can rely on the location being in the index, even if the worker that made the cell has not moved since.
-//! `scan.rs` builds on that.
+//! # Two lists
+//!
+//! *Held* has what is present at the commit point: the locations where the last committed write
+//! left something, and those that the storage named and where nothing is committed. Only the holder
+//! of the baton takes anything out. The judge and the head look here alone, and what is deleted is
+//! out of their way.
+//!
+//! *Pending* has what is about to be written, for optimistic scans. It is a hint.
+//!
+//! # A list
+//!
+//! ```text
+//! level 1   first ----------------> [c] ----------------> [h] -> null
+//! level 0   first -> [a] -> [b] ->  [c] -> [e] -> [f] ->  [h] -> null
+//! ```
+//!
+//! A skip list. Whoever looks for a place in it follows links and compares locations, without a
+//! lock. Whoever changes it looks for the place first; then it takes the lock, sees whether the
+//! neighbours are still the ones that it found, and sets the links; if they are not, it looks
+//! again. So what the lock is held for is a few stores: locations are compared without it. A
+//! comparison that panics leaves everything as it was, and one that waits, even for another task of
+//! the pool, keeps nobody.
+//!
+//! A location has one node in each list, made when it is first listed and kept until the block is
+//! over, in the list or out of it. A walk that stands on a node while that is taken out goes on
+//! over the links that it had, which lead forward. A walk finds each node that was in the list when
+//! it began and stays there: some link led to the node from when it was put in, and every change
+//! since has kept one there.
+//!
+//! With an order that contradicts itself, nodes lie in any order. Each level is still a list that
+//! ends, as a node is linked between two neighbours, whatever they are, and taken out by its own
+//! links.
+//!
+//! # What the storage has named
+//!
+//! The answers of the storage are kept under a lock which is only ever tried, for a moment:
+//! locations are compared while it is held. Whoever does not get it does without: it asks the
+//! storage again.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
+use std::ptr;
+use std::sync::Arc;
 
-use crate::sync::Mutex;
+use crossbeam_epoch::Guard;
 
-/// A growing set of locations, in their order.
-pub(crate) trait LocationIndex<L>: Send + Sync {
-    /// Adds `location`, unless it is there.
-    fn insert(&self, location: &L);
+use super::arena::{Arena, Shelf};
+use super::cell::Cell;
+use super::chunks::ChunkPool;
+use crate::canary::{Canary, sings};
+use crate::ids::TxnIndex;
+use crate::named::{Ahead, Named};
+use crate::order::{Cut, Order};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
+use crate::vm::{Value, is_present};
 
-    /// The lowest location of the set between the bounds.
-    fn next(&self, from: Bound<&L>, to: Bound<&L>) -> Option<L>;
+/// How many levels there are. A node is in each with a quarter of those in the one below.
+const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
+
+/// The lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Held,
+    Pending,
 }
 
-impl<L> dyn LocationIndex<L> + '_ {
-    /// The lowest location of the set between the bounds that fits.
-    ///
-    /// # Cost
-    /// Logarithmic for each location on the way. The index is not locked while `fits` looks.
-    pub(crate) fn next_that(
+pub(crate) struct Index<L, V: Value> {
+    order: Order<L>,
+    /// Whether what was deleted stays, for somebody who wants to know who deleted it.
+    keeps_deleted: bool,
+    lists: [List<L, V>; 2],
+    /// Only ever tried, for a moment.
+    named: Mutex<Named<L>>,
+    places: Arena<Place<L, V>>,
+    upper: Arena<Link<L, V>>,
+}
+
+struct List<L, V: Value> {
+    first: [AtomicPtr<Place<L, V>>; LEVELS],
+    /// Held by whoever sets links.
+    linking: Mutex<()>,
+}
+
+/// A location's places in the lists.
+pub(super) struct Place<L, V: Value> {
+    cell: *const Cell<L, V>,
+    nodes: [Node<L, V>; 2],
+}
+
+struct Node<L, V: Value> {
+    is_listed: AtomicBool,
+    lowest: Link<L, V>,
+    /// Those of the higher levels.
+    upper: *const [Link<L, V>],
+}
+
+/// A node's neighbours on one level.
+struct Link<L, V: Value> {
+    next: AtomicPtr<Place<L, V>>,
+    /// Null for the first node. Only used under the lock.
+    previous: AtomicPtr<Place<L, V>>,
+}
+
+/// Where one worker makes places.
+pub(super) struct Lister<'m, L, V: Value> {
+    places: Shelf<'m, Place<L, V>>,
+    upper: Shelf<'m, Link<L, V>>,
+    /// How many it has made.
+    made: std::cell::Cell<u64>,
+}
+
+/// A place and the one behind it, on one level of a list.
+type Gap<L, V> = (*mut Place<L, V>, *mut Place<L, V>);
+
+// SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
+// lives as long as that memory.
+unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
+// SAFETY: as above.
+unsafe impl<L: Send + Sync, V: Value> Send for Index<L, V> {}
+
+impl<L, V: Value> Link<L, V> {
+    fn new() -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()), previous: AtomicPtr::new(ptr::null_mut()) }
+    }
+}
+
+impl<L, V: Value> Node<L, V> {
+    fn link(&self, level: usize) -> &Link<L, V> {
+        match level.checked_sub(1) {
+            None => &self.lowest,
+            // SAFETY: in an arena that lives as long as the node.
+            Some(level) => unsafe { &(&*self.upper)[level] },
+        }
+    }
+
+    fn levels(&self) -> usize {
+        1 + self.upper.len()
+    }
+}
+
+impl<L, V: Value> Place<L, V> {
+    fn cell(&self) -> &Cell<L, V> {
+        // SAFETY: cells live as long as the memory, and so do places.
+        unsafe { &*self.cell }
+    }
+
+    const fn node(&self, which: Which) -> &Node<L, V> {
+        &self.nodes[which as usize]
+    }
+}
+
+impl<L, V: Value> Index<L, V> {
+    /// An empty index.
+    pub(super) fn new(order: Order<L>, keeps_deleted: bool, pool: &Arc<ChunkPool>) -> Self
+    where
+        L: Clone,
+    {
+        let list = || List {
+            first: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            linking: Mutex::new(()),
+        };
+        Self {
+            order,
+            keeps_deleted,
+            lists: [list(), list()],
+            named: Mutex::new(Named::new(order)),
+            places: Arena::new(Arc::clone(pool)),
+            upper: Arena::new(Arc::clone(pool)),
+        }
+    }
+
+    /// Where the calling thread makes places.
+    pub(super) fn lister(&self) -> Lister<'_, L, V> {
+        let (places, upper) = (self.places.shelf(), self.upper.shelf());
+        Lister { places, upper, made: std::cell::Cell::new(0) }
+    }
+
+    /// Whether what was deleted is a candidate of scans, too.
+    pub(crate) const fn keeps_deleted(&self) -> bool {
+        self.keeps_deleted
+    }
+
+    /// The link that leads on from a place, or into the list.
+    fn next(&self, which: Which, place: *mut Place<L, V>, level: usize) -> &AtomicPtr<Place<L, V>> {
+        // SAFETY: places live as long as the index.
+        unsafe { place.as_ref() }.map_or(&self.lists[which as usize].first[level], |place| {
+            &place.node(which).link(level).next
+        })
+    }
+
+    /// Looks for the gap between the locations that are `before` and the others, from the highest
+    /// level down. What is behind it.
+    fn seek(
         &self,
+        which: Which,
+        before: impl Fn(&L) -> bool,
+        mut found: impl FnMut(usize, Gap<L, V>),
+    ) -> *mut Place<L, V> {
+        let (mut at, mut next) = (ptr::null_mut(), ptr::null_mut());
+        for level in (0..LEVELS).rev() {
+            loop {
+                // ORDERING: Acquire pairs with the Release in `link`: the place is seen whole.
+                next = self.next(which, at, level).load(Ordering::Acquire);
+                // SAFETY: places live as long as the index.
+                match unsafe { next.as_ref() } {
+                    Some(place) if before(place.cell().location()) => at = next,
+                    _ => break,
+                }
+            }
+            found(level, (at, next));
+        }
+        next
+    }
+
+    /// Visits the locations of a list between the bounds.
+    pub(crate) fn walk<'m>(
+        &'m self,
+        which: Which,
         from: Bound<&L>,
         to: Bound<&L>,
-        mut fits: impl FnMut(&L) -> bool,
-    ) -> Option<L> {
-        let mut location = self.next(from, to)?;
-        while !fits(&location) {
-            location = self.next(Bound::Excluded(&location), to)?;
-        }
-        Some(location)
-    }
-}
-
-/// Locations with an order of their own.
-pub(crate) struct Sorted<L>(Mutex<BTreeSet<L>>);
-
-impl<L: Ord> Default for Sorted<L> {
-    fn default() -> Self {
-        Self(Mutex::new(BTreeSet::new()))
-    }
-}
-
-impl<L: Ord + Clone + Send + Sync> LocationIndex<L> for Sorted<L> {
-    fn insert(&self, location: &L) {
-        let mut locations = self.0.lock();
-        if !locations.contains(location) {
-            locations.insert(location.clone());
+        mut visit: impl FnMut(&'m Cell<L, V>) -> ControlFlow<()>,
+    ) {
+        let before = |location: &L| self.order.is_below(location, from);
+        let mut next = self.seek(which, before, |_, _| {});
+        // SAFETY: places live as long as the index.
+        while let Some(place) = unsafe { next.as_ref() }
+            && !self.order.is_above(place.cell().location(), to)
+            && visit(place.cell()).is_continue()
+        {
+            // ORDERING: Acquire, as in `seek`.
+            next = place.node(which).lowest.next.load(Ordering::Acquire);
         }
     }
 
-    fn next(&self, from: Bound<&L>, to: Bound<&L>) -> Option<L> {
-        if is_empty(L::cmp, from, to) {
-            // `BTreeSet` panics at some of these.
-            return None;
+    /// Puts the location of `cell` into a list, unless it is there.
+    pub(super) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+        let place = self.place(cell, lister);
+        // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
+        // before.
+        while !place.node(which).is_listed.load(Ordering::Acquire) {
+            let mut gaps = [(ptr::null_mut(), ptr::null_mut()); LEVELS];
+            let before = |other: &L| self.order.is_less(other, cell.location());
+            self.seek(which, before, |level, gap| gaps[level] = gap);
+            self.link(which, place, &gaps);
         }
-        self.0.lock().range((from, to)).next().cloned()
+    }
+
+    /// Notes that something is about to be written at the location of `cell`.
+    pub(super) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+        self.list(Which::Pending, cell, lister);
+    }
+
+    /// Notes that the storage named the location of `cell`.
+    pub(super) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+        // What is written there is the committer's to list.
+        if self.keeps_deleted || !cell.is_committed() {
+            self.list(Which::Held, cell, lister);
+        }
+    }
+
+    /// The places of `cell`, made on first use.
+    fn place<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) -> &'m Place<L, V> {
+        // ORDERING: Acquire pairs with the Release below: the place is seen whole.
+        let mut place = cell.place.load(Ordering::Acquire);
+        if place.is_null() {
+            let new = lister.make(cell);
+            // ORDERING: Release publishes the place; Acquire on failure, to use the other's.
+            let (made, found) = (Ordering::Release, Ordering::Acquire);
+            place = match cell.place.compare_exchange(place, new, made, found) {
+                Ok(_) => new,
+                Err(other) => {
+                    lister.places.take_back(new);
+                    other
+                }
+            };
+        }
+        // SAFETY: places live as long as the index.
+        unsafe { &*place }
+    }
+
+    /// Links a place into these gaps, if they are still there and it is not linked.
+    fn link(&self, which: Which, place: &Place<L, V>, gaps: &[Gap<L, V>; LEVELS]) {
+        let (node, this) = (place.node(which), ptr::from_ref(place).cast_mut());
+        let gaps = &gaps[..node.levels()];
+        let _linking = self.lists[which as usize].linking.lock();
+        // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
+        let stands = |(level, (before, next)): (usize, &Gap<L, V>)| {
+            // SAFETY: places live as long as the index.
+            let is_listed = unsafe { before.as_ref() }
+                .is_none_or(|before| before.node(which).is_listed.load(Ordering::Relaxed));
+            is_listed && self.next(which, *before, level).load(Ordering::Relaxed) == *next
+        };
+        if node.is_listed.load(Ordering::Relaxed) || !gaps.iter().enumerate().all(stands) {
+            return;
+        }
+        for (level, (before, next)) in gaps.iter().enumerate() {
+            let link = node.link(level);
+            link.previous.store(*before, Ordering::Relaxed);
+            // ORDERING: Release: who still stands on the place goes on to one that was published to
+            // us.
+            link.next.store(*next, Ordering::Release);
+            // ORDERING: Release publishes the place to the Acquire loads of those who look for it.
+            let release =
+                if sings(Canary::ListRelaxed) { Ordering::Relaxed } else { Ordering::Release };
+            self.next(which, *before, level).store(this, release);
+            // SAFETY: places live as long as the index.
+            if let Some(next) = unsafe { next.as_ref() } {
+                next.node(which).link(level).previous.store(this, Ordering::Relaxed);
+            }
+        }
+        // ORDERING: Release: whoever sees the mark finds the place.
+        node.is_listed.store(true, Ordering::Release);
+    }
+
+    /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only
+    /// called by the holder of the baton.
+    pub(super) fn delist(&self, which: Which, cell: &Cell<L, V>) {
+        // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
+        let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
+        let node = place.node(which);
+        // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before
+        // it.
+        if !node.is_listed.load(Ordering::Relaxed) {
+            return;
+        }
+        let _linking = self.lists[which as usize].linking.lock();
+        // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
+        if !node.is_listed.load(Ordering::Relaxed) {
+            return;
+        }
+        if !sings(Canary::StayListed) {
+            node.is_listed.store(false, Ordering::Relaxed);
+        }
+        for level in (0..node.levels()).rev() {
+            let link = node.link(level);
+            let before = link.previous.load(Ordering::Relaxed);
+            let next = link.next.load(Ordering::Relaxed);
+            // ORDERING: Release: what `next` points to was published to us, and is handed on.
+            self.next(which, before, level).store(next, Ordering::Release);
+            // SAFETY: places live as long as the index.
+            if let Some(next) = unsafe { next.as_ref() } {
+                next.node(which).link(level).previous.store(before, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Lists the location of a cell whose committed value has changed, or takes it out. Only called
+    /// by the holder of the baton, with the lowest transaction that is not committed.
+    pub(super) fn settle<'m>(
+        &'m self,
+        cell: &Cell<L, V>,
+        head: TxnIndex,
+        lister: &Lister<'m, L, V>,
+        pinned: &Guard,
+    ) {
+        if self.keeps_deleted || cell.committed_write().is_some_and(is_present) {
+            self.list(Which::Held, cell, lister);
+        } else {
+            self.delist(Which::Held, cell);
+        }
+        self.tidy(cell, head, pinned);
+    }
+
+    /// Takes a location where nothing was left out of those that are held: somebody listed it who
+    /// learnt of the write too late. Only called by the holder of the baton.
+    pub(crate) fn put_right(&self, cell: &Cell<L, V>) {
+        self.delist(Which::Held, cell);
+    }
+
+    /// Takes a location out of those where something is pending, if neither `head` nor any higher
+    /// transaction writes there.
+    pub(crate) fn tidy(&self, cell: &Cell<L, V>, head: TxnIndex, pinned: &Guard) {
+        if cell.is_quiet_from(head, pinned) {
+            self.delist(Which::Pending, cell);
+        }
+    }
+
+    /// The lock, unless somebody compares locations under it for long.
+    fn lock_named(&self) -> Option<MutexGuard<'_, Named<L>>> {
+        (0..WAIT_SPINS).find_map(|round| {
+            let guard = self.named.try_lock();
+            if guard.is_none() {
+                sync::spin(round);
+            }
+            guard
+        })
+    }
+
+    /// What is known of the storage's locations from `at` on.
+    pub(crate) fn named_onward(&self, at: &Cut<L>) -> Option<Ahead<L>>
+    where
+        L: Clone,
+    {
+        self.lock_named()?.onward(at)
+    }
+
+    /// The storage was asked for its first location between the cuts. What is known from there on.
+    pub(super) fn note(&self, from: Cut<L>, to: Cut<L>, answer: Option<&L>) -> Ahead<L>
+    where
+        L: Clone,
+    {
+        match self.lock_named() {
+            Some(mut named) => named.note(from, to, answer),
+            None => Ahead::of(self.order, to, answer),
+        }
     }
 }
 
-/// Whether nothing can lie between the bounds, since they cross or meet.
-pub(crate) fn is_empty<L>(
-    compare: fn(&L, &L) -> std::cmp::Ordering,
-    from: Bound<&L>,
-    to: Bound<&L>,
-) -> bool {
-    match (from, to) {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(from), Bound::Included(to)) => compare(from, to).is_gt(),
-        (
-            Bound::Included(from) | Bound::Excluded(from),
-            Bound::Included(to) | Bound::Excluded(to),
-        ) => compare(from, to).is_ge(),
+impl<L, V: Value> Lister<'_, L, V> {
+    fn make(&self, cell: &Cell<L, V>) -> *mut Place<L, V> {
+        let node = || Node {
+            is_listed: AtomicBool::new(false),
+            lowest: Link::new(),
+            upper: match self.height(cell.hash()) - 1 {
+                0 => &[],
+                upper => self.upper.extend((0..upper).map(|_| Link::new())),
+            },
+        };
+        self.places.push(Place { cell, nodes: [node(), node()] })
+    }
+
+    /// On how many levels the next node is. The hash is keyed, so that nobody outside knows.
+    fn height(&self, hash: u64) -> usize {
+        let made = self.made.get() + 1;
+        self.made.set(made);
+        // SplitMix64.
+        let mut bits = hash ^ made.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        (1 + bits.trailing_zeros() as usize / 2).min(LEVELS)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
     use Bound::{Excluded, Included, Unbounded};
 
-    #[test]
-    fn the_next_location_is_the_lowest_within_the_bounds() {
-        let index = Sorted::default();
-        [5, 1, 3, 3].iter().for_each(|location| index.insert(location));
-        let next = |from, to| index.next(from, to);
-        assert_eq!(next(Unbounded, Unbounded), Some(1));
-        assert_eq!(next(Excluded(&1), Unbounded), Some(3));
-        assert_eq!(next(Included(&4), Included(&5)), Some(5));
-        assert_eq!(next(Included(&4), Excluded(&5)), None);
-        let index: &dyn LocationIndex<i32> = &index;
-        assert_eq!(index.next_that(Unbounded, Unbounded, |location| *location > 3), Some(5));
-        assert_eq!(index.next_that(Unbounded, Excluded(&5), |location| *location > 3), None);
+    use super::*;
+    use crate::mvmemory::cell::tests::Number;
+
+    const LISTS: [Which; 2] = [Which::Held, Which::Pending];
+
+    fn index<L: Ord + Clone>() -> Index<L, Number> {
+        Index::new(Order::natural(), false, &Arc::new(ChunkPool::new(0)))
+    }
+
+    fn cells(n: u16) -> Vec<Cell<u16, Number>> {
+        (0..n).map(|location| Cell::new(location, u64::from(location))).collect()
+    }
+
+    fn listed(
+        index: &Index<u16, Number>,
+        which: Which,
+        from: Bound<&u16>,
+        to: Bound<&u16>,
+    ) -> Vec<u16> {
+        let mut found = Vec::new();
+        index.walk(which, from, to, |cell| {
+            found.push(*cell.location());
+            ControlFlow::Continue(())
+        });
+        found
     }
 
     #[test]
-    fn empty_and_inverted_ranges_hold_nothing() {
-        let index = Sorted::default();
-        [1, 2, 3].iter().for_each(|location| index.insert(location));
-        for (from, to) in [
-            (Included(&3), Included(&1)),
-            (Excluded(&3), Excluded(&1)),
-            (Included(&2), Excluded(&2)),
-            (Excluded(&2), Included(&2)),
-            (Excluded(&2), Excluded(&2)),
-        ] {
-            assert_eq!(index.next(from, to), None, "{from:?}, {to:?}");
+    fn lists_are_sorted_sets() {
+        let (index, cells) = (index(), cells(200));
+        let lister = index.lister();
+        let mut models = [BTreeSet::new(), BTreeSet::new()];
+        let mut state = 88_172_645_463_325_252_u64;
+        for step in 0..if cfg!(miri) { 300 } else { 6_000 } {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let (which, at) = (state as usize % 2, (state >> 8) as u16 % 200);
+            let (list, cell) = (LISTS[which], &cells[usize::from(at)]);
+            if state & 128 == 0 {
+                index.list(list, cell, &lister);
+                models[which].insert(at);
+            } else {
+                index.delist(list, cell);
+                models[which].remove(&at);
+            }
+            let to = at.saturating_add((state >> 32) as u16 % 50);
+            for (from, to) in [(Included(&at), Included(&to)), (Excluded(&at), Unbounded)] {
+                let expected: Vec<_> = models[which].range((from, to)).copied().collect();
+                assert_eq!(listed(&index, list, from, to), expected, "step {step}");
+            }
         }
-        assert_eq!(index.next(Included(&2), Included(&2)), Some(2));
+    }
+
+    #[test]
+    fn racing_threads_list_each_location_once() {
+        let (index, cells) = (index(), cells(if cfg!(miri) { 40 } else { 2_000 }));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let lister = index.lister();
+                    cells.iter().for_each(|cell| index.list(Which::Pending, cell, &lister));
+                });
+            }
+        });
+        let all: Vec<_> = (0..cells.len() as u16).collect();
+        assert_eq!(listed(&index, Which::Pending, Unbounded, Unbounded), all);
+        assert!(listed(&index, Which::Held, Unbounded, Unbounded).is_empty());
+    }
+
+    /// Says now one thing, now the other.
+    #[derive(Clone)]
+    struct Fickle(std::rc::Rc<std::cell::Cell<u64>>);
+
+    impl Fickle {
+        fn compare(&self, _: &Self) -> std::cmp::Ordering {
+            let state = self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0.set(state);
+            match state >> 62 {
+                0 => std::cmp::Ordering::Greater,
+                1 => std::cmp::Ordering::Equal,
+                _ => std::cmp::Ordering::Less,
+            }
+        }
+    }
+
+    #[test]
+    fn a_contradictory_order_loses_nothing_that_is_taken_out_and_listed_again() {
+        let state = Fickle(std::rc::Rc::new(std::cell::Cell::new(7)));
+        let order = Order::by(Fickle::compare);
+        let index = Index::<_, Number>::new(order, false, &Arc::new(ChunkPool::new(0)));
+        let cells: Vec<_> = (0..100).map(|hash| Cell::new(state.clone(), hash)).collect();
+        let lister = index.lister();
+        for round in 0..3 {
+            cells.iter().for_each(|cell| index.list(Which::Held, cell, &lister));
+            let mut found = 0;
+            index.walk(Which::Held, Unbounded, Unbounded, |_| {
+                found += 1;
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, cells.len(), "round {round}");
+            cells.iter().for_each(|cell| index.delist(Which::Held, cell));
+            index.walk(Which::Held, Unbounded, Unbounded, |_| panic!("taken out"));
+        }
+    }
+
+    #[test]
+    fn what_the_storage_named_is_not_known_to_whoever_comes_while_it_is_looked_up() {
+        let index = index::<u16>();
+        index.note(Cut::Start, Cut::End, Some(&7));
+        let known = || index.named_onward(&Cut::Start).and_then(|ahead| ahead.last);
+        assert_eq!(known(), Some(7));
+        let busy = index.named.lock();
+        assert_eq!(known(), None);
+        let ahead = index.note(Cut::Start, Cut::End, Some(&5));
+        assert_eq!(ahead.last, Some(5), "what it was told itself");
+        drop(busy);
+        assert_eq!(known(), Some(7));
     }
 }

@@ -17,7 +17,8 @@
 //! * [`table`] finds the cell of a location, without locks.
 //! * [`cell`] holds the value from before the block, fetched once, the chain of versions that readers may want, and the
 //!   committed one.
-//! * [`index`] has the locations in their order, in blocks that may be scanned.
+//! * [`index`] has the locations that may hold something in their order, in blocks that may be
+//!   scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
 //!   which this module owns and links into the cells, but for deltas that nobody wants to see before they are final.
 //! * [`arena`] is where cells, first write sets and sums of deltas lie until the block is over, in [`chunks`] that the engine keeps for the
@@ -72,11 +73,14 @@ pub(crate) use cell::{Cell, Found};
 pub(crate) use chunks::ChunkPool;
 use entry::Entry;
 pub(crate) use entry::{Deltas, Payload};
-pub(crate) use index::{LocationIndex, Sorted, is_empty};
+use index::Lister;
+pub(crate) use index::{Index, Which};
 use table::{Maker, Table};
 
 use crate::canary::{Canary, sings};
 use crate::ids::TxnIndex;
+use crate::named::Ahead;
+use crate::order::{Cut, Order};
 use crate::vm::Value;
 
 /// A location and what is written there.
@@ -95,6 +99,7 @@ pub(crate) struct Published {
 
 pub(crate) struct MvMemory<L, V: Value> {
     table: Table<L, V>,
+    index: Option<Index<L, V>>,
     /// The write sets of first incarnations, which are nearly all.
     entries: Arena<Entry<L, V>>,
     /// What deltas came to.
@@ -111,6 +116,7 @@ pub(crate) struct MvMemory<L, V: Value> {
 pub(crate) struct Desk<'m, L, V: Value> {
     handle: LocalHandle,
     maker: Maker<'m, L, V>,
+    lister: Option<Lister<'m, L, V>>,
     entries: Shelf<'m, Entry<L, V>>,
     sums: Shelf<'m, V>,
 }
@@ -212,6 +218,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let declared = || Mutex::new(Written { entries: Set::empty(), phase: Phase::Declared });
         Self {
             table: Table::new(txns.saturating_mul(8), Arc::clone(pool)),
+            index: None,
             entries: Arena::new(Arc::clone(pool)),
             sums: Arena::new(Arc::clone(pool)),
             written: (0..txns).map(|_| declared()).collect(),
@@ -221,13 +228,18 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
-    /// Keeps the locations in `index`, which is empty, for scans.
-    pub(crate) fn indexed(mut self, index: Option<Box<dyn LocationIndex<L>>>) -> Self {
-        if index.is_some() {
-            // A scan looks for locations that nobody has looked at, which cannot be told to show their deltas.
-            self.show_deltas();
-        }
-        self.table.keep_in(index);
+    /// Keeps the locations that may hold something in order, for scans; with `keeps_deleted`, also
+    /// those that held something.
+    pub(crate) fn indexed(
+        mut self,
+        order: Order<L>,
+        keeps_deleted: bool,
+        pool: &Arc<ChunkPool>,
+    ) -> Self {
+        // A scan looks for locations that nobody has looked at, which cannot be told to show their
+        // deltas.
+        self.show_deltas();
+        self.index = Some(Index::new(order, keeps_deleted, pool));
         self
     }
 
@@ -237,9 +249,31 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         self.shows_deltas.store(true, Ordering::Relaxed);
     }
 
-    /// The locations that have a cell, in their order, if somebody may scan them.
-    pub(crate) fn index(&self) -> Option<&dyn LocationIndex<L>> {
-        self.table.index()
+    /// The locations that may hold something in their order, if somebody may scan them.
+    pub(crate) const fn index(&self) -> Option<&Index<L, V>> {
+        self.index.as_ref()
+    }
+
+    /// Lets scans find a location, if there may be any, where something is about to be written.
+    pub(crate) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, desk: &Desk<'m, L, V>) {
+        if let (Some(index), Some(lister)) = (&self.index, &desk.lister) {
+            index.list_pending(cell, lister);
+        }
+    }
+
+    /// The storage named a location, and was asked for the first one between these cuts, if it has
+    /// any there. What is known of its locations from there on.
+    pub(crate) fn note_named<'m>(
+        &'m self,
+        (from, to): (Cut<L>, Cut<L>),
+        answer: Option<&L>,
+        desk: &Desk<'m, L, V>,
+    ) -> Option<Ahead<L>> {
+        let (index, lister) = (self.index.as_ref()?, desk.lister.as_ref()?);
+        if let Some(named) = answer {
+            index.list_stored(self.cell(named, desk), lister);
+        }
+        Some(index.note(from, to, answer))
     }
 
     /// A place for the calling thread.
@@ -247,6 +281,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         Desk {
             handle: self.collector.register(),
             maker: self.table.maker(),
+            lister: self.index.as_ref().map(Index::lister),
             entries: self.entries.shelf(),
             sums: self.sums.shelf(),
         }
@@ -389,6 +424,20 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             cell.commit(pointer);
             let value = entry.settled_value().expect("settled before it is committed");
             writes.push((cell.location(), value));
+        }
+    }
+
+    /// Puts the locations into the index or takes them out, as what a committed transaction left
+    /// there demands. Apart from [`commit`](MvMemory::commit), as locations are compared, which is
+    /// not done under a lock.
+    pub(crate) fn settle_index<'m>(&'m self, txn: TxnIndex, desk: &Desk<'m, L, V>) {
+        let (Some(index), Some(lister)) = (&self.index, &desk.lister) else { return };
+        let entries = self.written[txn.as_usize()].lock().entries.entries;
+        let pinned = &desk.pin();
+        // SAFETY: a committed set is freed only with the memory.
+        for entry in unsafe { &*entries } {
+            // SAFETY: cells live as long as the memory.
+            index.settle(unsafe { &*entry.cell }, txn.next(), lister, pinned);
         }
     }
 
@@ -568,7 +617,7 @@ mod tests {
 
     #[test]
     fn deltas_are_shown_at_once_where_somebody_may_scan_or_all_are_wanted() {
-        let scanned = memory().indexed(Some(Box::new(Sorted::default())));
+        let scanned = memory().indexed(Order::natural(), false, &Arc::new(ChunkPool::new(0)));
         let wanted = memory();
         wanted.show_deltas();
         for memory in [scanned, wanted] {

@@ -23,7 +23,6 @@ use foldhash::fast::RandomState;
 use super::arena::{Arena, Shelf};
 use super::cell::Cell;
 use super::chunks::{Chunk, ChunkPool};
-use super::index::LocationIndex;
 use crate::vm::Value;
 
 const BRANCH_BITS: u32 = 4;
@@ -91,8 +90,6 @@ pub(super) struct Table<L, V: Value> {
     root: Root<L, V>,
     cells: Arena<Cell<L, V>>,
     branches: Arena<Branch<L, V>>,
-    /// Has each location before it has a cell.
-    index: Option<Box<dyn LocationIndex<L>>>,
 }
 
 /// Where one worker makes cells and branches.
@@ -164,7 +161,6 @@ impl<L, V: Value> Table<L, V> {
             root: Root::new(len, Arc::clone(&pool)),
             cells: Arena::new(Arc::clone(&pool)),
             branches: Arena::new(pool),
-            index: None,
         }
     }
 
@@ -175,15 +171,6 @@ impl<L, V: Value> Table<L, V> {
 }
 
 impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
-    /// Keeps the locations of an empty table in `index`, too.
-    pub(super) fn keep_in(&mut self, index: Option<Box<dyn LocationIndex<L>>>) {
-        self.index = index;
-    }
-
-    pub(super) fn index(&self) -> Option<&dyn LocationIndex<L>> {
-        self.index.as_deref()
-    }
-
     /// The cell of `location`, if it has one.
     pub(super) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
         let hash = self.hasher.hash_one(location);
@@ -217,7 +204,6 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
-                    self.announce(location);
                     let new = maker.cell(location.clone(), hash);
                     if slot.replace(word, new) {
                         // SAFETY: just published; lives as long as the table.
@@ -230,7 +216,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return cell.find_or_insert_twin(location, maker, || self.announce(location));
+                    return cell.find_or_insert_twin(location, maker);
                 }
                 (Content::Cell(cell), word) => {
                     grow(slot, word, branch_index(cell.hash(), shift), &maker.branches);
@@ -243,13 +229,6 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     fn start(&self, hash: u64) -> (&Slot<L, V>, u32) {
         let slots = self.root.slots();
         (&slots[(hash as usize) & (slots.len() - 1)], self.root.bits)
-    }
-
-    /// Puts a location into the index whose cell is about to be published.
-    fn announce(&self, location: &L) {
-        if let Some(index) = &self.index {
-            index.insert(location);
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The multi-version memory under loom; see `crate::models` for what that means.
 
 pub(crate) mod chain;
+pub(crate) mod index;
 pub(crate) mod table;
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use loom::cell::UnsafeCell;
@@ -41,6 +43,18 @@ impl PartialEq for Watched {
 }
 
 impl Eq for Watched {}
+
+impl PartialOrd for Watched {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Watched {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.get().cmp(&other.get())
+    }
+}
 
 impl Hash for Watched {
     fn hash<H: Hasher>(&self, state: &mut H) {
