@@ -39,6 +39,20 @@ pub enum Canary {
     ForgetPanics,
     /// A context is used again after a panic in it.
     KeepContext,
+    /// A context is used again after the loss of its view.
+    KeepLostContext,
+    /// The judge approves if a method of a value panics.
+    ApprovePanics,
+    /// A value that was only glimpsed at need not be there.
+    SkipGlimpses,
+    /// The weight of a transaction that the sink refused counts.
+    WeighLeftOut,
+    /// Transactions that were left out count towards the most that a block may have.
+    CountLeftOut,
+    /// The index is told of a location after its cell is published.
+    AnnounceLate,
+    /// A write set is freed as soon as it is replaced.
+    FreeAtOnce,
     /// A second look at a location goes below again.
     LookAgain,
     /// The storage is asked for a location under the location's lock.
@@ -104,6 +118,8 @@ mod cage {
             Self::BelieveSwallowed,
             Self::ForgetPanics,
             Self::KeepContext,
+            Self::KeepLostContext,
+            Self::SkipGlimpses,
             Self::LookAgain,
             Self::ReadUnderLock,
             Self::NeverGiveUp,

@@ -415,7 +415,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             // SAFETY: as above.
             unsafe { &*(*pointer).cell }.unlink(pointer, guard);
         }
-        if old.on_heap {
+        if old.on_heap && sings(Canary::FreeAtOnce) {
+            // SAFETY: none, on purpose: this fault is let out where no reader follows what it has found.
+            unsafe { old.free() };
+        } else if old.on_heap {
             // SAFETY: the set is out of every chain, and it was never committed (checked by the callers), so
             // only readers who pinned before can still reach it. Values are `'static`.
             unsafe {
@@ -440,6 +443,10 @@ fn count_common<L, V: Value>(declared: &[Entry<L, V>], written: &[Entry<L, V>]) 
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::ops::Bound;
+    use std::sync::Weak;
+
     use super::cell::tests::Number;
     use super::*;
     use crate::ids::Version;
@@ -576,6 +583,122 @@ mod tests {
             x(&memory, desk).fetch_base(&storage).expect("reads");
             assert!(write(&memory, 1, 0, Payload::Deltas(Deltas::One(5)), desk));
             assert_eq!(seen(&memory, 2, desk), Ok((None, 105)));
+        }
+    }
+
+    /// A value that holds a share of a token, so that the token tells whether it is alive.
+    #[derive(Clone, PartialEq, Eq)]
+    struct Alive(Arc<()>);
+
+    impl Value for Alive {
+        type Delta = Infallible;
+        type Predicate = Infallible;
+
+        fn apply(&self, never: &Infallible) -> Option<Self> {
+            match *never {}
+        }
+
+        fn satisfies(&self, never: &Infallible) -> bool {
+            match *never {}
+        }
+    }
+
+    #[test]
+    fn a_retired_write_set_outlives_the_readers_that_may_reach_it() {
+        let memory = MvMemory::<&'static str, Alive>::new(2, &Arc::new(ChunkPool::new(0)));
+        let (desk, reader) = (memory.desk(), memory.desk());
+        let cell = memory.cell(&"x", &desk);
+        let publish = |incarnation| {
+            let token = Arc::new(());
+            let write = (cell, Payload::Value(Alive(Arc::clone(&token))));
+            memory.publish(txn(0), incarnation, std::iter::once(write), &desk);
+            token
+        };
+        let alive = |token: &Arc<()>| Arc::strong_count(token) > 1;
+        // The first set is not freed by epoch: it lies in an arena until the block is over.
+        let first = publish(0);
+        let second = publish(1);
+        let guard = reader.pin();
+        let third = publish(2);
+        memory.withdraw(txn(0), &desk);
+        // Whatever others do, and however long.
+        (0..1_000).for_each(|_| desk.pin().flush());
+        assert!(alive(&second) && alive(&third), "freed under a reader");
+        drop(guard);
+        (0..1_000).for_each(|_| desk.pin().flush());
+        assert!(!alive(&second) && !alive(&third), "never freed");
+        assert!(alive(&first));
+        drop((desk, reader));
+        drop(memory);
+        assert!(!alive(&first));
+    }
+
+    /// A location whose hash is that of all others.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Twin(u32);
+
+    impl Hash for Twin {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            state.write_u8(0);
+        }
+    }
+
+    /// An index that notes what it is told, and whether the location had a cell by then.
+    struct Spy<L> {
+        memory: Weak<MvMemory<L, Number>>,
+        told: Arc<Mutex<Vec<(L, bool)>>>,
+    }
+
+    impl<L: Eq + Hash + Clone + Send + Sync + 'static> LocationIndex<L> for Spy<L> {
+        fn insert(&self, location: &L) {
+            let memory = self.memory.upgrade().expect("the memory tells it");
+            let has_cell = memory.find(location).is_some();
+            self.told.lock().push((location.clone(), has_cell));
+        }
+
+        fn next(&self, _: Bound<&L>, _: Bound<&L>) -> Option<L> {
+            None
+        }
+    }
+
+    /// What an index is told when all of `locations` get a cell, and are looked for again.
+    fn told<L: Eq + Hash + Clone + Send + Sync + 'static>(locations: &[L]) -> Vec<(L, bool)> {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::new_cyclic(|memory| {
+            let spy = Spy { memory: Weak::clone(memory), told: Arc::clone(&told) };
+            MvMemory::new(1, &Arc::new(ChunkPool::new(0))).indexed(Some(Box::new(spy)))
+        });
+        let desk = memory.desk();
+        locations.iter().chain(locations).for_each(|location| {
+            memory.cell(location, &desk);
+        });
+        told.lock().clone()
+    }
+
+    #[test]
+    fn the_index_has_a_location_before_its_cell_can_be_found() {
+        // More locations than slots, so that some meet in a branch.
+        let apart: Vec<u32> = (0..500).collect();
+        let twins: Vec<_> = (0..5).map(Twin).collect();
+        assert_eq!(told(&apart), apart.iter().map(|n| (*n, false)).collect::<Vec<_>>());
+        assert_eq!(told(&twins), twins.iter().map(|n| (n.clone(), false)).collect::<Vec<_>>());
+    }
+
+    /// `RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm --lib canaries`.
+    #[cfg(all(block_stm_canaries, not(any(loom, shuttle))))]
+    #[test]
+    fn canaries_are_noticed() {
+        let faults: [(Canary, fn()); 2] = [
+            (Canary::AnnounceLate, the_index_has_a_location_before_its_cell_can_be_found),
+            (Canary::FreeAtOnce, a_retired_write_set_outlives_the_readers_that_may_reach_it),
+        ];
+        for (fault, test) in faults {
+            let holds = || std::thread::spawn(test).join().is_ok();
+            assert!(holds(), "{fault:?}: the test fails as it is");
+            crate::canary::let_out(Some(fault));
+            let noticed = !holds();
+            crate::canary::let_out(None);
+            assert!(noticed, "{fault:?} goes unnoticed");
         }
     }
 

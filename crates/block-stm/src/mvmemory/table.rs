@@ -217,9 +217,14 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
-                    self.announce(location);
+                    if !sings(Canary::AnnounceLate) {
+                        self.announce(location);
+                    }
                     let new = maker.cell(location.clone(), hash);
                     if slot.replace(word, new) {
+                        if sings(Canary::AnnounceLate) {
+                            self.announce(location);
+                        }
                         // SAFETY: just published; lives as long as the table.
                         return unsafe { &*new };
                     }
