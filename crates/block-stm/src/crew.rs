@@ -78,7 +78,7 @@ impl<'p> Crew<'p> {
         lead: impl FnOnce(&Self) -> T,
     ) -> T {
         // The crew is known to the task only through this cell, as the task is made first.
-        let crew = std::sync::OnceLock::<Self>::new();
+        let crew = sync::OnceLock::<Self>::new();
         let task = || {
             if let Some(crew) = crew.get() {
                 help(crew);
@@ -203,7 +203,6 @@ impl Drop for Leave<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
     use crate::stack;
@@ -225,7 +224,7 @@ mod tests {
                     std::thread::yield_now();
                 }
                 crew.hire(0);
-                arrivals.recv_timeout(Duration::from_secs(10)).expect("a helper comes");
+                arrivals.recv().expect("a helper comes");
             }
         });
     }

@@ -27,6 +27,8 @@ mod set_once;
 #[cfg(shuttle)]
 mod shuttle;
 
+// The same on every ground: what it is used for is set before another thread can look.
+pub(crate) use std::sync::OnceLock;
 use std::time::Instant;
 
 #[cfg(not(loom))]
