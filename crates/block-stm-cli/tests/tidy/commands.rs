@@ -55,7 +55,7 @@ fn commands_that_documents_show_exist() {
             }
             let line = words.clone().collect::<Vec<_>>().join(" ");
             let Some(help) = helps.get(&path) else {
-                assert!(line.starts_with("--"), "{}: there is no command {line}", document.path);
+                assert!(line.starts_with('-'), "{}: there is no command {line}", document.path);
                 continue;
             };
             shown += 1;
