@@ -93,7 +93,8 @@ fn production() -> impl Iterator<Item = File> {
 
 /// The file's code up to its tests, which come last.
 fn before_tests(file: &File) -> Vec<String> {
-    let attribute = file.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
+    let is_for_tests = |line: &str| line.starts_with("#[cfg(") && line.contains("test");
+    let attribute = file.text.lines().position(is_for_tests);
     let is_inline =
         |at: &usize| file.text.lines().nth(at + 1).is_some_and(|line| line.ends_with('{'));
     let mut code = file.code();
