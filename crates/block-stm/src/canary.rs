@@ -103,7 +103,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 22] = [
+        pub const FAULTS: [Self; 24] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,

@@ -263,7 +263,7 @@ impl<'b, V: Vm> View<'b, V> {
     /// where
     ///     V: Vm<Value: Value<Predicate = u64> + Into<u64>>,
     /// {
-    ///     let guess = view.glimpse(location)?.into();
+    ///     let guess: u64 = view.glimpse(location)?.into();
     ///     // A guess that is right is the answer; otherwise the question is asked as it is.
     ///     Ok(guess != banned && view.check(location, guess)? || !view.check(location, banned)?)
     /// }
