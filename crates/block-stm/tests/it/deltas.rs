@@ -117,9 +117,14 @@ fn adders_of_one_slot_do_not_conflict() {
     let block = LanguageBlock::new((0..300).map(|_| ops.clone())).state([3]);
     let Ending::Finished { edges, .. } = oracle(&block.stage()).ending else { panic!("no result") };
     assert_eq!(edges, Some(vec![]), "deltas make no order");
-    for workers in [2, 4, 8] {
-        let aborts = simulated(workers, &block).aborts;
-        assert_eq!(aborts.total(), 0, "with {workers} workers: {aborts:?}");
+    // Nor do those whose deltas are dropped, and judged all the same.
+    let invalid = [ops, vec![Op::Invalid]].concat();
+    let invalid = LanguageBlock::new((0..100).map(|_| invalid.clone())).state([3]).skip_invalid();
+    for block in [block, invalid] {
+        for workers in [2, 4, 8] {
+            let aborts = simulated(workers, &block).aborts;
+            assert_eq!(aborts.total(), 0, "with {workers} workers: {aborts:?}");
+        }
     }
 }
 
