@@ -94,10 +94,16 @@ valgrind *ARGS:
 canaries:
     RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm-testkit --test canaries \
         --target-dir target/canaries -- --nocapture
+    RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm --lib --test it \
+        --target-dir target/canaries canaries
     RUSTFLAGS="--cfg loom --cfg block_stm_canaries" cargo test -p block-stm --lib \
         --target-dir target/canaries models::canaries
     RUSTFLAGS="--cfg shuttle --cfg block_stm_canaries" cargo test -p block-stm --test schedules \
         --target-dir target/canaries canaries
+
+# Break the core in every place of a share of those that cargo-mutants finds, and see its tests and the test kit's fail.
+mutants SHARD="0/40":
+    scripts/mutants {{SHARD}}
 
 # Look for a schedule that changes a result.
 sim *ARGS:

@@ -81,6 +81,7 @@ fn execute_a_block() {
 
 impl Chaos {
     fn disturb(&self) {
+        // ORDERING: SeqCst throughout: all threads are to agree on when it begins and ends, and speed is no matter.
         if !self.active.load(Ordering::SeqCst) {
             return;
         }

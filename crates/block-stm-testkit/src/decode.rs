@@ -8,7 +8,7 @@ use block_stm::InvalidPolicy;
 
 use crate::bytes::Bytes;
 use crate::faults::Jitter;
-use crate::language::{At, Expr, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
+use crate::language::{At, Expr, Guess, LanguageBlock, LanguageHints, MAX, Op, Rules, Test};
 use crate::sim::{Passed, Replay, Scene, Setup, Simulator};
 
 /// The number of slots that programs name.
@@ -105,6 +105,7 @@ enum Kind {
     Check,
     Assume,
     Peek,
+    Glimpse,
     Set,
     Keep,
     SkipUnless,
@@ -119,7 +120,7 @@ enum Kind {
     Misbehave,
 }
 
-const KINDS: [(u8, Kind); 21] = [
+const KINDS: [(u8, Kind); 22] = [
     (8, Kind::Next),
     (8, Kind::Read),
     (4, Kind::Scan),
@@ -128,7 +129,8 @@ const KINDS: [(u8, Kind); 21] = [
     (4, Kind::Lose),
     (3, Kind::Check),
     (3, Kind::Assume),
-    (2, Kind::Peek),
+    (1, Kind::Peek),
+    (1, Kind::Glimpse),
     (2, Kind::Set),
     (2, Kind::Keep),
     (5, Kind::SkipUnless),
@@ -168,6 +170,7 @@ fn ops(bytes: &mut Bytes<'_>, misbehaving: bool) -> Vec<Op> {
         Kind::Check => Op::Check(at(bytes), test(bytes)),
         Kind::Assume => Op::Assume(at(bytes), test(bytes)),
         Kind::Peek => Op::Peek(at(bytes)),
+        Kind::Glimpse => Op::Glimpse(at(bytes), guess(bytes)),
         Kind::Set => Op::Set(expr(bytes)),
         Kind::Keep => Op::Keep,
         Kind::SkipUnless => Op::SkipUnless(expr(bytes), test(bytes), 1 + bytes.below(3)),
@@ -217,6 +220,10 @@ fn expr_of(choice: u8) -> Expr {
         6 => Expr::Flag,
         _ => Expr::Plus(1 + operand % MAX),
     }
+}
+
+fn guess(bytes: &mut Bytes<'_>) -> Guess {
+    bytes.pick(&[Guess::Forgotten, Guess::Checked, Guess::Assumed])
 }
 
 fn amount(bytes: &mut Bytes<'_>) -> Expr {

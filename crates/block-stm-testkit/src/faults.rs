@@ -13,6 +13,7 @@ use block_stm::{BoxError, CancelToken, Storage};
 
 use crate::check::Arm;
 use crate::language::{Probe, Site};
+use crate::sim::{dawdle, is_running};
 
 /// A word that looks random, from others that do not (the finaliser of SplitMix64, Steele et al. 2014).
 pub(crate) fn scramble(words: [u64; 3]) -> u64 {
@@ -158,7 +159,7 @@ impl Probe for CancelAt {
 /// Holds the first execution of a transaction at its start until executions of higher ones have returned.
 ///
 /// So these are executed upside down, as far as an engine's threads and window allow: ahead of the one whose writes
-/// they should have seen. It waits in vain for 10 ms at most.
+/// they should have seen. It waits in vain for 10 ms at most; in a simulation, for 10,000 steps.
 #[derive(Debug)]
 pub struct Hold {
     txn: u32,
@@ -189,11 +190,16 @@ impl Probe for Hold {
         if site.txn != self.txn || self.held.swap(true, Ordering::SeqCst) {
             return;
         }
-        let start = Instant::now();
-        while self.returned.load(Ordering::SeqCst) < self.until
-            && start.elapsed() < Duration::from_millis(10)
-        {
-            thread::yield_now();
+        let (start, mut steps) = (Instant::now(), 0);
+        while self.returned.load(Ordering::SeqCst) < self.until {
+            if is_running() && steps < 10_000 {
+                dawdle(1);
+                steps += 1;
+            } else if !is_running() && start.elapsed() < Duration::from_millis(10) {
+                thread::yield_now();
+            } else {
+                return;
+            }
         }
     }
 

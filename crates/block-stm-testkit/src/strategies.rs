@@ -11,7 +11,7 @@ use proptest::{option, prop_oneof};
 
 use crate::faults::Jitter;
 use crate::language::{
-    ABSENT, At, Expr, LanguageBlock, LanguageHints, MAX, Op, Program, Rules, Test,
+    ABSENT, At, Expr, Guess, LanguageBlock, LanguageHints, MAX, Op, Program, Rules, Test,
 };
 
 /// What blocks are drawn.
@@ -46,7 +46,7 @@ pub struct Mix {
     pub scans: u32,
     /// [`Op::Gain`] and [`Op::Lose`].
     pub deltas: u32,
-    /// [`Op::Check`], [`Op::Assume`] and [`Op::Peek`].
+    /// [`Op::Check`], [`Op::Assume`], [`Op::Peek`] and [`Op::Glimpse`].
     pub checks: u32,
     /// Registers, jumps, weight, delays, early ends.
     pub control: u32,
@@ -262,10 +262,12 @@ fn delta(slots: Slots) -> impl Strategy<Value = Op> {
 }
 
 fn question(slots: Slots) -> impl Strategy<Value = Op> {
+    let guess = prop_oneof![Just(Guess::Forgotten), Just(Guess::Checked), Just(Guess::Assumed)];
     prop_oneof![
-        3 => (at(slots), test()).prop_map(|(at, test)| Op::Check(at, test)),
-        2 => (at(slots), test()).prop_map(|(at, test)| Op::Assume(at, test)),
-        1 => at(slots).prop_map(Op::Peek),
+        6 => (at(slots), test()).prop_map(|(at, test)| Op::Check(at, test)),
+        4 => (at(slots), test()).prop_map(|(at, test)| Op::Assume(at, test)),
+        2 => at(slots).prop_map(Op::Peek),
+        3 => (at(slots), guess).prop_map(|(at, guess)| Op::Glimpse(at, guess)),
     ]
 }
 

@@ -6,6 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+/// How long something may take before it counts as a hang: longer than it takes on the busiest machine, as tests may not
+/// depend on time.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Something did not return in time. It may still be running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hang {

@@ -19,6 +19,7 @@ use crate::faults::scramble;
 /// Chance, for all wild things of the process: no two answers are to be the same.
 fn chance(of: u64) -> bool {
     static MOMENTS: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only a number that no other call has.
     scramble([7, MOMENTS.fetch_add(1, Ordering::Relaxed), 3]).is_multiple_of(of)
 }
 

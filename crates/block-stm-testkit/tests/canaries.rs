@@ -16,11 +16,6 @@ use block_stm_testkit::strategies::{Mix, Shape, block};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// How long a checker may look for a fault.
-const TIME: Duration = Duration::from_secs(20);
-/// How long each must be silent when there is none.
-const SILENCE: Duration = Duration::from_secs(4);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     /// Drawn blocks under drawn schedules.
@@ -36,10 +31,36 @@ enum By {
 impl By {
     const ALL: [Self; 4] = [Self::Simulation, Self::EveryOrder, Self::Threads, Self::Collisions];
 
-    /// Looks for a difference. How many executions or blocks it took, or `None` if there was none in `time`.
-    fn look(self, time: Duration) -> Option<u64> {
-        let end = Instant::now() + time;
-        let mut steps = (1..).take_while(|_| Instant::now() < end);
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Simulation => "simulation",
+            Self::EveryOrder => "every order",
+            Self::Threads => "threads",
+            Self::Collisions => "collisions",
+        }
+    }
+
+    /// In how many executions or blocks a fault must be found.
+    const fn most(self) -> u64 {
+        match self {
+            Self::Simulation => 500_000,
+            Self::EveryOrder => 20,
+            Self::Threads | Self::Collisions => 2_000,
+        }
+    }
+
+    /// In how many none may be found when there is none.
+    const fn silent(self) -> u64 {
+        match self {
+            Self::Simulation => 20_000,
+            Self::EveryOrder => 4,
+            Self::Threads | Self::Collisions => 100,
+        }
+    }
+
+    /// Looks for a difference in so many executions or blocks. How many it took, or `None` if there was none.
+    fn look(self, most: u64) -> Option<u64> {
+        let mut steps = 1..=most;
         match self {
             Self::Simulation => {
                 let mut explorer = Explorer::default();
@@ -98,6 +119,19 @@ fn every_order(block: &LanguageBlock) -> bool {
     exhaust(block, &setup, 2, 20_000).is_err()
 }
 
+/// The rows of the document's table are these.
+#[test]
+fn the_document_says_who_catches_what() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/canaries.md");
+    let document = std::fs::read_to_string(path).expect("the document is there");
+    for canary in Canary::FAULTS {
+        let names = catchers(canary).iter().map(|by| by.name()).collect::<Vec<_>>().join(", ");
+        let row = |line: &&str| line.starts_with(&format!("| `{canary:?}`: "));
+        let row = document.lines().find(row).unwrap_or_else(|| panic!("no row for {canary:?}"));
+        assert!(row.ends_with(&format!(" | {names} |")), "{row} should say {names}");
+    }
+}
+
 /// Who must catch it. A hang of real threads would outlive the test, so those faults are left to the simulator.
 fn catchers(canary: Canary) -> &'static [By] {
     use By::{Collisions, EveryOrder, Simulation, Threads};
@@ -112,7 +146,8 @@ fn catchers(canary: Canary) -> &'static [By] {
         | Canary::SkipDeltas
         | Canary::BelieveFailures
         | Canary::BelieveSwallowed
-        | Canary::KeepContext => &[Simulation, Threads],
+        | Canary::KeepContext
+        | Canary::KeepLostContext => &[Simulation, Threads],
         _ => &[Simulation],
     }
 }
@@ -127,7 +162,7 @@ fn every_canary_is_caught() {
         let_out(Some(canary));
         for by in catchers(canary) {
             let start = Instant::now();
-            let found = by.look(TIME);
+            let found = by.look(by.most());
             let time = start.elapsed();
             let _ = match found {
                 Some(n) => writeln!(table, "{canary:?} | {by:?} | {n} | {} ms", time.as_millis()),
@@ -139,7 +174,7 @@ fn every_canary_is_caught() {
         }
         let_out(None);
     }
-    let silent = By::ALL.map(|by| (by, by.look(SILENCE)));
+    let silent = By::ALL.map(|by| (by, by.look(by.silent())));
     let _ = std::panic::take_hook();
     println!("{table}");
     assert!(missed.is_empty(), "missed: {missed:?}");

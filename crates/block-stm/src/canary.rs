@@ -39,6 +39,18 @@ pub enum Canary {
     ForgetPanics,
     /// A context is used again after a panic in it.
     KeepContext,
+    /// A context is used again after the loss of its view.
+    KeepLostContext,
+    /// The judge approves if a method of a value panics.
+    ApprovePanics,
+    /// A value that was only glimpsed at need not be there.
+    SkipGlimpses,
+    /// The weight of a transaction that the sink refused counts.
+    WeighLeftOut,
+    /// Transactions that were left out count towards the most that a block may have.
+    CountLeftOut,
+    /// A write set is freed as soon as it is replaced.
+    FreeAtOnce,
     /// A second look at a location goes below again.
     LookAgain,
     /// The storage is asked for a location under the location's lock.
@@ -93,7 +105,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 23] = [
+        pub const FAULTS: [Self; 25] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -108,6 +120,8 @@ mod cage {
             Self::BelieveSwallowed,
             Self::ForgetPanics,
             Self::KeepContext,
+            Self::KeepLostContext,
+            Self::SkipGlimpses,
             Self::LookAgain,
             Self::ReadUnderLock,
             Self::NeverGiveUp,

@@ -78,7 +78,7 @@ impl<'p> Crew<'p> {
         lead: impl FnOnce(&Self) -> T,
     ) -> T {
         // The crew is known to the task only through this cell, as the task is made first.
-        let crew = std::sync::OnceLock::<Self>::new();
+        let crew = sync::OnceLock::<Self>::new();
         let task = || {
             if let Some(crew) = crew.get() {
                 help(crew);
@@ -160,7 +160,9 @@ impl Door {
         }
         drop(guests);
         // The caller may be gone; the payload borrows nothing.
-        second.map(discard);
+        if let Some(payload) = second {
+            discard(payload);
+        }
     }
 
     /// Lets nobody in any more, and waits until all have left; the panic of one of them.
@@ -196,14 +198,15 @@ impl Leave<'_> {
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         // If the caller panics, that panic is the one that surfaces.
-        self.close().map(discard);
+        if let Some(payload) = self.close() {
+            discard(payload);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
     use crate::stack;
@@ -225,7 +228,7 @@ mod tests {
                     std::thread::yield_now();
                 }
                 crew.hire(0);
-                arrivals.recv_timeout(Duration::from_secs(10)).expect("a helper comes");
+                arrivals.recv().expect("a helper comes");
             }
         });
     }

@@ -3,6 +3,7 @@
 //! One copy for both ways of executing. Whoever has the final outcome of the next transaction brings it here.
 
 use crate::block::{Block, InvalidPolicy};
+use crate::canary::{Canary, sings};
 use crate::error::{Error, Failure};
 use crate::ids::TxnIndex;
 use crate::limits::{Cut, Stop};
@@ -67,7 +68,8 @@ impl<'a, V: Vm> Ledger<'a, V> {
 
     /// Decides whether the next transaction is executed at all. Once per transaction, in order.
     pub(crate) fn admit(&mut self, index: TxnIndex) -> Step<Entry, V> {
-        if self.block.limits.max_txns.is_some_and(|max| self.included >= max) {
+        let count = if sings(Canary::CountLeftOut) { self.committed } else { self.included };
+        if self.block.limits.max_txns.is_some_and(|max| count >= max) {
             return Err(End::Cut(Cut::Count));
         }
         match self.sink.admit(index, &self.block.txns[index.as_usize()]) {
@@ -93,6 +95,9 @@ impl<'a, V: Vm> Ledger<'a, V> {
         let weight = self.weight.saturating_add(self.block.vm.weight(txn, &output));
         if self.block.limits.max_weight.is_some_and(|max| weight > max) {
             return Err(End::Cut(Cut::Weight));
+        }
+        if sings(Canary::WeighLeftOut) {
+            self.weight = weight;
         }
         match self.sink.settle(index, txn, &output) {
             Admission::Admit => {

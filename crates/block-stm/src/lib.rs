@@ -14,6 +14,7 @@
 //! | [`check`](View::check) a predicate | a lower transaction that changes the predicate's answer |
 //! | [`assume`](View::assume) a predicate | nothing, as long as the predicate holds in the end |
 //! | [`add`](View::add) a delta | nothing, as long as the delta applies in the end |
+//! | [`peek`](View::peek), [`glimpse`](View::glimpse) | nothing; the execution relies on the value through checks and assumptions alone |
 //! | [`write`](View::write) | nothing by itself |
 //! | [`scan`](View::scan) a range | a lower transaction that changes, adds or removes something up to where the scan ended |
 //!
@@ -69,7 +70,8 @@
 //! # How it is built
 //! `sequential.rs` defines the right answer; `commit.rs` is the one place that decides what is right in a
 //! parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
-//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`, the baton and `crew.rs`.
+//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`, `final_state.rs` over it (made in `engine.rs`), `crew.rs`,
+//! `scheduler/baton.rs`, `sync/handover.rs` and `sync/set_once.rs`.
 
 mod access;
 mod block;

@@ -10,9 +10,9 @@
 //! pool is not known before its second task: the first one may begin anywhere, and so counts as not at the bottom.
 
 use std::cell::Cell;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
-use crate::sync;
+use crate::sync::{self, Barrier};
 
 /// The pool's loop may call from more than one place. A job that waits takes more than this: 112 bytes were seen.
 const SLACK: usize = 64;
@@ -51,7 +51,6 @@ fn is_at_bottom() -> bool {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use super::*;
 
@@ -73,11 +72,7 @@ mod tests {
             task("on top");
             while rayon::yield_now() == Some(rayon::Yield::Executed) {}
         });
-        let all: Vec<_> = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(10)).ok())
-            .take(7)
-            .collect();
-        assert_eq!(all.len(), 7);
-        for (name, bottom) in all {
+        for (name, bottom) in told.iter().take(7) {
             assert_eq!(bottom, name != "on top", "{name}");
         }
     }

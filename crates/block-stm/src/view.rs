@@ -236,7 +236,7 @@ impl<'b, V: Vm> View<'b, V> {
     }
 
     /// The value of `location` as it looks now, without observing it: the execution may rely on it only through
-    /// [`check`](View::check)s of its own.
+    /// [`check`](View::check)s of its own, and must come to the same whatever the value is, as after a [`glimpse`](View::glimpse).
     ///
     /// For VMs that must hold a value which does not matter, such as an account's balance when only an
     /// amount is taken from it. Two peeks agree.
@@ -251,10 +251,26 @@ impl<'b, V: Vm> View<'b, V> {
     }
 
     /// Some value that `location` has about here, without observing it: in a parallel execution, not even what is in
-    /// flight from others need be in it.
+    /// flight from others need be in it. Two glimpses need not agree.
     ///
-    /// For a VM that asks what it depends on afterwards, with [`check`](View::check) or [`assume`](View::assume), and can cope with any
-    /// value now.
+    /// For a VM that guesses, and asks whether it guessed right with [`check`](View::check) or [`assume`](View::assume). Nothing judges
+    /// the value itself, so an execution must come to the same whatever value it is shown: to the same output or refusal, with the
+    /// same writes and deltas, having read and scanned the same and touched the same locations. What it asks at these
+    /// locations may follow the value, and the answers may be relied on as always. An execution may also fail for a value that cannot be
+    /// right: only failures of exact executions count, in which the value is that of [`peek`](View::peek).
+    ///
+    /// ```
+    /// # use block_stm::{Interrupt, Value, View, Vm};
+    /// /// Whether the location holds something else than `banned`.
+    /// fn differs<V>(view: &mut View<'_, V>, location: &V::Location, banned: u64) -> Result<bool, Interrupt>
+    /// where
+    ///     V: Vm<Value: Value<Predicate = u64> + Into<u64>>,
+    /// {
+    ///     let guess: u64 = view.glimpse(location)?.into();
+    ///     // A guess that is right is the answer; otherwise the question is asked as it is.
+    ///     Ok(guess != banned && view.check(location, guess)? || !view.check(location, banned)?)
+    /// }
+    /// ```
     ///
     /// # Cost
     /// As [`peek`](View::peek), but it does not sum up others' deltas.

@@ -363,7 +363,8 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         let broken = self.view.is_broken();
         if lost || broken || caught.is_err() {
             // Whatever the context holds now, an old view perhaps, is not to be met again.
-            if !sings(Canary::KeepContext) {
+            let kept = if lost { Canary::KeepLostContext } else { Canary::KeepContext };
+            if !sings(kept) {
                 self.context = None;
             }
             self.view = fresh_view(self.job, &self.tools);

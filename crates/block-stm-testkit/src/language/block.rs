@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use block_stm::{Block, BoxError, InvalidPolicy, Limits, OrderedStorage, Stats, Storage};
 
@@ -16,10 +15,7 @@ use super::vm::{LanguageVm, Probe};
 use crate::check::{Arm, Checker, Mismatch, Trial};
 use crate::record::Event;
 use crate::record::record_sequential;
-use crate::watchdog::within;
-
-/// How long one [`check`](LanguageBlock::check) may take before it counts as a hang.
-const TIME_LIMIT: Duration = Duration::from_secs(40);
+use crate::watchdog::{PATIENCE, within};
 
 /// A block of the language with everything that belongs to it.
 ///
@@ -128,7 +124,7 @@ impl LanguageBlock {
     /// As [`check`](LanguageBlock::check).
     pub fn vary(&self, checker: &Arc<Checker>) -> Result<(), Mismatch> {
         let (checker, stage) = (Arc::clone(checker), self.stage());
-        within(TIME_LIMIT, move || checker.vary(&stage.block(), &stage))
+        within(PATIENCE, move || checker.vary(&stage.block(), &stage))
             .unwrap_or_else(|hang| Err(Mismatch::Hang(hang)))
             .map_err(|mismatch| mismatch.with_source(self))
     }
@@ -143,7 +139,7 @@ impl LanguageBlock {
         mint: N::Mint,
     ) -> Result<(), Mismatch> {
         let (checker, stage) = (Arc::clone(checker), self.stage_as::<P, N>(mint));
-        within(TIME_LIMIT, move || checker.check(&stage.block(), &stage))
+        within(PATIENCE, move || checker.check(&stage.block(), &stage))
             .unwrap_or_else(|hang| Err(Mismatch::Hang(hang)))
             .map_err(|mismatch| mismatch.with_source(self))
     }

@@ -25,7 +25,7 @@ mod vm;
 
 pub use block::{LanguageBlock, LanguageStorage, Stage};
 pub use location::{Colliding, Place, Slot};
-pub use program::{At, Expr, Op, Program, Seen, Trace};
+pub use program::{At, Expr, Guess, Op, Program, Seen, Trace};
 pub use rules::{LanguageHints, Refusal, RuledSink, Rules};
 pub(crate) use value::shifted;
 pub use value::{ABSENT, Counted, MAX, Number, Small, Test};

@@ -48,6 +48,8 @@ pub enum Op {
     Assume(At, Test<Expr>),
     /// Looks at a slot without observing it, and forgets what it saw.
     Peek(At),
+    /// Looks at some value that a slot may have, and asks for the right one.
+    Glimpse(At, Guess),
     /// Sets the accumulator.
     Set(Expr),
     /// Keeps a copy of the accumulator.
@@ -78,6 +80,18 @@ pub enum Op {
     Panic,
     /// Takes the inside of the view and never puts it back.
     LoseView,
+}
+
+/// How a program copes with a glimpsed value, which may be any: it comes to the same whatever the value is, and asks of
+/// the same slot alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// It forgets the value.
+    Forgotten,
+    /// It checks whether the slot has the value, then all others, and loads the one that it has into the accumulator.
+    Checked,
+    /// The same, by assumptions.
+    Assumed,
 }
 
 /// One transaction of the language.

@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use block_stm::{Execution, Interrupt, View};
 
 use super::location::Place;
-use super::program::{At, Expr, Op, Program, Registers, Seen, Trace};
+use super::program::{At, Expr, Guess, Op, Program, Registers, Seen, Trace};
 use super::promises::Promises;
 use super::rules::Refusal;
 use super::value::{MAX, Number, Test};
@@ -113,6 +113,7 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
             Op::Check(at, test) => self.ask(at, test, |place, test| view.check(place, test))?,
             Op::Assume(at, test) => self.ask(at, test, |place, test| view.assume(place, test))?,
             Op::Peek(at) => self.peek(view, at)?,
+            Op::Glimpse(at, guess) => self.glimpse(view, at, guess)?,
             Op::Set(expr) => self.registers.acc = self.registers.value(expr),
             Op::Keep => self.registers.kept = self.registers.acc,
             Op::SkipUnless(expr, test, ops) => {
@@ -301,6 +302,39 @@ impl<'a, P: Place, N: Number> Run<'a, P, N> {
         let first = self.survive(first, None)?;
         let second = self.survive(second, None)?;
         self.promises.peek(&location, first, second);
+        Ok(())
+    }
+
+    fn glimpse(
+        &mut self,
+        view: &mut View<'_, LanguageVm<P, N>>,
+        at: At,
+        guess: Guess,
+    ) -> Result<(), Interrupt> {
+        let slot = self.registers.slot(at);
+        let location = P::at(slot);
+        self.tell_probe();
+        let answer = view.glimpse(&location).map(|value| Some(value.get()));
+        let glimpsed = self.survive(answer, None)?;
+        let ask = match guess {
+            Guess::Forgotten => return Ok(()),
+            Guess::Checked => View::check,
+            Guess::Assumed => View::assume,
+        };
+        let mut value = self.kept_back(slot);
+        for candidate in glimpsed.into_iter().chain(0..=MAX) {
+            if value.is_none() && self.survive(ask(view, &location, Test::Is(candidate)), false)? {
+                value = Some(candidate);
+                if guess == Guess::Checked {
+                    self.promises.read(slot, candidate);
+                }
+            }
+        }
+        // None holds if an interrupt is ignored.
+        if let Some(value) = value {
+            self.registers.acc = value;
+            self.trace.seen.push(Seen::Value(slot, value));
+        }
         Ok(())
     }
 

@@ -72,7 +72,8 @@ pub trait Probe: fmt::Debug + Send + Sync {
 ///
 /// Every other transaction takes its view apart as VMs do that own their database, and all of them record what
 /// breaks the engine's promises, also in executions that are thrown away: reads that contradict each other or the
-/// program's own writes, scans that contradict these or each other, and contexts that are used twice at once or after a panic.
+/// program's own writes, scans that contradict these or each other, and contexts that are used twice at once, or after a panic or the loss of a
+/// view.
 pub struct LanguageVm<P: Place = Slot, N: Number = Small> {
     mint: N::Mint,
     probe: Option<Arc<dyn Probe>>,
@@ -129,7 +130,9 @@ impl<P: Place, N: Number> LanguageVm<P, N> {
 
     fn enter(&self, context: &Interpreter<'_>, txn: u32) {
         if context.busy.replace(true) {
-            self.complain(format!("txn {txn}: the context is in use or survived a panic"));
+            self.complain(format!(
+                "txn {txn}: the context is in use, or survived a panic or the loss of its view"
+            ));
         }
     }
 
@@ -177,7 +180,8 @@ impl<P: Place, N: Number> Vm for LanguageVm<P, N> {
         } else {
             run.program(view)
         };
-        context.busy.set(false);
+        // One whose view is lost stays in use.
+        context.busy.set(view.is_taken());
         if let Some(probe) = &self.probe {
             probe.executed(txn.id);
         }
@@ -200,6 +204,9 @@ mod tests {
         vm.enter(&context, 3);
         assert_eq!(vm.broken_promises(), [""; 0]);
         vm.enter(&context, 4);
-        assert_eq!(vm.broken_promises(), ["txn 4: the context is in use or survived a panic"]);
+        assert_eq!(
+            vm.broken_promises(),
+            ["txn 4: the context is in use, or survived a panic or the loss of its view"]
+        );
     }
 }

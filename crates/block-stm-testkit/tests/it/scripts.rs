@@ -27,7 +27,9 @@ use block_stm::Stats;
 use block_stm::conductor::Step;
 use block_stm_testkit::check::Trial;
 use block_stm_testkit::compare::same;
-use block_stm_testkit::language::{At, Expr, LanguageBlock, LanguageHints, LanguageVm, Op, Test};
+use block_stm_testkit::language::{
+    At, Expr, Guess, LanguageBlock, LanguageHints, LanguageVm, Op, Test,
+};
 use block_stm_testkit::record::{Ending, Event, Record, record_parallel, record_sequential};
 use block_stm_testkit::sim::{
     Circumstances, Moment, RoundRobin, Schedule, Setup, Simulator, WorkerId,
@@ -246,10 +248,14 @@ fn parse_op(words: &[&str]) -> Result<Op, Box<dyn Error>> {
         ["lose", at, value] => Op::Lose(parse_at(at)?, parse_expr(value)?),
         ["assume", at, test] => Op::Assume(parse_at(at)?, parse_test(test)?),
         ["check", at, test] => Op::Check(parse_at(at)?, parse_test(test)?),
+        ["glimpse", at, "forgotten"] => Op::Glimpse(parse_at(at)?, Guess::Forgotten),
+        ["glimpse", at, "checked"] => Op::Glimpse(parse_at(at)?, Guess::Checked),
+        ["glimpse", at, "assumed"] => Op::Glimpse(parse_at(at)?, Guess::Assumed),
         ["scan", from, to] => Op::Scan(parse_at(from)?, parse_at(to)?, 0),
         ["scan", from, to, most] => Op::Scan(parse_at(from)?, parse_at(to)?, most.parse()?),
         ["set", value] => Op::Set(parse_expr(value)?),
         ["skip", ops, "unless", test] => Op::SkipUnless(Expr::Acc, parse_test(test)?, ops.parse()?),
+        ["checkpoint"] => Op::Checkpoint,
         ["panic"] => Op::Panic,
         ["invalid"] => Op::Invalid,
         _ => return Err(format!("there is no operation {words:?}").into()),

@@ -464,7 +464,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             // SAFETY: as above.
             unsafe { &*(*pointer).cell }.unlink(pointer, guard);
         }
-        if old.on_heap {
+        if old.on_heap && sings(Canary::FreeAtOnce) {
+            // SAFETY: none, on purpose: this fault is let out where no reader follows what it has found.
+            unsafe { old.free() };
+        } else if old.on_heap {
             // SAFETY: the set is out of every chain, and it was never committed (checked by the callers), so
             // only readers who pinned before can still reach it. Values are `'static`.
             unsafe {
@@ -489,6 +492,8 @@ fn count_common<L, V: Value>(declared: &[Entry<L, V>], written: &[Entry<L, V>]) 
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::cell::tests::Number;
     use super::*;
     use crate::ids::Version;
@@ -625,6 +630,69 @@ mod tests {
             x(&memory, desk).fetch_base(&storage).expect("reads");
             assert!(write(&memory, 1, 0, Payload::Deltas(Deltas::One(5)), desk));
             assert_eq!(seen(&memory, 2, desk), Ok((None, 105)));
+        }
+    }
+
+    /// A value that holds a share of a token, so that the token tells whether it is alive.
+    #[derive(Clone, PartialEq, Eq)]
+    struct Alive(Arc<()>);
+
+    impl Value for Alive {
+        type Delta = Infallible;
+        type Predicate = Infallible;
+
+        fn apply(&self, never: &Infallible) -> Option<Self> {
+            match *never {}
+        }
+
+        fn satisfies(&self, never: &Infallible) -> bool {
+            match *never {}
+        }
+    }
+
+    #[test]
+    fn a_retired_write_set_outlives_the_readers_that_may_reach_it() {
+        let memory = MvMemory::<&'static str, Alive>::new(2, &Arc::new(ChunkPool::new(0)));
+        let (desk, reader) = (memory.desk(), memory.desk());
+        let cell = memory.cell(&"x", &desk);
+        let publish = |incarnation| {
+            let token = Arc::new(());
+            let write = (cell, Payload::Value(Alive(Arc::clone(&token))));
+            memory.publish(txn(0), incarnation, std::iter::once(write), &desk);
+            token
+        };
+        let alive = |token: &Arc<()>| Arc::strong_count(token) > 1;
+        // The first set is not freed by epoch: it lies in an arena until the block is over.
+        let first = publish(0);
+        let second = publish(1);
+        let guard = reader.pin();
+        let third = publish(2);
+        memory.withdraw(txn(0), &desk);
+        // Whatever others do, and however long.
+        (0..1_000).for_each(|_| desk.pin().flush());
+        assert!(alive(&second) && alive(&third), "freed under a reader");
+        drop(guard);
+        (0..1_000).for_each(|_| desk.pin().flush());
+        assert!(!alive(&second) && !alive(&third), "never freed");
+        assert!(alive(&first));
+        drop((desk, reader));
+        drop(memory);
+        assert!(!alive(&first));
+    }
+
+    /// `RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm --lib canaries`.
+    #[cfg(all(block_stm_canaries, not(any(loom, shuttle))))]
+    #[test]
+    fn canaries_are_noticed() {
+        let faults: [(Canary, fn()); 1] =
+            [(Canary::FreeAtOnce, a_retired_write_set_outlives_the_readers_that_may_reach_it)];
+        for (fault, test) in faults {
+            let holds = || std::thread::spawn(test).join().is_ok();
+            assert!(holds(), "{fault:?}: the test fails as it is");
+            crate::canary::let_out(Some(fault));
+            let noticed = !holds();
+            crate::canary::let_out(None);
+            assert!(noticed, "{fault:?} goes unnoticed");
         }
     }
 

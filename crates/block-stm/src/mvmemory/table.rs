@@ -292,6 +292,19 @@ mod tests {
     }
 
     #[test]
+    fn only_equal_hashes_make_twins() {
+        let table = table(1);
+        let maker = &table.maker();
+        let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, maker);
+        let first = find(0, 0);
+        assert!(ptr::eq(find(1, 0), first.find_twin(&1).expect("a twin")));
+        find(2, 1);
+        find(3, 1 << 63);
+        // A chain of all that meet in a slot would be a list to walk along.
+        assert!(first.find_twin(&2).is_none() && first.find_twin(&3).is_none());
+    }
+
+    #[test]
     fn racing_threads_agree_on_the_cells() {
         let table = table(1);
         let locations = if cfg!(miri) { 30 } else { 500 };

@@ -27,6 +27,9 @@ mod set_once;
 #[cfg(shuttle)]
 mod shuttle;
 
+// The same on every ground: an engine's threads meet at the barrier before there is a block, and the place is filled before
+// another thread can look.
+pub(crate) use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
 #[cfg(not(loom))]

@@ -8,7 +8,7 @@ use block_stm::Config;
 use block_stm_testkit::Arm;
 use block_stm_testkit::chaos::storm;
 use block_stm_testkit::sim::{Circumstances, Random, Simulator};
-use block_stm_testkit::watchdog::within;
+use block_stm_testkit::watchdog::{PATIENCE, within};
 use block_stm_testkit::wild::execute_wild;
 
 use crate::support::{engine, timely};
@@ -28,7 +28,7 @@ fn user_code_may_wait_and_panic_wherever_it_runs() {
             break;
         }
         // One at a time, so that a hang names its seed.
-        match within(Duration::from_secs(60), move || storm(seed)) {
+        match within(PATIENCE, move || storm(seed)) {
             Ok(Ok(())) => storms += 1,
             Ok(Err(what)) => panic!("{what}"),
             Err(hang) => panic!("storm {seed}: {hang}"),

@@ -2,6 +2,8 @@
 
 mod adversarial;
 mod blocks;
+#[cfg(block_stm_canaries)]
+mod canaries;
 mod caught_panics;
 mod chaos;
 mod collisions;
@@ -11,8 +13,11 @@ mod deltas;
 mod drops;
 mod faces;
 mod failures;
+mod glimpses;
 mod hints;
 mod invalid;
+mod judge;
+mod ledger;
 mod limits;
 mod misuse;
 mod odd_orders;

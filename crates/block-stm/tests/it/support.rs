@@ -1,12 +1,13 @@
 //! What the tests of this binary share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use block_stm::Engine;
+use block_stm::{Engine, Stats};
+use block_stm_testkit::compare::same;
 use block_stm_testkit::language::{At, Expr, LanguageBlock, LanguageVm, Op, Slot, Small, Stage};
 use block_stm_testkit::record::{Record, record_parallel, record_sequential};
-use block_stm_testkit::watchdog::within;
+use block_stm_testkit::sim::{Circumstances, RoundRobin, Setup, Simulator};
+use block_stm_testkit::watchdog::{PATIENCE, within};
 use block_stm_testkit::{Arm, Checker, Trial};
 
 pub(crate) type Language = LanguageVm<Slot, Small>;
@@ -43,7 +44,7 @@ pub(crate) fn prove_all(blocks: impl Iterator<Item = LanguageBlock> + Send + 'st
 
 /// Runs a whole test with a time limit.
 pub(crate) fn timely(test: impl FnOnce() + Send + 'static) {
-    if let Err(hang) = within(Duration::from_secs(30), test) {
+    if let Err(hang) = within(PATIENCE, test) {
         panic!("{hang}");
     }
 }
@@ -62,6 +63,22 @@ pub(crate) fn oracle(stage: &Stage<Slot, Small>) -> Record<Language> {
 pub(crate) fn parallel(engine: &Engine, stage: &Stage<Slot, Small>) -> Record<Language> {
     let arm = Arm::of(engine.threads(), None);
     record_parallel(engine, &stage.block(), stage.sink(Some(arm)))
+}
+
+/// What a block costs on so many virtual workers, which act in turn: the same each time. Its result is that of the oracle.
+pub(crate) fn simulated(workers: usize, block: &LanguageBlock) -> Stats {
+    let (stage, setup) = (block.stage(), Setup::calm(workers));
+    let (expected, engine) = (oracle(&stage), setup.engine());
+    let circumstances = Circumstances { max_steps: u64::MAX, ..Circumstances::default() };
+    let run = Simulator::default().run(Box::new(RoundRobin::new(1)), circumstances, || {
+        let arm = Arm::of(workers, None);
+        record_parallel(&engine, &stage.block(), stage.sink(Some(arm)))
+    });
+    let found = run.result.unwrap_or_else(|stopped| panic!("{workers} workers: {stopped}"));
+    if let Err(difference) = same(&expected, &found) {
+        panic!("{workers} workers: {difference}");
+    }
+    found.stats.expect("the block has a result")
 }
 
 /// A slot.

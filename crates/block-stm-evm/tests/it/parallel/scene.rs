@@ -1,7 +1,5 @@
 //! Blocks and states to tell stories with.
 
-use std::time::Duration;
-
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use block_stm_evm::{
     Block, BlockResult, PreState, TxnEnd, TxnOutcome,
@@ -15,7 +13,7 @@ use block_stm_evm::{
         state::{AccountInfo, Bytecode},
     },
 };
-use block_stm_testkit::watchdog::within;
+use block_stm_testkit::watchdog::{PATIENCE, within};
 
 use super::code::Code;
 
@@ -23,9 +21,9 @@ pub(super) const BENEFICIARY: Address = Address::repeat_byte(0xbe);
 pub(super) const ETHER: u64 = 1_000_000_000_000_000_000;
 pub(super) const GAS_PRICE: u128 = 10;
 
-/// Runs a test's body, and fails if it takes minutes.
+/// Runs a test's body, and fails if it hangs.
 pub(super) fn watched(body: impl FnOnce() + Send + 'static) {
-    within(Duration::from_secs(120), body).expect("no hang");
+    within(PATIENCE, body).expect("no hang");
 }
 
 /// An account with an ether, for n from 0 to 19.
