@@ -1,7 +1,7 @@
 //! What lists say of slots whose account is destroyed and made again, and what executing with them comes to.
 
 use alloy_primitives::U256;
-use block_stm_evm::{InvalidTxn, revm::primitives::hardfork::SpecId};
+use block_stm_evm::{InvalidTxn, execute_sequential, revm::primitives::hardfork::SpecId};
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy, any, prop_oneof},
@@ -12,6 +12,7 @@ use proptest::{
 use super::{
     decode::SPECS,
     list_stories::list_of,
+    lists::{assert_same_lists, assert_wrong_lists_are_refused},
     rebirths::{Before, GAS, Heir, Step, Story, toy},
     same::assert_same_under,
     scene::watched,
@@ -40,7 +41,7 @@ const fn write(value: u64) -> Step {
 /// The changes of slot 0 of toy 0, after `txns` with the steps of each; `None` if it was only read.
 fn changes(spec: SpecId, before: [Before; 2], txns: &[&[Step]]) -> Option<Vec<(u64, u64)>> {
     let txns = txns.iter().map(|steps| (GAS, steps.to_vec())).collect();
-    let story = Story { spec, before, txns };
+    let story = Story { spec, net_metering: false, before, txns };
     let list = list_of(&story.block(), &story.state());
     let account = list.iter().find(|account| account.address == toy(0)).expect("is listed");
     if account.storage_reads.contains(&U256::ZERO) {
@@ -183,14 +184,23 @@ fn story() -> impl Strategy<Value = Story> {
     let gas = prop_oneof![8 => Just(GAS), 1 => 30_000..200_000_u64, 1 => 200_000..GAS];
     let txns = vec((gas, vec(step(), 1..5)), 2..8);
     let specs = prop_oneof![2 => select(REBIRTHS.to_vec()), 1 => select(SPECS.to_vec())];
-    (specs, [before(), before()], txns).prop_map(|(spec, before, txns)| Story {
-        spec,
-        before,
-        txns,
-    })
+    let parts = (specs, any::<bool>(), [before(), before()], txns);
+    parts.prop_map(|(spec, net_metering, before, txns)| Story { spec, net_metering, before, txns })
 }
 
 proptest! {
+    #[test]
+    fn lists_of_random_rebirths_with_a_fault_are_refused(story in story()) {
+        let (block, state) = (story.block(), story.state());
+        watched(move || {
+            let expected = execute_sequential(&block, &state, InvalidTxn::Reject);
+            let expected = expected.map_err(|error| error.to_string());
+            if let Some(list) = assert_same_lists(&block, &state, InvalidTxn::Reject, &expected) {
+                assert_wrong_lists_are_refused(&block, &state, &list, 60);
+            }
+        });
+    }
+
     #[test]
     fn lists_of_random_rebirths_are_those_of_the_definition(story in story()) {
         let (block, state) = (story.block(), story.state());

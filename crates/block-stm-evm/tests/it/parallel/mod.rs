@@ -9,6 +9,7 @@ mod fixtures;
 mod limits;
 mod list_costs;
 mod list_edges;
+mod list_looks;
 mod list_rebirths;
 mod list_stories;
 mod lists;

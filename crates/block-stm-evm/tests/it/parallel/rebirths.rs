@@ -75,6 +75,8 @@ pub(super) struct Before {
 #[derive(Clone, Debug)]
 pub(super) struct Story {
     pub(super) spec: SpecId,
+    /// Constantinople's SSTORE, for Petersburg.
+    pub(super) net_metering: bool,
     pub(super) before: [Before; 2],
     /// Gas limit and steps.
     pub(super) txns: Vec<(u64, Vec<Step>)>,
@@ -221,6 +223,7 @@ impl Story {
         });
         let mut block = scene::block(self.spec, txns);
         block.env.gas_limit = 1_000_000_000;
+        block.net_metering = self.net_metering && self.spec == SpecId::PETERSBURG;
         block
     }
 }
