@@ -63,6 +63,22 @@ fn a_call_that_fails_is_a_look_and_a_creation_that_does_not_begin_is_none() {
     });
 }
 
+/// revm leaves the payer without the money where a payment overflows, which is undone only in that nobody has touched the account.
+#[test]
+fn a_payment_that_overflows_and_is_undone_changes_nothing() {
+    watched(|| {
+        for spec in FORKS {
+            let pays = Code::new().call(op::CALL, NAMED, 2, 0).ops(&[op::INVALID]);
+            let mut state = state([pays]);
+            set_balance(&mut state, contract(0), 9);
+            state.insert_account(NAMED, AccountInfo::default().with_balance(U256::MAX));
+            let list = list_of(&block(spec, [call(eoa(0), 0, contract(0), 0)]), &state);
+            assert!(account(&list, contract(0)).is_empty(), "{spec:?}");
+            assert!(account(&list, NAMED).is_empty(), "{spec:?}");
+        }
+    });
+}
+
 #[test]
 fn at_the_depth_limit_calls_look_and_creations_do_not() {
     watched(|| {
