@@ -62,13 +62,13 @@ impl<'a, DB: DatabaseRef> World<'a, DB> {
     pub(super) fn fields(&self, address: Address) -> Both<AccountInfo> {
         let before = self.account_in(&[&self.lower], address);
         let after = self.account_in(&[&self.now, &self.lower], address);
-        [before, after].map(|info| info.ok().expect("was read before").unwrap_or_default())
+        [before, after].map(|info| info.expect("was read before").unwrap_or_default())
     }
 
     pub(super) fn slot(&self, address: Address, key: U256) -> Both<U256> {
         let before = self.slot_in(&[&self.lower], address, key);
         let after = self.slot_in(&[&self.now, &self.lower], address, key);
-        [before, after].map(|value| value.ok().expect("was read before"))
+        [before, after].map(|value| value.expect("was read before"))
     }
 
     pub(super) fn code(&self, hash: B256) -> Bytecode {
