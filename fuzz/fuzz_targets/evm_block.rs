@@ -9,6 +9,8 @@ use libfuzzer_sys::fuzz_target;
 mod code;
 #[path = "../../crates/block-stm-evm/tests/it/parallel/decode/mod.rs"]
 mod decode;
+#[path = "../../crates/block-stm-evm/tests/it/parallel/definition/mod.rs"]
+mod definition;
 #[path = "../../crates/block-stm-evm/tests/it/parallel/lists.rs"]
 mod lists;
 #[path = "../../crates/block-stm-evm/tests/it/parallel/same.rs"]

@@ -16,6 +16,7 @@ mod block_state;
 mod chain;
 mod dao;
 mod deposits;
+mod difficulty;
 mod error;
 mod header;
 pub mod import;

@@ -38,7 +38,8 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 ///
 /// By the rules, the producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
 /// if the ommer is d generations older (yellow paper, section 11.3). A credit of zero still touches
-/// the account, which removes an empty one.
+/// the account, which removes an empty one; but a given reward of zero from the Merge on, which is no look at the account in the
+/// sense of EIP-7928.
 ///
 /// # Errors
 ///
@@ -55,7 +56,11 @@ pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, E
     }
     match &block.rewards {
         Rewards::ByRules => reward_by_rules(block, &mut credit)?,
-        Rewards::Given(credits) => credits.iter().for_each(|(address, wei)| credit(*address, *wei)),
+        Rewards::Given(credits) => {
+            let merged = block.spec.is_enabled_in(SpecId::MERGE);
+            let due = credits.iter().filter(|(_, wei)| !merged || !wei.is_zero());
+            due.for_each(|(address, wei)| credit(*address, *wei));
+        }
     }
     if block.spec.is_enabled_in(SpecId::SHANGHAI) {
         for withdrawal in &block.withdrawals {
@@ -226,7 +231,7 @@ mod tests {
         given.rewards = Rewards::Given(vec![(MINER, U256::from(7)), (UNCLE, U256::ZERO)]);
         assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
         given.spec = SpecId::SHANGHAI;
-        assert_eq!(credits(&given), [(MINER, 7), (UNCLE, 0)]);
+        assert_eq!(credits(&given), [(MINER, 7)]);
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(crate) struct T8nArgs {
     /// The chain id
     #[arg(long = "state.chainid", value_name = "N", default_value_t = 1)]
     pub(crate) chain_id: u64,
-    /// Block reward in wei; -1 for none, while 0 still touches the account of the block's producer
+    /// Block reward in wei; -1 for none, while before Paris 0 still touches the account of the block's producer
     #[arg(long = "state.reward", value_name = "WEI", default_value_t = 0)]
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub(crate) reward: i64,

@@ -89,7 +89,7 @@ impl BlockRejection {
             HeaderFault::GasUsed { .. } => Self::GasUsedAboveLimit,
             HeaderFault::ExtraData(_) => Self::ExtraData,
             HeaderFault::DaoExtraData => Self::DaoExtraData,
-            HeaderFault::Difficulty { .. } => Self::Difficulty,
+            HeaderFault::Difficulty { .. } | HeaderFault::DifficultyTooLarge => Self::Difficulty,
             HeaderFault::WorkAfterMerge(_) => Self::WorkAfterMerge,
             HeaderFault::OmmersAfterMerge => Self::OmmersAfterMerge,
             HeaderFault::BaseFee { .. } => Self::BaseFee,

@@ -1,6 +1,6 @@
 //! Putting a list together, one block access index after the other.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
 use alloy_eip7928::{
     AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
@@ -111,24 +111,4 @@ impl Account {
         changes.code_changes = self.code;
         changes
     }
-}
-
-/// `first` and, at higher indexes, `second`.
-pub(crate) fn joined(first: BlockAccessList, second: BlockAccessList) -> BlockAccessList {
-    let mut accounts: AddressMap<AccountChanges> =
-        first.into_iter().map(|account| (account.address, account)).collect();
-    for account in second {
-        match accounts.entry(account.address) {
-            Entry::Occupied(known) => known.into_mut().merge(account),
-            Entry::Vacant(vacant) => {
-                vacant.insert(account);
-            }
-        }
-    }
-    let mut list: Vec<_> = accounts.into_values().collect();
-    list.sort_unstable_by_key(|account| account.address);
-    for account in &mut list {
-        account.sort();
-    }
-    list
 }

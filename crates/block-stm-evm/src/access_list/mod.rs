@@ -17,7 +17,11 @@
 //! * [`around`]: what happens before and after the transactions, the same on all paths.
 //! * [`parallel`]: the engine's by-product. A committed run has the accounts and slots that it looked at in revm's journal; balances and
 //!   nonces, which payments and fees change without looking, come from its committed writes.
-//! * [`sequential`]: the plain loop with revm's own builder. What both come to must be equal, and have the hash that headers name.
+//! * [`sequential`]: the plain loop, from the journal alone. What both come to must be equal, and have the hash that headers name. The
+//!   tests compare both with what follows from the EIP's definition, made by code that shares nothing with this module.
+//!
+//! A change is told by comparing what an account or slot is after an index with what it was before that index. revm's own builder compares
+//! with what it has listed last, which is wrong where an account is destroyed without a look at its slots, and made again.
 //!
 //! # Using it
 //!

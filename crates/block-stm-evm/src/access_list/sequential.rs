@@ -1,14 +1,10 @@
-//! A block's list by the plain loop and revm's own builder: the oracle that the other ways are compared with.
+//! A block's list by the plain loop: revm's own handler on one thread, with no short cut.
 
-use revm::{
-    DatabaseRef,
-    context::ContextTr,
-    state::bal::{Bal, BlockAccessIndex},
-};
+use revm::{DatabaseRef, context::ContextTr};
 
 use super::{
     around::{finish, prepare},
-    builder::{ListBuilder, joined},
+    builder::ListBuilder,
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn,
@@ -17,8 +13,7 @@ use crate::{
 
 /// [`execute_sequential`](crate::execute_sequential) with the block's access list (EIP-7928) in the result.
 ///
-/// Its transactions' part is built by revm from the journal of each transaction, not by the code that builds the list
-/// in parallel. Works for blocks of any fork; what happens at the end of a block, rewards of blocks and ommers included, has the
+/// Works for blocks of any fork; what happens at the end of a block, rewards of blocks and ommers included, has the
 /// index after the last transaction's. A transaction that is left out has no index.
 ///
 /// # Errors
@@ -41,24 +36,17 @@ pub fn execute_sequential_with_list<DB: DatabaseRef>(
     db: &DB,
     policy: InvalidTxn,
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
-    let mut around = ListBuilder::default();
-    let state = prepare(block, BlockState::new(db), Some(&mut around))?;
+    let mut list = ListBuilder::default();
+    let state = prepare(block, BlockState::new(db), Some(&mut list))?;
     let mut evm = evm_for(block, state);
     let mut record = BlockRecord::new(block);
-    let mut list = Bal::new();
-    let mut index = BlockAccessIndex::PRE_EXECUTION;
     for (place, txn) in block.txns.iter().enumerate() {
         let executed = execute_txn_with(block, place, &record, &mut evm, |state| {
-            index.increment();
-            for (address, account) in state {
-                list.update_account(index, *address, account);
-            }
+            list.run(state);
+            list.next_index();
         });
         match executed {
-            Ok(result) => {
-                record.executed(txn, result);
-                around.next_index();
-            }
+            Ok(result) => record.executed(txn, result),
             Err(ExecutionError::InvalidTxn { reason, .. }) if policy == InvalidTxn::Skip => {
                 record.skipped(reason);
             }
@@ -66,7 +54,7 @@ pub fn execute_sequential_with_list<DB: DatabaseRef>(
         }
     }
     let state = std::mem::replace(evm.ctx.db_mut(), BlockState::new(db));
-    let (state, requests) = finish(block, record.receipts(), state, Some(&mut around))?;
+    let (state, requests) = finish(block, record.receipts(), state, Some(&mut list))?;
     let result = record.finish(requests, state.into_changes());
-    Ok(result.with_access_list(joined(list.into_alloy_bal(), around.finish())))
+    Ok(result.with_access_list(list.finish()))
 }

@@ -24,7 +24,12 @@ pub(crate) struct SlotTouch {
 impl<'a> Touch<'a> {
     pub(crate) fn of(account: &'a Account) -> Self {
         let before = fields(&account.original_info());
-        let after = if account.is_selfdestructed() { nothing() } else { fields(&account.info) };
+        let after = match () {
+            // What revm leaves here of a payment that overflows is not committed.
+            () if !account.is_touched() => before.clone(),
+            () if account.is_selfdestructed() => nothing(),
+            () => fields(&account.info),
+        };
         Self { before, after, account }
     }
 
@@ -39,7 +44,11 @@ impl<'a> Touch<'a> {
         account.storage.iter().map(move |(&key, slot)| SlotTouch {
             key,
             before: slot.original_value,
-            after: if account.is_selfdestructed() { U256::ZERO } else { slot.present_value },
+            after: match () {
+                () if !account.is_touched() => slot.original_value,
+                () if account.is_selfdestructed() => U256::ZERO,
+                () => slot.present_value,
+            },
         })
     }
 

@@ -136,6 +136,9 @@ pub enum HeaderFault {
         /// The formula's.
         expected: U256,
     },
+    /// The difficulty would have to exceed 256 bits.
+    #[error("the difficulty would have to exceed 256 bits")]
+    DifficultyTooLarge,
     /// The difficulty is not zero, but the Merge is over (EIP-3675).
     #[error("the difficulty is {0}, which must be zero after the Merge")]
     WorkAfterMerge(U256),

@@ -9,8 +9,11 @@ use alloy_eips::{
 use alloy_primitives::U256;
 use revm::primitives::hardfork::SpecId;
 
-use super::{HeaderFault, difficulty::difficulty};
-use crate::{ForkSchedule, blob_gas_price};
+use super::HeaderFault;
+use crate::{
+    ForkSchedule, blob_gas_price,
+    difficulty::{Parent, difficulty},
+};
 
 const GAS_LIMIT_MIN: u64 = 5_000;
 const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
@@ -76,11 +79,23 @@ fn check_seal_fields(
         }
         return Ok(());
     }
-    let expected = difficulty(schedule, parent, header.timestamp);
+    let expected = next_difficulty(header, parent, schedule);
+    let expected = expected.ok_or(HeaderFault::DifficultyTooLarge)?;
     if header.difficulty != expected {
         return Err(HeaderFault::Difficulty { difficulty: header.difficulty, expected });
     }
     Ok(())
+}
+
+fn next_difficulty(header: &Header, parent: &Header, schedule: &ForkSchedule) -> Option<U256> {
+    let spec = schedule.spec_at(header.number, header.timestamp);
+    let bomb_delay = schedule.bomb_delay_at(header.number);
+    let parent = Parent {
+        difficulty: parent.difficulty,
+        timestamp: parent.timestamp,
+        has_ommers: parent.ommers_hash != EMPTY_OMMER_ROOT_HASH,
+    };
+    difficulty(spec, bomb_delay, header.number, header.timestamp, parent)
 }
 
 fn check_gas(
@@ -316,12 +331,41 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_block_at_the_minimum_has_the_difficulty_of_the_specification() {
+        let mainnet = ForkSchedule::mainnet();
+        let (mut parent, mut child) = pair(SpecId::HOMESTEAD);
+        parent.difficulty = U256::from(131_072);
+        (parent.number, child.number) = (1_799_999, 1_800_000);
+        child.timestamp = parent.timestamp + 5_000;
+        // With the bomb added to the minimum it would be 196,608.
+        for (difficulty, is_right) in [(190_272, true), (196_608, false), (131_072, false)] {
+            child.difficulty = U256::from(difficulty);
+            let checked = check_header(&child, &parent, U256::ZERO, &mainnet);
+            assert_eq!(checked.is_ok(), is_right, "{difficulty}: {checked:?}");
+        }
+        // A sum of more than 256 bits is no difficulty, not even the greatest.
+        (parent.difficulty, child.difficulty) = (U256::MAX, U256::MAX);
+        child.timestamp = parent.timestamp + 1;
+        let checked = check_header(&child, &parent, U256::ZERO, &mainnet);
+        assert_eq!(checked, Err(HeaderFault::DifficultyTooLarge));
+    }
+
+    /// Block 1 follows the genesis block, whose timestamp is 0, after 46 years.
+    #[test]
+    fn the_first_block_of_mainnet_has_the_right_difficulty() {
+        let genesis = Header { difficulty: U256::from(17_179_869_184_u64), ..Header::default() };
+        let first = Header { number: 1, timestamp: 1_438_269_988, ..Header::default() };
+        let found = next_difficulty(&first, &genesis, &ForkSchedule::mainnet());
+        assert_eq!(found, Some(U256::from(17_171_480_576_u64)));
+    }
+
+    #[test]
     fn the_ten_blocks_of_the_dao_fork_say_so() {
         let mainnet = ForkSchedule::mainnet();
         let (mut parent, mut child) = pair(SpecId::HOMESTEAD);
         for (number, is_due) in [(1_919_999, false), (1_920_000, true), (1_920_009, true)] {
             (parent.number, child.number) = (number - 1, number);
-            child.difficulty = difficulty(&mainnet, &parent, child.timestamp);
+            child.difficulty = next_difficulty(&child, &parent, &mainnet).expect("is small");
             child.extra_data = Bytes::new();
             let checked = check_header(&child, &parent, U256::ZERO, &mainnet);
             assert_eq!(checked.is_err(), is_due, "{number}: {checked:?}");

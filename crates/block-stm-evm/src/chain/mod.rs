@@ -21,7 +21,6 @@
 //! grows with the state and not with the length of the chain. It does grow with the blocks of one height, and with branches that never become the
 //! head's: a host that imports from strangers limits these.
 
-mod difficulty;
 mod error;
 mod file;
 mod genesis;

@@ -11,11 +11,12 @@ use revm::{
 };
 use serde::Deserialize;
 
-use super::{
-    T8nError, T8nFork,
+use super::{T8nError, T8nFork};
+use crate::{
+    blob_gas_price,
     difficulty::{Parent, difficulty},
+    import::quantity::Quantity,
 };
-use crate::{blob_gas_price, import::quantity::Quantity};
 
 /// `env` as it is written in JSON. What is needed under some rules only, is optional.
 #[derive(Clone, Debug, Deserialize)]
@@ -173,7 +174,8 @@ impl JsonEnv {
             timestamp: parent_timestamp,
             has_ommers: !ommers.is_zero() && ommers != EMPTY_OMMER_ROOT_HASH,
         };
-        difficulty(fork, number, timestamp, parent).ok_or_else(|| {
+        let expected = difficulty(fork.spec, fork.bomb_delay, number, timestamp, parent);
+        expected.ok_or_else(|| {
             T8nError::Config("env: the difficulty of this block exceeds 256 bits".to_owned())
         })
     }
@@ -329,6 +331,22 @@ mod tests {
             let error = resolve(fork, &fields).map(|_| ()).expect_err(word);
             assert!(error.contains(word), "{fork}: {error}");
         }
+    }
+
+    #[test]
+    fn a_difficulty_follows_from_the_parent() {
+        let next = |parent: &str| {
+            let fields = json!({
+                "currentNumber": 1_800_000, "currentTimestamp": 5_000, "parentDifficulty": parent,
+            });
+            resolve("Homestead", &fields).map(|env| env.block.difficulty.saturating_to::<u64>())
+        };
+        assert_eq!(next("131072"), Ok(190_272));
+        assert_eq!(next("2048000"), Ok(2_014_536));
+        assert!(next(&U256::MAX.to_string()).is_ok());
+        let fields = json!({ "currentNumber": u64::MAX, "parentDifficulty": 1 });
+        let error = resolve("Homestead", &fields).map(|_| ()).expect_err("too large");
+        assert!(error.contains("exceeds 256 bits"), "{error}");
     }
 
     #[test]

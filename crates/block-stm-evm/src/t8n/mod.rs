@@ -17,7 +17,6 @@
 //! about the block is decided by
 //! the same code that executes blocks of real chains.
 
-mod difficulty;
 mod env;
 mod error;
 mod fork;

@@ -1,16 +1,20 @@
 //! Random blocks under the rules of Amsterdam, which the specification's package does not have.
 //!
-//! The oracle is plain revm, one transaction after another, with revm's own builder of access lists: another engine,
+//! The oracle is plain revm, one transaction after another, and access lists by their definition: another engine,
 //! though not another VM.
 
 use std::path::Path;
 
 use alloy_primitives::{Bytes, keccak256};
 use block_stm_evm::{
-    InvalidTxn, access_lists_to_rlp, execute_sequential_with_list,
+    InvalidTxn, access_lists_to_rlp, execute_sequential,
     t8n::{T8nFiles, T8nOptions, T8nSource, Transition},
 };
 use serde_json::{Value, json};
+
+// How lists are made from their definition belongs to the adapter's tests.
+#[path = "../../../../block-stm-evm/tests/it/parallel/definition/mod.rs"]
+mod definition;
 
 use super::{
     OURS, THREADS, arguments,
@@ -100,10 +104,10 @@ fn plain(input: &Input) -> Result<Value, Box<dyn std::error::Error>> {
     let options = T8nOptions { fork: FORK, chain_id: 1, reward: u64::try_from(input.reward).ok() };
     let transition = Transition::new(&files, &options)?;
     let (block, before) = (transition.block(), transition.state());
-    let result = execute_sequential_with_list(block, before, InvalidTxn::Skip)?;
+    let result = execute_sequential(block, before, InvalidTxn::Skip)?;
     let mut after = before.clone();
     after.apply(&result.state);
-    let list = result.access_list.clone().unwrap_or_default();
+    let list = definition::list_by_definition(block, before, &result);
     let txns = input.txs.as_array().map_or(0, Vec::len);
     Ok(json!({
         "stateRoot": after.state_root(),

@@ -18,7 +18,7 @@ pub(super) fn list_of(block: &Block, state: &PreState) -> BlockAccessList {
     list
 }
 
-fn account(list: &[AccountChanges], address: Address) -> &AccountChanges {
+pub(super) fn account(list: &[AccountChanges], address: Address) -> &AccountChanges {
     list.iter().find(|account| account.address == address).expect("is listed")
 }
 

@@ -8,9 +8,13 @@ use block_stm_evm::{
     list_differences, revm::DatabaseRef,
 };
 
-use super::same::{engines, parallel_runs};
+use super::{
+    definition::list_by_definition,
+    same::{engines, parallel_runs},
+};
 
-/// Checks that all paths build revm's list, and that executing with it comes to `expected`. Returns the list of a valid block.
+/// Checks that all paths build the list of the definition, and that executing with it comes to `expected`. Returns the list of a valid
+/// block.
 ///
 /// # Panics
 ///
@@ -24,6 +28,10 @@ pub(super) fn assert_same_lists<DB: DatabaseRef + Sync>(
     let mut result = execute_sequential_with_list(block, db, policy).ok()?;
     let list = result.access_list.take().expect("it was asked for");
     assert_eq!(Ok(&result), expected.as_ref(), "{policy:?}");
+    let defined = list_by_definition(block, db, &result);
+    let differences = list_differences(&list, &defined);
+    assert!(differences.is_empty(), "sequentially, not as defined: {}", differences[0]);
+    assert_eq!(list, defined, "sequentially");
     let options = ParallelOptions::default().with_policy(policy).with_access_list();
     for (path, executed) in parallel_runs(block, db, &options) {
         let mut executed = executed.expect("valid sequentially").result;
