@@ -1,7 +1,6 @@
 //! A block's list by the plain loop and revm's own builder: the oracle that the other ways are compared with.
 
 use revm::{
-    DatabaseRef,
     context::ContextTr,
     state::bal::{Bal, BlockAccessIndex},
 };
@@ -11,7 +10,7 @@ use super::{
     builder::{ListBuilder, joined},
 };
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn,
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, StateRef,
     sequential::{evm_for, execute_txn_with},
 };
 
@@ -36,7 +35,7 @@ use crate::{
 /// assert_eq!(result.access_list, Some(Vec::new()));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn execute_sequential_with_list<DB: DatabaseRef>(
+pub fn execute_sequential_with_list<DB: StateRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
