@@ -174,9 +174,9 @@ impl BlockRejection {
                 &[Is::GasLimitRange, Is::GasLimitStep, Is::Encoding]
             }
             "GASLIMIT_TOO_BIG" => &[Is::GasLimitRange, Is::Encoding],
-            "TooMuchGasUsed" | "GAS_USED_OVERFLOW" | "INVALID_GAS_USED_ABOVE_LIMIT" => {
-                &[Is::GasUsedAboveLimit]
-            }
+            "TooMuchGasUsed" | "INVALID_GAS_USED_ABOVE_LIMIT" => &[Is::GasUsedAboveLimit],
+            // Whether the header says it, or the transactions come to it.
+            "GAS_USED_OVERFLOW" => &[Is::GasUsedAboveLimit, Is::Txn(Rejection::GasLimit)],
             "InvalidGasUsed" | "INVALID_GAS_USED" => &[Is::Result("gasUsed")],
             "InvalidLogBloom" | "INVALID_LOG_BLOOM" => &[Is::Result("logsBloom")],
             "InvalidReceiptsStateRoot" | "INVALID_RECEIPTS_ROOT" => &[Is::Result("receiptsRoot")],

@@ -306,7 +306,7 @@ fn a_set_code_transaction_without_a_destination_is_refused() {
     }
     let mut txn = transfer(1, 0, 5);
     (txn.tx_type, txn.kind, txn.chain_id) = (4, TxKind::Create, Some(1));
-    (txn.gas_limit, txn.gas_priority_fee) = (200_000, Some(0));
+    (txn.gas_limit, txn.gas_priority_fee) = (90_000, Some(0));
     let mut block = prague_block();
     block.txns = vec![txn];
     let error = execute_sequential(&block, &state, InvalidTxn::Reject).expect_err("refused");
