@@ -1,4 +1,5 @@
-//! What a test calls the reason for which something is refused, and whether it was refused for that.
+//! What a test calls the reason for which something is refused, and whether it was refused for
+//! that.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Numbers of a transaction, which may be too large for their fields: such a transaction is invalid, not its file.
+//! Numbers of a transaction, which may be too large for their fields: such a transaction is
+//! invalid, not its file.
 
 use std::fmt;
 

@@ -10,7 +10,7 @@ use block_stm_evm::{
 pub enum Rejection {
     /// The sender can't pay.
     Funds,
-    /// What it may cost at most exceeds 256 bits, so that nobody can pay it.
+    /// What it may cost at most exceeds 256 bits, which no balance covers.
     PaymentOverflow,
     /// Less gas than the transaction costs at least.
     IntrinsicGas,
@@ -127,12 +127,12 @@ impl Rejection {
 
     /// The classes that tests call `name`, if it is known.
     ///
-    /// Both spellings are known: that of the older tests (`TR_NoFunds`) and that of the official filler's
-    /// (`TransactionException.INSUFFICIENT_ACCOUNT_FUNDS`).
+    /// Both spellings are known: that of the older tests (`TR_NoFunds`) and that of the official
+    /// filler's (`TransactionException.INSUFFICIENT_ACCOUNT_FUNDS`).
     pub fn named(name: &str) -> Option<&'static [Self]> {
         let short = name.strip_prefix("TransactionException.").unwrap_or(name);
         Some(match short {
-            // What nobody can pay, the sender can't.
+            // No balance covers what exceeds 256 bits.
             "INSUFFICIENT_ACCOUNT_FUNDS" | "TR_NoFunds" => &[Self::Funds, Self::PaymentOverflow],
             "TR_NoFundsOrGas" => &[Self::Funds, Self::PaymentOverflow, Self::IntrinsicGas],
             "TR_FeeCapLessThanBlocksORNoFunds" => {

@@ -18,7 +18,8 @@ pub struct CaseReport {
     pub state_root: Option<B256>,
     /// Whether that is right.
     pub verdict: Verdict,
-    /// The exceptions of what was refused, as it must be, without a word on the reason: the test's names for it are unknown.
+    /// The exceptions of what was refused, as it must be, without a word on the reason: the test's
+    /// names for it are unknown.
     pub not_compared: Vec<String>,
 }
 
@@ -60,7 +61,8 @@ impl CaseReport {
         Self::new(name, fork, Verdict::Skipped(reason))
     }
 
-    /// A case that is right unless a difference is given. What is right comes with exceptions that were not compared.
+    /// A case that is right unless a difference is given. What is right comes with exceptions that
+    /// were not compared.
     pub(crate) fn ran(name: &str, fork: &str, result: Result<Vec<String>, String>) -> Self {
         match result {
             Ok(not_compared) => Self { not_compared, ..Self::new(name, fork, Verdict::Passed) },

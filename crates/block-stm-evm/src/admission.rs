@@ -52,10 +52,10 @@ impl BlockGas {
     ///
     /// # Errors
     ///
-    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`], and what revm leaves to others:
-    /// [`InvalidTxnReason::SetCodeCreate`] and revm's
-    /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction). A transaction of a type that comes later passes; that it
-    /// is unknown is for revm to say.
+    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`], and what revm leaves to
+    /// others: [`InvalidTxnReason::SetCodeCreate`] and revm's
+    /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction). A transaction of a
+    /// type that comes later passes; that it is unknown is for revm to say.
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         let fits = |gas_limit: u64, used: u64| {
             let available = self.gas_limit.saturating_sub(used);

@@ -1,11 +1,13 @@
 //! revm's journal, and the rule on the creation of contracts that it lacks.
 //!
-//! No contract is created where there is storage (EIP-7610), under the rules of any fork. revm looks at nonce and code alone. Just
-//! before it creates, it loads the place through [`JournalTr::load_account`]: there the state is asked, so that a state that can't be
-//! read ends the execution as any other does.
+//! No contract is created where there is storage (EIP-7610), under the rules of any fork. revm
+//! looks at nonce and code alone. Just before it creates, it loads the place through
+//! [`JournalTr::load_account`]: there the state is asked, so that a state that can't be read ends
+//! the execution as any other does.
 //!
-//! What is asked of the state is what the account had before the transaction. An account that has neither nonce nor code has
-//! that storage still, as only its own code could have changed it, unless the transaction created it.
+//! What is asked of the state is what the account had before the transaction. An account that has
+//! neither nonce nor code has that storage still, as only its own code could have changed it,
+//! unless the transaction created it.
 
 use alloy_primitives::{
     Address, B256, Log, U256,

@@ -8,7 +8,8 @@ use revm::{
     database::{AccountState, CacheDB, DBErrorMarker, EmptyDBTyped},
 };
 
-/// A state that blocks are executed on: revm's [`DatabaseRef`], and a question that revm does not ask.
+/// A state that blocks are executed on: revm's [`DatabaseRef`], and a question that revm does not
+/// ask.
 ///
 /// # Examples
 ///
@@ -45,11 +46,12 @@ use revm::{
 /// # Ok::<_, PreStateError>(())
 /// ```
 pub trait StateRef: DatabaseRef {
-    /// Whether a slot of the account at `address` is not zero. `None`, the default, stands for "cannot say", and is taken
-    /// for no.
+    /// Whether a slot of the account at `address` is not zero. `None`, the default, stands for
+    /// "cannot say", and is taken for no.
     ///
-    /// No contract is created where there is storage (EIP-7610). It is asked where one would be created at an account that has
-    /// neither nonce nor code. Since Spurious Dragon (EIP-161) no account comes to storage without a nonce.
+    /// No contract is created where there is storage (EIP-7610). It is asked where one would be
+    /// created at an account that has neither nonce nor code. Since Spurious Dragon (EIP-161) no
+    /// account comes to storage without a nonce.
     ///
     /// # Errors
     ///
@@ -104,7 +106,8 @@ impl<DB: StateRef> StateRef for CacheDB<DB> {
     }
 }
 
-/// A state in the middle of a block: revm's [`Database`], which says whether an account has storage at the moment.
+/// A state in the middle of a block: revm's [`Database`], which says whether an account has storage
+/// at the moment.
 pub(crate) trait State: Database {
     /// Whether a slot of the account at `address` is not zero. What can't be said is taken for no.
     fn has_storage(&mut self, address: Address) -> Result<bool, Self::Error>;

@@ -20,8 +20,8 @@ use crate::{ExecutionError, Stage, SystemCallFailure};
 /// What a system call may use before Amsterdam (EIP-4788, 2935, 7002, 7251).
 const GAS_LIMIT: u64 = 30_000_000;
 
-/// A call by the system address to a system contract, with 30 million gas of its own; from Amsterdam on with more, for the growth
-/// of the state (EIP-8037).
+/// A call by the system address to a system contract, with 30 million gas of its own; from
+/// Amsterdam on with more, for the growth of the state (EIP-8037).
 ///
 /// What it is and what its failure means is data, so that any path can make the call on the VM
 /// instance it likes; [`run`](Self::run) makes it on a revm instance.

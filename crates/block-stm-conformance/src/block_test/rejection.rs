@@ -142,7 +142,8 @@ impl BlockRejection {
 }
 
 impl BlockRejection {
-    /// The classes that tests call `name`, if it is known: of a block, or of one of its transactions.
+    /// The classes that tests call `name`, if it is known: of a block, or of one of its
+    /// transactions.
     pub(super) fn named(name: &str) -> Option<Vec<Self>> {
         let short = name.strip_prefix("BlockException.").unwrap_or(name);
         match Self::of_block(short) {
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_blobs_are_one_reason_whoever_finds_them() {
+    fn too_many_blobs_are_one_reason_wherever_they_are_found() {
         let header = |used| BlockError::Header(HeaderFault::BlobGasUsed { used, max: 6 << 17 });
         let is = |name, error: &BlockError| {
             let classes = BlockRejection::named(name).expect(name);

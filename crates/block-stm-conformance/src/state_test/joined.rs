@@ -31,8 +31,8 @@ struct Joined {
 /// What each sender gets beside what it has, so that it can pay for more than one: 2^100 wei.
 const ALLOWANCE: U256 = U256::from_limbs([0, 1 << 36, 0, 0]);
 
-/// The variants of `forks` by the state that they start from and the rules; groups of one are left out, and transactions that can't be
-/// encoded.
+/// The variants of `forks` by the state that they start from and the rules; groups of one are left
+/// out, and transactions that can't be encoded.
 pub(super) fn groups<'a>(forks: &[(&'a StateTest, &'a Fork)]) -> Vec<Group<'a>> {
     let mut groups = BTreeMap::<_, Vec<Group<'a>>>::new();
     for &(test, fork) in forks {
@@ -51,7 +51,8 @@ pub(super) fn groups<'a>(forks: &[(&'a StateTest, &'a Fork)]) -> Vec<Group<'a>> 
 }
 
 impl Group<'_> {
-    /// Whether the group's block has the same result in parallel and one after another, as a case of its first test.
+    /// Whether the group's block has the same result in parallel and one after another, as a case
+    /// of its first test.
     pub(super) fn report(&self, engine: &Engine) -> CaseReport {
         let result = self.joined().run(engine).map(|()| Vec::new());
         CaseReport::ran(&self.test.name, &self.fork.name, result).of_variant("joined")

@@ -4,11 +4,12 @@
 //! that it is invalid and left out. But a block of several transactions is executed speculatively, and that is what is to
 //! be tested.
 //!
-//! A joined block has all variants of a file's tests that start from one state under one fork, each with the nonce after the one
-//! before it. What it must lead to nobody has written down; it is executed in parallel and by plain revm, one after another,
-//! and both must agree in everything.
+//! A joined block has all variants of a file's tests that start from one state under one fork, each
+//! with the nonce after the one before it. No test says what it must lead to: it is executed in
+//! parallel and by plain revm, one after another, and both must agree in everything.
 //!
-//! A transaction with a number that its field has no room for is in no block, whatever the rules: its case is the companion alone.
+//! A transaction with a number that its field has no room for is in no block, whatever the rules:
+//! its case is the companion alone.
 
 mod format;
 mod joined;
@@ -222,7 +223,8 @@ fn state_test(
     Ok(StateTest { root: trie.root(), trie, name, pre, forks })
 }
 
-/// A transaction of `sender` that is invalid, whatever its other ones do, and costs nothing to find so.
+/// A transaction of `sender` that is invalid, whatever its other ones do, and costs nothing to find
+/// so.
 fn companion(sender: Address, gas_price: u128) -> TxEnv {
     TxEnv {
         caller: sender,

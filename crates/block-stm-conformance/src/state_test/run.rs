@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl StateTest {
-    /// The state root that `variant` and its companion lead to in a block, and the exceptions that were not compared, if all is as
-    /// it must be.
+    /// The state root that `variant` and its companion lead to in a block, and the exceptions that
+    /// were not compared, if all is as it must be.
     pub(super) fn run_variant(
         &self,
         variant: &Variant,
@@ -89,7 +89,7 @@ fn check_class(
     };
     match exception {
         None => Err(format!("it is rejected: {reason}")),
-        // Nobody has so much: what a test calls a lack of funds may be found before the funds are looked at.
+        // No balance covers so much, which a test may call a lack of funds.
         Some(exception) => exception.compare(&reason, |expected| {
             *expected == class
                 || (class == Rejection::Overflow && *expected == Rejection::PaymentOverflow)

@@ -37,10 +37,11 @@ use crate::{
 /// and once, and what each looks at and changes is compared with what the list says of it. The result is that of
 /// [`execute_sequential`](crate::execute_sequential), without a list of its own.
 ///
-/// Works for blocks of any fork. A list cannot say that an account without anything exists, nor that it ceases to. That counts before
-/// Spurious Dragon (EIP-161), and later where a listed account is one from before, which may delegate (EIP-7702) or have storage
-/// (EIP-7610). There the block is executed by [`execute_parallel`], and its list compared with the given one. So it is where a listed
-/// account can't be read.
+/// Works for blocks of any fork. A list cannot say that an account without anything exists, nor
+/// that it ceases to. That counts before Spurious Dragon (EIP-161), and later where a listed
+/// account is one from before, which may delegate (EIP-7702) or have storage (EIP-7610). There the
+/// block is executed by [`execute_parallel`], and its list compared with the given one. So it is
+/// where a listed account can't be read.
 ///
 /// Whether the list is the one that the header names, and not longer than a block's list may be
 /// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
@@ -89,7 +90,7 @@ pub fn execute_with_access_list<DB: StateRef + Sync>(
     }
     let state = ListedState::new(block, db, list);
     let workers = if is_for_one(engine, block) { 1 } else { engine.threads() };
-    // Alone there is nobody to read ahead for.
+    // A lone worker has no other one to read ahead for.
     if workers > 1 {
         fetch(engine, &state);
     }
@@ -133,9 +134,10 @@ fn fetch<DB: StateRef + Sync>(engine: &Engine, state: &ListedState<'_, DB>) {
 
 /// Whether the list says of every listed account whether it exists, and what storage it has.
 ///
-/// An account that has nothing and is there is one from before Spurious Dragon. It ceases to exist when it is touched, and its storage
-/// with it, and no list says so. What a delegation costs depends on whether it is there (EIP-7702), whether a contract can be created
-/// depends on its storage (EIP-7610).
+/// An account that has nothing and is there is one from before Spurious Dragon. It ceases to exist
+/// when it is touched, and its storage with it, and no list says so. What a delegation costs
+/// depends on whether it is there (EIP-7702), whether a contract can be created depends on its
+/// storage (EIP-7610).
 fn says_who_exists<DB: StateRef>(state: &ListedState<'_, DB>) -> bool {
     let mut places = 0..state.accounts.len();
     let all =

@@ -211,7 +211,8 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
         self.slot_before(place, slot, key)
     }
 
-    /// Whether the account has nothing left, as `index` finds it, of the storage that it had before the block.
+    /// Whether the account has nothing left, as `index` finds it, of the storage that it had before
+    /// the block.
     pub(crate) fn was_wiped(
         &self,
         place: usize,

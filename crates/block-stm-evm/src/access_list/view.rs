@@ -125,8 +125,8 @@ impl<DB: StateRef + Sync> DatabaseRef for View<'_, DB> {
 }
 
 impl<DB: StateRef + Sync> StateRef for View<'_, DB> {
-    /// Of an account that has neither nonce nor code. From Spurious Dragon on, what is created has a nonce: such an account has the
-    /// storage that it had before the block, unless it is gone.
+    /// Of an account that has neither nonce nor code. From Spurious Dragon on, what is created has
+    /// a nonce: such an account has the storage that it had before the block, unless it is gone.
     fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
         let place = self.place(address)?;
         if self.state.was_wiped(place, self.index).map_err(ViewError::Database)? {

@@ -2,7 +2,8 @@
 //!
 //! # What is checked
 //!
-//! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding and its length; that the parent is known; the
+//! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding and its length;
+//! that the parent is known; the
 //! header against its parent ([`check_header`]); the ommers; the roots of transactions and withdrawals; signatures;
 //! then it executes the block in parallel, and checks gas, bloom, receipts, requests, the access list and the state root. The seal, the
 //! proof of work before the Merge, is not checked.
@@ -105,13 +106,14 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import), and [`BlockError::ListForm`] and [`BlockError::AccessList`] if nothing else is wrong with the
-    /// block.
+    /// As [`import`](Self::import), and [`BlockError::ListForm`] and [`BlockError::AccessList`] if
+    /// nothing else is wrong with the block.
     ///
     /// # Cost
     ///
-    /// As [`import`](Self::import), but for execution, see [`execute_with_access_list`](crate::execute_with_access_list). A block
-    /// whose list is wrong is executed once more without it.
+    /// As [`import`](Self::import), but for execution, see
+    /// [`execute_with_access_list`](crate::execute_with_access_list). A block whose list is wrong
+    /// is executed once more without it.
     pub fn import_with_access_list(
         &mut self,
         rlp: &[u8],
@@ -173,9 +175,9 @@ impl Chain {
 
     /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.
     ///
-    /// What is wrong with a list comes last, as in the specification: there, execution knows of no list, and the one that it leads to is
-    /// compared in the end. So a block that is refused for the list that came with it is executed without it, to say what is wrong
-    /// with the block.
+    /// What is wrong with a list comes last, as in the specification: there, execution knows of no
+    /// list, and the one that it leads to is compared in the end. So a block that is refused for
+    /// the list that came with it is executed without it, to say what is wrong with the block.
     fn execute(
         &mut self,
         block: &Block,

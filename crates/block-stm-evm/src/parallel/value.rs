@@ -36,8 +36,8 @@ pub(crate) struct AccountState {
     pub(crate) code: CodeId,
     /// Whether the account is in the state. An account that is not has no balance, nonce or code.
     pub(crate) exists: bool,
-    /// Whether it was created in this block and left with storage, but with neither nonce nor code, as was possible before
-    /// EIP-161. No contract is created there (EIP-7610).
+    /// Whether it was created in this block and left with storage, but with neither nonce nor code,
+    /// as was possible before EIP-161. No contract is created there (EIP-7610).
     pub(crate) stored: bool,
 }
 
@@ -79,7 +79,8 @@ pub(crate) enum Fate {
 /// What a transaction relied on about an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Predicate {
-    /// Code and generation of the storage are these, and whether there is storage alone; every load of an account observes them.
+    /// Code and generation of the storage are these, and whether there is storage alone; every load
+    /// of an account observes them.
     pub(crate) code: CodeId,
     pub(crate) wipes: u32,
     pub(crate) stored: bool,

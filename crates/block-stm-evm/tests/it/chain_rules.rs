@@ -1,4 +1,5 @@
-//! Blocks of our own, on a chain of our own: how long they may be, and which fault of several is named.
+//! Blocks of our own, on a chain of our own: how long they may be, and which fault of several is
+//! named.
 
 use std::num::NonZeroUsize;
 
@@ -84,7 +85,8 @@ fn rlp(header: &Header, txns: Vec<Txn>, withdrawals: Withdrawals) -> Vec<u8> {
     alloy_rlp::encode(Block { header: header.clone(), body })
 }
 
-/// A block after `parent` of exactly `bytes` bytes, made of withdrawals and extra data, on a state where [`PAID`] has nothing.
+/// A block after `parent` of exactly `bytes` bytes, made of withdrawals and extra data, on a state
+/// where [`PAID`] has nothing.
 fn block_of(bytes: usize, parent: &Header, timestamp: u64) -> Vec<u8> {
     let withdrawal = Withdrawal { address: PAID, amount: 1, ..Withdrawal::default() };
     let each = alloy_rlp::encode(withdrawal).len();
@@ -179,7 +181,8 @@ fn payment() -> (Txn, Address, Address) {
     (txn, address!("a1e4380a3b1f749673e270229993ee55f35663b4"), to)
 }
 
-/// A block with a payment whose header names, and that comes with, a list in which nothing is right.
+/// A block with a payment whose header names, and that comes with, a list in which nothing is
+/// right.
 fn with_wrong_list(state: PreState, spoil: impl FnOnce(&mut Header), threads: usize) -> BlockError {
     let schedule = ForkSchedule::fixed(1, SpecId::OSAKA).with_access_lists_from(0);
     let mut chain = Chain::new(genesis(schedule, state));

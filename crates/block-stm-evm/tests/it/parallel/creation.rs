@@ -116,8 +116,8 @@ fn no_contract_creates_one_over_storage() {
     });
 }
 
-/// An empty account is removed where it is touched, and its storage with it: who comes before that collides, who comes after
-/// does not.
+/// An empty account is removed where it is touched, and its storage with it: a creation before that
+/// collides, one after it does not.
 #[test]
 fn storage_that_goes_with_its_account_is_no_obstacle_any_more() {
     watched(|| {
@@ -150,8 +150,9 @@ fn storage_that_goes_with_its_account_is_no_obstacle_any_more() {
     });
 }
 
-/// Before EIP-161 a contract has no nonce to begin with. What its init code leaves is storage alone, if it deploys nothing. Its creator
-/// is destroyed, comes to be again, and creates at the same place.
+/// Before EIP-161 a contract has no nonce to begin with. What its init code leaves is storage
+/// alone, if it deploys nothing. Its creator is destroyed, comes to be again, and creates at the
+/// same place.
 #[test]
 fn storage_that_a_lower_transaction_left_is_an_obstacle() {
     watched(|| {
@@ -195,7 +196,7 @@ fn what_becomes_of_the_place_is_judged_in_order() {
                 let mut state = with_creator(Some(0));
                 occupy(&mut state, place, 0);
                 let result = assert_same(&block(spec, story.clone()), &state).expect("valid");
-                // Nobody comes after the last one; who is paid stays.
+                // After the last one there is no creation; an account that is paid stays.
                 let created = touch % 3 == 0 && touch < 11;
                 assert_eq!(has_code(&result, place), created, "{spec:?}, {touch}");
             }
