@@ -9,7 +9,8 @@ use block_stm_evm::revm::context::TxEnv;
 use block_stm_evm::revm::primitives::{Address, B256, StorageKey, StorageValue};
 use block_stm_evm::revm::state::{AccountInfo, Bytecode};
 use block_stm_evm::{
-    InvalidTxn, ParallelOptions, PreState, PreStateError, execute_parallel, execute_sequential,
+    InvalidTxn, ParallelOptions, PreState, PreStateError, StateRef, execute_parallel,
+    execute_sequential,
 };
 
 /// A block, its result still there: what it holds counts as live.
@@ -54,7 +55,7 @@ impl Subject for Case {
 
 fn parallel<DB>(engine: &Engine, block: &block_stm_evm::Block, state: &DB) -> Executed
 where
-    DB: DatabaseRef<Error: std::fmt::Debug> + Sync,
+    DB: StateRef<Error: std::fmt::Debug> + Sync,
 {
     let executed = execute_parallel(engine, block, state, &ParallelOptions::default());
     let executed = executed.expect("a valid block");
@@ -143,5 +144,11 @@ impl DatabaseRef for Gated<'_> {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
         self.state.block_hash_ref(number)
+    }
+}
+
+impl StateRef for Gated<'_> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        self.state.has_storage_ref(address)
     }
 }

@@ -19,7 +19,7 @@ use std::{
 
 use block_stm::{Config, ConflictGraph, Engine};
 use block_stm_evm::{
-    Block, ParallelOptions, apply_pre_block, execute_parallel,
+    Block, ParallelOptions, StateRef, apply_pre_block, execute_parallel,
     revm::{
         Context, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
         context::{CfgEnv, ContextTr, TxEnv},
@@ -82,7 +82,7 @@ impl Bounder {
     /// The block can't be executed, for this reason.
     pub(crate) fn bounds<DB>(&self, block: &Block, state: &DB) -> Result<Bounds, String>
     where
-        DB: DatabaseRef + Sync,
+        DB: StateRef + Sync,
     {
         let (costs, gas) = self.costs(block, state)?;
         let options = ParallelOptions::default().with_conflict_graph();
@@ -111,7 +111,7 @@ impl Bounder {
     }
 
     /// What executing each transaction takes at its place in the block, in nanoseconds, and the gas of all.
-    fn costs<DB: DatabaseRef>(&self, block: &Block, state: &DB) -> Result<(Vec<u64>, u64), String> {
+    fn costs<DB: StateRef>(&self, block: &Block, state: &DB) -> Result<(Vec<u64>, u64), String> {
         let mut costs = vec![u64::MAX; block.txns.len()];
         let mut gas = 0;
         for _ in 0..=self.repeat {
@@ -137,7 +137,7 @@ fn graph_bound<L>(conflicts: &ConflictGraph<L>, costs: &[u64], threads: usize) -
 
 type Evm<DB> = MainnetEvm<MainnetContext<DB>>;
 
-fn evm<DB: DatabaseRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB>> {
+fn evm<DB: StateRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB>> {
     let context =
         Context::mainnet().with_db(CacheDB::new(state)).with_block(block.env.clone()).with_cfg(cfg);
     let mut evm = context.build_mainnet();
@@ -146,7 +146,7 @@ fn evm<DB: DatabaseRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB
 }
 
 /// Executes one transaction, and says what gas it used.
-fn execute<DB: DatabaseRef>(evm: &mut Evm<CacheDB<DB>>, txn: &TxEnv) -> Result<u64, String> {
+fn execute<DB: StateRef>(evm: &mut Evm<CacheDB<DB>>, txn: &TxEnv) -> Result<u64, String> {
     let result = evm.transact_one(txn.clone());
     // Also after an error: the journal must not leak into the next transaction.
     let changes = evm.finalize();
@@ -169,7 +169,7 @@ impl Share {
 }
 
 /// Executes every `step`-th transaction from `first` on, whatever the others do.
-fn share<DB: DatabaseRef>(block: &Block, state: &DB, first: usize, step: usize) -> Share {
+fn share<DB: StateRef>(block: &Block, state: &DB, first: usize, step: usize) -> Share {
     let mut cfg = block.cfg_env();
     cfg.disable_nonce_check = true;
     let mut evm = evm(block, cfg, state);
@@ -197,7 +197,7 @@ struct Rich<'a, DB> {
 /// Far above all ether, and far below what overflows.
 const RICHES: U256 = U256::from_limbs([0, 0, 1, 0]);
 
-impl<DB: DatabaseRef> DatabaseRef for Rich<'_, DB> {
+impl<DB: StateRef> DatabaseRef for Rich<'_, DB> {
     type Error = DB::Error;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
@@ -221,6 +221,12 @@ impl<DB: DatabaseRef> DatabaseRef for Rich<'_, DB> {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
         self.state.block_hash_ref(number)
+    }
+}
+
+impl<DB: StateRef> StateRef for Rich<'_, DB> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        self.state.has_storage_ref(address)
     }
 }
 

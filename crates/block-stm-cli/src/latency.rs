@@ -6,7 +6,7 @@ use std::{
 };
 
 use block_stm_evm::{
-    PreState, PreStateError,
+    PreState, PreStateError, StateRef,
     revm::{
         DatabaseRef,
         primitives::{Address, B256, StorageKey, StorageValue},
@@ -64,6 +64,13 @@ impl DatabaseRef for SlowState<'_> {
     fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
         self.wait();
         self.state.block_hash_ref(number)
+    }
+}
+
+impl StateRef for SlowState<'_> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        self.wait();
+        self.state.has_storage_ref(address)
     }
 }
 

@@ -16,8 +16,8 @@ use std::{
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
     AccessListError, Block, BlockAccessList, BlockResult, ExecutionError, InvalidTxn,
-    ParallelOptions, PreState, Receipt, execute_parallel, execute_plain, execute_sequential,
-    execute_sequential_with_list, execute_with_access_list, revm::DatabaseRef,
+    ParallelOptions, PreState, Receipt, StateRef, execute_parallel, execute_plain,
+    execute_sequential, execute_sequential_with_list, execute_with_access_list,
 };
 
 use crate::{
@@ -115,7 +115,7 @@ pub(crate) fn measure_as_asked(
 }
 
 /// A block whose executions do not agree has no bounds.
-fn measure_with_bounds<DB: DatabaseRef + Sync>(
+fn measure_with_bounds<DB: StateRef + Sync>(
     engine: &Engine,
     bounder: Option<&Bounder>,
     block: &Block,
@@ -142,7 +142,7 @@ fn measure<DB>(
     lists: Lists,
 ) -> Result<Measured, String>
 where
-    DB: DatabaseRef + Sync,
+    DB: StateRef + Sync,
 {
     let mut reference = match lists {
         Lists::Unbuilt => execute_sequential(block, state, InvalidTxn::Reject),
@@ -203,7 +203,7 @@ pub(crate) struct Run {
 }
 
 /// One execution by the plain loop.
-pub(crate) fn plain<DB: DatabaseRef>(
+pub(crate) fn plain<DB: StateRef>(
     block: &Block,
     state: &DB,
 ) -> (Duration, Result<Vec<Receipt>, Failure>) {
@@ -214,7 +214,7 @@ pub(crate) fn plain<DB: DatabaseRef>(
 }
 
 /// One execution by the engine.
-pub(crate) fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
+pub(crate) fn parallel<DB: StateRef + Sync>(engine: &Engine, block: &Block, state: &DB) -> Run {
     let options = ParallelOptions::default();
     let start = Instant::now();
     let executed = black_box(execute_parallel(engine, black_box(block), state, &options));
@@ -226,7 +226,7 @@ pub(crate) fn parallel<DB: DatabaseRef + Sync>(engine: &Engine, block: &Block, s
 }
 
 /// One execution with the block's access list.
-fn with_list<DB: DatabaseRef + Sync>(
+fn with_list<DB: StateRef + Sync>(
     engine: &Engine,
     block: &Block,
     state: &DB,

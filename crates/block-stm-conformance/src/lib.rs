@@ -7,10 +7,14 @@
 #![forbid(unsafe_code)]
 
 pub mod block_test;
+mod config;
+mod exception;
 mod info;
+mod network;
+mod number;
 mod rejection;
 mod report;
 pub mod state_test;
 
-pub use rejection::{Rejection, UnknownException, expected_rejections};
+pub use rejection::Rejection;
 pub use report::{CaseReport, SkipReason, Verdict};

@@ -18,6 +18,9 @@ pub struct CaseReport {
     pub state_root: Option<B256>,
     /// Whether that is right.
     pub verdict: Verdict,
+    /// The exceptions of what was refused, as it must be, without a word on the reason: the test's
+    /// names for it are unknown.
+    pub not_compared: Vec<String>,
 }
 
 /// Whether a case came out as it must.
@@ -35,9 +38,6 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// A contract is created where there is storage, but neither nonce nor code, which EIP-7610 forbids. revm does
-    /// not see the storage. No such place can come into being on a real chain.
-    CreateOverStorage,
     /// Prague as it was in early 2024, with EOF and with EIP-2537's nine precompiles. It never went live.
     PragueDraft,
     /// The seal, the proof of work, must be right, which is not checked.
@@ -47,7 +47,6 @@ pub enum SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::CreateOverStorage => "creation where there is storage (EIP-7610 is not in revm)",
             Self::PragueDraft => {
                 "a draft of Prague that never went live (EOF, nine BLS precompiles)"
             }
@@ -62,14 +61,18 @@ impl CaseReport {
         Self::new(name, fork, Verdict::Skipped(reason))
     }
 
-    /// A case that was run, and is right unless a difference is given.
-    pub(crate) fn ran(name: &str, fork: &str, result: Result<(), String>) -> Self {
-        Self::new(name, fork, result.err().map_or(Verdict::Passed, Verdict::Failed))
+    /// A case that is right unless a difference is given. What is right comes with exceptions that
+    /// were not compared.
+    pub(crate) fn ran(name: &str, fork: &str, result: Result<Vec<String>, String>) -> Self {
+        match result {
+            Ok(not_compared) => Self { not_compared, ..Self::new(name, fork, Verdict::Passed) },
+            Err(difference) => Self::new(name, fork, Verdict::Failed(difference)),
+        }
     }
 
     fn new(name: &str, fork: &str, verdict: Verdict) -> Self {
         let (name, fork) = (name.to_owned(), fork.to_owned());
-        Self { name, variant: None, fork, state_root: None, verdict }
+        Self { name, variant: None, fork, state_root: None, verdict, not_compared: Vec::new() }
     }
 
     /// The same report on a variant.

@@ -21,6 +21,8 @@ use crate::{Block, InvalidTxnReason};
 pub struct BlockGas {
     gas_limit: u64,
     blob_gas_limit: u64,
+    /// Whether the rules know set-code transactions.
+    set_code: bool,
     /// From Amsterdam on: most of a transaction's limit that counts as regular gas (EIP-8037).
     two_dimensional_cap: Option<u64>,
     cumulative: u64,
@@ -37,6 +39,7 @@ impl BlockGas {
         Self {
             gas_limit: block.env.gas_limit,
             blob_gas_limit: blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block()),
+            set_code: block.spec.is_enabled_in(SpecId::PRAGUE),
             two_dimensional_cap: amsterdam.then(|| block.cfg_env().tx_gas_limit_cap()),
             cumulative: 0,
             regular: 0,
@@ -49,9 +52,10 @@ impl BlockGas {
     ///
     /// # Errors
     ///
-    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`], and revm's
-    /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction), which revm leaves to others. A blob transaction before
-    /// Cancun passes; that its type is unknown is for revm to say.
+    /// [`InvalidTxnReason::BlockGas`] or [`InvalidTxnReason::BlobGas`], and what revm leaves to
+    /// others: [`InvalidTxnReason::SetCodeCreate`] and revm's
+    /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction). A transaction of a
+    /// type that comes later passes; that it is unknown is for revm to say.
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         let fits = |gas_limit: u64, used: u64| {
             let available = self.gas_limit.saturating_sub(used);
@@ -71,6 +75,9 @@ impl BlockGas {
         {
             // No encoding has room for it, and revm does not look.
             return Err(InvalidTransaction::BlobCreateTransaction.into());
+        }
+        if self.set_code && txn.tx_type == TransactionType::Eip7702 && txn.kind.is_create() {
+            return Err(InvalidTxnReason::SetCodeCreate);
         }
         let blob_gas = txn.total_blob_gas();
         let available = self.blob_gas_limit.saturating_sub(self.blob);
@@ -148,6 +155,22 @@ mod tests {
         create.kind = TxKind::Create;
         let refused = InvalidTxnReason::Vm(InvalidTransaction::BlobCreateTransaction);
         assert_eq!(block(SpecId::CANCUN, u64::MAX).admit(&create), Err(refused));
+    }
+
+    #[test]
+    fn set_code_transactions_create_no_contracts() {
+        let mut create = txn(0, 0);
+        create.tx_type = TransactionType::Eip7702.into();
+        assert_eq!(block(SpecId::PRAGUE, u64::MAX).admit(&create), Ok(()));
+        create.kind = TxKind::Create;
+        for spec in [SpecId::PRAGUE, SpecId::OSAKA, SpecId::AMSTERDAM] {
+            let admitted = block(spec, u64::MAX).admit(&create);
+            assert_eq!(admitted, Err(InvalidTxnReason::SetCodeCreate), "{spec:?}");
+        }
+        // Of a type that does not exist yet, nothing else is wrong.
+        assert_eq!(block(SpecId::CANCUN, u64::MAX).admit(&create), Ok(()));
+        create.tx_type = TransactionType::Eip1559.into();
+        assert_eq!(block(SpecId::PRAGUE, u64::MAX).admit(&create), Ok(()));
     }
 
     #[test]

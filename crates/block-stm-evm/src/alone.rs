@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::Address;
 use revm::{
-    Context, Database, DatabaseCommit, DatabaseRef, Journal, MainnetEvm,
+    Context, Database, DatabaseCommit, MainnetEvm,
     bytecode::opcode,
     context::{
         Block as _, BlockEnv, CfgEnv, ContextTr, Evm, JournalTr, LocalContext, TxEnv,
@@ -21,15 +21,17 @@ use revm::{
 };
 
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage,
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage, StateRef,
     access_list::{self, ListBuilder},
     block_state::CachedAccount,
+    creation::CreationJournal,
     keccak::{HasKeccaks, Keccaks, keccak_of_memory},
     plain_call::{Costs, parties},
+    state_ref::State,
 };
 
 pub(crate) type AloneContext<'s, DB> =
-    Context<&'s BlockEnv, &'s TxEnv, &'s CfgEnv, DB, Journal<DB>, Keccaks, LocalContext>;
+    Context<&'s BlockEnv, &'s TxEnv, &'s CfgEnv, DB, CreationJournal<DB>, Keccaks, LocalContext>;
 pub(crate) type AloneEvm<'s, DB> = MainnetEvm<AloneContext<'s, DB>>;
 pub(crate) type Handling<'s, DB> = MainnetHandler<
     AloneEvm<'s, DB>,
@@ -37,14 +39,14 @@ pub(crate) type Handling<'s, DB> = MainnetHandler<
     EthFrame,
 >;
 
-impl<DB: Database> HasKeccaks for AloneContext<'_, DB> {
+impl<DB: State> HasKeccaks for AloneContext<'_, DB> {
     fn keccaks(&mut self) -> &mut Keccaks {
         &mut self.chain
     }
 }
 
 /// Executes `block`; a panic of the database within a transaction is an error that names it.
-pub(crate) fn execute_alone<DB: DatabaseRef>(
+pub(crate) fn execute_alone<DB: StateRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
@@ -63,7 +65,7 @@ pub(crate) fn execute_alone<DB: DatabaseRef>(
     })
 }
 
-fn execute_txns<'db, DB: DatabaseRef>(
+fn execute_txns<'db, DB: StateRef>(
     block: &Block,
     policy: InvalidTxn,
     state: BlockState<&'db DB>,
@@ -85,16 +87,16 @@ fn execute_txns<'db, DB: DatabaseRef>(
             Err(error) => return Err(error),
         }
     }
-    Ok(evm.ctx.journaled_state.database)
+    Ok(evm.ctx.journaled_state.into_database())
 }
 
-pub(crate) fn evm<'s, DB: Database>(
+pub(crate) fn evm<'s, DB: State>(
     block: &'s Block,
     cfg: &'s CfgEnv,
     no_txn: &'s TxEnv,
     db: DB,
 ) -> AloneEvm<'s, DB> {
-    let mut journal = Journal::new(db);
+    let mut journal = CreationJournal::new(db);
     journal.set_spec_id(block.spec);
     journal.set_eip7708_config(
         cfg.amsterdam_eip7708_disabled,
@@ -128,7 +130,7 @@ pub(crate) fn contained<T, E>(
     })
 }
 
-fn execute_txn<'s, DB: DatabaseRef>(
+fn execute_txn<'s, DB: StateRef>(
     index: usize,
     txn: &'s TxEnv,
     evm: &mut AloneEvm<'s, BlockState<&DB>>,
@@ -154,7 +156,7 @@ fn execute_txn<'s, DB: DatabaseRef>(
 }
 
 /// Does an ordinary payment; `None` if it is none, or cannot be done.
-fn pay<DB: DatabaseRef>(
+fn pay<DB: StateRef>(
     index: usize,
     txn: &TxEnv,
     evm: &mut AloneEvm<'_, BlockState<&DB>>,

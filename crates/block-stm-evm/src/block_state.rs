@@ -13,7 +13,7 @@ use revm::{
     state::{Account, AccountInfo, Bytecode},
 };
 
-use crate::{AccountChange, SlotChange, StateChanges};
+use crate::{AccountChange, SlotChange, StateChanges, StateRef, state_ref::State};
 
 type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 
@@ -184,6 +184,19 @@ impl<DB: DatabaseRef> Database for BlockState<DB> {
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
         self.db.block_hash_ref(number)
+    }
+}
+
+impl<DB: StateRef> State for BlockState<DB> {
+    fn has_storage(&mut self, address: Address) -> Result<bool, DB::Error> {
+        let account = self.cached(address)?;
+        if account.storage.values().any(|slot| !slot.now.is_zero()) {
+            return Ok(true);
+        }
+        if account.wiped || account.before.is_none() {
+            return Ok(false);
+        }
+        Ok(self.db.has_storage_ref(address)?.unwrap_or(false))
     }
 }
 

@@ -125,9 +125,12 @@ impl HeaderChecks {
     }
 }
 
+/// The name of the header's field for the hash of the access list.
+pub(crate) const ACCESS_LIST_HASH: &str = "blockAccessListHash";
+
 /// The access list's hash, if the list was asked for.
 pub(crate) fn access_list_check(header: B256, computed: Option<B256>) -> HeaderCheck {
-    check("blockAccessListHash", header, computed, "the list was not asked for")
+    check(ACCESS_LIST_HASH, header, computed, "the list was not asked for")
 }
 
 fn check<T: PartialEq + fmt::Display>(

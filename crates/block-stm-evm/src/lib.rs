@@ -1,7 +1,7 @@
 //! Ethereum blocks on the `block-stm` engine, executed by [`revm`].
 //!
 //! A [`Block`] (what a header and its body mean to execution) and a [`PreState`] (the state before
-//! it, or any revm [`DatabaseRef`](revm::DatabaseRef) of your own) go in; a [`BlockResult`]
+//! it, or a [`StateRef`] of your own, which is any revm database) go in; a [`BlockResult`]
 //! (receipts, requests and state changes) comes out.
 #![forbid(unsafe_code)]
 
@@ -12,8 +12,10 @@ mod admission;
 mod alone;
 mod blake2f;
 mod block;
+mod block_size;
 mod block_state;
 mod chain;
+mod creation;
 mod dao;
 mod deposits;
 mod difficulty;
@@ -32,6 +34,7 @@ mod result;
 mod schedule;
 mod sequential;
 mod state_changes;
+mod state_ref;
 mod state_root;
 mod state_trie;
 mod system_call;
@@ -68,6 +71,7 @@ pub use schedule::{
 };
 pub use sequential::{execute_plain, execute_sequential};
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
+pub use state_ref::StateRef;
 pub use state_trie::{SlotFeed, StateTrie};
 pub use system_call::SystemCall;
 pub use warm_up::warm_up;

@@ -8,16 +8,16 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, U256};
 use revm::{
-    Database, DatabaseCommit, MainnetEvm,
-    context::ContextTr,
-    handler::MainnetContext,
+    Database, DatabaseCommit,
+    context::{Cfg, ContextSetters, ContextTr, JournalTr, TxEnv},
+    handler::{ContextTrDbError, MainnetEvm},
     primitives::hardfork::SpecId,
-    state::{Account, TransactionId},
+    state::{Account, EvmState, TransactionId},
 };
 
 use crate::{
     Block, ExecutionError, Receipt, Rewards, Stage, SystemCall, deposits::deposit_requests,
-    sequential::evm_for,
+    sequential::evm_for, state_ref::State,
 };
 
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
@@ -98,11 +98,15 @@ fn reward_by_rules<E>(
 ///
 /// Those of [`balance_increments`], [`ExecutionError::DepositLog`], [`ExecutionError::SystemCall`],
 /// and what the database returns.
-pub fn apply_post_block<DB: Database + DatabaseCommit>(
+pub fn apply_post_block<CTX>(
     block: &Block,
     receipts: &[Receipt],
-    evm: &mut MainnetEvm<MainnetContext<DB>>,
-) -> Result<Option<Requests>, ExecutionError<DB::Error>> {
+    evm: &mut MainnetEvm<CTX>,
+) -> Result<Option<Requests>, ExecutionError<ContextTrDbError<CTX>>>
+where
+    CTX: ContextSetters<Tx = TxEnv, Journal: JournalTr<State = EvmState>>,
+    CTX: ContextTr<Db: DatabaseCommit, Cfg: Cfg<Spec = SpecId>>,
+{
     let requests = if block.spec.is_enabled_in(SpecId::PRAGUE) && !block.txns_only {
         let mut requests = Requests::default();
         let deposits = deposit_requests(receipts, block.system_contracts.deposits)?;
@@ -130,7 +134,7 @@ fn credit_rewards<DB: Database + DatabaseCommit>(
 }
 
 /// [`apply_post_block`] on a state, which is handed back. Builds revm only where it is needed.
-pub(crate) fn finish_state<DB: Database + DatabaseCommit>(
+pub(crate) fn finish_state<DB: State + DatabaseCommit>(
     block: &Block,
     receipts: &[Receipt],
     mut db: DB,
@@ -138,7 +142,7 @@ pub(crate) fn finish_state<DB: Database + DatabaseCommit>(
     if block.spec.is_enabled_in(SpecId::PRAGUE) {
         let mut evm = evm_for(block, db);
         let requests = apply_post_block(block, receipts, &mut evm)?;
-        return Ok((evm.ctx.journaled_state.database, requests));
+        return Ok((evm.ctx.journaled_state.into_database(), requests));
     }
     credit_rewards(block, &mut db)?;
     Ok((db, None))

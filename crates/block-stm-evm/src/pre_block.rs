@@ -2,14 +2,14 @@
 
 use alloy_primitives::U256;
 use revm::{
-    Database, DatabaseCommit, MainnetEvm,
-    context::ContextTr,
-    handler::MainnetContext,
+    Database, DatabaseCommit,
+    context::{Cfg, ContextSetters, ContextTr, JournalTr, TxEnv},
+    handler::{ContextTrDbError, MainnetEvm},
     primitives::hardfork::SpecId,
-    state::{Account, TransactionId},
+    state::{Account, EvmState, TransactionId},
 };
 
-use crate::{Block, ExecutionError, Stage, SystemCall, dao, sequential::evm_for};
+use crate::{Block, ExecutionError, Stage, SystemCall, dao, sequential::evm_for, state_ref::State};
 
 /// The calls before the first transaction: the parent's beacon root from Cancun on (EIP-4788), and
 /// the parent's hash from Prague on (EIP-2935).
@@ -39,10 +39,14 @@ pub fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, ExecutionErr
 /// # Errors
 ///
 /// Those of [`pre_block_calls`], and what the database returns.
-pub fn apply_pre_block<DB: Database + DatabaseCommit>(
+pub fn apply_pre_block<CTX>(
     block: &Block,
-    evm: &mut MainnetEvm<MainnetContext<DB>>,
-) -> Result<(), ExecutionError<DB::Error>> {
+    evm: &mut MainnetEvm<CTX>,
+) -> Result<(), ExecutionError<ContextTrDbError<CTX>>>
+where
+    CTX: ContextSetters<Tx = TxEnv, Journal: JournalTr<State = EvmState>>,
+    CTX: ContextTr<Db: DatabaseCommit, Cfg: Cfg<Spec = SpecId>>,
+{
     if block.dao_fork && !block.txns_only {
         let db = evm.ctx.db_mut();
         drain_dao(db)
@@ -56,7 +60,7 @@ pub fn apply_pre_block<DB: Database + DatabaseCommit>(
 }
 
 /// [`apply_pre_block`] on a state, which is handed back. Builds revm only where it is needed.
-pub(crate) fn prepare_state<DB: Database + DatabaseCommit>(
+pub(crate) fn prepare_state<DB: State + DatabaseCommit>(
     block: &Block,
     db: DB,
 ) -> Result<DB, ExecutionError<DB::Error>> {
@@ -65,7 +69,7 @@ pub(crate) fn prepare_state<DB: Database + DatabaseCommit>(
     }
     let mut evm = evm_for(block, db);
     apply_pre_block(block, &mut evm)?;
-    Ok(evm.ctx.journaled_state.database)
+    Ok(evm.ctx.journaled_state.into_database())
 }
 
 /// Moves the balances of the DAO's accounts to the contract that pays them back (EIP-779).

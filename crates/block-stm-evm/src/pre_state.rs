@@ -11,6 +11,8 @@ use revm::{
     state::{AccountInfo, Bytecode},
 };
 
+use crate::StateRef;
+
 /// Accounts, code and block hashes before a block; the in-memory [`DatabaseRef`].
 ///
 /// An account that is not here does not exist, a slot that is not here is zero. A block hash that
@@ -128,6 +130,11 @@ impl PreState {
         account.and_then(|account| account.storage.get(slot)).copied().unwrap_or_default()
     }
 
+    /// Whether the account at `address` has a slot that is not zero.
+    pub fn has_storage(&self, address: &Address) -> bool {
+        self.accounts.get(address).is_some_and(|account| !account.storage.is_empty())
+    }
+
     /// The code with the hash `hash`; empty code is always known.
     pub fn code(&self, hash: &B256) -> Option<Bytecode> {
         if *hash == KECCAK256_EMPTY {
@@ -173,6 +180,12 @@ impl DatabaseRef for PreState {
     }
 }
 
+impl StateRef for PreState {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        Ok(Some(self.has_storage(&address)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +224,9 @@ mod tests {
         state.insert_storage(ALICE, U256::ONE, U256::from(5));
         state.insert_storage(ALICE, U256::ONE, U256::ZERO);
         let account = state.account(&ALICE).expect("inserted");
-        assert!(account.storage.is_empty());
+        assert!(account.storage.is_empty() && !state.has_storage(&ALICE));
+        state.insert_storage(ALICE, U256::from(2), U256::ONE);
+        assert_eq!(state.has_storage_ref(ALICE), Ok(Some(true)));
+        assert_eq!(state.has_storage_ref(Address::ZERO), Ok(Some(false)));
     }
 }

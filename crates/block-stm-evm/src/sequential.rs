@@ -2,20 +2,18 @@
 
 use alloy_eips::eip7685::Requests;
 use revm::{
-    Context, Database, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext,
-    MainnetEvm,
+    Context, DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm,
     context::{
-        ContextTr,
+        BlockEnv, CfgEnv, ContextTr, TxEnv,
         result::{EVMError, ExecutionResult},
     },
     database::CacheDB,
-    handler::MainnetContext,
     state::EvmState,
 };
 
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Receipt, Stage,
-    apply_post_block, apply_pre_block,
+    StateRef, apply_post_block, apply_pre_block, creation::CreationJournal, state_ref::State,
 };
 
 /// Executes `block` on the state `db`, one transaction after another on one reused revm instance.
@@ -36,7 +34,7 @@ use crate::{
 /// assert_eq!(result.gas_used, 0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn execute_sequential<DB: DatabaseRef>(
+pub fn execute_sequential<DB: StateRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
@@ -52,7 +50,7 @@ pub fn execute_sequential<DB: DatabaseRef>(
 /// # Errors
 ///
 /// As [`execute_sequential`].
-pub fn execute_plain<DB: DatabaseRef>(
+pub fn execute_plain<DB: StateRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
@@ -63,7 +61,7 @@ pub fn execute_plain<DB: DatabaseRef>(
 }
 
 /// [`execute_sequential`], which shows `observe` the state after every executed transaction.
-pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
+pub(crate) fn execute_observed<'db, DB: StateRef>(
     block: &Block,
     db: &'db DB,
     policy: InvalidTxn,
@@ -71,21 +69,25 @@ pub(crate) fn execute_observed<'db, DB: DatabaseRef>(
 ) -> Result<BlockResult, ExecutionError<DB::Error>> {
     let mut evm = evm_for(block, BlockState::new(db));
     let (record, requests) = execute_on(block, &mut evm, policy, observe)?;
-    let state = evm.ctx.journaled_state.database.into_changes();
+    let state = evm.ctx.journaled_state.into_database().into_changes();
     Ok(record.finish(requests, state))
 }
 
-type EvmOn<DB> = MainnetEvm<MainnetContext<DB>>;
+type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
+type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 
-pub(crate) fn evm_for<DB: Database>(block: &Block, db: DB) -> EvmOn<DB> {
-    let context =
-        Context::mainnet().with_db(db).with_block(block.env.clone()).with_cfg(block.cfg_env());
-    let mut evm = context.build_mainnet();
+/// revm's context for `block` on `db`.
+pub(crate) fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
+    ContextOn::new(db, block.spec).with_block(block.env.clone()).with_cfg(block.cfg_env())
+}
+
+pub(crate) fn evm_for<DB: State>(block: &Block, db: DB) -> EvmOn<DB> {
+    let mut evm = context_for(block, db).build_mainnet();
     block.adapt_instructions(&mut evm.instruction);
     evm
 }
 
-fn execute_on<DB: Database + DatabaseCommit>(
+fn execute_on<DB: State + DatabaseCommit>(
     block: &Block,
     evm: &mut EvmOn<DB>,
     policy: InvalidTxn,
@@ -109,7 +111,7 @@ fn execute_on<DB: Database + DatabaseCommit>(
     Ok((record, requests))
 }
 
-fn execute_txn<DB: Database + DatabaseCommit>(
+fn execute_txn<DB: State + DatabaseCommit>(
     block: &Block,
     index: usize,
     record: &BlockRecord,
@@ -119,7 +121,7 @@ fn execute_txn<DB: Database + DatabaseCommit>(
 }
 
 /// Executes one transaction, and shows `observe` what it leaves before that is committed.
-pub(crate) fn execute_txn_with<DB: Database + DatabaseCommit>(
+pub(crate) fn execute_txn_with<DB: State + DatabaseCommit>(
     block: &Block,
     index: usize,
     record: &BlockRecord,

@@ -2,14 +2,26 @@
 
 use alloy_primitives::{Address, Bytes};
 use revm::{
-    SystemCallEvm,
-    context::result::{EVMError, ExecutionResult},
+    ExecuteEvm,
+    context::{
+        Cfg, ContextSetters, ContextTr, JournalTr, TxEnv,
+        result::{EVMError, ExecutionResult},
+    },
+    handler::{
+        ContextTrDbError, EthFrame, Handler, MainnetEvm, MainnetHandler, SystemCallTx,
+        system_call::SYSTEM_CALL_GAS_LIMIT,
+    },
+    primitives::hardfork::SpecId,
     state::EvmState,
 };
 
 use crate::{ExecutionError, Stage, SystemCallFailure};
 
-/// A call by the system address to a system contract, with 30 million gas of its own.
+/// What a system call may use before Amsterdam (EIP-4788, 2935, 7002, 7251).
+const GAS_LIMIT: u64 = 30_000_000;
+
+/// A call by the system address to a system contract, with 30 million gas of its own; from
+/// Amsterdam on with more, for the growth of the state (EIP-8037).
 ///
 /// What it is and what its failure means is data, so that any path can make the call on the VM
 /// instance it likes; [`run`](Self::run) makes it on a revm instance.
@@ -46,13 +58,21 @@ impl SystemCall {
     ///
     /// [`ExecutionError::SystemCall`] if the call must succeed and doesn't, and what the database
     /// returns.
-    pub fn run<EVM, E>(&self, evm: &mut EVM) -> Result<(Bytes, EvmState), ExecutionError<E>>
+    pub fn run<CTX>(
+        &self,
+        evm: &mut MainnetEvm<CTX>,
+    ) -> Result<(Bytes, EvmState), ExecutionError<ContextTrDbError<CTX>>>
     where
-        EVM:
-            SystemCallEvm<ExecutionResult = ExecutionResult, State = EvmState, Error = EVMError<E>>,
-        E: std::fmt::Display,
+        CTX: ContextSetters<Tx = TxEnv, Journal: JournalTr<State = EvmState>>,
+        CTX: ContextTr<Cfg: Cfg<Spec = SpecId>>,
     {
-        let result = evm.system_call_one(self.address, self.data.clone());
+        let mut txn = TxEnv::new_system_tx(self.address, self.data.clone());
+        let is_amsterdam = evm.ctx.cfg().spec().is_enabled_in(SpecId::AMSTERDAM);
+        // revm's own limit is Amsterdam's under the rules of any fork.
+        txn.gas_limit = if is_amsterdam { SYSTEM_CALL_GAS_LIMIT } else { GAS_LIMIT };
+        evm.set_tx(txn);
+        let mut handler = MainnetHandler::<_, EVMError<ContextTrDbError<CTX>>, EthFrame>::default();
+        let result = handler.run_system_call(evm);
         // Also after an error: the journal must not leak into the next call.
         let state = evm.finalize();
         let result = result.map_err(|error| ExecutionError::from_evm(self.stage, error))?;

@@ -17,6 +17,9 @@ struct Json<'a> {
     error: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     skipped: bool,
+    /// The exceptions of what was refused without a comparison of the reason.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    reason_not_compared: &'a [String],
 }
 
 impl<'a> From<&'a CaseReport> for Json<'a> {
@@ -34,6 +37,7 @@ impl<'a> From<&'a CaseReport> for Json<'a> {
             fork: &case.fork,
             error,
             skipped,
+            reason_not_compared: &case.not_compared,
         }
     }
 }

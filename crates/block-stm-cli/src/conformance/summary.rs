@@ -31,6 +31,8 @@ pub(super) struct Summary {
     forks: BTreeMap<String, Tally>,
     total: Tally,
     skipped: BTreeMap<SkipReason, usize>,
+    /// Exceptions whose names are unknown, with the cases that were refused for them.
+    not_compared: BTreeMap<String, usize>,
     files: usize,
     elapsed: Duration,
 }
@@ -68,6 +70,7 @@ impl Summary {
             forks: BTreeMap::new(),
             total: Tally::default(),
             skipped: BTreeMap::new(),
+            not_compared: BTreeMap::new(),
             files,
             elapsed,
         };
@@ -78,6 +81,9 @@ impl Summary {
             };
             fork.add(&case.verdict);
             summary.total.add(&case.verdict);
+            for exception in &case.not_compared {
+                *summary.not_compared.entry(exception.clone()).or_default() += 1;
+            }
             if let Verdict::Skipped(reason) = case.verdict {
                 *summary.skipped.entry(reason).or_default() += 1;
             }
@@ -96,6 +102,12 @@ impl Summary {
         for (reason, number) in &self.skipped {
             let cases = count(*number, "case");
             text.push_str(&format!("Skipped {cases}: {reason}.\n"));
+        }
+        for (exception, number) in &self.not_compared {
+            let times = count(*number, "time");
+            text.push_str(&format!(
+                "Refused {times}, reason not compared: the exception {exception:?} is unknown.\n"
+            ));
         }
         let run = count(self.total.passed + self.total.failed, "case");
         let (files, time) = (count(self.files, "file"), time(self.elapsed));

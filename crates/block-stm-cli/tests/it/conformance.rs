@@ -116,6 +116,30 @@ fn a_skipped_case_does_not_pass_and_says_why() -> TestResult {
 }
 
 #[test]
+fn an_unknown_exception_is_named_and_an_unknown_network_fails_alone() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = copy(&scratch, "blocks.json")?;
+    edit(&file, |tests| tests["payments"]["blocks"][1]["expectException"] = json!("Mood"))?;
+    let path = scratch.arg("blocks.json");
+    let output = call(&["blocktest", &path])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let message = "Refused 1 time, reason not compared: the exception \"Mood\" is unknown.";
+    assert!(stdout(&output).contains(message), "{}", stdout(&output));
+    let cases = json(&["blocktest", &path, "--json", "-"], 0)?;
+    assert_eq!(cases[0]["reasonNotCompared"], json!(["Mood"]));
+
+    edit(&file, |tests| {
+        tests["other"] = tests["payments"].clone();
+        tests["other"]["network"] = json!("Cancoon");
+    })?;
+    let cases = json(&["blocktest", &path, "--json", "-"], 1)?;
+    let passed: Vec<_> =
+        cases.as_array().expect("a list").iter().map(|case| &case["pass"]).collect();
+    assert_eq!(passed, [false, true]);
+    Ok(())
+}
+
+#[test]
 fn run_chooses_tests_by_name() -> TestResult {
     let file = arg("state.json");
     let all = json(&["statetest", &file, "--run", "^store.*Log$", "--json", "-"], 0)?;

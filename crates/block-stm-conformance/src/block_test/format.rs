@@ -1,16 +1,10 @@
 //! BlockchainTests as they stand in JSON.
 
-use std::collections::BTreeMap;
-
-use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{B256, Bytes};
-use block_stm_evm::{
-    BlockAccessList,
-    import::json::{Alloc, Quantity},
-};
+use block_stm_evm::{BlockAccessList, import::json::Alloc};
 use serde::Deserialize;
 
-use crate::info::JsonInfo;
+use crate::{config::JsonConfig, info::JsonInfo};
 
 /// One test: a network, a genesis block, blocks to import, and what they lead to.
 #[derive(Debug, Deserialize)]
@@ -29,23 +23,6 @@ pub(super) struct JsonTest {
     pub(super) lastblockhash: B256,
     pub(super) post_state: Option<Alloc>,
     pub(super) post_state_hash: Option<B256>,
-}
-
-/// What the test says about its network beside the name.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", expecting = "a config object")]
-pub(super) struct JsonConfig {
-    #[serde(alias = "chainId")]
-    pub(super) chainid: Option<Quantity<u64>>,
-    pub(super) blob_schedule: BTreeMap<String, JsonBlobs>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object of blob limits")]
-pub(super) struct JsonBlobs {
-    target: Quantity<u64>,
-    max: Quantity<u64>,
-    base_fee_update_fraction: Quantity<u128>,
 }
 
 /// A block to import, in the order of the list whatever branch it is on.
@@ -71,15 +48,4 @@ pub(super) struct JsonDecoded {
 #[serde(expecting = "a header object")]
 pub(super) struct JsonHeader {
     pub(super) hash: B256,
-}
-
-impl From<JsonBlobs> for BlobParams {
-    fn from(json: JsonBlobs) -> Self {
-        Self {
-            target_blob_count: json.target.0,
-            max_blob_count: json.max.0,
-            update_fraction: json.base_fee_update_fraction.0,
-            ..Self::osaka()
-        }
-    }
 }

@@ -8,7 +8,6 @@
 //! or refused both times. Without, the list is built, and compared with the one that the header names.
 
 mod format;
-mod network;
 mod rejection;
 
 use std::{collections::BTreeMap, path::Path};
@@ -29,7 +28,12 @@ use self::{
     format::{JsonBlock, JsonTest},
     rejection::BlockRejection,
 };
-use crate::{CaseReport, SkipReason};
+use crate::{
+    CaseReport, SkipReason,
+    exception::{Compared, Exception},
+    info::JsonInfo,
+    network,
+};
 
 /// A file of blockchain tests, checked and ready to run.
 #[derive(Debug)]
@@ -42,11 +46,19 @@ pub struct BlockTestFile {
 struct BlockTest {
     name: String,
     network: String,
-    start: Result<Genesis, SkipReason>,
+    start: Result<Genesis, NotRun>,
     blocks: Vec<BlockCase>,
     last: B256,
     /// The state after the last block, or its root.
     post: Post,
+}
+
+/// Why a test can't be run.
+#[derive(Clone, Debug)]
+enum NotRun {
+    Skipped(SkipReason),
+    /// Nothing is known of its network.
+    Unknown(String),
 }
 
 #[derive(Debug)]
@@ -60,8 +72,8 @@ enum Post {
 struct BlockCase {
     rlp: Bytes,
     hash: Option<B256>,
-    /// The exception, and the classes of which the reason must be one, if it must be refused.
-    exception: Option<(String, Vec<BlockRejection>)>,
+    /// Why it must be refused, if it must.
+    exception: Option<Exception<BlockRejection>>,
     list: Option<BlockAccessList>,
 }
 
@@ -70,8 +82,7 @@ impl BlockTestFile {
     ///
     /// # Errors
     ///
-    /// An [`ImportError`] that names the field: it is not the JSON that is expected, or a network or an exception
-    /// is unknown.
+    /// An [`ImportError`] that names the field: it is not the JSON that is expected.
     pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
         let document = Document::bare(file, json);
         let tests: BTreeMap<String, JsonTest> = document.parse()?;
@@ -100,7 +111,12 @@ impl BlockTest {
     fn report(&self, engine: &Engine) -> CaseReport {
         let genesis = match &self.start {
             Ok(genesis) => genesis.clone(),
-            Err(reason) => return CaseReport::skipped(&self.name, &self.network, *reason),
+            Err(NotRun::Skipped(reason)) => {
+                return CaseReport::skipped(&self.name, &self.network, *reason);
+            }
+            Err(NotRun::Unknown(message)) => {
+                return CaseReport::ran(&self.name, &self.network, Err(message.clone()));
+            }
         };
         let mut chain = match Chain::with_genesis_header(genesis) {
             // A test may branch off anywhere.
@@ -114,25 +130,30 @@ impl BlockTest {
         CaseReport::ran(&self.name, &self.network, result).with_state_root(Some(root))
     }
 
-    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<(), String> {
+    /// Imports all blocks; the exceptions that were not compared.
+    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<Vec<String>, String> {
+        let mut not_compared = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
-            block.run(chain, engine).map_err(|error| format!("block {index}: {error}"))?;
+            let compared = block.run(chain, engine);
+            if compared.map_err(|error| format!("block {index}: {error}"))? == Compared::Not {
+                not_compared.extend(block.exception.as_ref().map(ToString::to_string));
+            }
         }
         if chain.head() != self.last {
             return Err(format!("the head is {}, not {}", chain.head(), self.last));
         }
         let root = chain.head_header().state_root;
         match &self.post {
-            Post::Root(expected) if *expected == root => Ok(()),
+            Post::Root(expected) if *expected == root => Ok(not_compared),
             Post::Root(expected) => Err(format!("the state root is {root}, not {expected}")),
-            Post::State(expected) if expected.state_root() == root => Ok(()),
+            Post::State(expected) if expected.state_root() == root => Ok(not_compared),
             Post::State(expected) => Err(difference(expected, chain.head_state())),
         }
     }
 }
 
 impl BlockCase {
-    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<(), String> {
+    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<Compared, String> {
         if let Some(list) = &self.list {
             let mut beside = chain.clone();
             let imported = beside.import_with_access_list(&self.rlp, list.clone(), engine);
@@ -148,24 +169,21 @@ impl BlockCase {
         imported: Result<Imported, BlockError>,
         chain: &mut Chain,
         engine: &Engine,
-    ) -> Result<(), String> {
+    ) -> Result<Compared, String> {
         match (imported, &self.exception) {
-            (Ok(_), Some((exception, _))) => {
+            (Ok(_), Some(exception)) => {
                 Err(format!("it is accepted, but must be refused: {exception}"))
             }
             (Err(error), None) => Err(format!("it is refused: {error}")),
-            (Err(error), Some((exception, classes))) => {
+            (Err(error), Some(exception)) => {
                 let error = self.more_of(error, chain, engine);
-                let is_expected = classes.iter().any(|class| class.is_class_of(&error));
-                let message =
-                    || format!("it must be refused for {exception}, not for this: {error}");
-                is_expected.then_some(()).ok_or_else(message)
+                exception.compare(&error, |class| class.is_class_of(&error))
             }
             (Ok(imported), None) => match self.hash {
                 Some(hash) if hash != imported.hash => {
                     Err(format!("its hash is {}, not {hash}", imported.hash))
                 }
-                _ => Ok(()),
+                _ => Ok(Compared::Same),
             },
         }
     }
@@ -223,14 +241,21 @@ fn block_test(
             document.wrong(&field(&format!("{part}.{address}.code")), error)
         })
     };
-    let blobs = json.config.blob_schedule.iter();
-    let blobs = blobs.map(|(fork, params)| (fork.clone(), (*params).into())).collect();
-    let chain_id = json.config.chainid.map_or(1, |id| id.0);
-    let schedule = network::schedule(&json.network, chain_id, &blobs)
-        .map_err(|message| document.wrong(&field("network"), message))?;
-    let skipped = skip_reason(&json);
-    let genesis = Genesis::from_rlp(schedule, &json.genesis_rlp, state(json.pre, "pre")?)
-        .map_err(|error| document.wrong(&field("genesisRLP"), error.to_string()))?;
+    let chain_id = json.config.chain_id().ok_or_else(|| {
+        document.wrong(&field("config"), "chainid and chainId contradict each other")
+    })?;
+    let schedule = network::schedule(&json.network, chain_id, &json.config.blobs());
+    let pre = state(json.pre, "pre")?;
+    let start =
+        match (skip_reason(&json.network, json.seal_engine.as_deref(), &json.info), schedule) {
+            (Some(reason), _) => Err(NotRun::Skipped(reason)),
+            (None, Err(message)) => Err(NotRun::Unknown(message)),
+            (None, Ok(schedule)) => {
+                let genesis = Genesis::from_rlp(schedule, &json.genesis_rlp, pre);
+                Ok(genesis
+                    .map_err(|error| document.wrong(&field("genesisRLP"), error.to_string()))?)
+            }
+        };
     let post = match (json.post_state, json.post_state_hash) {
         (Some(alloc), _) => Post::State(state(alloc, "postState")?),
         (None, Some(root)) => Post::Root(root),
@@ -239,37 +264,24 @@ fn block_test(
             return Err(document.wrong(&field("postState"), message));
         }
     };
-    let mut blocks = Vec::with_capacity(json.blocks.len());
-    for (index, block) in json.blocks.into_iter().enumerate() {
-        let case = block_case(block).map_err(|unknown| {
-            let place = field(&format!("blocks[{index}].expectException"));
-            document.wrong(&place, unknown.to_string())
-        })?;
-        blocks.push(case);
-    }
-    let start = skipped.map_or(Ok(genesis), Err);
+    let blocks = json.blocks.into_iter().map(block_case).collect();
     Ok(BlockTest { name, network: json.network, start, blocks, last: json.lastblockhash, post })
 }
 
-fn block_case(block: JsonBlock) -> Result<BlockCase, crate::UnknownException> {
-    let exception = match block.expect_exception {
-        None => None,
-        Some(exception) => {
-            let classes = rejection::expected(&exception)?;
-            Some((exception, classes))
-        }
-    };
+fn block_case(block: JsonBlock) -> BlockCase {
+    let exception = block.expect_exception;
+    let exception = exception.map(|text| Exception::parse(text, BlockRejection::named));
     let hash = block.block_header.map(|header| header.hash);
     let list = block.block_access_list;
     let list = list.or_else(|| block.rlp_decoded?.block_access_list);
-    Ok(BlockCase { rlp: block.rlp, hash, exception, list })
+    BlockCase { rlp: block.rlp, hash, exception, list }
 }
 
-/// Why the test can't be run, if it can't.
-fn skip_reason(json: &JsonTest) -> Option<SkipReason> {
-    if json.network == "Prague" && json.info.is_by_retesteth() {
+/// Why a test is not run, if it isn't.
+fn skip_reason(network: &str, seal_engine: Option<&str>, info: &JsonInfo) -> Option<SkipReason> {
+    if network == "Prague" && info.is_by_retesteth() {
         Some(SkipReason::PragueDraft)
-    } else if json.seal_engine.as_deref().is_some_and(|engine| engine != "NoProof") {
+    } else if seal_engine.is_some_and(|engine| engine != "NoProof") {
         Some(SkipReason::Seal)
     } else {
         None

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use block_stm_evm::import::json::{Alloc, Quantity};
 use serde::{Deserialize, Deserializer};
 
-use crate::info::JsonInfo;
+use crate::{config::JsonConfig, info::JsonInfo, number::Number};
 
 /// One test: an environment, a state, a transaction with variants, and what each leads to under each fork.
 #[derive(Debug, Deserialize)]
@@ -14,6 +14,8 @@ use crate::info::JsonInfo;
 pub(super) struct JsonTest {
     #[serde(rename = "_info", default)]
     pub(super) info: JsonInfo,
+    #[serde(default)]
+    pub(super) config: JsonConfig,
     pub(super) env: JsonEnv,
     pub(super) pre: Alloc,
     pub(super) transaction: JsonTxn,
@@ -39,17 +41,17 @@ pub(super) struct JsonEnv {
 #[serde(rename_all = "camelCase", expecting = "a transaction object")]
 pub(super) struct JsonTxn {
     pub(super) data: Vec<Bytes>,
-    pub(super) gas_limit: Vec<Quantity<u64>>,
-    pub(super) value: Vec<Quantity<U256>>,
-    pub(super) nonce: Quantity<u64>,
+    pub(super) gas_limit: Vec<Number>,
+    pub(super) value: Vec<Number>,
+    pub(super) nonce: Number,
     pub(super) sender: Address,
     /// Nobody, written as an empty string, where the transaction creates a contract.
     #[serde(default, deserialize_with = "nobody_if_empty")]
     pub(super) to: Option<Address>,
-    pub(super) gas_price: Option<Quantity<u128>>,
-    pub(super) max_fee_per_gas: Option<Quantity<u128>>,
-    pub(super) max_priority_fee_per_gas: Option<Quantity<u128>>,
-    pub(super) max_fee_per_blob_gas: Option<Quantity<u128>>,
+    pub(super) gas_price: Option<Number>,
+    pub(super) max_fee_per_gas: Option<Number>,
+    pub(super) max_priority_fee_per_gas: Option<Number>,
+    pub(super) max_fee_per_blob_gas: Option<Number>,
     pub(super) blob_versioned_hashes: Option<Vec<B256>>,
     /// One for each data, or none.
     #[serde(default)]
@@ -64,16 +66,27 @@ pub(super) struct JsonAccessListItem {
     pub(super) storage_keys: Vec<Quantity<U256>>,
 }
 
+/// A signed authorization; the parity of its signature has either name, or both.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an authorization")]
 pub(super) struct JsonAuthorization {
-    pub(super) chain_id: Quantity<U256>,
+    pub(super) chain_id: Number,
     pub(super) address: Address,
-    pub(super) nonce: Quantity<u64>,
-    #[serde(alias = "v")]
-    pub(super) y_parity: Quantity<U256>,
-    pub(super) r: Quantity<U256>,
-    pub(super) s: Quantity<U256>,
+    pub(super) nonce: Number,
+    pub(super) y_parity: Option<Number>,
+    pub(super) v: Option<Number>,
+    pub(super) r: Number,
+    pub(super) s: Number,
+}
+
+impl JsonAuthorization {
+    /// The parity; `None` if there is none, or two that contradict each other.
+    pub(super) fn parity(&self) -> Option<Number> {
+        match (self.y_parity, self.v) {
+            (Some(one), Some(other)) if one != other => None,
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 /// What one variant leads to.

@@ -4,9 +4,12 @@
 //! that it is invalid and left out. But a block of several transactions is executed speculatively, and that is what is to
 //! be tested.
 //!
-//! A joined block has all variants of one test under one fork, each with the nonce after the one before it.
-//! What it must lead to nobody has written down; it is executed in parallel and by plain revm, one after another,
-//! and both must agree in everything.
+//! A joined block has all variants of a file's tests that start from one state under one fork, each
+//! with the nonce after the one before it. No test says what it must lead to: it is executed in
+//! parallel and by plain revm, one after another, and both must agree in everything.
+//!
+//! A transaction with a number that its field has no room for is in no block, whatever the rules:
+//! its case is the companion alone.
 
 mod format;
 mod joined;
@@ -15,7 +18,8 @@ mod txn;
 
 use std::{collections::BTreeMap, path::Path};
 
-use alloy_primitives::{TxKind, U256, keccak256};
+use alloy_eips::eip7840::BlobParams;
+use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use block_stm::Engine;
 use block_stm_evm::{
     Block, PreState, StateTrie,
@@ -28,13 +32,18 @@ use block_stm_evm::{
         context_interface::block::BlobExcessGasAndPrice,
         primitives::hardfork::SpecId,
     },
-    spec_by_name,
 };
 
 use rayon::prelude::*;
 
-use self::format::{JsonEnv, JsonPost, JsonTest};
-use crate::{CaseReport, Rejection, SkipReason, expected_rejections, info::JsonInfo};
+use self::{
+    format::{JsonEnv, JsonPost, JsonTest},
+    txn::Encodable,
+};
+use crate::{
+    CaseReport, Rejection, SkipReason, config::JsonConfig, exception::Exception, info::JsonInfo,
+    network,
+};
 
 /// A file of state tests, checked and ready to run.
 #[derive(Debug)]
@@ -48,6 +57,8 @@ struct StateTest {
     name: String,
     pre: PreState,
     trie: StateTrie,
+    /// Of `pre`.
+    root: B256,
     forks: Vec<Fork>,
 }
 
@@ -55,24 +66,36 @@ struct StateTest {
 #[derive(Debug)]
 struct Fork {
     name: String,
-    rules: Result<Rules, SkipReason>,
+    rules: Result<Rules, NotRun>,
     variants: Vec<Variant>,
 }
 
+/// Why the cases under a fork are not run.
+#[derive(Clone, Debug)]
+enum NotRun {
+    Skipped(SkipReason),
+    /// There are no such rules.
+    Unknown(String),
+}
+
 /// Under which a test's transactions are executed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Rules {
     spec: SpecId,
+    chain_id: u64,
     /// Constantinople's prices for SSTORE.
     net_metering: bool,
+    blobs: Option<BlobParams>,
     env: BlockEnv,
 }
 
 impl Rules {
     /// A block of `txns` alone.
     fn block(&self, txns: Vec<TxEnv>) -> Block {
-        let mut block = Block::new(self.spec, self.env.clone(), txns).with_txns_only();
+        let block = Block::new(self.spec, self.env.clone(), txns).with_txns_only();
+        let mut block = block.with_chain_id(self.chain_id);
         block.net_metering = self.net_metering;
+        block.blob_params = self.blobs;
         block
     }
 }
@@ -82,9 +105,10 @@ impl Rules {
 struct Variant {
     /// Which one, as `d0g1v0`.
     label: String,
-    txn: TxEnv,
-    /// The classes of which the rejection must be one, if there must be one.
-    rejection: Option<Vec<Rejection>>,
+    sender: Address,
+    txn: Encodable,
+    /// Why it must be rejected, if it must.
+    exception: Option<Exception<Rejection>>,
     post: JsonPost,
 }
 
@@ -94,7 +118,7 @@ impl StateTestFile {
     /// # Errors
     ///
     /// An [`ImportError`] that names the field: it is not the JSON that is expected, or an index is beyond its
-    /// list, or a fork or an exception is unknown.
+    /// list, or two fields contradict each other.
     pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
         let document = Document::bare(file, json);
         let tests: BTreeMap<String, JsonTest> = document.parse()?;
@@ -117,36 +141,34 @@ impl StateTestFile {
         let tests = self.tests.iter().filter(|test| wanted(&test.name));
         let forks: Vec<_> =
             tests.flat_map(|test| test.forks.iter().map(move |fork| (test, fork))).collect();
+        let groups = joined::groups(&forks);
         let reports = forks.into_par_iter().flat_map_iter(|(test, fork)| {
             let mut reports = Vec::new();
             test.run_fork(fork, engine, &mut reports);
             reports
         });
-        reports.collect()
+        let mut reports: Vec<_> = reports.collect();
+        reports.par_extend(groups.par_iter().map(|group| group.report(engine)));
+        reports
     }
 }
 
 impl StateTest {
     fn run_fork(&self, fork: &Fork, engine: &Engine, reports: &mut Vec<CaseReport>) {
-        let rules = match &fork.rules {
-            Ok(rules) => rules,
-            Err(reason) => {
-                let skipped = CaseReport::skipped(&self.name, &fork.name, *reason);
-                let labels = fork.variants.iter().map(|variant| &variant.label);
-                reports.extend(labels.map(|label| skipped.clone().of_variant(label)));
-                return;
-            }
-        };
         for variant in &fork.variants {
-            let txns = vec![variant.txn.clone(), companion(&variant.txn)];
-            let (root, result) = self.run_variant(variant, &rules.block(txns), engine);
-            let report = CaseReport::ran(&self.name, &fork.name, result).with_state_root(root);
+            let report = match &fork.rules {
+                Ok(rules) => {
+                    let (root, result) = self.run_variant(variant, rules, engine);
+                    CaseReport::ran(&self.name, &fork.name, result).with_state_root(root)
+                }
+                Err(NotRun::Skipped(reason)) => {
+                    CaseReport::skipped(&self.name, &fork.name, *reason)
+                }
+                Err(NotRun::Unknown(message)) => {
+                    CaseReport::ran(&self.name, &fork.name, Err(message.clone()))
+                }
+            };
             reports.push(report.of_variant(&variant.label));
-        }
-        if fork.variants.len() > 1 {
-            let joined = joined::joined(&self.pre, rules, &fork.variants);
-            let report = CaseReport::ran(&self.name, &fork.name, joined.run(engine));
-            reports.push(report.of_variant("joined"));
         }
     }
 }
@@ -156,48 +178,59 @@ fn state_test(
     json: JsonTest,
     document: Document<'_>,
 ) -> Result<StateTest, ImportError> {
-    let JsonTest { info, env, pre, transaction, post } = json;
+    let JsonTest { info, config, env, pre, transaction, post } = json;
     let field = |rest: &str| format!("{name}.{rest}");
     let pre = pre_state(pre);
     let mut pre = pre.map_err(|(address, error)| {
         document.wrong(&field(&format!("pre.{address}.code")), error)
     })?;
     add_block_hashes(&mut pre, env.current_number.0);
+    let chain_id = config.chain_id().ok_or_else(|| {
+        document.wrong(&field("config"), "chainid and chainId contradict each other")
+    })?;
+    let authorizations = transaction.authorization_list.iter().flatten().enumerate();
+    for (index, authorization) in authorizations {
+        authorization.parity().ok_or_else(|| {
+            let place = field(&format!("transaction.authorizationList[{index}]"));
+            document.wrong(&place, "yParity and v are missing, or contradict each other")
+        })?;
+    }
     let mut forks = Vec::new();
     for (fork, posts) in post {
         let place = field(&format!("post.{fork}"));
-        let rules = rules(&fork, &env).map_err(|message| document.wrong(&place, message))?;
-        let rules = match skip_reason(&name, &fork, &info) {
-            Some(reason) => Err(reason),
-            None => Ok(rules),
+        let rules = match skip_reason(&fork, &info) {
+            Some(reason) => Err(NotRun::Skipped(reason)),
+            None => rules(&fork, &env, &config, chain_id).map_err(NotRun::Unknown),
         };
         let mut variants = Vec::new();
         for (index, post) in posts.into_iter().enumerate() {
             let place = format!("{place}[{index}]");
-            let txn = transaction.variant(post.indexes).map_err(|missing| {
+            let txn = transaction.variant(post.indexes, chain_id).map_err(|missing| {
                 let message = "the transaction has no such variant";
                 document.wrong(&format!("{place}.indexes.{}", missing.0), message)
             })?;
-            let rejection = post.expect_exception.as_deref().map(expected_rejections).transpose();
-            let rejection = rejection.map_err(|unknown| {
-                document.wrong(&format!("{place}.expectException"), unknown.to_string())
-            })?;
+            let exception = post.expect_exception.clone().map(|text| {
+                Exception::parse(text, |name| Rejection::named(name).map(<[_]>::to_vec))
+            });
             let indexes = post.indexes;
             let label = format!("d{}g{}v{}", indexes.data, indexes.gas, indexes.value);
-            variants.push(Variant { label, txn, rejection, post });
+            let sender = transaction.sender;
+            variants.push(Variant { label, sender, txn, exception, post });
         }
         forks.push(Fork { name: fork, rules, variants });
     }
-    Ok(StateTest { trie: StateTrie::from(&pre), name, pre, forks })
+    let mut trie = StateTrie::from(&pre);
+    Ok(StateTest { root: trie.root(), trie, name, pre, forks })
 }
 
-/// A transaction of the same sender that is invalid, whatever `txn` does, and costs nothing to find so.
-fn companion(txn: &TxEnv) -> TxEnv {
+/// A transaction of `sender` that is invalid, whatever its other ones do, and costs nothing to find
+/// so.
+fn companion(sender: Address, gas_price: u128) -> TxEnv {
     TxEnv {
-        caller: txn.caller,
+        caller: sender,
         gas_limit: 30_000,
-        gas_price: txn.gas_price,
-        kind: TxKind::Call(txn.caller),
+        gas_price,
+        kind: TxKind::Call(sender),
         nonce: u64::MAX - 1,
         chain_id: None,
         ..TxEnv::default()
@@ -211,27 +244,27 @@ fn add_block_hashes(pre: &mut PreState, number: u64) {
     }
 }
 
-/// Why the test can't be run under `fork`, if it can't.
-fn skip_reason(name: &str, fork: &str, info: &JsonInfo) -> Option<SkipReason> {
-    const OVER_STORAGE: [&str; 2] =
-        ["dynamicAccountOverwriteEmpty", "dynamicAccountOverwriteEmpty_Paris"];
-    match fork {
-        "Prague" if info.is_by_retesteth() => Some(SkipReason::PragueDraft),
-        _ => OVER_STORAGE.contains(&name).then_some(SkipReason::CreateOverStorage),
-    }
+/// Why no test is run under `fork`, if none is.
+fn skip_reason(fork: &str, info: &JsonInfo) -> Option<SkipReason> {
+    (fork == "Prague" && info.is_by_retesteth()).then_some(SkipReason::PragueDraft)
 }
 
 /// Rules and environment of `fork`.
-fn rules(fork: &str, env: &JsonEnv) -> Result<Rules, String> {
-    let net_metering = fork == "Constantinople";
-    let known = if net_metering { "Petersburg" } else { fork };
-    let spec = spec_by_name(known).map_err(|error| error.to_string())?;
+///
+/// # Errors
+///
+/// What is wrong with the fork's name or limits, or with the environment under its rules.
+fn rules(fork: &str, env: &JsonEnv, config: &JsonConfig, chain_id: u64) -> Result<Rules, String> {
+    let schedule = network::schedule(fork, chain_id, &config.blobs())?;
+    let (number, timestamp) = (env.current_number.0, env.current_timestamp.0);
+    let spec = schedule.spec_at(number, timestamp);
+    let blobs = schedule.blob_params_at(timestamp);
     let merged = spec.is_enabled_in(SpecId::MERGE);
     let base_fee = env.current_base_fee.map_or(10, |fee| fee.0);
     let mut block = BlockEnv {
-        number: U256::from(env.current_number.0),
+        number: U256::from(number),
         beneficiary: env.current_coinbase,
-        timestamp: U256::from(env.current_timestamp.0),
+        timestamp: U256::from(timestamp),
         // What exceeds 64 bits limits nothing.
         gas_limit: env.current_gas_limit.0.saturating_to(),
         basefee: if spec.is_enabled_in(SpecId::LONDON) { base_fee } else { 0 },
@@ -240,14 +273,14 @@ fn rules(fork: &str, env: &JsonEnv) -> Result<Rules, String> {
         ..BlockEnv::default()
     };
     block.blob_excess_gas_and_price = None;
-    if spec.is_enabled_in(SpecId::CANCUN) {
+    if let Some(blobs) = blobs {
         let excess = env.current_excess_blob_gas.unwrap_or_default().0;
-        let fraction = Block::new(spec, block.clone(), Vec::new()).cfg_env();
-        let fraction = fraction.blob_base_fee_update_fraction.unwrap_or_default();
+        let fraction = u64::try_from(blobs.update_fraction).unwrap_or_default();
         let price = block_stm_evm::blob_gas_price(excess, fraction);
         let blob_gasprice = price.ok_or("currentExcessBlobGas makes a price beyond 128 bits")?;
         block.blob_excess_gas_and_price =
             Some(BlobExcessGasAndPrice { excess_blob_gas: excess, blob_gasprice });
     }
-    Ok(Rules { spec, net_metering, env: block })
+    let net_metering = schedule.has_net_metering_at(number);
+    Ok(Rules { spec, chain_id, net_metering, blobs, env: block })
 }

@@ -133,7 +133,11 @@ fn a_root_stands_in_for_the_state() {
 #[test]
 fn what_is_malformed_is_named() {
     let cases = [
-        ("network", json!("Cancoon"), "payments.network: the network \"Cancoon\" is unknown"),
+        (
+            "config",
+            json!({ "chainid": 1, "chainId": 2 }),
+            "payments.config: chainid and chainId contradict each other",
+        ),
         ("genesisRLP", json!("0xc1"), "payments.genesisRLP: "),
         ("blocks", json!([{ "rlp": 5 }]), "payments.blocks[0].rlp"),
         ("lastblockhash", json!("0x12"), "payments.lastblockhash"),
@@ -145,6 +149,34 @@ fn what_is_malformed_is_named() {
         let error = parse(&malformed).expect_err(field);
         assert!(error.starts_with("blocks.json: ") && error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn an_unknown_network_fails_alone() {
+    let mut tests = payments();
+    let mut unknown = tests["payments"].clone();
+    unknown["network"] = json!("Cancoon");
+    tests["unknown"] = unknown;
+    let cases = run(&tests);
+    assert_eq!(cases.len(), 2);
+    assert_eq!(failures(&cases), ["the network \"Cancoon\" is unknown"]);
+}
+
+#[test]
+fn an_unknown_exception_must_be_a_refusal_and_is_reported() {
+    let with = |block: usize, exception: &str| {
+        let mut tests = payments();
+        tests["payments"]["blocks"][block]["expectException"] = json!(exception);
+        run(&tests)
+    };
+    // The second block is refused, the first one is not.
+    let cases = with(1, "BlockException.MOOD");
+    assert_eq!(cases[0].verdict, Verdict::Passed);
+    assert_eq!(cases[0].not_compared, ["BlockException.MOOD"]);
+    let cases = with(1, "BlockException.MOOD|BlockException.INVALID_STATE_ROOT");
+    assert!(cases[0].not_compared.is_empty());
+    let failures = failures(&with(0, "BlockException.MOOD"));
+    assert!(failures[0].contains("block 0: it is accepted"), "{failures:?}");
 }
 
 #[test]

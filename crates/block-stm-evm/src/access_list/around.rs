@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use revm::{
-    Database, DatabaseCommit, DatabaseRef,
+    Database, DatabaseCommit,
     primitives::{StorageKey, StorageValue},
     state::{Account, AccountInfo, Bytecode},
 };
@@ -19,8 +19,8 @@ use super::{
     touch::{Touch, code_bytes, fields, nothing},
 };
 use crate::{
-    Block, BlockState, ExecutionError, Receipt, block_state::Fields, post_block::finish_state,
-    pre_block::prepare_state,
+    Block, BlockState, ExecutionError, Receipt, StateRef, block_state::Fields,
+    post_block::finish_state, pre_block::prepare_state, state_ref::State,
 };
 
 /// What the steps around the transactions did, together.
@@ -144,6 +144,12 @@ impl<DB: Database> Database for Watched<DB> {
     }
 }
 
+impl<DB: State> State for Watched<DB> {
+    fn has_storage(&mut self, address: Address) -> Result<bool, DB::Error> {
+        self.db.has_storage(address)
+    }
+}
+
 impl<DB: DatabaseCommit> DatabaseCommit for Watched<DB> {
     fn commit(&mut self, changes: AddressMap<Account>) {
         for (address, account) in &changes {
@@ -160,7 +166,7 @@ impl<DB: DatabaseCommit> DatabaseCommit for Watched<DB> {
 }
 
 /// The steps before the transactions on `state`, which is handed back.
-pub(crate) fn prepare_logged<DB: DatabaseRef>(
+pub(crate) fn prepare_logged<DB: StateRef>(
     block: &Block,
     state: BlockState<DB>,
 ) -> Result<(BlockState<DB>, StepLog), ExecutionError<DB::Error>> {
@@ -172,7 +178,7 @@ pub(crate) fn prepare_logged<DB: DatabaseRef>(
 type Finished<DB> = (BlockState<DB>, Option<Requests>);
 
 /// The steps after the transactions on `state`, which is handed back.
-pub(crate) fn finish_logged<DB: DatabaseRef>(
+pub(crate) fn finish_logged<DB: StateRef>(
     block: &Block,
     receipts: &[Receipt],
     state: BlockState<DB>,
@@ -182,7 +188,7 @@ pub(crate) fn finish_logged<DB: DatabaseRef>(
 }
 
 /// [`prepare_state`], telling `list` of it if there is one.
-pub(crate) fn prepare<DB: DatabaseRef>(
+pub(crate) fn prepare<DB: StateRef>(
     block: &Block,
     state: BlockState<DB>,
     list: Option<&mut ListBuilder>,
@@ -195,7 +201,7 @@ pub(crate) fn prepare<DB: DatabaseRef>(
 }
 
 /// [`finish_state`], telling `list` of it if there is one.
-pub(crate) fn finish<DB: DatabaseRef>(
+pub(crate) fn finish<DB: StateRef>(
     block: &Block,
     receipts: &[Receipt],
     state: BlockState<DB>,

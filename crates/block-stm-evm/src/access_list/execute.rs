@@ -11,9 +11,7 @@ use std::{
 use alloy_eip7928::{AccountChanges, BlockAccessIndex};
 use block_stm::Engine;
 use revm::{
-    DatabaseRef,
     context::{CfgEnv, TxEnv, result::ExecutionResult},
-    context_interface::transaction::AuthorizationTr,
     primitives::hardfork::SpecId,
 };
 
@@ -30,7 +28,7 @@ use super::{
 };
 use crate::{
     Block, BlockGas, BlockRecord, BlockResult, BlockState, ExecutionError, ParallelOptions, Stage,
-    alone::contained, execute_parallel, parallel::is_for_one,
+    StateRef, alone::contained, execute_parallel, parallel::is_for_one,
 };
 
 /// Executes `block` with its access list (EIP-7928), and checks that the list is right.
@@ -39,9 +37,11 @@ use crate::{
 /// and once, and what each looks at and changes is compared with what the list says of it. The result is that of
 /// [`execute_sequential`](crate::execute_sequential), without a list of its own.
 ///
-/// Works for blocks of any fork. A list cannot say that an account without anything exists. That counts before Spurious Dragon
-/// (EIP-161), and from Prague on where such an account delegates (EIP-7702). There the block is executed by
-/// [`execute_parallel`], and its list compared with the given one.
+/// Works for blocks of any fork. A list cannot say that an account without anything exists, nor
+/// that it ceases to. That counts before Spurious Dragon (EIP-161), and later where a listed
+/// account is one from before, which may delegate (EIP-7702) or have storage (EIP-7610). There the
+/// block is executed by [`execute_parallel`], and its list compared with the given one. So it is
+/// where a listed account can't be read.
 ///
 /// Whether the list is the one that the header names, and not longer than a block's list may be
 /// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
@@ -55,7 +55,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// If `db` panics in the pre-block or post-block steps, or when it is asked before them for who delegates.
+/// If `db` panics in the pre-block or post-block steps.
 ///
 /// # Cost
 ///
@@ -78,7 +78,7 @@ use crate::{
 /// assert!(error.to_string().ends_with("is listed, but never accessed"));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
+pub fn execute_with_access_list<DB: StateRef + Sync>(
     engine: &Engine,
     block: &Block,
     db: &DB,
@@ -89,7 +89,12 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
         return execute_and_compare(engine, block, db, list);
     }
     let state = ListedState::new(block, db, list);
-    if !says_who_exists(block, &state) {
+    let workers = if is_for_one(engine, block) { 1 } else { engine.threads() };
+    // A lone worker has no other one to read ahead for.
+    if workers > 1 {
+        fetch(engine, &state);
+    }
+    if !says_who_exists(&state) {
         return execute_and_compare(engine, block, db, list);
     }
     let before = BlockState::new(View::new(&state, BlockAccessIndex::PRE_EXECUTION));
@@ -98,7 +103,7 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
         .steps(&log)
         .map_err(AccessListError::Wrong)?;
     let mut record = BlockRecord::new(block);
-    execute_txns(engine, block, &state, &mut record)?;
+    execute_txns(engine, workers, block, &state, &mut record)?;
     let last = block.txns.len() as u64 + 1;
     let index = BlockAccessIndex::new(last);
     let after = BlockState::new(View::new(&state, index));
@@ -112,23 +117,36 @@ pub fn execute_with_access_list<DB: DatabaseRef + Sync>(
     Ok(record.finish(requests, changes))
 }
 
-/// Whether the list says of everyone whose existence counts that they exist.
+/// How many accounts are fetched in one go.
+const PART: usize = 16;
+
+/// Reads what is listed, each account by one of the threads.
+fn fetch<DB: StateRef + Sync>(engine: &Engine, state: &ListedState<'_, DB>) {
+    let accounts = state.accounts.len();
+    engine.share(accounts.div_ceil(PART), |part| {
+        // A failure counts where a transaction meets it.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let mut places = part * PART..accounts.min((part + 1) * PART);
+            places.try_for_each(|place| state.fetch(place))
+        }));
+    });
+}
+
+/// Whether the list says of every listed account whether it exists, and what storage it has.
 ///
-/// From Prague on it counts where somebody delegates (EIP-7702): what that costs depends on whether the account is there, also if it
-/// has nothing. An account that has nothing and is there, or has been there, is one from before Spurious Dragon; that it ceases to exist
-/// when it is touched, and its storage with it, no list says. Who can't be read is left to ordinary execution, too.
-fn says_who_exists<DB: DatabaseRef>(block: &Block, state: &ListedState<'_, DB>) -> bool {
-    if !block.spec.is_enabled_in(SpecId::PRAGUE) {
-        return true;
-    }
-    let authorizations = block.txns.iter().flat_map(|txn| &txn.authorization_list);
-    let authorities = authorizations.filter_map(AuthorizationTr::authority);
-    let mut places = authorities.filter_map(|authority| state.place(&authority));
-    places.all(|place| state.before(place).is_ok_and(|before| before != Some(&nothing())))
+/// An account that has nothing and is there is one from before Spurious Dragon. It ceases to exist
+/// when it is touched, and its storage with it, and no list says so. What a delegation costs
+/// depends on whether it is there (EIP-7702), whether a contract can be created depends on its
+/// storage (EIP-7610).
+fn says_who_exists<DB: StateRef>(state: &ListedState<'_, DB>) -> bool {
+    let mut places = 0..state.accounts.len();
+    let all =
+        || places.all(|place| state.before(place).is_ok_and(|before| before != Some(&nothing())));
+    catch_unwind(AssertUnwindSafe(all)).unwrap_or(false)
 }
 
 /// For blocks of which a list does not say all of the state.
-fn execute_and_compare<DB: DatabaseRef + Sync>(
+fn execute_and_compare<DB: StateRef + Sync>(
     engine: &Engine,
     block: &Block,
     db: &DB,
@@ -157,13 +175,12 @@ fn everything_is_accessed<DB>(state: &ListedState<'_, DB>) -> Result<(), Box<Lis
 }
 
 /// What the threads share.
-struct Job<'a, DB: DatabaseRef> {
+struct Job<'a, DB: StateRef> {
     block: &'a Block,
     cfg: CfgEnv,
     no_txn: TxEnv,
     state: &'a ListedState<'a, DB>,
     outcomes: Vec<OnceLock<TxnOutcome<DB::Error>>>,
-    next_part: AtomicUsize,
     next_txn: AtomicUsize,
     /// The first transaction that is known to have no result: those after it need not be executed.
     stop: AtomicUsize,
@@ -175,35 +192,25 @@ struct Job<'a, DB: DatabaseRef> {
 
 type TxnOutcome<E> = Result<ExecutionResult, AccessListError<E>>;
 
-/// How many accounts are fetched in one go.
-const PART: usize = 16;
-
-fn execute_txns<DB: DatabaseRef + Sync>(
+fn execute_txns<DB: StateRef + Sync>(
     engine: &Engine,
+    workers: usize,
     block: &Block,
     state: &ListedState<'_, DB>,
     record: &mut BlockRecord,
 ) -> Result<(), AccessListError<DB::Error>> {
-    let workers = if is_for_one(engine, block) { 1 } else { engine.threads() };
     let job = Job {
         block,
         cfg: block.cfg_env(),
         no_txn: TxEnv::default(),
         state,
         outcomes: block.txns.iter().map(|_| OnceLock::new()).collect(),
-        next_part: AtomicUsize::new(0),
         next_txn: AtomicUsize::new(0),
         stop: AtomicUsize::new(usize::MAX),
         gas: BlockGas::new(block),
         used: AtomicU64::new(0),
     };
-    engine.share(workers, |_| {
-        // Alone there is nobody to read ahead for.
-        if workers > 1 {
-            job.fetch();
-        }
-        job.work();
-    });
+    engine.share(workers, |_| job.work());
     for (index, (txn, outcome)) in block.txns.iter().zip(job.outcomes).enumerate() {
         let admitted = record.admit(txn);
         admitted.map_err(|reason| ExecutionError::InvalidTxn { index, reason })?;
@@ -216,23 +223,7 @@ fn execute_txns<DB: DatabaseRef + Sync>(
     Ok(())
 }
 
-impl<DB: DatabaseRef + Sync> Job<'_, DB> {
-    /// Reads what is listed, each account by one of the threads.
-    fn fetch(&self) {
-        let accounts = self.state.accounts.len();
-        loop {
-            // ORDERING: Relaxed: hands out numbers.
-            let start = self.next_part.fetch_add(PART, Ordering::Relaxed);
-            if start >= accounts {
-                return;
-            }
-            // A failure counts where a transaction meets it.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                (start..accounts.min(start + PART)).try_for_each(|place| self.state.fetch(place))
-            }));
-        }
-    }
-
+impl<DB: StateRef + Sync> Job<'_, DB> {
     /// Executes transactions until there are no more, or until more gas is used than the block has.
     ///
     /// In the second case those that have taken a number can't all have had room, so that the block is invalid before the first

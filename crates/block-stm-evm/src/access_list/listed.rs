@@ -30,7 +30,7 @@ use revm::{
 
 use super::touch::{fields, nothing};
 use crate::{
-    Block,
+    Block, StateRef,
     block_state::Fields,
     parallel::{Base, Codes},
 };
@@ -211,6 +211,17 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
         self.slot_before(place, slot, key)
     }
 
+    /// Whether the account has nothing left, as `index` finds it, of the storage that it had before
+    /// the block.
+    pub(crate) fn was_wiped(
+        &self,
+        place: usize,
+        index: BlockAccessIndex,
+    ) -> Result<bool, DB::Error> {
+        let wiped = self.wiped_before(&self.accounts[place], index);
+        Ok(wiped.is_some() || self.before(place)?.is_none())
+    }
+
     /// The last index below `index` at which the account's storage was wiped, as its code says.
     fn wiped_before(
         &self,
@@ -359,12 +370,17 @@ fn at<T>(
     changes.binary_search_by_key(&index, index_of).ok()
 }
 
-impl<DB: DatabaseRef + Sync> Base for ListedState<'_, DB> {
+impl<DB: StateRef + Sync> Base for ListedState<'_, DB> {
     fn code(&self, hash: B256) -> Result<Bytecode, BoxError> {
         self.db.code_by_hash_ref(hash).map_err(|error| Box::new(error) as BoxError)
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, BoxError> {
         self.db.block_hash_ref(number).map_err(|error| Box::new(error) as BoxError)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, BoxError> {
+        let answer = self.db.has_storage_ref(address);
+        Ok(answer.map_err(|error| Box::new(error) as BoxError)?.unwrap_or(false))
     }
 }

@@ -1,13 +1,13 @@
 //! A block's list by the plain loop: revm's own handler on one thread, with no short cut.
 
-use revm::{DatabaseRef, context::ContextTr};
+use revm::context::ContextTr;
 
 use super::{
     around::{finish, prepare},
     builder::ListBuilder,
 };
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn,
+    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, StateRef,
     sequential::{evm_for, execute_txn_with},
 };
 
@@ -31,7 +31,7 @@ use crate::{
 /// assert_eq!(result.access_list, Some(Vec::new()));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn execute_sequential_with_list<DB: DatabaseRef>(
+pub fn execute_sequential_with_list<DB: StateRef>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,

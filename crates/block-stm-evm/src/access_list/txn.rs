@@ -3,8 +3,7 @@
 use alloy_eip7928::BlockAccessIndex;
 use alloy_primitives::Address;
 use revm::{
-    DatabaseRef,
-    context::{Block as _, CfgEnv, JournalTr, TxEnv, result::ExecutionResult},
+    context::{Block as _, CfgEnv, ContextTr, JournalTr, TxEnv, result::ExecutionResult},
     handler::Handler,
 };
 
@@ -17,14 +16,14 @@ use super::{
     view::{Unlisted, View, ViewError},
 };
 use crate::{
-    Block, ExecutionError, Stage,
+    Block, ExecutionError, Stage, StateRef,
     alone::{AloneEvm, Handling, evm},
     block_state::Fields,
     plain_call::{Costs, parties},
 };
 
 /// A worker's instance of revm.
-pub(crate) struct TxnRunner<'s, DB: DatabaseRef + Sync>(AloneEvm<'s, View<'s, DB>>);
+pub(crate) struct TxnRunner<'s, DB: StateRef + Sync>(AloneEvm<'s, View<'s, DB>>);
 
 /// A party of a payment: where it is listed, and what it has before and after.
 struct Party {
@@ -34,7 +33,7 @@ struct Party {
     after: Fields,
 }
 
-impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
+impl<'s, DB: StateRef + Sync> TxnRunner<'s, DB> {
     pub(crate) fn new(
         block: &'s Block,
         cfg: &'s CfgEnv,
@@ -55,7 +54,7 @@ impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
         const KEPT: usize = 256;
         let at = BlockAccessIndex::from_tx_index(index as u64);
         self.0.ctx.tx = txn;
-        self.0.ctx.journaled_state.database.index = at;
+        self.0.ctx.db_mut().index = at;
         if let Some(result) = self.pay(index, txn)? {
             return Ok(result);
         }
@@ -65,11 +64,11 @@ impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
         let stage = Stage::Txn(index);
         let result =
             result.map_err(|error| list_error(ExecutionError::from_evm(stage, error), at.get()))?;
-        let state = self.0.ctx.journaled_state.database.state;
+        let state = self.0.ctx.db().state;
         IndexCheck::new(state, at).run(&touched).map_err(AccessListError::Wrong)?;
         if touched.capacity() <= KEPT {
             touched.clear();
-            self.0.ctx.journaled_state.inner.state = touched;
+            *self.0.ctx.journaled_state.evm_state_mut() = touched;
         }
         Ok(result)
     }
@@ -84,7 +83,7 @@ impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
         let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
         let Some(costs) = Costs::of(&Handling::default(), evm, txn) else { return Ok(None) };
         let beneficiary = evm.ctx.block.beneficiary();
-        let view = &evm.ctx.journaled_state.database;
+        let view = evm.ctx.db();
         let (state, at) = (view.state, view.index);
         let party = |address| {
             let party = Party::of(state, address, at);
@@ -136,7 +135,7 @@ impl<'s, DB: DatabaseRef + Sync> TxnRunner<'s, DB> {
 
 impl Party {
     /// The account, if it is listed.
-    fn of<DB: DatabaseRef>(
+    fn of<DB: StateRef>(
         state: &ListedState<'_, DB>,
         address: Address,
         index: BlockAccessIndex,

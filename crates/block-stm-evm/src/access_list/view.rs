@@ -11,7 +11,11 @@ use revm::{
 };
 
 use super::listed::ListedState;
-use crate::parallel::{Base, WorkerCodes};
+use crate::{
+    StateRef,
+    parallel::{Base, WorkerCodes},
+    state_ref::State,
+};
 
 /// Why the state at an index has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +53,7 @@ pub(crate) struct View<'a, DB> {
     codes: WorkerCodes,
 }
 
-impl<'a, DB: DatabaseRef> View<'a, DB> {
+impl<'a, DB: StateRef> View<'a, DB> {
     pub(crate) fn new(state: &'a ListedState<'a, DB>, index: BlockAccessIndex) -> Self {
         Self { state, index, codes: WorkerCodes::default() }
     }
@@ -66,7 +70,7 @@ impl<'a, DB: DatabaseRef> View<'a, DB> {
     }
 }
 
-impl<DB: DatabaseRef + Sync> Database for View<'_, DB> {
+impl<DB: StateRef + Sync> Database for View<'_, DB> {
     type Error = ViewError<DB::Error>;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
@@ -74,7 +78,7 @@ impl<DB: DatabaseRef + Sync> Database for View<'_, DB> {
     }
 
     fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Self::Error> {
-        self.codes.get(hash, &self.state.codes, self.state).map_err(code_error)
+        self.codes.get(hash, &self.state.codes, self.state).map_err(base_error)
     }
 
     fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, Self::Error> {
@@ -96,7 +100,7 @@ impl<DB: DatabaseRef + Sync> Database for View<'_, DB> {
 }
 
 /// For the steps around the transactions, which have a state of their own on top.
-impl<DB: DatabaseRef + Sync> DatabaseRef for View<'_, DB> {
+impl<DB: StateRef + Sync> DatabaseRef for View<'_, DB> {
     type Error = ViewError<DB::Error>;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
@@ -107,7 +111,7 @@ impl<DB: DatabaseRef + Sync> DatabaseRef for View<'_, DB> {
     fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Self::Error> {
         match self.state.codes.get(&hash) {
             Some(code) => Ok(code),
-            None => self.state.code(hash).map_err(code_error),
+            None => self.state.code(hash).map_err(base_error),
         }
     }
 
@@ -120,8 +124,26 @@ impl<DB: DatabaseRef + Sync> DatabaseRef for View<'_, DB> {
     }
 }
 
+impl<DB: StateRef + Sync> StateRef for View<'_, DB> {
+    /// Of an account that has neither nonce nor code. From Spurious Dragon on, what is created has
+    /// a nonce: such an account has the storage that it had before the block, unless it is gone.
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        let place = self.place(address)?;
+        if self.state.was_wiped(place, self.index).map_err(ViewError::Database)? {
+            return Ok(Some(false));
+        }
+        self.state.has_storage(address).map(Some).map_err(base_error)
+    }
+}
+
+impl<DB: StateRef + Sync> State for View<'_, DB> {
+    fn has_storage(&mut self, address: Address) -> Result<bool, Self::Error> {
+        Ok(self.has_storage_ref(address)?.unwrap_or(false))
+    }
+}
+
 /// The database's own error, if it is one.
-fn code_error<E: std::error::Error + 'static>(error: BoxError) -> ViewError<E> {
+fn base_error<E: std::error::Error + 'static>(error: BoxError) -> ViewError<E> {
     match error.downcast::<E>() {
         Ok(error) => ViewError::Database(*error),
         Err(error) => ViewError::Code(error),

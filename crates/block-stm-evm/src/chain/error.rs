@@ -14,6 +14,14 @@ pub enum BlockError {
     /// The bytes are not one block in RLP.
     #[error("it is not the encoding of a block: {0}")]
     Encoding(String),
+    /// The encoding is longer than is allowed from Osaka on (EIP-7934).
+    #[error("the block has {bytes} bytes, which is more than {max}")]
+    Size {
+        /// How long it is.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// Nobody has told of the parent, or it was refused, or forgotten with a branch that the head left behind.
     #[error("the parent {0} is unknown")]
     UnknownParent(B256),

@@ -9,6 +9,17 @@ use crate::{
     check_list_length, execute_parallel, execute_with_access_list, header,
 };
 
+/// Whether a block is refused for nothing but its list.
+pub(super) fn is_at_fault(error: &BlockError) -> bool {
+    match error {
+        BlockError::ListForm(_) | BlockError::AccessList(_) => true,
+        BlockError::Result(differences) => {
+            differences.iter().all(|check| check.field == header::ACCESS_LIST_HASH)
+        }
+        _ => false,
+    }
+}
+
 /// Checks, of a list that came with a block, what can be checked without execution.
 pub(super) fn check_given(
     list: &BlockAccessList,

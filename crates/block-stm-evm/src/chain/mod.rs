@@ -2,7 +2,8 @@
 //!
 //! # What is checked
 //!
-//! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding; that the parent is known; the
+//! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding and its length;
+//! that the parent is known; the
 //! header against its parent ([`check_header`]); the ommers; the roots of transactions and withdrawals; signatures;
 //! then it executes the block in parallel, and checks gas, bloom, receipts, requests, the access list and the state root. The seal, the
 //! proof of work before the Merge, is not checked.
@@ -42,6 +43,7 @@ pub use tree::{Chain, GenesisError};
 
 use crate::{
     Block, BlockAccessList, BlockResult, HeaderCheck, HeaderChecks, InvalidTxn, ParallelOptions,
+    block_size::{MAX_BLOCK_BYTES, is_too_long},
     execute_parallel,
     import::{AssembleError, SignedTxn, chain_block, chain_block_any_txns},
 };
@@ -103,11 +105,14 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import), and [`BlockError::ListForm`] and [`BlockError::AccessList`].
+    /// As [`import`](Self::import), and [`BlockError::ListForm`] and [`BlockError::AccessList`] if
+    /// nothing else is wrong with the block.
     ///
     /// # Cost
     ///
-    /// As [`import`](Self::import), but for execution, see [`execute_with_access_list`](crate::execute_with_access_list).
+    /// As [`import`](Self::import), but for execution, see
+    /// [`execute_with_access_list`](crate::execute_with_access_list). A block whose list is wrong
+    /// is executed once more without it.
     pub fn import_with_access_list(
         &mut self,
         rlp: &[u8],
@@ -131,6 +136,10 @@ impl Chain {
         let imported = |is_head| Imported { hash, number, txns, gas_used, is_head };
         if self.blocks.contains_key(&hash) {
             return Ok(imported(self.head() == hash));
+        }
+        let spec = self.schedule.spec_of(header.number, header.timestamp, header.difficulty);
+        if is_too_long(rlp.len(), spec) {
+            return Err(BlockError::Size { bytes: rlp.len(), max: MAX_BLOCK_BYTES });
         }
         let parent_hash = header.parent_hash;
         let parent = self.parent_of(&header)?;
@@ -164,7 +173,34 @@ impl Chain {
     }
 
     /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.
+    ///
+    /// What is wrong with a list comes last, as in the specification: there, execution knows of no
+    /// list, and the one that it leads to is compared in the end. So a block that is refused for
+    /// the list that came with it is executed without it, to say what is wrong with the block.
     fn execute(
+        &mut self,
+        block: &Block,
+        claims: &HeaderChecks,
+        list: Option<BlockAccessList>,
+        engine: &Engine,
+    ) -> Result<BlockResult, BlockError> {
+        let has_list = list.is_some();
+        match self.execute_once(block, claims, list, engine) {
+            Err(fault) if has_list && lists::is_at_fault(&fault) => {
+                match self.execute_once(block, claims, None, engine) {
+                    Ok(result) => {
+                        self.trie.apply(&self.state.inverse(&result.state));
+                        Err(fault)
+                    }
+                    Err(error) if lists::is_at_fault(&error) => Err(fault),
+                    Err(error) => Err(error),
+                }
+            }
+            executed => executed,
+        }
+    }
+
+    fn execute_once(
         &mut self,
         block: &Block,
         claims: &HeaderChecks,

@@ -13,7 +13,10 @@ use super::{
     assemble::{AssembleError, Parts},
     files::{Document, Folder, MemoryFiles},
 };
-use crate::{Block, ForkSchedule, HeaderChecks, PreState};
+use crate::{
+    Block, ForkSchedule, HeaderChecks, PreState,
+    block_size::{MAX_BLOCK_BYTES, is_too_long},
+};
 
 /// The first blocks of a chain, with the whole state before them.
 #[derive(Clone, Debug)]
@@ -106,6 +109,13 @@ fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>
         let wrong = |message: String| ImportError::Rlp { file: file(), index, offset, message };
         let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest);
         let sealed = sealed.map_err(|error| wrong(error.to_string()))?;
+        let header = &sealed.inner().header;
+        let spec = schedule.spec_of(header.number, header.timestamp, header.difficulty);
+        let length = bytes.len() - rest.len() - offset;
+        if is_too_long(length, spec) {
+            let message = format!("it has {length} bytes, which is more than {MAX_BLOCK_BYTES}");
+            return Err(wrong(message));
+        }
         let block = chain_block(sealed, schedule).map_err(|error| match error {
             AssembleError::Field(field, message) => wrong(format!("{field}: {message}")),
             AssembleError::Txn((txn, hash, reason)) => {

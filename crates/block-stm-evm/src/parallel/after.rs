@@ -19,7 +19,7 @@ use super::{
     value::{AccountState, StateValue},
 };
 use crate::{
-    AccountChange, SlotChange, StateChanges,
+    AccountChange, SlotChange, StateChanges, StateRef,
     block_state::{BlockState, CachedAccount, Fields, Slot},
 };
 
@@ -39,7 +39,7 @@ impl<DB> Clone for AfterTxns<'_, DB> {
 
 impl<DB> Copy for AfterTxns<'_, DB> {}
 
-impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
+impl<'a, DB: StateRef> AfterTxns<'a, DB> {
     pub(crate) fn new(
         db: &'a DB,
         pre_block: &'a BlockState<&'a DB>,
@@ -137,7 +137,7 @@ impl<'a, DB: DatabaseRef> AfterTxns<'a, DB> {
     }
 }
 
-impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
+impl<DB: StateRef> DatabaseRef for AfterTxns<'_, DB> {
     type Error = DB::Error;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
@@ -176,6 +176,19 @@ impl<DB: DatabaseRef> DatabaseRef for AfterTxns<'_, DB> {
     }
 }
 
+impl<DB: StateRef> StateRef for AfterTxns<'_, DB> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, DB::Error> {
+        match (self.account(address), self.pre_block.accounts.get(&address)) {
+            (Some(AccountState { stored: true, .. }), _) => Ok(Some(true)),
+            (Some(AccountState { wipes: 0, .. }), _) | (None, None) => {
+                self.db.has_storage_ref(address)
+            }
+            (None, Some(cached)) if !is_wiped(cached) => self.db.has_storage_ref(address),
+            (Some(_), _) | (None, Some(_)) => Ok(Some(false)),
+        }
+    }
+}
+
 /// Calls a function once with each number below one that is given.
 pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 
@@ -188,7 +201,7 @@ pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 /// # Errors
 ///
 /// What reading an account or slot returns that the execution has not read.
-pub(crate) fn changes<DB: DatabaseRef + Sync>(
+pub(crate) fn changes<DB: StateRef + Sync>(
     pre_block: &BlockState<&DB>,
     mut post_block: BlockState<AfterTxns<'_, DB>>,
     share: &Share<'_>,
@@ -281,7 +294,7 @@ struct Storage {
 }
 
 impl Part {
-    fn collect<DB: DatabaseRef>(
+    fn collect<DB: StateRef>(
         after: AfterTxns<'_, DB>,
         range: Range<usize>,
         special: &AddressMap<CachedAccount>,

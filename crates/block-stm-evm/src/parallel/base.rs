@@ -4,10 +4,7 @@ use std::error::Error;
 
 use alloy_primitives::{Address, B256, U256};
 use block_stm::{BoxError, FinalState, Storage};
-use revm::{
-    DatabaseRef,
-    state::{AccountInfo, Bytecode},
-};
+use revm::state::{AccountInfo, Bytecode};
 
 use super::{
     code_hashes::CodeId,
@@ -15,12 +12,17 @@ use super::{
     location::Location,
     value::{AccountState, StateValue},
 };
-use crate::block_state::{BlockState, CachedAccount};
+use crate::{
+    StateRef,
+    block_state::{BlockState, CachedAccount},
+};
 
 /// What the VM asks of the state before the block beside locations. Neither ever changes within it.
 pub(crate) trait Base: Sync {
     fn code(&self, hash: B256) -> Result<Bytecode, BoxError>;
     fn block_hash(&self, number: u64) -> Result<B256, BoxError>;
+    /// Whether an account had storage before the block, as far as the host can tell.
+    fn has_storage(&self, address: Address) -> Result<bool, BoxError>;
 }
 
 /// The host's state under the changes of the pre-block steps.
@@ -30,7 +32,7 @@ pub(crate) struct BlockBase<'s, DB> {
     codes: &'s Codes,
 }
 
-impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
+impl<'s, DB: StateRef> BlockBase<'s, DB> {
     pub(crate) fn new<'d: 's>(
         db: &'d DB,
         pre_block: &'s BlockState<&'d DB>,
@@ -71,6 +73,7 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
                 wipes,
                 code: CodeId::NONE,
                 exists: false,
+                stored: false,
             };
         };
         let code = self.codes.hashes.id(&info.code_hash);
@@ -79,7 +82,14 @@ impl<'s, DB: DatabaseRef> BlockBase<'s, DB> {
         {
             self.codes.insert(info.code_hash, bytes);
         }
-        AccountState { balance: info.balance, nonce: info.nonce, wipes, code, exists: true }
+        AccountState {
+            balance: info.balance,
+            nonce: info.nonce,
+            wipes,
+            code,
+            exists: true,
+            stored: false,
+        }
     }
 
     fn slot(&self, address: Address, wipes: u32, key: U256) -> Result<U256, DB::Error> {
@@ -112,7 +122,7 @@ pub(crate) fn is_wiped(cached: &CachedAccount) -> bool {
 
 impl<DB> Storage<Location, StateValue> for BlockBase<'_, DB>
 where
-    DB: DatabaseRef + Sync,
+    DB: StateRef + Sync,
 {
     fn read(&self, location: &Location) -> Result<StateValue, BoxError> {
         Ok(match location {
@@ -126,7 +136,7 @@ where
     }
 }
 
-impl<DB: DatabaseRef + Sync> Base for BlockBase<'_, DB> {
+impl<DB: StateRef + Sync> Base for BlockBase<'_, DB> {
     fn code(&self, hash: B256) -> Result<Bytecode, BoxError> {
         if let Some(code) = self.pre_block.code.get(&hash) {
             return Ok(code.clone());
@@ -136,5 +146,9 @@ impl<DB: DatabaseRef + Sync> Base for BlockBase<'_, DB> {
 
     fn block_hash(&self, number: u64) -> Result<B256, BoxError> {
         self.db.block_hash_ref(number).map_err(boxed)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, BoxError> {
+        Ok(self.db.has_storage_ref(address).map_err(boxed)?.unwrap_or(false))
     }
 }

@@ -17,10 +17,10 @@ use super::{
     codes::{Codes, WorkerCodes},
     location::Location,
     observed::Observed,
-    value::StateValue,
+    value::{AccountState, StateValue},
     vm::BlockVm,
 };
-use crate::keccak::Keccaks;
+use crate::{keccak::Keccaks, state_ref::State};
 
 /// The view ended the execution; why is the engine's to know.
 #[derive(Debug, thiserror::Error)]
@@ -150,5 +150,21 @@ impl Database for TxnDb<'_, '_> {
     fn block_hash(&mut self, number: u64) -> Result<B256, Interrupted> {
         let hash = self.base.block_hash(number);
         hash.map_err(|source| self.failed(source))
+    }
+}
+
+impl State for TxnDb<'_, '_> {
+    /// Rests on nothing but what every load of the account observes.
+    fn has_storage(&mut self, address: Address) -> Result<bool, Interrupted> {
+        let mut observed = self.observed.iter();
+        let observed = observed.find(|observed| observed.address == address);
+        match observed.map(|observed| observed.original) {
+            Some(AccountState { stored: true, .. }) => Ok(true),
+            Some(AccountState { wipes: 0, .. }) => {
+                self.base.has_storage(address).map_err(|source| self.failed(source))
+            }
+            // What was created or destroyed in this block has what it was left with.
+            Some(_) | None => Ok(false),
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use revm::{
     bytecode::opcode,
+    context::JournalTr,
     handler::instructions::EthInstructions,
     interpreter::{
         Instruction, InstructionContext, InstructionExecResult,
@@ -43,7 +44,7 @@ pub(crate) fn watched_instructions<'b, 's: 'b>(
 
 impl HasKeccaks for TxnContext<'_, '_> {
     fn keccaks(&mut self) -> &mut Keccaks {
-        &mut self.journaled_state.journal.database.keccaks
+        &mut self.journaled_state.db_mut().keccaks
     }
 }
 

@@ -10,7 +10,7 @@ use alloy_primitives::{
     map::{AddressMap, AddressSet, HashSet},
 };
 use revm::{
-    context::{Journal, JournalTr},
+    context::{Journal, JournalEntry, JournalInner, JournalTr},
     context_interface::{
         context::{SStoreResult, SelfDestructResult, StateLoad},
         journaled_state::{
@@ -26,6 +26,7 @@ use super::{
     database::{Interrupted, TxnDb},
     observed::{Current, Observed},
 };
+use crate::creation::CreationJournal;
 
 /// What the code that loads an account is going to look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,25 +51,30 @@ type LoadResult<T> = Result<T, JournalLoadError<Interrupted>>;
 /// The watched journal.
 #[derive(Debug)]
 pub(crate) struct WatchedJournal<'b, 's> {
-    pub(crate) journal: Journal<TxnDb<'b, 's>>,
+    pub(crate) journal: CreationJournal<TxnDb<'b, 's>>,
     pub(crate) intent: Intent,
     /// What the beneficiary is owed, if the run had not loaded it.
     pub(crate) fee: Option<U256>,
 }
 
 impl<'b, 's> WatchedJournal<'b, 's> {
+    fn inner(&self) -> &JournalInner<JournalEntry> {
+        &self.journal.journal.inner
+    }
+
     /// An account that was loaded, with its record.
     pub(crate) fn account_mut(
         &mut self,
         address: Address,
     ) -> Option<(&mut Account, &mut Observed)> {
-        let account = self.journal.inner.state.get_mut(&address)?;
-        let observed = self.journal.database.observed_mut(address, &account.info);
+        let Journal { database, inner } = &mut self.journal.journal;
+        let account = inner.state.get_mut(&address)?;
+        let observed = database.observed_mut(address, &account.info);
         Some((account, observed))
     }
 
     pub(crate) fn balance(&self, address: Address) -> Option<U256> {
-        let account = self.journal.inner.state.get(&address)?;
+        let account = self.journal.evm_state().get(&address)?;
         Some(account.info.balance)
     }
 
@@ -94,14 +100,19 @@ impl<'b, 's> WatchedJournal<'b, 's> {
 
     /// A loaded account.
     fn journaled(&mut self, address: Address) -> JournaledAccount<'_, TxnDb<'b, 's>> {
-        let Journal { database, inner } = &mut self.journal;
+        let Journal { database, inner } = &mut self.journal.journal;
         let account = inner.get_account_mut(database, address);
         account.expect("the account was just loaded")
     }
 
+    /// Loads an account, and notes nothing.
+    fn load(&mut self, address: Address) -> Result<(), Interrupted> {
+        self.journal.journal.load_account(address).map(drop)
+    }
+
     /// Notes what the intent says of a loaded account.
     fn observe(&mut self, address: Address) {
-        let (intent, spec) = (self.intent, self.journal.inner.cfg.spec);
+        let (intent, spec) = (self.intent, self.inner().cfg.spec);
         if intent == Intent::Code {
             return;
         }
@@ -144,7 +155,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         Self: 'a;
 
     fn new(database: TxnDb<'b, 's>) -> Self {
-        Self { journal: Journal::new(database), intent: Intent::Everything, fee: None }
+        Self { journal: CreationJournal::new(database), intent: Intent::Everything, fee: None }
     }
 
     fn db_and_state(&self) -> (&TxnDb<'b, 's>, &EvmState) {
@@ -160,7 +171,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
     fn load_account(&mut self, address: Address) -> Result<StateLoad<&Account>, Interrupted> {
         let is_cold = self.journal.load_account(address)?.is_cold;
         self.observe(address);
-        Ok(StateLoad::new(self.journal.inner.account(address), is_cold))
+        Ok(StateLoad::new(self.inner().account(address), is_cold))
     }
 
     fn load_account_with_code(
@@ -169,7 +180,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
     ) -> Result<StateLoad<&Account>, Interrupted> {
         let is_cold = self.journal.load_account_with_code(address)?.is_cold;
         self.observe(address);
-        let account = self.journal.inner.account(address);
+        let account = self.inner().account(address);
         Ok(StateLoad::new(account, is_cold))
     }
 
@@ -210,14 +221,12 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         load_code: bool,
         skip_cold_load: bool,
     ) -> LoadResult<AccountInfoLoad<'_>> {
-        let inner = &mut self.journal.inner;
-        let db = &mut self.journal.database;
-        let load = inner.load_account_optional(db, address, load_code, skip_cold_load)?;
+        let load =
+            self.journal.load_account_info_skip_cold_load(address, load_code, skip_cold_load)?;
         let is_cold = load.is_cold;
         self.observe(address);
-        let spec = self.journal.inner.cfg.spec;
-        let account = self.journal.inner.account(address);
-        let is_empty = account.state_clear_aware_is_empty(spec);
+        let account = self.inner().account(address);
+        let is_empty = account.state_clear_aware_is_empty(self.inner().cfg.spec);
         Ok(AccountInfoLoad::new(&account.info, is_cold, is_empty))
     }
 
@@ -229,8 +238,8 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         to: Address,
         balance: U256,
     ) -> Result<Option<TransferError>, Interrupted> {
-        self.journal.load_account(from)?;
-        self.journal.load_account(to)?;
+        self.load(from)?;
+        self.load(to)?;
         Ok(self.transfer_loaded(from, to, balance))
     }
 
@@ -247,7 +256,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
     }
 
     fn balance_incr(&mut self, address: Address, balance: U256) -> Result<(), Interrupted> {
-        self.journal.load_account(address)?;
+        self.load(address)?;
         self.takes(address, balance);
         self.journal.balance_incr(address, balance)
     }
@@ -278,7 +287,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         if let Some((_, observed)) = self.account_mut(address) {
             observed.balance();
         }
-        let spec = self.journal.inner.cfg.spec;
+        let spec = self.inner().cfg.spec;
         let clears_empty = spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
         if address != target
             && let Some((account, observed)) = self.account_mut(target)

@@ -60,7 +60,7 @@ use alloy_primitives::Address;
 use block_stm::{
     ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
 };
-use revm::{DatabaseRef, context::TxEnv};
+use revm::context::TxEnv;
 
 pub(crate) use base::Base;
 pub(crate) use codes::{Codes, WorkerCodes};
@@ -76,7 +76,7 @@ use self::{
 };
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    SlotFeed, Stage,
+    SlotFeed, Stage, StateRef,
     access_list::{self, ListBuilder},
     alone::execute_alone,
 };
@@ -219,7 +219,7 @@ impl ParallelOptions<'_> {
 /// assert_eq!(executed.result.gas_used, 0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn execute_parallel<DB: DatabaseRef + Sync>(
+pub fn execute_parallel<DB: StateRef + Sync>(
     engine: &Engine,
     block: &Block,
     db: &DB,
@@ -275,7 +275,7 @@ const SMALL_NANOS: u64 = 500_000;
 /// # Panics
 ///
 /// As [`execute_parallel`].
-pub fn execute_with_oracle<DB: DatabaseRef + Sync>(
+pub fn execute_with_oracle<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     options: &ParallelOptions<'_>,
@@ -298,7 +298,7 @@ impl Backend<'_> {
     }
 }
 
-fn execute<DB: DatabaseRef + Sync>(
+fn execute<DB: StateRef + Sync>(
     backend: &Backend<'_>,
     block: &Block,
     db: &DB,
@@ -345,7 +345,7 @@ struct TxnsExecuted {
     stats: Stats,
 }
 
-fn execute_txns<DB: DatabaseRef + Sync>(
+fn execute_txns<DB: StateRef + Sync>(
     backend: &Backend<'_>,
     block: &Block,
     base: &BlockBase<'_, DB>,

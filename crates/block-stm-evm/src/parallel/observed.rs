@@ -62,6 +62,7 @@ impl Observed {
         Predicate {
             code: self.original.code,
             wipes: self.original.wipes,
+            stored: self.original.stored,
             exists: self.exists.then_some(self.original.exists),
             nonce: self.nonce,
             balance: (self.least, self.greatest),
@@ -163,6 +164,7 @@ mod tests {
             wipes: 0,
             code: CodeId::NONE,
             exists: true,
+            stored: false,
         }
     }
 

@@ -61,6 +61,7 @@ pub(crate) fn execute<'b, 's: 'b>(
         nonce,
         code: None,
         fate: Fate::Touched,
+        stored: false,
         clears_empty: spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
     };
     // The assumptions say that all of them apply; where the view knows better, it ends the run.

@@ -36,6 +36,9 @@ pub(crate) struct AccountState {
     pub(crate) code: CodeId,
     /// Whether the account is in the state. An account that is not has no balance, nonce or code.
     pub(crate) exists: bool,
+    /// Whether it was created in this block and left with storage, but with neither nonce nor code,
+    /// as was possible before EIP-161. No contract is created there (EIP-7610).
+    pub(crate) stored: bool,
 }
 
 /// What a transaction did to an account.
@@ -47,6 +50,8 @@ pub(crate) struct Delta {
     /// The new code, if it was changed.
     pub(crate) code: Option<CodeId>,
     pub(crate) fate: Fate,
+    /// Whether what was created has storage, but neither nonce nor code.
+    pub(crate) stored: bool,
     /// Whether a touched account that is empty ceases to exist (EIP-161).
     pub(crate) clears_empty: bool,
 }
@@ -74,9 +79,11 @@ pub(crate) enum Fate {
 /// What a transaction relied on about an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Predicate {
-    /// Code and generation of the storage are these; every load of an account observes them.
+    /// Code and generation of the storage are these, and whether there is storage alone; every load
+    /// of an account observes them.
     pub(crate) code: CodeId,
     pub(crate) wipes: u32,
+    pub(crate) stored: bool,
     /// The account is in the state or it is not, where that was observed.
     pub(crate) exists: Option<bool>,
     pub(crate) nonce: NonceTest,
@@ -102,7 +109,10 @@ impl AccountState {
         let mut after = *self;
         match delta.fate {
             Fate::Touched => {}
-            Fate::Created => after.wipes += 1,
+            Fate::Created => {
+                after.wipes += 1;
+                after.stored = delta.stored;
+            }
             Fate::Destroyed => return Some(self.removed()),
         }
         after.balance = delta.balance.apply(self.balance)?;
@@ -127,6 +137,7 @@ impl AccountState {
             wipes: self.wipes + 1,
             code: CodeId::NONE,
             exists: false,
+            stored: false,
         }
     }
 
@@ -134,6 +145,7 @@ impl AccountState {
         let (least, greatest) = predicate.balance;
         self.code == predicate.code
             && self.wipes == predicate.wipes
+            && self.stored == predicate.stored
             && predicate.exists.is_none_or(|exists| exists == self.exists)
             && match predicate.nonce {
                 NonceTest::Any => true,
@@ -188,12 +200,18 @@ impl Value for StateValue {
 mod tests {
     use super::*;
 
-    const ABSENT: AccountState =
-        AccountState { balance: U256::ZERO, nonce: 0, wipes: 1, code: CodeId::NONE, exists: false };
+    const ABSENT: AccountState = AccountState {
+        balance: U256::ZERO,
+        nonce: 0,
+        wipes: 1,
+        code: CodeId::NONE,
+        exists: false,
+        stored: false,
+    };
     const HUSK: AccountState = AccountState { exists: true, wipes: 0, ..ABSENT };
 
     fn touch(balance: Shift, clears_empty: bool) -> Delta {
-        Delta { balance, nonce: 0, code: None, fate: Fate::Touched, clears_empty }
+        Delta { balance, nonce: 0, code: None, fate: Fate::Touched, stored: false, clears_empty }
     }
 
     fn credit(wei: u64) -> Shift {
@@ -226,6 +244,29 @@ mod tests {
         assert!(after.exists && after.wipes == 1);
         let destroyed = Delta { fate: Fate::Destroyed, ..touch(Shift::Debit(U256::ONE), true) };
         assert_eq!(after.apply(&destroyed), Some(AccountState { wipes: 2, ..ABSENT }));
+    }
+
+    #[test]
+    fn storage_that_is_left_alone_is_part_of_what_is_relied_on_until_it_goes() {
+        let created = Delta { fate: Fate::Created, stored: true, ..touch(credit(0), false) };
+        let after = ABSENT.apply(&created).expect("applies");
+        assert!(after.stored);
+        let paid = after.apply(&touch(credit(5), false)).expect("applies");
+        assert!(paid.stored);
+        let predicate = |stored| Predicate {
+            code: paid.code,
+            wipes: paid.wipes,
+            stored,
+            exists: None,
+            nonce: NonceTest::Any,
+            balance: (U256::ZERO, U256::MAX),
+        };
+        assert!(paid.satisfies(&predicate(true)) && !paid.satisfies(&predicate(false)));
+        let destroyed =
+            Delta { fate: Fate::Destroyed, ..touch(Shift::Debit(U256::from(5)), false) };
+        assert_eq!(paid.apply(&destroyed).map(|account| account.stored), Some(false));
+        let again = Delta { fate: Fate::Created, ..touch(credit(0), false) };
+        assert_eq!(paid.apply(&again).map(|account| account.stored), Some(false));
     }
 
     #[test]

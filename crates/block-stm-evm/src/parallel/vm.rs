@@ -5,7 +5,7 @@ use std::fmt;
 use block_stm::{Execution, Interrupt, View, Vm};
 use revm::{
     context::{
-        CfgEnv, Context, Evm, JournalTr, LocalContext, TxEnv,
+        CfgEnv, Context, Evm, Journal, JournalTr, LocalContext, TxEnv,
         result::{ExecutionResult, InvalidHeader},
     },
     handler::{EthPrecompiles, Handler},
@@ -149,7 +149,7 @@ pub(crate) struct TxnOutput {
 
 impl BlockVm<'_> {
     fn accesses_of_run(&self, journal: &WatchedJournal<'_, '_>) -> Box<RunAccesses> {
-        let mut accesses = RunAccesses::of(&journal.journal.inner.state);
+        let mut accesses = RunAccesses::of(journal.evm_state());
         if journal.fee.is_some() {
             accesses.add(self.block.env.beneficiary);
         }
@@ -171,7 +171,7 @@ fn reset(journal: &mut WatchedJournal<'_, '_>) {
     let mut state = journal.finalize();
     if state.capacity() <= KEPT {
         state.clear();
-        journal.journal.inner.state = state;
+        *journal.evm_state_mut() = state;
     }
     journal.fee = None;
     let db = journal.db_mut();
@@ -229,8 +229,8 @@ fn declare_observations(db: &mut TxnDb<'_, '_>) -> Result<(), Interrupt> {
 
 fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Result<(), Interrupt> {
     let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
-    let inner = &mut journal.journal.inner;
-    let TxnDb { view, observed, codes, worker_hashes, .. } = &mut journal.journal.database;
+    let Journal { database, inner } = &mut journal.journal.journal;
+    let TxnDb { view, observed, codes, worker_hashes, .. } = database;
     for observed in observed.iter() {
         let Some(account) = inner.state.get(&observed.address) else {
             continue;
@@ -259,6 +259,7 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
             nonce: 0,
             code: None,
             fate: Fate::Touched,
+            stored: false,
             clears_empty,
         };
         // It applies to any account.
@@ -285,6 +286,7 @@ fn delta(
         nonce: account.info.nonce.wrapping_sub(original.nonce),
         code: new_code,
         fate,
+        stored: fate == Fate::Created && is_storage_alone(account),
         clears_empty,
     };
     let only_touched = fate == Fate::Touched
@@ -293,6 +295,13 @@ fn delta(
         && delta.code.is_none();
     // An account with code stays as it is when it is touched; others may come, or go.
     (!only_touched || !original.code.is_code()).then_some(delta)
+}
+
+/// Whether an account has storage, but neither nonce nor code.
+fn is_storage_alone(account: &Account) -> bool {
+    account.info.nonce == 0
+        && account.info.is_empty_code_hash()
+        && account.storage.values().any(|slot| !slot.present_value.is_zero())
 }
 
 fn write_slots(

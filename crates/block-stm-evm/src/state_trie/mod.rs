@@ -136,6 +136,12 @@ impl StateTrie {
         self.root()
     }
 
+    /// Whether the account at `address` has a slot that is not zero. What was fed since the last
+    /// [`apply`](Self::apply) counts.
+    pub fn has_storage(&self, address: &Address) -> bool {
+        self.storages.get(address).is_some_and(|storage| !storage.is_empty())
+    }
+
     /// The storages that `changes` or what was done ahead of them touch, taken out of their place.
     fn updates<'a>(&mut self, changes: &'a StateChanges) -> Vec<Update<'a>> {
         let mut ahead = std::mem::take(&mut self.ahead);

@@ -34,6 +34,7 @@ pub(super) fn invalid(reason: &InvalidTxnReason) -> String {
     let words = match reason {
         InvalidTxnReason::BlockGas { .. } => "gas limit reached",
         InvalidTxnReason::BlobGas { .. } => "blob gas would exceed maximum allowance",
+        InvalidTxnReason::SetCodeCreate => "EIP-7702 transaction cannot be used to create contract",
         InvalidTxnReason::Vm(reason) => match reason {
             PriorityFeeGreaterThanMaxFee => "max priority fee per gas higher than max fee per gas",
             GasPriceLessThanBasefee => "max fee per gas less than block base fee",

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, io};
 
 use alloy_primitives::{B256, Bytes, hex};
 use revm::{
-    Context, ExecuteEvm, InspectEvm, Inspector, MainBuilder, MainContext,
+    ExecuteEvm, InspectEvm, Inspector, MainBuilder,
     bytecode::opcode::OpCode,
     context::{ContextTr, JournalTr, result::EVMError},
     interpreter::{
@@ -19,7 +19,10 @@ use revm::{
 use serde::Serialize;
 
 use super::{T8nError, Transition};
-use crate::{BlockRecord, BlockState, ExecutionError, PreState, Stage, apply_pre_block};
+use crate::{
+    BlockRecord, BlockState, ExecutionError, PreState, Stage, apply_pre_block,
+    sequential::{context_for, evm_for},
+};
 
 /// What a line of a trace holds beside the place, the opcode and the gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +87,7 @@ impl Transition {
             let index = record.receipts().len();
             let hash =
                 self.txns[self.places[place]].as_ref().map_or(B256::ZERO, |txn| *txn.tx_hash());
-            let mut evm = Context::mainnet()
-                .with_db(&mut state)
-                .with_block(self.block.env.clone())
-                .with_cfg(self.block.cfg_env())
+            let mut evm = context_for(&self.block, &mut state)
                 .build_mainnet_with_inspector(Tracer::new(options, || open(index, hash)));
             self.block.adapt_instructions(&mut evm.instruction);
             let executed = evm.inspect_one_tx(txn.clone());
@@ -116,12 +116,7 @@ impl Transition {
         &self,
         state: &mut BlockState<&PreState>,
     ) -> Result<(), ExecutionError<crate::PreStateError>> {
-        let mut evm = Context::mainnet()
-            .with_db(state)
-            .with_block(self.block.env.clone())
-            .with_cfg(self.block.cfg_env())
-            .build_mainnet();
-        apply_pre_block(&self.block, &mut evm)
+        apply_pre_block(&self.block, &mut evm_for(&self.block, state))
     }
 }
 

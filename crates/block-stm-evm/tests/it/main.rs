@@ -2,6 +2,7 @@
 
 mod chain;
 mod chain_import;
+mod chain_rules;
 mod devnet;
 mod fixtures;
 mod mainnet;

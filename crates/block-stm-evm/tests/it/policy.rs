@@ -4,7 +4,7 @@ use std::error::Error;
 
 use alloy_primitives::{Address, B256, U256};
 use block_stm_evm::{
-    Block, ExecutionError, InvalidTxn, InvalidTxnReason, PreState, PreStateError, Stage,
+    Block, ExecutionError, InvalidTxn, InvalidTxnReason, PreState, PreStateError, Stage, StateRef,
     SystemCallFailure, TxnOutcome, execute_sequential,
     revm::{
         DatabaseRef,
@@ -146,6 +146,8 @@ impl DatabaseRef for Broken {
     }
 }
 
+impl StateRef for Broken {}
+
 #[test]
 fn a_database_error_names_the_txn_and_is_never_skipped() {
     let txns = vec![transfer(1, 0, 5), transfer(5, 0, 5)];
@@ -216,6 +218,102 @@ fn prague_wants_its_request_contracts_to_be_there_and_to_work() -> Result<(), Bo
     assert_eq!(requests, [alloy_primitives::Bytes::from_static(&[1, 0xaa])]);
     assert!(result.state.is_empty());
     Ok(())
+}
+
+/// A contract that goes on until no more than `left` gas is left.
+fn burns_until(left: u32) -> Bytecode {
+    // JUMPDEST PUSH4 left GAS GT PUSH1 0 JUMPI STOP
+    let mut code = vec![0x5b, 0x63];
+    code.extend(left.to_be_bytes());
+    code.extend([0x5a, 0x11, 0x60, 0x00, 0x57, 0x00]);
+    Bytecode::new_legacy(code.into())
+}
+
+/// What the system calls have to begin with: each contract writes what GAS says first.
+fn gas_of_calls(spec: SpecId) -> [u64; 3] {
+    let mut block = prague_block();
+    block.spec = spec;
+    let contracts = block.system_contracts;
+    let mut state = pre_state();
+    // GAS PUSH1 1 SSTORE STOP
+    let writes = Bytecode::new_legacy([0x5a, 0x60, 0x01, 0x55, 0x00].into());
+    let called =
+        [contracts.beacon_roots, contracts.withdrawal_requests, contracts.consolidation_requests];
+    for address in called {
+        state.insert_account(address, AccountInfo::default().with_code(writes.clone()));
+    }
+    let result = execute_sequential(&block, &state, InvalidTxn::Reject).expect("calls succeed");
+    called.map(|address| {
+        let change = result.state.account(address).expect("a slot is written");
+        // GAS itself takes two.
+        change.storage[0].after.to::<u64>() + 2
+    })
+}
+
+#[test]
+fn a_system_call_has_30_million_gas_until_amsterdam_gives_it_more() {
+    for spec in [SpecId::PRAGUE, SpecId::OSAKA] {
+        assert_eq!(gas_of_calls(spec), [30_000_000; 3], "{spec:?}");
+    }
+    assert!(gas_of_calls(SpecId::AMSTERDAM)[0] > 30_000_000);
+}
+
+#[test]
+fn a_system_contract_that_runs_out_of_gas_fails_the_block_for_that() {
+    let stops = Bytecode::new_legacy([0x00].into());
+    for spec in [SpecId::PRAGUE, SpecId::OSAKA] {
+        let mut block = prague_block();
+        block.spec = spec;
+        let contracts = block.system_contracts;
+        for (culprit, other, role) in [
+            (
+                contracts.withdrawal_requests,
+                contracts.consolidation_requests,
+                "withdrawal requests",
+            ),
+            (
+                contracts.consolidation_requests,
+                contracts.withdrawal_requests,
+                "consolidation requests",
+            ),
+        ] {
+            let mut state = pre_state();
+            state.insert_account(other, AccountInfo::default().with_code(stops.clone()));
+            // Leaves less than a round takes, or, with none to be left, never ends.
+            for (left, ends) in [(60, true), (0, false)] {
+                state.insert_account(culprit, AccountInfo::default().with_code(burns_until(left)));
+                let executed = execute_sequential(&block, &state, InvalidTxn::Skip);
+                match executed {
+                    Ok(_) => assert!(ends, "{spec:?}, {role}"),
+                    Err(ExecutionError::SystemCall { contract, failure, .. }) => {
+                        assert!(!ends && contract == role, "{spec:?}, {role}");
+                        assert!(matches!(failure, SystemCallFailure::Halt(_)), "{failure}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_set_code_transaction_without_a_destination_is_refused() {
+    let mut state = pre_state();
+    let contracts = prague_block().system_contracts;
+    for address in [contracts.withdrawal_requests, contracts.consolidation_requests] {
+        let stops = Bytecode::new_legacy([0x00].into());
+        state.insert_account(address, AccountInfo::default().with_code(stops));
+    }
+    let mut txn = transfer(1, 0, 5);
+    (txn.tx_type, txn.kind, txn.chain_id) = (4, TxKind::Create, Some(1));
+    (txn.gas_limit, txn.gas_priority_fee) = (90_000, Some(0));
+    let mut block = prague_block();
+    block.txns = vec![txn];
+    let error = execute_sequential(&block, &state, InvalidTxn::Reject).expect_err("refused");
+    let reason = InvalidTxnReason::SetCodeCreate;
+    assert_eq!(error.to_string(), format!("txn 0 is invalid: {reason}"));
+    let skipped = execute_sequential(&block, &state, InvalidTxn::Skip).expect("left out");
+    assert_eq!(skipped.outcomes, [TxnOutcome::Skipped(reason)]);
 }
 
 #[test]

@@ -339,9 +339,8 @@ fn a_creation_collides_with_one_from_a_lower_transaction() {
     watched(|| {
         let (factory, child) = factory();
         let mut state = state([factory]);
-        // Funds and slots that are there beforehand: the funds stay, the slots go.
+        // Funds that are there beforehand stay.
         state.insert_account(child, AccountInfo::default().with_balance(U256::from(5)));
-        state.insert_storage(child, U256::ONE, U256::from(8));
         let story = [
             call(eoa(0), 0, contract(0), 0),
             call(eoa(1), 0, contract(0), 0),

@@ -8,7 +8,8 @@ use std::{
 
 use alloy_primitives::{Address, B256, U256};
 use block_stm_evm::{
-    Block, ExecutionError, InvalidTxn, ParallelOptions, PreState, Stage, execute_sequential,
+    Block, ExecutionError, InvalidTxn, ParallelOptions, PreState, Stage, StateRef,
+    execute_sequential,
     revm::{
         DatabaseRef,
         bytecode::opcode as op,
@@ -86,6 +87,13 @@ impl DatabaseRef for Faulty {
     fn block_hash_ref(&self, number: u64) -> Result<B256, Fault> {
         self.fault(false)?;
         self.state.block_hash_ref(number).map_err(Fault::State)
+    }
+}
+
+impl StateRef for Faulty {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Fault> {
+        self.fault(false)?;
+        self.state.has_storage_ref(address).map_err(Fault::State)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alloy_primitives::{Address, B256, U256, hex};
 use block_stm_evm::{
     AccessListError, Block, ExecutionError, InvalidTxnReason, NonceChange, PreState, PreStateError,
-    execute_with_access_list,
+    StateRef, execute_with_access_list,
     revm::{
         DatabaseRef,
         bytecode::opcode as op,
@@ -40,6 +40,12 @@ impl DatabaseRef for Counted<'_> {
     fn block_hash_ref(&self, number: u64) -> Result<B256, PreStateError> {
         self.block_hashes.fetch_add(1, Ordering::Relaxed);
         self.state.block_hash_ref(number)
+    }
+}
+
+impl StateRef for Counted<'_> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, PreStateError> {
+        self.state.has_storage_ref(address)
     }
 }
 

@@ -4,8 +4,8 @@ use alloy_primitives::{Address, U256};
 use block_stm_evm::{
     AccessListError, AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList,
     BlockResult, InvalidTxn, ListDifference, ListedValue, NonceChange, ParallelOptions,
-    SlotChanges, StorageChange, execute_sequential_with_list, execute_with_access_list,
-    list_differences, revm::DatabaseRef,
+    SlotChanges, StateRef, StorageChange, execute_sequential_with_list, execute_with_access_list,
+    list_differences,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 /// # Panics
 ///
 /// If one does not.
-pub(super) fn assert_same_lists<DB: DatabaseRef + Sync>(
+pub(super) fn assert_same_lists<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
@@ -53,7 +53,7 @@ pub(super) fn assert_same_lists<DB: DatabaseRef + Sync>(
 }
 
 /// Checks that about `most` lists, each with one fault, are refused with the right place by any number of threads.
-pub(super) fn assert_wrong_lists_are_refused<DB: DatabaseRef + Sync>(
+pub(super) fn assert_wrong_lists_are_refused<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     list: &BlockAccessList,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod code;
+mod creation;
 mod decode;
 mod definition;
 mod faults;

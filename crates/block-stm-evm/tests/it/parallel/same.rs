@@ -14,7 +14,7 @@ use alloy_primitives::{Address, B256, U256};
 use super::lists::assert_same_lists;
 use block_stm::{Config, Engine};
 use block_stm_evm::{
-    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult,
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult, StateRef,
     execute_parallel, execute_sequential, execute_with_oracle,
     revm::{
         DatabaseRef,
@@ -35,7 +35,7 @@ pub(super) fn engines() -> &'static [Engine] {
 }
 
 /// Each way of executing a block in parallel, with its name.
-pub(super) fn parallel_runs<DB: DatabaseRef + Sync>(
+pub(super) fn parallel_runs<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     options: &ParallelOptions<'_>,
@@ -59,7 +59,7 @@ pub(super) fn parallel_runs<DB: DatabaseRef + Sync>(
 /// # Panics
 ///
 /// If one does not.
-pub(super) fn assert_same_under<DB: DatabaseRef + Sync>(
+pub(super) fn assert_same_under<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     policy: InvalidTxn,
@@ -102,7 +102,7 @@ impl<'a, DB> Held<'a, DB> {
     }
 }
 
-impl<DB: DatabaseRef> DatabaseRef for Held<'_, DB> {
+impl<DB: StateRef> DatabaseRef for Held<'_, DB> {
     type Error = DB::Error;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
@@ -129,8 +129,14 @@ impl<DB: DatabaseRef> DatabaseRef for Held<'_, DB> {
     }
 }
 
+impl<DB: StateRef> StateRef for Held<'_, DB> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, DB::Error> {
+        self.db.has_storage_ref(address)
+    }
+}
+
 /// Checks the block under both policies, and returns the baseline's result when invalid transactions are skipped.
-pub(super) fn assert_same<DB: DatabaseRef + Sync>(
+pub(super) fn assert_same<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
 ) -> Result<BlockResult, String> {
@@ -139,7 +145,7 @@ pub(super) fn assert_same<DB: DatabaseRef + Sync>(
 }
 
 /// Checks that code comes with each account whose code was changed; equality of results leaves that out.
-fn assert_new_code_is_given<E, DB: DatabaseRef>(result: &Result<BlockResult, E>, db: &DB) {
+fn assert_new_code_is_given<E, DB: StateRef>(result: &Result<BlockResult, E>, db: &DB) {
     for change in result.as_ref().ok().into_iter().flat_map(|result| result.state.iter()) {
         let Some(info) = &change.info else { continue };
         let before = db.basic_ref(change.address).ok().flatten().unwrap_or_default();

@@ -50,7 +50,7 @@ enum At {
 /// # Errors
 ///
 /// What is wrong with the name, or with the limits.
-pub(super) fn schedule(
+pub(crate) fn schedule(
     name: &str,
     chain_id: u64,
     blobs: &BTreeMap<String, BlobParams>,
