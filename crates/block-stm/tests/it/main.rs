@@ -23,3 +23,4 @@ mod scans;
 mod simulation;
 mod stats;
 mod support;
+mod waste;
