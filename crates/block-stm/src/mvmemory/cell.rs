@@ -406,6 +406,11 @@ impl<L, V: Value> Cell<L, V> {
         unsafe { self.shortcuts.load(Ordering::Acquire).as_ref() }
     }
 
+    #[cfg(test)]
+    pub(super) fn has_shortcuts(&self) -> bool {
+        self.shortcuts().is_some()
+    }
+
     /// Takes `entry` out of the chain, if it is still in it.
     pub(super) fn unlink(
         &self,

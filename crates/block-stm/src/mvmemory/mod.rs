@@ -567,6 +567,65 @@ mod tests {
     }
 
     #[test]
+    fn a_long_chain_is_walked_by_shortcuts() {
+        const TXNS: u32 = if cfg!(miri) { 300 } else { 5_000 };
+        let memory = Memory::new(TXNS as usize, &Arc::new(ChunkPool::new(0)));
+        let desk = &memory.desk();
+        let value = |at: u32| Number((at % 251) as u8);
+        let of = |at| Ok((Some(Version::new(txn(at), 0)), value(at).0));
+        // As many workers write, each a row of its own: from the highest row down.
+        let rows = || (0..TXNS / 100).rev();
+        let walk = |work: &mut dyn FnMut()| {
+            let before = desk.finder.visited.get();
+            work();
+            desk.finder.visited.get() - before
+        };
+        let mut longest = 0;
+        for at in (0..100).flat_map(|n| rows().map(move |row| 100 * row + n)).filter(|n| n % 3 > 0)
+        {
+            let steps = walk(&mut || drop(write(&memory, at, 0, Payload::Value(value(at)), desk)));
+            longest = longest.max(steps);
+        }
+        assert!(x(&memory, desk).has_shortcuts() && longest < 100, "{longest} versions");
+        for at in (4..TXNS).step_by(37) {
+            let below = (0..at).rev().find(|n| n % 3 > 0).expect("1 is one");
+            let steps = walk(&mut || assert_eq!(seen(&memory, at, desk), of(below), "below {at}"));
+            assert!(steps < 40, "{steps} versions below {at}");
+        }
+        // What is taken back is not met again, nor what was replaced.
+        for at in (3..TXNS).filter(|n| n % 3 == 2) {
+            if at % 2 == 0 {
+                assert!(memory.withdraw(txn(at), desk));
+            } else {
+                write(&memory, at, 1, Payload::Value(value(at)), desk);
+            }
+        }
+        for at in (6..TXNS).step_by(3) {
+            let below = at - 1;
+            let expected = match below % 2 {
+                0 => of(below - 1),
+                _ => Ok((Some(Version::new(txn(below), 1)), value(below).0)),
+            };
+            assert_eq!(seen(&memory, at, desk), expected, "below {at}");
+        }
+        // Readers above a committed version end there.
+        memory.commit(txn(1), |_| false, &mut Vec::new(), &mut Vec::new());
+        assert_eq!(seen(&memory, 2, desk), of(1));
+    }
+
+    #[test]
+    fn a_reader_above_many_deltas_waits_for_their_commit() {
+        let memory = Memory::new(100, &Arc::new(ChunkPool::new(0)));
+        let desk = &memory.desk();
+        x(&memory, desk).fetch_base(&storage).expect("reads");
+        x(&memory, desk).show_deltas();
+        (0..50).for_each(|at| drop(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), desk)));
+        assert_eq!(seen(&memory, 32, desk), Ok((None, 132)));
+        assert_eq!(seen(&memory, 33, desk), Err(0), "far from its turn");
+        assert_eq!(seen(&memory, 50, desk), Err(17));
+    }
+
+    #[test]
     fn a_new_incarnation_replaces_or_removes() {
         let memory = memory();
         let desk = &memory.desk();

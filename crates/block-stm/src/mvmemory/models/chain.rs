@@ -223,6 +223,35 @@ fn a_version_goes_while_its_neighbour_comes() {
 }
 
 #[test]
+fn a_version_that_a_shortcut_leads_to_is_seen_whole() {
+    // Transaction 7 links while a reader above it comes over the shortcuts, which were made before; transaction 5 takes its write back
+    // meanwhile.
+    //
+    // Caught: the Release in `Shortcuts::linked` weakened to Relaxed.
+    explore(|| {
+        let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(5, 0), value(6, 0)]));
+        (0..3).for_each(|entry| chain.link(entry));
+        assert_eq!(chain.seen(2), version(1, 0));
+        chain.link(3);
+        assert!(chain.cell.has_shortcuts(), "the walk was long");
+        let reader = change(&chain, |chain| {
+            let seen = chain.seen(8);
+            assert!(seen == version(6, 0) || seen == version(7, 0), "{seen:?}");
+            let seen = chain.seen(6);
+            assert!(seen == version(3, 0) || seen == version(5, 0), "{seen:?}");
+        });
+        let entry = make(&chain.cell, 7);
+        chain.link_entry(entry);
+        chain.unlink(2);
+        reader.join().expect("no panic");
+        assert_eq!(chain.seen(8), version(7, 0));
+        assert_eq!(chain.seen(6), version(3, 0));
+        // SAFETY: made above, and nobody reads any more.
+        drop(unsafe { Box::from_raw(entry) });
+    });
+}
+
+#[test]
 fn a_committed_sum_is_seen_whole() {
     // The judge sums deltas up, and makes the entry the committed one. Whoever finds it committed finds its sum; whoever walks
     // over the chain finds deltas or the sum.
