@@ -108,7 +108,7 @@ fn a_sleeper_is_woken_for_a_released_waiter() {
                         {
                             return claim;
                         }
-                        scheduler.idle(|| scheduler.has_executions());
+                        scheduler.idle(None, || scheduler.has_executions());
                     }
                 }
             });

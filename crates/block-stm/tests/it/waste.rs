@@ -1,6 +1,9 @@
 //! What speculation wastes is bounded by the work, however many threads there are: by counts, not by times.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use block_stm::{Block, Config, Stats};
 use block_stm_testkit::waste::{Forget, Shape, Toil, opening, shapes, simulate};
@@ -95,4 +98,25 @@ fn what_can_run_at_once_does() {
         let speed_up = one_by_one / time(find(name), workers);
         assert!(speed_up > least, "{name}, {workers} workers: {speed_up}");
     }
+}
+
+#[test]
+fn there_is_room_for_more_than_the_cores_while_some_wait_for_the_storage() {
+    timely(|| {
+        let independent = &shapes(400)[0];
+        let (waiting, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let slow = |location: &u64| {
+            // ORDERING: SeqCst throughout: speed is no matter.
+            most.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_micros(500));
+            waiting.fetch_sub(1, Ordering::SeqCst);
+            opening(location)
+        };
+        let config = Config::default().threads(number(16)).cores(number(2)).inline_below(0);
+        let engine = config.build().expect("threads can be started");
+        let toil = Toil::default();
+        let executed = engine.execute(&Block::new(&toil, &independent.txns, &slow), &mut Forget);
+        assert_eq!(executed.expect("no errors").stats.executions, 400);
+        assert!(most.load(Ordering::SeqCst) > 8, "{most:?} of 16 waited at once");
+    });
 }
