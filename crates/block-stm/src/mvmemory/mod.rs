@@ -583,7 +583,9 @@ mod tests {
         let mut longest = 0;
         for at in (0..100).flat_map(|n| rows().map(move |row| 100 * row + n)).filter(|n| n % 3 > 0)
         {
-            let steps = walk(&mut || drop(write(&memory, at, 0, Payload::Value(value(at)), desk)));
+            let steps = walk(&mut || {
+                assert!(write(&memory, at, 0, Payload::Value(value(at)), desk));
+            });
             longest = longest.max(steps);
         }
         assert!(x(&memory, desk).has_shortcuts() && longest < 100, "{longest} versions");
@@ -619,7 +621,9 @@ mod tests {
         let desk = &memory.desk();
         x(&memory, desk).fetch_base(&storage).expect("reads");
         x(&memory, desk).show_deltas();
-        (0..50).for_each(|at| drop(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), desk)));
+        for at in 0..50 {
+            assert!(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), desk));
+        }
         assert_eq!(seen(&memory, 32, desk), Ok((None, 132)));
         assert_eq!(seen(&memory, 33, desk), Err(0), "far from its turn");
         assert_eq!(seen(&memory, 50, desk), Err(17));
