@@ -226,8 +226,6 @@ fn a_version_goes_while_its_neighbour_comes() {
 fn a_version_that_a_shortcut_leads_to_is_seen_whole() {
     // Transaction 7 links while a reader above it comes over the shortcuts, which were made before; transaction 5 takes its write back
     // meanwhile.
-    //
-    // Caught: the Release in `Shortcuts::linked` weakened to Relaxed.
     explore(|| {
         let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(5, 0), value(6, 0)]));
         (0..3).for_each(|entry| chain.link(entry));
