@@ -16,6 +16,10 @@ test:
 bench *ARGS:
     cargo bench -p block-stm-benches {{ARGS}}
 
+# Print what blocks cost on which speculation is wasted: processor and wall time over sequential, on 2 to 64 threads.
+worst *ARGS:
+    cargo run --release -p block-stm-testkit --example worst -- {{ARGS}}
+
 # Rebuild the workloads' contracts (needs node and npm).
 contracts:
     cd crates/block-stm-workloads/contracts && npm ci && npm run build

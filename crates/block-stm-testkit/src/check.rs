@@ -76,7 +76,9 @@ impl Arm {
     /// [`BuildError`] if its threads cannot be started.
     pub fn engine(self) -> Result<Engine, BuildError> {
         let threads = NonZeroUsize::new(self.threads).unwrap_or(NonZeroUsize::MIN);
-        let mut config = Config::default().threads(threads).inline_below(0).deltas(self.deltas);
+        // All of them run, on whatever cores there are: the more often they are interrupted, the better.
+        let mut config =
+            Config::default().threads(threads).cores(threads).inline_below(0).deltas(self.deltas);
         if let Some(window) = self.window.and_then(NonZeroUsize::new) {
             config = config.window(window);
         }

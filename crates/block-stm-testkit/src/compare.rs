@@ -335,7 +335,10 @@ mod tests {
         assert_eq!(caught(|end| *end.cut = Some(Cut::Sink)), "cut 0");
         assert_eq!(caught(|end| end.state.reverse()), "final state 0");
         assert_eq!(caught(|end| end.state.truncate(1)), "final state 1");
-        assert_eq!(caught(|end| end.before[1] = Some(Small::mint(&(), 3))), "value before the block 1");
+        assert_eq!(
+            caught(|end| end.before[1] = Some(Small::mint(&(), 3))),
+            "value before the block 1"
+        );
         assert_eq!(caught(|end| *end.edges = None), "conflict graph 0");
         let other = |record: &mut Record<Language>| {
             record.ending = Ending::Failed { kind: "vm", message: "boo".to_owned() };

@@ -38,6 +38,7 @@ pub mod shapes;
 pub mod sim;
 pub mod strategies;
 mod vary;
+pub mod waste;
 pub mod watchdog;
 pub mod wild;
 

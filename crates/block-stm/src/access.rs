@@ -373,6 +373,12 @@ impl<'b, V: Vm> Run<'b, V> {
         })
     }
 
+    /// The highest transaction whose write the VM read, as far as is known.
+    pub(crate) fn nearest_writer(&self) -> Option<TxnIndex> {
+        let observed = self.accesses.iter().filter(|access| access.observed > 0);
+        observed.filter_map(|access| access.seen.as_ref()?.version?.txn()).max()
+    }
+
     /// Who wrote what the VM read, in the order in which it was first read.
     pub(crate) fn observations(
         &self,

@@ -26,7 +26,7 @@ use crate::ledger::{End, Entry, Ledger, Settled};
 use crate::limits::Cut;
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::window::WindowControl;
+use crate::scheduler::window::{Report, WindowControl};
 use crate::sink::Writes;
 use crate::speculating::Speculating;
 use crate::speculative::{DeskOf, Interruption, MemoryOf, Mode};
@@ -38,6 +38,8 @@ use crate::worker::{Ended, Whose, Worker};
 type ExecutionOf<V> = Execution<<V as Vm>::Output, <V as Vm>::Invalid>;
 /// A run of the head, and what it came to.
 type HeadRun<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
+/// Whether the first attempt stood, if there was one.
+type Stood = Option<bool>;
 
 /// How many runs may fail for deltas that were hidden from them before none are hidden any more.
 const BLIND_RUNS: u32 = 8;
@@ -166,6 +168,9 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
                 return;
             }
         }
+        if job.scheduler.window.is_cautious() && job.baton.is_free() {
+            job.scheduler.want_head();
+        }
     }
 
     fn may_commit(&self, whose: Whose) -> bool {
@@ -250,10 +255,12 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
                 return left_out.map(|_| ());
             }
         }
-        let (run, execution) = match self.judge(committer, claim, attempt) {
+        let (stood, standing) = self.judge(committer, claim, attempt);
+        let (run, execution) = match standing {
             Some(standing) => standing,
             None => self.execute_head(committer, claim, executed)?,
         };
+        self.note_distance(committer, txn, stood, &run);
         self.step(Step::Commit(txn));
         let settled = committer.ledger.settle(txn, execution);
         // Thrown away, unless the sink took it and then ended the block.
@@ -272,20 +279,32 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
         included
     }
 
+    /// Tells the window on what the head depended. The block's first transaction depends on nothing, which says nothing.
+    fn note_distance(
+        &self,
+        committer: &mut Committer<'b, V>,
+        txn: TxnIndex,
+        stood: Stood,
+        run: &Run<'b, V>,
+    ) {
+        if txn.get() > 0 {
+            let scheduler = self.job.scheduler;
+            let distance = run.nearest_writer().map(|writer| txn.get() - writer.get());
+            let report = Report { stood, distance: distance.unwrap_or(u32::MAX) };
+            committer.window.report(report, scheduler.room.workers(), &scheduler.window);
+        }
+    }
+
     /// The attempt, if it did what a sequential execution would have done.
     fn judge(
         &mut self,
         committer: &mut Committer<'b, V>,
         claim: Claim,
         attempt: Option<Box<Run<'b, V>>>,
-    ) -> Option<HeadRun<'b, V>> {
+    ) -> (Stood, Option<HeadRun<'b, V>>) {
         let txn = claim.txn;
-        let window = &self.job.scheduler.window;
         let attempt = attempt.and_then(|mut run| Some((run.result.take()?, run)));
-        let Some((result, run)) = attempt else {
-            committer.window.report(None, window);
-            return None;
-        };
+        let Some((result, run)) = attempt else { return (None, None) };
         self.step(Step::Judge(txn));
         let verdict = result.and_then(|execution| {
             self.stats.validations += 1;
@@ -302,10 +321,10 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             }
         });
         // A run that stands only because it was repeated after others does not speak for looking ahead.
-        committer.window.report(Some(verdict.is_ok() && claim.incarnation == 0), window);
+        let stood = Some(verdict.is_ok() && claim.incarnation == 0);
         let aborts = &mut self.stats.aborts;
         match verdict {
-            Ok(execution) => return Some((run, execution)),
+            Ok(execution) => return (stood, Some((run, execution))),
             Err(Disbelieved::Failure) => aborts.failure += 1,
             Err(Disbelieved::Stale(Stale::Read)) => {
                 aborts.commit_validation += 1;
@@ -316,7 +335,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             }
         }
         self.recycle(run);
-        None
+        (stood, None)
     }
 
     /// Holds a run against the committed state.

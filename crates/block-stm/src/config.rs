@@ -10,6 +10,7 @@ use crate::engine::Engine;
 #[derive(Clone)]
 pub struct Config {
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) cores: Option<NonZeroUsize>,
     pub(crate) pool: Option<Arc<rayon::ThreadPool>>,
     pub(crate) inline_below: usize,
     pub(crate) window: Option<NonZeroUsize>,
@@ -27,6 +28,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             threads: None,
+            cores: None,
             pool: None,
             inline_below: INLINE_BELOW,
             window: None,
@@ -40,6 +42,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("threads", &self.threads)
+            .field("cores", &self.cores)
             .field("pool", &self.pool.as_ref().map(|pool| pool.current_num_threads()))
             .field("inline_below", &self.inline_below)
             .field("window", &self.window)
@@ -56,6 +59,16 @@ impl Config {
     #[must_use]
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// How many workers run at once while none of them waits for the storage. Default: all that the machine offers when the engine is built.
+    ///
+    /// More [`threads`](Self::threads) than these come only while others wait. So a number that is too large for the machine
+    /// makes blocks slower, never wrong.
+    #[must_use]
+    pub fn cores(mut self, cores: NonZeroUsize) -> Self {
+        self.cores = Some(cores);
         self
     }
 

@@ -18,6 +18,9 @@
 //! `broadcast`, a block of its own): each wait is for something that began later. The caller waits for helpers, which came after
 //! the call; an execution waits for jobs that it made; what lies on a stack waits for what lies above it. So no waits form
 //! a circle.
+//!
+//! Each helper has a *seat*, the lowest that is free when it comes; the caller's is 0. When fewer helpers are wanted than there are,
+//! those in the highest seats leave.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -32,8 +35,11 @@ use crate::sync::{self, Condvar, Mutex};
 /// How long a caller on a pool's thread sleeps before it looks whether something is addressed to its thread.
 pub(crate) const POOL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a helper does, its lifetime hidden. Only called while the door is open or somebody is inside.
-struct Task(*const (dyn Fn() + Sync));
+/// How many helpers one call asks for at most: to call for one takes the caller's time, and those who come call for more.
+const MOST_AT_ONCE: usize = 2;
+
+/// What a helper does in its seat, its lifetime hidden. Only called while the door is open or somebody is inside.
+struct Task(*const (dyn Fn(usize) + Sync));
 
 // SAFETY: it points to a `Sync` closure, so calling it from other threads is what it is for.
 unsafe impl Send for Task {}
@@ -54,7 +60,22 @@ pub(crate) struct Door {
 struct Guests {
     open: bool,
     inside: usize,
+    /// Which seats are taken, from seat 1 on.
+    seats: Vec<bool>,
     panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Guests {
+    /// The lowest free seat, taken.
+    fn sit_down(&mut self) -> usize {
+        let free = self.seats.iter().position(|taken| !taken);
+        let place = free.unwrap_or(self.seats.len());
+        if free.is_none() {
+            self.seats.push(false);
+        }
+        self.seats[place] = true;
+        place + 1
+    }
 }
 
 /// A block's helpers.
@@ -62,41 +83,39 @@ pub(crate) struct Crew<'p> {
     pool: &'p dyn Spawn,
     lobby: &'p Arc<Lobby>,
     door: Arc<Door>,
-    wanted: usize,
 }
 
 impl<'p> Crew<'p> {
-    /// Runs `lead` on the calling thread, which may call for up to `wanted` helpers, each of which runs `help`.
+    /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help` in its seat.
     ///
     /// # Panics
     /// If one of them panics, with its payload, once all have left.
     pub(crate) fn gather<T>(
         pool: &'p dyn Spawn,
         lobby: &'p Arc<Lobby>,
-        wanted: usize,
-        help: &(dyn Fn(&Self) + Sync),
+        help: &(dyn Fn(&Self, usize) + Sync),
         lead: impl FnOnce(&Self) -> T,
     ) -> T {
         // The crew is known to the task only through this cell, as the task is made first.
         let crew = sync::OnceLock::<Self>::new();
-        let task = || {
+        let task = |seat: usize| {
             if let Some(crew) = crew.get() {
-                help(crew);
+                help(crew, seat);
             }
         };
-        let erased: *const (dyn Fn() + Sync + '_) = &task;
+        let erased: *const (dyn Fn(usize) + Sync + '_) = &task;
         // SAFETY: only the lifetime changes. `Leave` below closes the door and waits until nobody is inside, before
         // `task`, `crew` and all that they borrow can go, on every path out of here; see `Door::visit` for the other half.
-        let erased: *const (dyn Fn() + Sync) = unsafe { std::mem::transmute(erased) };
+        let erased: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(erased) };
         let door = Arc::new(Door {
             task: Task(erased),
-            guests: Mutex::new(Guests { open: true, inside: 0, panic: None }),
+            guests: Mutex::new(Guests { open: true, inside: 0, seats: Vec::new(), panic: None }),
             empty: Condvar::new(),
             hired: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
         });
         let leave = Leave { door: Arc::clone(&door), lobby };
-        let crew = crew.get_or_init(|| Self { pool, lobby, door, wanted });
+        let crew = crew.get_or_init(|| Self { pool, lobby, door });
         let result = lead(crew);
         if let Some(payload) = leave.close() {
             resume_unwind(payload);
@@ -104,12 +123,15 @@ impl<'p> Crew<'p> {
         result
     }
 
-    /// Calls for the helpers that are missing, if there are any. `done` is a measure of what the block has come to, in
+    /// Calls for helpers if fewer than `wanted` are there or on their way. `done` is a measure of what the block has come to, in
     /// transactions.
-    pub(crate) fn hire(&self, done: usize) {
-        // ORDERING: Relaxed throughout: a count of helpers, which carries no data.
-        while self.is_short(done) {
-            if self.door.hired.fetch_add(1, Ordering::Relaxed) >= self.wanted {
+    pub(crate) fn hire(&self, wanted: usize, done: usize) {
+        for _ in 0..MOST_AT_ONCE {
+            // ORDERING: Relaxed throughout: a count of helpers, which carries no data.
+            if !self.is_short(wanted, done) {
+                return;
+            }
+            if self.door.hired.fetch_add(1, Ordering::Relaxed) >= wanted {
                 self.door.hired.fetch_sub(1, Ordering::Relaxed);
                 return;
             }
@@ -117,11 +139,11 @@ impl<'p> Crew<'p> {
         }
     }
 
-    /// Whether fewer helpers than wanted are there or on their way, and it makes sense to call for more.
-    pub(crate) fn is_short(&self, done: usize) -> bool {
+    /// Whether fewer helpers than `wanted` are there or on their way, and it makes sense to call for more.
+    pub(crate) fn is_short(&self, wanted: usize, done: usize) -> bool {
         // ORDERING: Relaxed: see `hire`.
-        self.door.hired.load(Ordering::Relaxed) < self.wanted
-            && self.door.refused.load(Ordering::Relaxed) <= done.saturating_add(self.wanted)
+        self.door.hired.load(Ordering::Relaxed) < wanted
+            && self.door.refused.load(Ordering::Relaxed) <= done.saturating_add(wanted)
     }
 }
 
@@ -140,10 +162,11 @@ impl Door {
             return;
         }
         guests.inside += 1;
+        let seat = guests.sit_down();
         drop(guests);
         // SAFETY: we are inside, and got in while the door was open: `Crew::gather` has not returned, and does not before
         // we leave.
-        let panic = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.task.0)() })).err();
+        let panic = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.task.0)(seat) })).err();
         // ORDERING: Relaxed: see `Crew::hire`.
         self.hired.fetch_sub(1, Ordering::Relaxed);
         let mut guests = self.guests.lock();
@@ -155,6 +178,7 @@ impl Door {
             }
         };
         guests.inside -= 1;
+        guests.seats[seat - 1] = false;
         if guests.inside == 0 {
             self.empty.notify_all();
         }
@@ -221,16 +245,38 @@ mod tests {
     #[test]
     fn helpers_come_and_leave_and_can_be_called_again() {
         let (came, arrivals) = mpsc::channel();
-        let help = move |_: &Crew<'_>| came.send(()).expect("the test listens");
-        Crew::gather(&pool(2), &Lobby::new(2), 2, &help, |crew| {
+        let help = move |_: &Crew<'_>, _| came.send(()).expect("the test listens");
+        Crew::gather(&pool(2), &Lobby::new(2), &help, |crew| {
             for _ in 0..3 {
-                while !crew.is_short(0) {
+                while !crew.is_short(2, 0) {
                     std::thread::yield_now();
                 }
-                crew.hire(0);
+                crew.hire(2, 0);
                 arrivals.recv().expect("a helper comes");
             }
         });
+    }
+
+    #[test]
+    fn the_lowest_free_seat_is_taken() {
+        let mut guests = Guests { open: true, inside: 0, seats: Vec::new(), panic: None };
+        assert_eq!([(); 3].map(|()| guests.sit_down()), [1, 2, 3]);
+        guests.seats[1] = false;
+        assert_eq!([(); 2].map(|()| guests.sit_down()), [2, 4]);
+    }
+
+    #[test]
+    fn one_call_asks_for_few_and_for_no_more_than_are_wanted() {
+        let pool = pool(1);
+        let (release, blocked) = mpsc::channel::<()>();
+        pool.spawn(move || blocked.recv().expect("the test lets go"));
+        Crew::gather(&pool, &Lobby::new(9), &|_, _| panic!("too late"), |crew| {
+            crew.hire(9, 0);
+            assert!(!crew.is_short(MOST_AT_ONCE, 0) && crew.is_short(MOST_AT_ONCE + 1, 0));
+            (0..9).for_each(|_| crew.hire(5, 0));
+            assert!(!crew.is_short(5, 0) && crew.is_short(6, 0));
+        });
+        release.send(()).expect("the thread waits");
     }
 
     #[test]
@@ -238,8 +284,8 @@ mod tests {
         let pool = pool(1);
         let (release, blocked) = mpsc::channel::<()>();
         pool.spawn(move || blocked.recv().expect("the test lets go"));
-        let result = Crew::gather(&pool, &Lobby::new(1), 1, &|_| panic!("too late"), |crew| {
-            crew.hire(0);
+        let result = Crew::gather(&pool, &Lobby::new(1), &|_, _| panic!("too late"), |crew| {
+            crew.hire(1, 0);
             7
         });
         assert_eq!(result, 7);
@@ -250,9 +296,9 @@ mod tests {
     fn a_helpers_panic_surfaces_with_its_payload() {
         let pool = pool(1);
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            Crew::gather(&pool, &Lobby::new(1), 1, &|_| panic!("from a helper"), |crew| {
-                crew.hire(0);
-                while !crew.is_short(0) {
+            Crew::gather(&pool, &Lobby::new(1), &|_, _| panic!("from a helper"), |crew| {
+                crew.hire(1, 0);
+                while !crew.is_short(1, 0) {
                     std::thread::yield_now();
                 }
             });

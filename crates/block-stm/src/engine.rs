@@ -21,7 +21,6 @@ use crate::mvmemory::{ChunkPool, MvMemory};
 use crate::pool::{Lobby, Spawn};
 use crate::scheduler::Scheduler;
 use crate::scheduler::baton::Baton;
-use crate::scheduler::window::WindowControl;
 use crate::sequential::execute_sequential;
 use crate::sink::CommitSink;
 use crate::speculative::MemoryOf;
@@ -69,6 +68,8 @@ pub(crate) struct Settings {
     threads: usize,
     inline_below: usize,
     window: u32,
+    /// How many workers can run at once.
+    cores: usize,
     deltas: bool,
 }
 
@@ -79,11 +80,12 @@ const WINDOW_PER_WORKER: usize = 128;
 impl Settings {
     fn of(config: &Config) -> Self {
         let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let threads = config.threads.unwrap_or_else(all).get();
+        let cores = config.cores.unwrap_or_else(all).get();
+        let threads = config.threads.map_or(cores, NonZeroUsize::get);
         let window =
             config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
         let window = u32::try_from(window).unwrap_or(u32::MAX);
-        Self { threads, inline_below: config.inline_below, window, deltas: config.deltas }
+        Self { threads, inline_below: config.inline_below, window, cores, deltas: config.deltas }
     }
 
     /// How many helpers a block of `txns` transactions gets; none if the caller executes it alone.
@@ -161,12 +163,13 @@ impl Engine {
     /// [`execute`](Self::execute) needs no such call.
     ///
     /// # Cost
-    /// A task on the pool for each thread.
+    /// A task on the pool for each thread that can run.
     pub fn wake(&self) {
         let Some(pool) = self.pool.as_ref().filter(|_| conductor::present().is_none()) else {
             return;
         };
-        self.lobby.wake(self.settings.threads - 1, &**pool);
+        let threads = self.settings.threads.min(self.settings.cores);
+        self.lobby.wake(threads.saturating_sub(1), &**pool);
     }
 
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
@@ -183,8 +186,8 @@ impl Engine {
         match &self.pool {
             Some(pool) if helpers > 0 && conductor::present().is_none() => {
                 let pool: &dyn Spawn = &**pool;
-                Crew::gather(pool, &self.lobby, helpers, &|_| work_off(), |crew| {
-                    crew.hire(0);
+                Crew::gather(pool, &self.lobby, &|_, _| work_off(), |crew| {
+                    (0..helpers).for_each(|_| crew.hire(helpers, 0));
                     work_off();
                 });
             }
@@ -276,9 +279,11 @@ fn execute_on_memory<V: Vm>(
 ) -> Result<Left<V>, Error<V::Invalid>> {
     let txns = block.txns.len();
     let workers = helpers as u32 + 1;
-    let scheduler = Scheduler::new(txns as u32, settings.window, workers, &block.limits);
+    // A conductor's workers have a core each, as far as it wants them to.
+    let cores = if conductor::present().is_some() { workers } else { settings.cores as u32 };
+    let (scheduler, window) =
+        Scheduler::new(txns as u32, settings.window, workers, cores, &block.limits);
     let in_flight = txns.min(settings.window as usize).next_power_of_two();
-    let window = WindowControl::new(settings.window, workers);
     let ledger = Ledger::new(block, sink);
     let watch = Watch::new();
     let job = Job {
@@ -295,13 +300,13 @@ fn execute_on_memory<V: Vm>(
     job.declare_first();
     // Under a conductor, all workers are on the caller's thread.
     let conducted = scheduler.is_conducted();
-    let help = |crew: &Crew<'_>| {
+    let help = |crew: &Crew<'_>, seat| {
         let working = if conducted { None } else { Working::start() };
         if conducted || working.is_some() {
-            Worker::work_for(&job, crew, Role::Helper);
+            Worker::work_for(&job, crew, Role::Helper, seat);
         }
     };
-    Crew::gather(pool, lobby, helpers, &help, |crew| Worker::work_for(&job, crew, Role::Caller));
+    Crew::gather(pool, lobby, &help, |crew| Worker::work_for(&job, crew, Role::Caller, 0));
     let stats = job.finish_stats();
     let end = job.baton.into_inner().finish();
     let touched = end.touched.into_iter().map(std::ptr::from_ref).collect();

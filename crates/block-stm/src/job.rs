@@ -44,8 +44,10 @@ pub(crate) struct Tally {
 pub(crate) struct Slot<'b, V: Vm> {
     /// An optimistic run that waits for its judge, with its result.
     pub(crate) attempt: Handover<Run<'b, V>>,
-    /// The count of rewrites up to which the attempt was seen to hold.
+    /// The count of rewrites up to which the attempt need not be validated.
     pub(crate) validated: AtomicU64,
+    /// How often the attempt was seen to hold before its turn.
+    pub(crate) held: AtomicU32,
     /// The number of the worker that executed the attempt.
     pub(crate) owner: AtomicU32,
 }
@@ -63,7 +65,12 @@ pub(crate) enum Disbelieved {
 
 impl<V: Vm> Slot<'_, V> {
     pub(crate) fn new() -> Self {
-        Self { attempt: Handover::new(), validated: AtomicU64::new(0), owner: AtomicU32::new(0) }
+        Self {
+            attempt: Handover::new(),
+            validated: AtomicU64::new(0),
+            held: AtomicU32::new(0),
+            owner: AtomicU32::new(0),
+        }
     }
 }
 

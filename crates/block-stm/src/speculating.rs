@@ -7,9 +7,8 @@
 use std::cell::Cell;
 use std::panic;
 
-use crate::sync;
-
-sync::thread_local! {
+// Not a place where threads meet, and asked for outside of executions, too.
+std::thread_local! {
     static SPECULATING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -19,6 +19,7 @@ use crate::ids::{TxnIndex, Version};
 use crate::mvmemory::{Deltas, Desk, Found, MvMemory};
 use crate::scan::Ordered;
 use crate::scheduler::Scheduler;
+use crate::scheduler::room::Doing;
 use crate::view::Interrupt;
 use crate::vm::{BoxError, Storage, Value, Vm};
 
@@ -81,11 +82,13 @@ pub(crate) struct Tools<'b, V: Vm> {
     pub(crate) base_reads: Cell<u64>,
     /// Times that a run waited briefly for a writer.
     pub(crate) waits: Cell<u64>,
+    /// The worker's seat.
+    pub(crate) seat: usize,
 }
 
 impl<'b, V: Vm> Tools<'b, V> {
-    pub(crate) fn new(desk: DeskOf<'b, V>) -> Self {
-        Self { desk, base_reads: Cell::new(0), waits: Cell::new(0) }
+    pub(crate) fn new(desk: DeskOf<'b, V>, seat: usize) -> Self {
+        Self { desk, base_reads: Cell::new(0), waits: Cell::new(0), seat }
     }
 
     fn count_base_read(&self, fetched: bool) {
@@ -103,6 +106,8 @@ pub(crate) struct Speculation<'b, V: Vm> {
     run: Box<Run<'b, V>>,
     interruption: Option<Interruption>,
     reads: u32,
+    /// Whether the transaction became the head on the way, and all that had been seen by then held.
+    arrived: bool,
 }
 
 impl<'b, V: Vm> Speculation<'b, V> {
@@ -116,6 +121,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
             run: Box::default(),
             interruption: None,
             reads: 0,
+            arrived: false,
         }
     }
 
@@ -125,6 +131,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
         self.txn = txn;
         self.mode = mode;
         self.interruption = None;
+        self.arrived = false;
     }
 
     /// Ends the execution: what it did, and why the view ended it if it did. The next one is recorded into `empty`.
@@ -294,8 +301,12 @@ impl<'b, V: Vm> Speculation<'b, V> {
                 continue;
             }
             scheduler.step(Step::Storage(self.txn));
+            let room = &scheduler.room;
+            room.tell(self.tools.seat, Doing::Waiting);
             wait_for_base(cell, scheduler);
-            if let Ok((_, fetched)) = cell.fetch_base(storage) {
+            let fetched = cell.fetch_base(storage);
+            room.tell(self.tools.seat, Doing::Running);
+            if let Ok((_, fetched)) = fetched {
                 self.tools.count_base_read(fetched);
             }
         }
@@ -309,7 +320,7 @@ impl<'b, V: Vm> Speculation<'b, V> {
         guard: &Guard,
     ) -> Option<(Option<Version>, Reading<'b, V::Value>)> {
         let trust_hints = false;
-        match cell.latest_below(txn, trust_hints, guard) {
+        match cell.latest_below(txn, trust_hints, &self.tools.desk.finder.visited, guard) {
             Found::Value(version, value) => Some((version, Reading::Owned(value))),
             Found::Base => Some((Some(Version::BASE), Reading::Borrowed(cell.base()?))),
             Found::Unsettled(_) => None,
@@ -347,6 +358,19 @@ impl<'b, V: Vm> Speculation<'b, V> {
             if scheduler.is_stopping() {
                 return Err(self.interrupt(Interruption::Stopped));
             }
+            self.arrive()?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether the run is still worth finishing, if all wait for it. From there on it sees what is final, so one look is enough.
+    #[cold]
+    fn arrive(&mut self) -> Result<(), Interrupt> {
+        let scheduler = self.shared.scheduler;
+        let is_ahead = self.mode == Mode::Optimistic && !self.arrived;
+        if is_ahead && scheduler.is_head_wanted() && scheduler.head() == self.txn {
+            self.arrived = true;
+            return self.checkpoint();
         }
         Ok(())
     }
@@ -419,7 +443,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
         let mut waited_for = None;
         loop {
             let guard = self.guard.as_ref().expect("pinned while an execution is under way");
-            match cell.latest_below(self.txn, scheduler.trusts_hints(), guard) {
+            let visited = &self.tools.desk.finder.visited;
+            match cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard) {
                 Found::Value(version, value) => return Ok(Seen { version, value }),
                 Found::Base => {
                     if let Some(value) = cell.base() {
@@ -442,9 +467,13 @@ impl<'b, V: Vm> Speculation<'b, V> {
     }
 
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
+        let room = &self.shared.scheduler.room;
         self.shared.scheduler.step(Step::Storage(self.txn));
+        room.tell(self.tools.seat, Doing::Waiting);
         wait_for_base(cell, self.shared.scheduler);
-        match cell.fetch_base(self.shared.storage) {
+        let fetched = cell.fetch_base(self.shared.storage);
+        room.tell(self.tools.seat, Doing::Running);
+        match fetched {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);
                 Ok(value)

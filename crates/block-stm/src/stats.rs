@@ -50,6 +50,8 @@ pub struct Stats {
     pub early_validations: u64,
     /// Values read from the storage.
     pub base_reads: u64,
+    /// Versions looked at on the way to those that were read, checked before commit, or replaced.
+    pub versions: u64,
     /// Times that a run waited briefly for the writer of an estimate.
     pub waits: u64,
     /// Times that a worker went to sleep for want of work.
@@ -79,6 +81,7 @@ impl AddAssign for Stats {
         self.validations += other.validations;
         self.early_validations += other.early_validations;
         self.base_reads += other.base_reads;
+        self.versions += other.versions;
         self.waits += other.waits;
         self.parks += other.parks;
         self.commit_lag_sum += other.commit_lag_sum;

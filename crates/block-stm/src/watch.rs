@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 use crate::access::{CellOf, Run};
 use crate::conductor;
 use crate::ids::TxnIndex;
-use crate::mvmemory::Found;
+use crate::mvmemory::{Count, Found};
 use crate::vm::Vm;
 
 pub(crate) struct Watch<V: Vm> {
@@ -46,7 +46,7 @@ impl<V: Vm> Watch<V> {
             // Without a writer, whether the base value is there or not: somebody may fetch it just now.
             let committed = cell.committed().map(|(version, _)| version);
             let committed = committed.filter(|version| version.txn().is_some());
-            let is_final = match cell.latest_below(txn, false, guard) {
+            let is_final = match cell.latest_below(txn, false, &Count::new(0), guard) {
                 Found::Value(version, _) => version.is_some() && version == committed,
                 Found::Base => committed.is_none(),
                 Found::Unsettled(_) => false,

@@ -1,6 +1,6 @@
 //! What one thread does for a block.
 //!
-//! A turn is the first of these that is possible: commit what is ready and was executed here, which is looked for once a stride; execute
+//! A worker for whom there is no room, or nothing to do as far as can be seen, leaves. Else a turn is the first of these that is possible: commit what is ready and was executed here, which is looked for once a stride; execute
 //! the lowest transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
 //! committing is speculation.
 
@@ -17,6 +17,7 @@ use crate::error::{Failure, discard};
 use crate::ids::TxnIndex;
 use crate::job::{Disbelieved, Job};
 use crate::mvmemory::Published;
+use crate::scheduler::room::{Doing, Looks};
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Stride};
 use crate::speculating::Speculating;
@@ -51,10 +52,14 @@ pub(crate) struct Worker<'j, 'b, V: Vm> {
     pub(crate) number: u32,
     /// What it executes next.
     stride: Stride,
+    looks: Looks,
 }
 
 /// How many runs a worker keeps for their allocations. It may come by many that others made.
 const MOST_SPARE: usize = 256;
+
+/// How many more rewrites an attempt that holds is left alone for, each time that it does, over the time before.
+const REST_AFTER_LOOK: u64 = 8;
 
 /// Which transactions a worker makes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +93,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     ///
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
-    pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role) {
+    pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role, seat: usize) {
         let end = EndOnPanic(job);
-        let tools = Rc::new(Tools::new(job.memory.desk()));
+        job.scheduler.room.tell(seat, Doing::Running);
+        let tools = Rc::new(Tools::new(job.memory.desk(), seat));
         let view = fresh_view(job, &tools);
         let mut worker = Self {
             job,
@@ -105,9 +111,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             // ORDERING: Relaxed: only a number.
             number: job.workers.fetch_add(1, Ordering::Relaxed),
             stride: Stride::default(),
+            looks: Looks::default(),
         };
         while !job.scheduler.is_over() && worker.turn() {}
         worker.report();
+        job.scheduler.room.tell(seat, Doing::Nothing);
         std::mem::forget(end);
     }
 
@@ -115,6 +123,11 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn turn(&mut self) -> bool {
         self.step(Step::Turn);
         self.call_for_help();
+        if self.is_superfluous() {
+            // What it made ready, the head perhaps, is not left lying.
+            self.commit_ready(Whose::All);
+            return false;
+        }
         if self.stride.is_over() || self.job.scheduler.is_in_a_hurry() {
             self.commit_ready(Whose::Own);
         }
@@ -135,11 +148,22 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
 
     /// Calls for missing helpers if there is something to do for them.
     pub(crate) fn call_for_help(&self) {
-        let done = self.job.scheduler.head().as_usize();
-        if self.crew.is_short(done) && self.job.scheduler.has_executions() {
+        let scheduler = self.job.scheduler;
+        let (wanted, done) = (scheduler.workers_wanted() as usize - 1, scheduler.head().as_usize());
+        if self.crew.is_short(wanted, done) && scheduler.has_executions() {
             self.step(Step::Hire);
-            self.crew.hire(done);
+            self.crew.hire(wanted, done);
         }
+    }
+
+    /// Whether others are enough. The first helper stays for a while even if the head alone can be executed: that may soon change.
+    fn is_superfluous(&mut self) -> bool {
+        let scheduler = self.job.scheduler;
+        if scheduler.window.workers() >= scheduler.room.workers() {
+            scheduler.room.look(&mut self.looks);
+        }
+        let wanted = scheduler.workers_wanted().max(2) as usize;
+        self.role == Role::Helper && self.tools.seat >= wanted && self.stride.is_over()
     }
 
     /// Waits for work. Whether to go on.
@@ -159,7 +183,9 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             return stays;
         }
         let on_pool = sync::is_on_pool();
+        scheduler.room.tell(self.tools.seat, Doing::Nothing);
         let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), &has_work);
+        scheduler.room.tell(self.tools.seat, Doing::Running);
         self.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {
             sync::run_local_tasks();
@@ -172,6 +198,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         self.pin().flush();
         self.stats.base_reads = self.tools.base_reads.get();
         self.stats.waits = self.tools.waits.get();
+        self.stats.versions = self.tools.desk.finder.visited.get();
         let mut tally = self.job.tally.lock();
         tally.stats += self.stats;
         if self.stats.executions > 0 {
@@ -212,6 +239,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         slot.attempt.leave(run);
         // ORDERING: Relaxed: published to the next owner by the status word.
         slot.validated.store(rewrites, Ordering::Relaxed);
+        slot.held.store(0, Ordering::Relaxed);
         // ORDERING: Relaxed: a hint.
         slot.owner.store(self.number, Ordering::Relaxed);
         self.step(Step::Finish(claim.txn));
@@ -305,8 +333,12 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     fn still_holds(&mut self, claim: Claim, rewrites: u64) -> bool {
         let slot = self.job.slot(claim.txn);
         let Some(run) = slot.attempt.take() else { return true };
-        // ORDERING: Relaxed: a hint.
-        slot.validated.store(rewrites, Ordering::Relaxed);
+        // Each time that it holds it is left alone for longer, so that the looks at it do not grow with the writes around it.
+        // ORDERING: Relaxed throughout: hints.
+        let held = slot.held.load(Ordering::Relaxed);
+        slot.held.store(held + 1, Ordering::Relaxed);
+        let untouched = REST_AFTER_LOOK.saturating_pow(held);
+        slot.validated.store(rewrites.saturating_add(untouched), Ordering::Relaxed);
         self.stats.early_validations += 1;
         let _speculating = Speculating::start();
         let holds = match (&run.result, speculation(&mut self.view)) {

@@ -67,6 +67,7 @@ mod timing;
 pub use explore::{Exhausted, Explorer, Failure, Finding, Passed, SEEDS_PER_BLOCK, Scene, exhaust};
 pub use forecast::{Forecast, Profile};
 pub use schedule::{Exhaustive, Moment, Pct, Random, Replay, RoundRobin, Schedule, WorkerId};
+pub(crate) use setup::borrow_pool;
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
 pub(crate) use stage::user_code;

@@ -171,7 +171,7 @@ impl Setup {
 }
 
 /// An engine that only works in simulations: it has no threads of its own.
-pub(super) fn borrow_pool(config: Config) -> Engine {
+pub(crate) fn borrow_pool(config: Config) -> Engine {
     static POOL: OnceLock<Arc<rayon::ThreadPool>> = OnceLock::new();
     let pool = POOL.get_or_init(|| {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(1);

@@ -140,7 +140,7 @@ impl Item {
 
     const ENDING: Self = Self { kind: Kind::Ending, txn: None };
 
-    const fn of_any_txn(self) -> Self {
+    pub(crate) const fn of_any_txn(self) -> Self {
         Self { txn: None, ..self }
     }
 

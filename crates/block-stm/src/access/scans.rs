@@ -8,7 +8,7 @@ use crossbeam_epoch::Guard;
 use super::{CellOf, FEW, Run};
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
-use crate::mvmemory::{Found, Index, MvMemory, Which};
+use crate::mvmemory::{Count, Found, Index, MvMemory, Which};
 use crate::order::{Cut, Order, Ranked};
 use crate::spans::Spans;
 use crate::vm::{Vm, is_present};
@@ -149,7 +149,7 @@ impl<'b, V: Vm> Run<'b, V> {
         let trust_hints = false;
         let is_missed = |cell: &CellOf<V>| {
             !self.covers(cell)
-                && match cell.latest_below(txn, trust_hints, pinned) {
+                && match cell.latest_below(txn, trust_hints, &Count::new(0), pinned) {
                     Found::Value(_, value) => index.keeps_deleted() || is_present(&value),
                     Found::Base => false,
                     Found::Unsettled(_) => true,

@@ -45,8 +45,8 @@ fn nothing_lent_is_used_after_the_end() {
     // Caught: `Door::close` that does not wait; a door that lets in late comers, who then follow a dangling pointer.
     explore(|| {
         let lent = Lent(UnsafeCell::new(1));
-        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), 1, &|_| lent.use_it(), |crew| {
-            crew.hire(0)
+        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), &|_, _| lent.use_it(), |crew| {
+            crew.hire(1, 0)
         });
         // SAFETY: no helper is inside any more; loom would report otherwise.
         lent.0.with_mut(|value| unsafe { *value = 2 });
@@ -60,14 +60,15 @@ fn helpers_leave_and_are_called_again() {
     // Caught: `Door::close` that does not wait.
     explore(|| {
         let inside = AtomicUsize::new(0);
-        let help = |crew: &Crew<'_>| {
+        let help = |crew: &Crew<'_>, seat| {
+            assert_eq!(seat, 1, "the only one");
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one was wanted");
             inside.fetch_sub(1, Ordering::Relaxed);
-            let _ = crew.is_short(0);
+            let _ = crew.is_short(1, 0);
         };
-        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), 1, &help, |crew| {
-            crew.hire(0);
-            crew.hire(0);
+        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), &help, |crew| {
+            crew.hire(1, 0);
+            crew.hire(1, 0);
         });
         assert_eq!(inside.load(Ordering::Relaxed), 0);
     });

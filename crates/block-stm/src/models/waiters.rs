@@ -15,7 +15,7 @@ use crate::sync::with_total_order;
 
 /// A scheduler of three transactions; the first of them is the head, the others are claimed: a writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
-    let scheduler = Scheduler::new(3, 3, 2, limits);
+    let scheduler = Scheduler::new(3, 3, 2, 2, limits).0;
     let claim = || {
         scheduler.claim_for_execution(&mut Stride::default(), |_| {}).expect("two can be started")
     };
@@ -108,7 +108,7 @@ fn a_sleeper_is_woken_for_a_released_waiter() {
                         {
                             return claim;
                         }
-                        scheduler.idle(|| scheduler.has_executions());
+                        scheduler.idle(None, || scheduler.has_executions());
                     }
                 }
             });

@@ -8,7 +8,8 @@
 //! The chain is sorted, highest transaction first, one entry for each. A reader at transaction 8 walks from the
 //! front to the first entry below 8. Readers take no lock and write nothing; whoever changes the chain holds
 //! the cell's one-byte lock. As a reader is never more than a window above the commit
-//! point, the walk is bounded by the window, however many versions lie below.
+//! point, the walk is bounded by the window, however many versions lie below. A chain on which a walk was long gets
+//! [`Shortcuts`]: then walks pass a few versions only, however large the window is.
 //!
 //! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]): nobody misses them before they are
 //! committed, and from then on `committed` leads to them. So a walk ends at the committed entry, whether it is in the chain or not.
@@ -19,13 +20,30 @@ use std::ptr;
 use crate::sync::{Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
+use super::arena::Shelf;
 use super::entry::{Entry, Payload};
 use super::index::Place;
+use super::shortcuts::Shortcuts;
 use super::table::Maker;
 use crate::canary::{Canary, sings};
 use crate::ids::{TxnIndex, Version};
 use crate::key::is_same;
 use crate::vm::{BoxError, Storage, Value, is_present};
+
+/// Counts on one thread.
+pub(crate) type Count = std::cell::Cell<u64>;
+
+/// After how many versions a walk is long.
+const LONG: u64 = if cfg!(loom) { 1 } else { 32 };
+/// How many deltas a reader sums up at most: one that is above more of them is far from its turn.
+const MOST_DELTAS: usize = 32;
+
+/// What one worker finds its way in chains with.
+pub(crate) struct Finder<'m, L, V: Value> {
+    /// How many versions it looked at.
+    pub(crate) visited: Count,
+    pub(super) shortcuts: Shelf<'m, Shortcuts<L, V>>,
+}
 
 /// What every access needs comes first, on one cache line; neighbours share none.
 #[repr(C, align(64))]
@@ -48,6 +66,10 @@ pub(crate) struct Cell<L, V: Value> {
     writer_asked: AtomicBool,
     /// Whether deltas are put into the chain, for readers who want the value itself.
     shows_deltas: AtomicBool,
+    /// Whether a reader's walk was long.
+    is_long: AtomicBool,
+    /// Null while no walk was long. In the memory's arena.
+    shortcuts: AtomicPtr<Shortcuts<L, V>>,
     location: L,
     base: SetOnce<V>,
 }
@@ -74,6 +96,8 @@ impl<L, V: Value> Cell<L, V> {
             fetching: AtomicBool::new(false),
             writer_asked: AtomicBool::new(false),
             shows_deltas: AtomicBool::new(false),
+            is_long: AtomicBool::new(false),
+            shortcuts: AtomicPtr::new(ptr::null_mut()),
             base: SetOnce::new(),
             versions: AtomicPtr::new(ptr::null_mut()),
             committed: AtomicPtr::new(ptr::null_mut()),
@@ -215,11 +239,28 @@ impl<L, V: Value> Cell<L, V> {
         &self,
         txn: TxnIndex,
         trust_hints: bool,
+        visited: &Count,
+        pinned: &Guard,
+    ) -> Found<V> {
+        let before = visited.get();
+        let found = self.walk_below(txn, trust_hints, visited, pinned);
+        // ORDERING: Relaxed throughout: a hint for the next writer.
+        if visited.get() > before + LONG && !self.is_long.load(Ordering::Relaxed) {
+            self.is_long.store(true, Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn walk_below(
+        &self,
+        txn: TxnIndex,
+        trust_hints: bool,
+        visited: &Count,
         pinned: &Guard,
     ) -> Found<V> {
         // Deltas met on the way down, to be applied from the lowest up.
         let mut deltas: Vec<&Entry<L, V>> = Vec::new();
-        for entry in self.versions_below(txn, pinned) {
+        for entry in self.versions_below(txn, visited, pinned) {
             if entry.is_estimate() {
                 match entry.payload() {
                     Payload::Hint if !trust_hints => continue,
@@ -231,6 +272,7 @@ impl<L, V: Value> Cell<L, V> {
                     return Found::Value(Some(entry.version()), value.clone());
                 }
                 Some(value) => return sum_up(value.clone(), &deltas),
+                None if deltas.len() == MOST_DELTAS => return Found::Unsettled(entry.txn()),
                 None => deltas.push(entry),
             }
         }
@@ -242,13 +284,15 @@ impl<L, V: Value> Cell<L, V> {
 
     /// The highest value below `txn` that is not made of deltas still in flight.
     pub(crate) fn settled_below(&self, txn: TxnIndex, pinned: &Guard) -> Option<V> {
-        let mut versions = self.versions_below(txn, pinned);
+        let visited = Count::new(0);
+        let mut versions = self.versions_below(txn, &visited, pinned);
         versions.find_map(|entry| entry.settled_value().cloned())
     }
 
     /// Whether a reader at `txn` would need the base value.
     pub(crate) fn rests_on_base(&self, txn: TxnIndex, pinned: &Guard) -> bool {
-        let mut versions = self.versions_below(txn, pinned);
+        let visited = Count::new(0);
+        let mut versions = self.versions_below(txn, &visited, pinned);
         !versions.any(|entry| entry.settled_value().is_some())
     }
 
@@ -260,7 +304,8 @@ impl<L, V: Value> Cell<L, V> {
         trust_hints: bool,
         pinned: &Guard,
     ) -> Option<bool> {
-        let mut versions = self.versions_below(txn, pinned);
+        let visited = Count::new(0);
+        let mut versions = self.versions_below(txn, &visited, pinned);
         let entry =
             versions.find(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))?;
         // ORDERING: Relaxed: only compared.
@@ -273,26 +318,36 @@ impl<L, V: Value> Cell<L, V> {
     fn versions_below<'c>(
         &'c self,
         txn: TxnIndex,
+        visited: &'c Count,
         _pinned: &'c Guard,
     ) -> impl Iterator<Item = &'c Entry<L, V>> {
         // ORDERING: Acquire pairs with the Release in `commit`. SAFETY: as in `committed`.
         let committed = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
         let committed = committed.filter(|entry| entry.txn() < txn);
-        let mut link = Some(&self.versions);
+        // ORDERING: Acquire pairs with the Release stores of `link` and `unlink`.
+        // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
+        // that was; entries are freed only after every guard from before their unlinking is gone.
+        let follow =
+            |link: &'c AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Acquire).as_ref() };
+        let mut upcoming = match self.shortcuts() {
+            Some(shortcuts) => shortcuts.below(txn, committed.map(Entry::txn)),
+            None => follow(&self.versions),
+        };
+        let mut ended = false;
         let next = move || {
-            // ORDERING: Acquire pairs with the Release stores of `link` and `unlink`.
-            // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
-            // that was; entries are freed only after every guard from before their unlinking is gone.
-            let entry = unsafe { link?.load(Ordering::Acquire).as_ref() };
+            if ended {
+                return None;
+            }
+            visited.set(visited.get() + 1);
             let above =
                 |entry: &&Entry<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
-            match entry.filter(above) {
+            match upcoming.filter(above) {
                 Some(entry) => {
-                    link = Some(&entry.next);
+                    upcoming = follow(&entry.next);
                     Some(entry)
                 }
                 None => {
-                    link = None;
+                    ended = true;
                     committed
                 }
             }
@@ -301,11 +356,12 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Puts `entry` into the chain, in place of the same transaction's older one if there is one.
-    pub(super) fn link(&self, entry: *mut Entry<L, V>, _pinned: &Guard) {
+    pub(super) fn link(&self, entry: *mut Entry<L, V>, finder: &Finder<'_, L, V>, _pinned: &Guard) {
         // SAFETY: the caller owns the entry until its write set is retired.
         let new = unsafe { &*entry };
         let _changing = self.chain_lock.lock();
-        let place = self.find(|old| old.txn() <= new.txn());
+        let before = finder.visited.get();
+        let place = self.find(new.txn(), &finder.visited);
         // ORDERING: Relaxed: the chain only changes under the lock that we hold.
         let mut next = place.load(Ordering::Relaxed);
         // SAFETY: in the chain, and we hold the lock: not unlinked, so not freed.
@@ -321,36 +377,79 @@ impl<L, V: Value> Cell<L, V> {
         let release =
             if sings(Canary::LinkRelaxed) { Ordering::Relaxed } else { Ordering::Release };
         place.store(entry, release);
+        if let Some(shortcuts) = self.shortcuts() {
+            shortcuts.linked(new);
+        // ORDERING: Relaxed: a hint.
+        } else if finder.visited.get() > before + LONG || self.is_long.load(Ordering::Relaxed) {
+            self.make_shortcuts(finder);
+        }
+    }
+
+    /// Makes shortcuts into the chain. The caller holds the lock.
+    fn make_shortcuts(&self, finder: &Finder<'_, L, V>) {
+        // ORDERING: Acquire, as in `committed`. SAFETY: as in `committed`.
+        let committed = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
+        let above = |entry: &&Entry<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
+        // ORDERING: Relaxed, under the lock. SAFETY: in the chain under the lock: not freed.
+        let follow =
+            |link: &AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
+        let first = follow(&self.versions).filter(above);
+        let chain = std::iter::successors(first, |entry| follow(&entry.next).filter(above));
+        let shortcuts = finder.shortcuts.push(Shortcuts::into_chain(chain));
+        // ORDERING: Release publishes the shortcuts, and what they lead to, to `shortcuts`.
+        self.shortcuts.store(shortcuts, Ordering::Release);
+    }
+
+    /// The shortcuts into the chain, if it has been long.
+    fn shortcuts(&self) -> Option<&Shortcuts<L, V>> {
+        // ORDERING: Acquire pairs with the Release in `make_shortcuts`. SAFETY: they live as long as the memory.
+        unsafe { self.shortcuts.load(Ordering::Acquire).as_ref() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_shortcuts(&self) -> bool {
+        self.shortcuts().is_some()
     }
 
     /// Takes `entry` out of the chain, if it is still in it.
-    pub(super) fn unlink(&self, entry: *mut Entry<L, V>, _pinned: &Guard) {
+    pub(super) fn unlink(
+        &self,
+        entry: *mut Entry<L, V>,
+        finder: &Finder<'_, L, V>,
+        _pinned: &Guard,
+    ) {
         let _changing = self.chain_lock.lock();
         // SAFETY: the caller owns the entry until its write set is retired.
-        let txn = unsafe { &*entry }.txn();
-        let place = self.find(|old| old.txn() <= txn);
+        let old = unsafe { &*entry };
+        let place = self.find(old.txn(), &finder.visited);
         // ORDERING: Relaxed, under the lock.
         if place.load(Ordering::Relaxed) != entry {
             return;
         }
-        // SAFETY: as above. ORDERING: Relaxed, under the lock.
-        let next = unsafe { &*entry }.next.load(Ordering::Relaxed);
+        // ORDERING: Relaxed, under the lock.
+        let next = old.next.load(Ordering::Relaxed);
         // ORDERING: Release: what `next` points to was published to us, not by us, and is handed on.
         place.store(next, Ordering::Release);
+        if let Some(shortcuts) = self.shortcuts() {
+            // SAFETY: in the chain under the lock: not freed.
+            shortcuts.unlinked(old, unsafe { next.as_ref() });
+        }
     }
 
-    /// The first link whose entry fits, or the last link. The caller holds the lock.
-    fn find(&self, fits: impl Fn(&Entry<L, V>) -> bool) -> &AtomicPtr<Entry<L, V>> {
-        let mut link = &self.versions;
-        loop {
-            // ORDERING: Relaxed, under the lock.
-            let entry = link.load(Ordering::Relaxed);
-            // SAFETY: in the chain under the lock: not freed, and stays in it while the link is used.
-            match unsafe { entry.as_ref() } {
-                Some(entry) if !fits(entry) => link = &entry.next,
-                _ => return link,
-            }
+    /// The first link whose entry is not above `txn`, or the last link. The caller holds the lock.
+    fn find(&self, txn: TxnIndex, visited: &Count) -> &AtomicPtr<Entry<L, V>> {
+        // ORDERING: Relaxed, under the lock.
+        // SAFETY: in the chain under the lock: not freed, and stays in it while the link is used.
+        let follow =
+            |link: &AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
+        let top = follow(&self.versions).map(Entry::txn);
+        let start = top.and_then(|top| self.shortcuts()?.above(txn, top));
+        let mut link = start.map_or(&self.versions, |entry| &entry.next);
+        while let Some(entry) = follow(link).filter(|entry| entry.txn() > txn) {
+            visited.set(visited.get() + 1);
+            link = &entry.next;
         }
+        link
     }
 }
 

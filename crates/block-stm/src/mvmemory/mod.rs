@@ -17,6 +17,7 @@
 //! * [`table`] finds the cell of a location, without locks.
 //! * [`cell`] holds the value from before the block, fetched once, the chain of versions that readers may want, and the
 //!   committed one.
+//! * [`shortcuts`] lead into the middle of long chains.
 //! * [`index`] has the locations that may hold something in their order, in blocks that may be
 //!   scanned.
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its write set,
@@ -56,6 +57,7 @@ mod index;
 pub(crate) mod model;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
+mod shortcuts;
 mod table;
 
 use std::collections::HashSet;
@@ -69,12 +71,13 @@ use crossbeam_epoch::{Collector, Guard, LocalHandle};
 use foldhash::fast::RandomState;
 
 use arena::{Arena, Shelf};
-pub(crate) use cell::{Cell, Found};
+pub(crate) use cell::{Cell, Count, Finder, Found};
 pub(crate) use chunks::ChunkPool;
 use entry::Entry;
 pub(crate) use entry::{Deltas, Payload};
 use index::Lister;
 pub(crate) use index::{Index, Which};
+use shortcuts::Shortcuts;
 use table::{Maker, Table};
 
 use crate::canary::{Canary, sings};
@@ -104,6 +107,8 @@ pub(crate) struct MvMemory<L, V: Value> {
     entries: Arena<Entry<L, V>>,
     /// What deltas came to.
     sums: Arena<V>,
+    /// Into long chains.
+    shortcuts: Arena<Shortcuts<L, V>>,
     written: Box<[Mutex<Written<L, V>>]>,
     /// Whether there was ever a write set on the heap.
     any_on_heap: AtomicBool,
@@ -115,6 +120,7 @@ pub(crate) struct MvMemory<L, V: Value> {
 /// A thread's place at the memory: what it needs to read and to write there.
 pub(crate) struct Desk<'m, L, V: Value> {
     handle: LocalHandle,
+    pub(crate) finder: Finder<'m, L, V>,
     maker: Maker<'m, L, V>,
     lister: Option<Lister<'m, L, V>>,
     entries: Shelf<'m, Entry<L, V>>,
@@ -221,6 +227,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             index: None,
             entries: Arena::new(Arc::clone(pool)),
             sums: Arena::new(Arc::clone(pool)),
+            shortcuts: Arena::new(Arc::clone(pool)),
             written: (0..txns).map(|_| declared()).collect(),
             any_on_heap: AtomicBool::new(false),
             shows_deltas: AtomicBool::new(false),
@@ -280,6 +287,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     pub(crate) fn desk(&self) -> Desk<'_, L, V> {
         Desk {
             handle: self.collector.register(),
+            finder: Finder { visited: Count::new(0), shortcuts: self.shortcuts.shelf() },
             maker: self.table.maker(),
             lister: self.index.as_ref().map(Index::lister),
             entries: self.entries.shelf(),
@@ -303,7 +311,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let mut written = self.written[txn.as_usize()].lock();
         if written.phase == Phase::Declared && written.entries.entries().is_empty() {
             let hint = |cell: &&Cell<L, V>| Entry::new(txn, 0, cell, Payload::Hint, false);
-            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), &guard);
+            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), desk, &guard);
         }
     }
 
@@ -351,7 +359,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let right = if declared { count_common(before, set.entries()) } else { 0 };
         let wrong = if declared { before.len() - right } else { 0 };
         let guard = desk.pin();
-        self.swap(&mut self.written[txn.as_usize()].lock(), set, &guard);
+        self.swap(&mut self.written[txn.as_usize()].lock(), set, desk, &guard);
         Published { changed: seen && !same, right_hints: right, wrong_hints: wrong }
     }
 
@@ -369,7 +377,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         written.phase = Phase::Published;
         let any = !written.entries.entries().is_empty();
         if any {
-            self.swap(&mut written, Set::empty(), &guard);
+            self.swap(&mut written, Set::empty(), desk, &guard);
         }
         any
     }
@@ -448,12 +456,19 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Links `new` into the cells in place of the old set, and lets go of that one.
-    fn swap(&self, written: &mut Written<L, V>, new: Set<L, V>, guard: &Guard) {
+    fn swap(
+        &self,
+        written: &mut Written<L, V>,
+        new: Set<L, V>,
+        desk: &Desk<'_, L, V>,
+        guard: &Guard,
+    ) {
+        let finder = &desk.finder;
         // SAFETY: the sets are alive, and so are cells.
         let shown = |pointer: &*mut Entry<L, V>| unsafe { &**pointer }.is_shown();
         for pointer in new.pointers().filter(shown) {
             // SAFETY: as above.
-            unsafe { &*(*pointer).cell }.link(pointer, guard);
+            unsafe { &*(*pointer).cell }.link(pointer, finder, guard);
         }
         let old = std::mem::replace(&mut written.entries, new);
         if sings(Canary::KeepOldWrite) {
@@ -462,7 +477,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
         for pointer in old.pointers().filter(shown) {
             // SAFETY: as above.
-            unsafe { &*(*pointer).cell }.unlink(pointer, guard);
+            unsafe { &*(*pointer).cell }.unlink(pointer, finder, guard);
         }
         if old.on_heap && sings(Canary::FreeAtOnce) {
             // SAFETY: none, on purpose: this fault is let out where no reader follows what it has found.
@@ -524,7 +539,7 @@ mod tests {
         desk: &Place<'m>,
     ) -> Result<(Option<Version>, u8), u32> {
         let cell = x(memory, desk);
-        match cell.latest_below(txn(at), true, &desk.pin()) {
+        match cell.latest_below(txn(at), true, &desk.finder.visited, &desk.pin()) {
             Found::Value(version, value) => Ok((version, value.0)),
             Found::Base => Ok((Some(Version::BASE), cell.fetch_base(&storage).expect("reads").0.0)),
             Found::Unsettled(writer) => Err(writer.get()),
@@ -554,6 +569,69 @@ mod tests {
             let expected = Ok((Some(Version::new(txn(writer), 0)), writer as u8));
             assert_eq!(seen(&memory, at, desk), expected, "at {at}");
         }
+    }
+
+    #[test]
+    fn a_long_chain_is_walked_by_shortcuts() {
+        const TXNS: u32 = if cfg!(miri) { 300 } else { 5_000 };
+        let memory = Memory::new(TXNS as usize, &Arc::new(ChunkPool::new(0)));
+        let desk = &memory.desk();
+        let value = |at: u32| Number((at % 251) as u8);
+        let of = |at| Ok((Some(Version::new(txn(at), 0)), value(at).0));
+        // As many workers write, each a row of its own: from the highest row down.
+        let rows = || (0..TXNS / 100).rev();
+        let walk = |work: &mut dyn FnMut()| {
+            let before = desk.finder.visited.get();
+            work();
+            desk.finder.visited.get() - before
+        };
+        let mut longest = 0;
+        for at in (0..100).flat_map(|n| rows().map(move |row| 100 * row + n)).filter(|n| n % 3 > 0)
+        {
+            let steps = walk(&mut || {
+                assert!(write(&memory, at, 0, Payload::Value(value(at)), desk));
+            });
+            longest = longest.max(steps);
+        }
+        assert!(x(&memory, desk).has_shortcuts() && longest < 100, "{longest} versions");
+        for at in (4..TXNS).step_by(37) {
+            let below = (0..at).rev().find(|n| n % 3 > 0).expect("1 is one");
+            let steps = walk(&mut || assert_eq!(seen(&memory, at, desk), of(below), "below {at}"));
+            assert!(steps < 40, "{steps} versions below {at}");
+        }
+        // What is taken back is not met again, nor what was replaced.
+        for at in (3..TXNS).filter(|n| n % 3 == 2) {
+            if at % 2 == 0 {
+                assert!(memory.withdraw(txn(at), desk));
+            } else {
+                write(&memory, at, 1, Payload::Value(value(at)), desk);
+            }
+        }
+        for at in (6..TXNS).step_by(3) {
+            let below = at - 1;
+            let expected = match below % 2 {
+                0 => of(below - 1),
+                _ => Ok((Some(Version::new(txn(below), 1)), value(below).0)),
+            };
+            assert_eq!(seen(&memory, at, desk), expected, "below {at}");
+        }
+        // Readers above a committed version end there.
+        memory.commit(txn(1), |_| false, &mut Vec::new(), &mut Vec::new());
+        assert_eq!(seen(&memory, 2, desk), of(1));
+    }
+
+    #[test]
+    fn a_reader_above_many_deltas_waits_for_their_commit() {
+        let memory = Memory::new(100, &Arc::new(ChunkPool::new(0)));
+        let desk = &memory.desk();
+        x(&memory, desk).fetch_base(&storage).expect("reads");
+        x(&memory, desk).show_deltas();
+        for at in 0..50 {
+            assert!(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), desk));
+        }
+        assert_eq!(seen(&memory, 32, desk), Ok((None, 132)));
+        assert_eq!(seen(&memory, 33, desk), Err(0), "far from its turn");
+        assert_eq!(seen(&memory, 50, desk), Err(17));
     }
 
     #[test]
@@ -702,7 +780,8 @@ mod tests {
         let desk = &memory.desk();
         memory.declare(txn(2), &[x(&memory, desk)], desk);
         assert_eq!(seen(&memory, 3, desk), Err(2));
-        assert!(matches!(x(&memory, desk).latest_below(txn(3), false, &desk.pin()), Found::Base));
+        let found = x(&memory, desk).latest_below(txn(3), false, &desk.finder.visited, &desk.pin());
+        assert!(matches!(found, Found::Base));
         let published = memory.publish(txn(2), 0, std::iter::empty(), desk);
         assert_eq!((published.right_hints, published.wrong_hints), (0, 1));
         assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));

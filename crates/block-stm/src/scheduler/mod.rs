@@ -1,6 +1,7 @@
 //! Which speculative work is done when. Nothing in here can change a result, only the time it takes.
 //!
-//! Transactions are started in order, as far as the [`window`] above the commit point allows; those
+//! Transactions are started in order, as far as the [`window`] above the commit point allows, by as many workers as their
+//! [`distances`] can feed and there is [`room`] for; those
 //! whose execution was thrown away wait in [`redo`]; workers without work sleep in [`parking`]. Who owns
 //! a transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
@@ -8,8 +9,10 @@
 //! executed and committed by whoever finds the commit baton free, and waits for nobody (see `commit.rs`).
 
 pub(crate) mod baton;
+pub(crate) mod distances;
 pub(crate) mod parking;
 pub(crate) mod redo;
+pub(crate) mod room;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod window;
@@ -25,17 +28,20 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{self, IDLE_SPINS, Mutex, MutexGuard, Padded, WAIT_SPINS};
 use parking::Parking;
 use redo::Redo;
+use room::Room;
 use status::{State, Status};
 use trust::Trust;
-use window::Window;
+use window::{Window, WindowControl};
 
 /// A signal: no more results are wanted, runs are interrupted.
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.
 const CONDUCTED: u8 = 0b10;
+/// A signal: the committer waits for the head, which somebody executes who began when it was not the head yet.
+const HEAD_WANTED: u8 = 0b100;
 /// The last incarnation that is executed ahead of its turn. A transaction that has failed so often is left to the head, which
 /// bounds what a block can cost whatever the VM does; see [`Scheduler::release`].
-const LAST_AHEAD: u32 = 15;
+const LAST_AHEAD: u32 = 3;
 /// How often a sleeping worker looks at the clock and the cancel token, where there are any.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -57,6 +63,7 @@ pub(crate) struct Scheduler<'b> {
     over: AtomicBool,
     limits: &'b Limits,
     pub(crate) window: Window,
+    pub(crate) room: Room,
     pub(crate) redo: Redo,
     pub(crate) trust: Trust,
     parking: Parking,
@@ -118,8 +125,22 @@ pub(crate) struct Awaited {
 }
 
 impl<'b> Scheduler<'b> {
-    /// A scheduler of `txns` transactions for `workers` workers, which look at most `window` transactions ahead.
-    pub(crate) fn new(txns: u32, window: u32, workers: u32, limits: &'b Limits) -> Self {
+    /// A scheduler of `txns` transactions for `workers` workers on `cores` cores, which look at most `window` transactions ahead; and what
+    /// the committer needs to control the window.
+    pub(crate) fn new(
+        txns: u32,
+        window: u32,
+        workers: u32,
+        cores: u32,
+        limits: &'b Limits,
+    ) -> (Self, WindowControl) {
+        let room = Room::new(workers, cores);
+        let control = WindowControl::new(window, workers, room.workers());
+        let scheduler = Self::with(txns, workers, control.window(), room, limits);
+        (scheduler, control)
+    }
+
+    fn with(txns: u32, workers: u32, window: Window, room: Room, limits: &'b Limits) -> Self {
         Self {
             txns,
             workers,
@@ -131,7 +152,8 @@ impl<'b> Scheduler<'b> {
             signals: AtomicU8::new(if conductor::present().is_some() { CONDUCTED } else { 0 }),
             over: AtomicBool::new(false),
             limits,
-            window: Window::new(window),
+            window,
+            room,
             redo: Redo::new(txns as usize),
             trust: Trust::new(),
             parking: Parking::new(),
@@ -152,6 +174,10 @@ impl<'b> Scheduler<'b> {
     pub(crate) fn advance(&self, head: TxnIndex) {
         // ORDERING: SeqCst: see `head`.
         self.head.store(head.get(), Ordering::SeqCst);
+        if self.is_head_wanted() {
+            // ORDERING: Relaxed: advice only.
+            self.signals.fetch_and(!HEAD_WANTED, Ordering::Relaxed);
+        }
         self.step(Step::Wake);
         if self.first_startable() < self.limit() {
             self.parking.wake_one();
@@ -230,6 +256,29 @@ impl<'b> Scheduler<'b> {
         self.window.stride().min((self.txns - next) / (2 * self.workers))
     }
 
+    /// How many workers are wanted, the caller included.
+    pub(crate) fn workers_wanted(&self) -> u32 {
+        self.window.workers().min(self.room.workers())
+    }
+
+    /// Tells the head's owner, if it has one, that all wait for it: an execution that is not worth finishing ends.
+    pub(crate) fn want_head(&self) {
+        let head = self.head();
+        if head.get() < self.txns
+            && !self.is_head_wanted()
+            && self.status(head).state() == State::Claimed
+        {
+            // ORDERING: Relaxed: advice only.
+            self.signals.fetch_or(HEAD_WANTED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the head's owner was told that all wait for it.
+    pub(crate) fn is_head_wanted(&self) -> bool {
+        // ORDERING: Relaxed: advice only.
+        self.signals.load(Ordering::Relaxed) & HEAD_WANTED != 0
+    }
+
     /// Lets a conductor decide who acts next, if there is one.
     #[inline]
     pub(crate) fn step(&self, step: Step) {
@@ -280,14 +329,15 @@ impl<'b> Scheduler<'b> {
     }
 
     /// The owner gives its transaction back, to be executed at once, or when another one has come so far; or by the committer alone,
-    /// if it was given back too often.
+    /// if it is the head, or was given back too often.
     ///
     /// Each execution ahead of its turn comes from a first start, from here, or from an early validation, which asks
     /// [`is_last_ahead`](Self::is_last_ahead), too. So there are no more than `LAST_AHEAD + 1` for each transaction.
     pub(crate) fn release(&self, claim: Claim, after: Option<Awaited>) {
         self.status(claim.txn).release(claim.incarnation);
         self.step(Step::Enqueue(claim.txn));
-        if self.is_last_ahead(claim.incarnation) && !sings(Canary::NeverGiveUp) {
+        let is_last = self.is_last_ahead(claim.incarnation) && !sings(Canary::NeverGiveUp);
+        if is_last || self.head() == claim.txn {
             // It may be the head.
             self.parking.wake_one();
             return;
@@ -419,7 +469,7 @@ mod tests {
     #[test]
     fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(10, 4, 1, &limits);
+        let scheduler = Scheduler::new(10, 4, 1, 1, &limits).0;
         let (stride, mut passed) = (&mut Stride::default(), Vec::new());
         let claims: Vec<_> = std::iter::from_fn(|| {
             scheduler.claim_for_execution(stride, |txn| passed.push(txn.get()))
@@ -439,9 +489,10 @@ mod tests {
     fn strides_are_shorter_towards_the_end() {
         const TXNS: u32 = 60;
         let limits = Limits::default();
-        let scheduler = Scheduler::new(TXNS, TXNS, 2, &limits);
-        let mut control = window::WindowControl::new(TXNS, 1);
-        (0..1_000).for_each(|_| control.report(Some(true), &scheduler.window));
+        let scheduler = Scheduler::new(TXNS, TXNS, 2, 2, &limits).0;
+        let mut control = WindowControl::new(TXNS, 1, 1);
+        let report = window::Report { stood: Some(true), distance: u32::MAX };
+        (0..1_000).for_each(|_| control.report(report, 1, &scheduler.window));
         let first = |left: u32| scheduler.stride_at(TXNS - left);
         assert_eq!((first(60), first(20), first(7), first(3)), (15, 5, 1, 0));
         // Nobody is left without.
@@ -453,7 +504,7 @@ mod tests {
     #[test]
     fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, &limits);
+        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
         let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
         let writer = claim().expect("txn 1");
         let reader = claim().expect("txn 2");
@@ -474,9 +525,41 @@ mod tests {
     }
 
     #[test]
+    fn what_was_tried_often_is_left_to_the_committer() {
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
+        let tries = std::iter::from_fn(|| {
+            let claim = claim().filter(|claim| claim.txn.get() == 1)?;
+            scheduler.release(claim, None);
+            Some(claim.incarnation)
+        });
+        assert!(tries.eq(0..=LAST_AHEAD));
+        assert!(scheduler.redo.is_empty());
+        let claim = Claim { txn: TxnIndex::new(1), incarnation: LAST_AHEAD + 1 };
+        assert_eq!(scheduler.status(claim.txn).claim(State::Ready), Some(claim.incarnation));
+    }
+
+    #[test]
+    fn the_head_that_is_given_back_is_the_committers() {
+        let limits = Limits::default();
+        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+        let claim = scheduler.claim_for_execution(&mut Stride::default(), |_| {}).expect("txn 1");
+        scheduler.want_head();
+        assert!(!scheduler.is_head_wanted(), "nobody executes it");
+        scheduler.advance(claim.txn);
+        scheduler.want_head();
+        assert!(scheduler.is_head_wanted() && !scheduler.is_undisturbed());
+        scheduler.release(claim, None);
+        assert!(scheduler.redo.is_empty() && scheduler.head_is_waiting());
+        scheduler.advance(claim.txn.next());
+        assert!(scheduler.is_undisturbed());
+    }
+
+    #[test]
     fn nothing_is_started_once_the_block_is_to_stop() {
         let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, &limits);
+        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
         scheduler.stop();
         assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), None);
         assert!(!scheduler.has_executions());

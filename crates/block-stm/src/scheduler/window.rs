@@ -1,33 +1,41 @@
-//! How far to look ahead of the commit point: far while speculation pays, not at all while it fails.
+//! How far to look ahead of the commit point, and with how many workers: as far as the block's dependencies allow, not at all where each
+//! transaction needs the one before.
 //!
-//! The committer reports for each transaction whether an optimistic execution of it stood. After every
-//! `EPOCH` reports the window doubles if most stood, and halves if most failed. At 1 only the head runs; then nothing is
-//! reported, so after a while the window opens a little to try again, each time after twice as many commits.
+//! The committer reports each transaction: its [distance](super::distances), and whether an optimistic execution
+//! of it stood. The reports say how many workers can be fed; each of them adds its part to the window. With one worker the window is 1:
+//! only the head runs. Its reports go on, so the window opens again as soon as transactions are independent, without a try.
+//!
+//! An execution may fail for what its distance does not show: an assumption that does not hold, a delta that it did not see.
+//! It counts as near. Once such failures have closed the window, it stays so for a while, each time for twice as many commits.
+//!
+//! At the beginning nothing is known. Then there are at most as many workers as transactions were committed, or [`FEW`].
 //!
 //! Workers take on several transactions in a row, a *stride*, while nothing fails: neighbours' caches, queues and locks are
 //! then left alone for longer. Transactions that depend on each other had better be executed close together, so the first
 //! failure makes strides single steps again.
 
-use crate::sync::atomic::{AtomicU32, Ordering};
+use super::distances::Distances;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-const EPOCH: u32 = 32;
 /// How many executions in a row must stand before the stride is doubled.
 const CALM: u32 = 48;
 const MAX_STRIDE: u32 = 16;
-const FIRST_PROBE: u32 = 64;
-const LAST_PROBE: u32 = 4096;
+/// With how many workers a block begins at most.
+const FEW: u32 = 8;
+/// After how many reports the first impression is no longer that.
+const FIRST_REPORTS: u32 = 4;
+const FIRST_REST: u32 = 64;
+const LAST_REST: u32 = 4096;
 
 /// Read by every worker.
 pub(crate) struct Window {
     size: AtomicU32,
     stride: AtomicU32,
+    workers: AtomicU32,
+    cautious: AtomicBool,
 }
 
 impl Window {
-    pub(crate) fn new(size: u32) -> Self {
-        Self { size: AtomicU32::new(size), stride: AtomicU32::new(1) }
-    }
-
     /// How many transactions in a row a worker takes on.
     pub(crate) fn stride(&self) -> u32 {
         // ORDERING: Relaxed: as below.
@@ -38,18 +46,41 @@ impl Window {
         // ORDERING: Relaxed: a stale size costs time only.
         self.size.load(Ordering::Relaxed)
     }
+
+    /// How many workers have something to do.
+    pub(crate) fn workers(&self) -> u32 {
+        // ORDERING: Relaxed: as above.
+        self.workers.load(Ordering::Relaxed)
+    }
+
+    /// Whether little is known yet, or little is to be expected of executions ahead.
+    pub(crate) fn is_cautious(&self) -> bool {
+        // ORDERING: Relaxed: as above.
+        self.cautious.load(Ordering::Relaxed)
+    }
+}
+
+/// What the committer has to report of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Whether its first optimistic execution stood; `None` if there was none.
+    pub(crate) stood: Option<bool>,
+    /// How far below it the nearest transaction is whose write it read; `u32::MAX` if there is none.
+    pub(crate) distance: u32,
 }
 
 /// Kept by the committer.
 pub(crate) struct WindowControl {
-    size: u32,
-    min_probe: u32,
+    distances: Distances,
+    workers: u32,
+    most_workers: u32,
     max: u32,
-    stood: u32,
-    failed: u32,
-    /// Commits to wait before the next try, once the window is closed.
-    patience: u32,
-    waited: u32,
+    reports: u32,
+    /// Failures that distances do not explain, since the window was opened.
+    unexplained: u32,
+    /// For how many commits the window stays closed whatever is reported.
+    rest: u32,
+    next_rest: u32,
     stride: u32,
     max_stride: u32,
     /// Optimistic executions that stood, one after another.
@@ -57,42 +88,92 @@ pub(crate) struct WindowControl {
 }
 
 impl WindowControl {
-    /// A control for a window of at most `max`, served by `workers`.
-    pub(crate) fn new(max: u32, workers: u32) -> Self {
-        let max = max.max(1);
+    /// A control for a window of at most `max`, served by at most `workers`, of whom `room` can run at once for now.
+    pub(crate) fn new(max: u32, workers: u32, room: u32) -> Self {
+        let (max, workers) = (max.max(1), workers.max(1));
         Self {
-            size: max,
-            min_probe: workers.saturating_mul(2).min(max),
+            distances: Distances::new(),
+            workers: workers.min(FEW).min(room.max(1)),
+            most_workers: workers,
             max,
-            stood: 0,
-            failed: 0,
-            patience: FIRST_PROBE,
-            waited: 0,
+            reports: 0,
+            unexplained: 0,
+            rest: 0,
+            next_rest: FIRST_REST,
             stride: 1,
             // So that everybody has work within the window while the one who is behind catches up.
-            max_stride: (max / workers.max(1) / 4).clamp(1, MAX_STRIDE),
+            max_stride: (max / workers / 4).clamp(1, MAX_STRIDE),
             calm: 0,
         }
     }
 
-    /// Takes the report of one commit: `None` if the transaction was not executed optimistically.
-    pub(crate) fn report(&mut self, stood: Option<bool>, window: &Window) {
+    /// The window that it begins with.
+    pub(crate) fn window(&self) -> Window {
+        Window {
+            size: AtomicU32::new(self.size()),
+            stride: AtomicU32::new(1),
+            workers: AtomicU32::new(self.workers),
+            cautious: AtomicBool::new(true),
+        }
+    }
+
+    /// Takes the report of one transaction; of the block's first one there is none, as it says nothing. At most `room` workers can run.
+    pub(crate) fn report(&mut self, report: Report, room: u32, window: &Window) {
+        let Report { stood, distance } = report;
         self.pace(stood, window);
-        match stood {
-            Some(true) => self.stood += 1,
-            Some(false) => self.failed += 1,
-            None => {}
-        }
-        if self.size == 1 {
-            self.waited += 1;
-            if self.waited >= self.patience {
-                self.waited = 0;
-                self.patience = (self.patience * 2).min(LAST_PROBE);
-                self.resize(self.min_probe, window);
+        self.reports = self.reports.saturating_add(1);
+        let near = match stood {
+            Some(true) => distance.max(self.workers),
+            Some(false) if self.workers > 1 => {
+                self.unexplained += u32::from(distance >= self.workers);
+                distance.min(self.workers - 1)
             }
-        } else if self.stood + self.failed >= EPOCH {
-            self.judge(window);
+            Some(false) | None if self.rest > 0 => {
+                self.rest -= u32::from(stood.is_none());
+                return;
+            }
+            Some(false) | None => distance,
+        };
+        self.distances.add(near);
+        let most = self.most_workers.min(self.reports.max(FEW)).min(room.max(1));
+        let no_news =
+            if near > 1 { self.workers == most && near >= most } else { self.workers == 1 };
+        if !no_news {
+            self.resize(self.distances.workers(most), window);
         }
+        if self.reports == FIRST_REPORTS {
+            self.tell(window);
+        }
+    }
+
+    fn resize(&mut self, workers: u32, window: &Window) {
+        if workers == self.workers {
+            return;
+        }
+        if workers == 1 && self.unexplained > 0 {
+            self.rest = self.next_rest;
+            self.next_rest = (2 * self.next_rest).min(LAST_REST);
+            self.unexplained = 0;
+        }
+        self.workers = workers;
+        self.tell(window);
+    }
+
+    fn tell(&self, window: &Window) {
+        // ORDERING: Relaxed throughout: see `Window::size`.
+        window.size.store(self.size(), Ordering::Relaxed);
+        window.workers.store(self.workers, Ordering::Relaxed);
+        let cautious = self.workers == 1 || self.reports < FIRST_REPORTS;
+        window.cautious.store(cautious, Ordering::Relaxed);
+    }
+
+    /// Each worker's part of the largest window; the head alone for one.
+    fn size(&self) -> u32 {
+        if self.workers == 1 && self.most_workers > 1 {
+            return 1;
+        }
+        let parts = u64::from(self.max) * u64::from(self.workers) / u64::from(self.most_workers);
+        u32::try_from(parts).unwrap_or(self.max).max(self.workers.min(self.max))
     }
 
     /// Lengthens the stride while nothing fails; a failure starts over.
@@ -102,7 +183,11 @@ impl WindowControl {
             Some(false) => 1,
             Some(true) => {
                 self.calm += 1;
-                if self.calm < CALM || self.stride == self.max_stride {
+                if self.calm < CALM {
+                    return;
+                }
+                self.next_rest = FIRST_REST;
+                if self.stride == self.max_stride {
                     return;
                 }
                 (self.stride * 2).min(self.max_stride)
@@ -115,66 +200,81 @@ impl WindowControl {
             window.stride.store(stride, Ordering::Relaxed);
         }
     }
-
-    fn judge(&mut self, window: &Window) {
-        if self.stood >= 2 * self.failed {
-            self.patience = FIRST_PROBE;
-            self.resize(self.size.saturating_mul(2).min(self.max), window);
-        } else if self.failed > 2 * self.stood {
-            self.resize(self.size / 2, window);
-        }
-        self.stood = 0;
-        self.failed = 0;
-    }
-
-    fn resize(&mut self, size: u32, window: &Window) {
-        self.size = size.max(1);
-        self.stood = 0;
-        self.failed = 0;
-        // ORDERING: Relaxed: see `Window::size`.
-        window.size.store(self.size, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn feed(control: &mut WindowControl, window: &Window, stood: Option<bool>, times: u32) {
-        (0..times).for_each(|_| control.report(stood, window));
+    const FAR: u32 = u32::MAX;
+
+    /// A control of so many workers with a window of ten for each, and a way to feed it.
+    struct Fed {
+        control: WindowControl,
+        window: Window,
+    }
+
+    impl Fed {
+        fn new(workers: u32) -> Self {
+            let control = WindowControl::new(10 * workers, workers, workers);
+            let window = control.window();
+            Self { control, window }
+        }
+
+        fn feed(&mut self, stood: Option<bool>, distance: u32, times: u32) -> (u32, u32) {
+            let report = Report { stood, distance };
+            (0..times).for_each(|_| self.control.report(report, u32::MAX, &self.window));
+            (self.window.workers(), self.window.size())
+        }
     }
 
     #[test]
-    fn closes_when_speculation_fails_and_probes_ever_more_rarely() {
-        let window = Window::new(64);
-        let mut control = WindowControl::new(64, 4);
-        feed(&mut control, &window, Some(false), 6 * EPOCH);
-        assert_eq!(window.size(), 1);
-        feed(&mut control, &window, None, FIRST_PROBE);
-        assert_eq!(window.size(), 8, "a probe");
-        feed(&mut control, &window, Some(false), 3 * EPOCH);
-        assert_eq!(window.size(), 1);
-        feed(&mut control, &window, None, FIRST_PROBE);
-        assert_eq!(window.size(), 1, "more patience than before");
-        feed(&mut control, &window, None, FIRST_PROBE);
-        assert_eq!(window.size(), 8);
+    fn closes_after_the_first_dependent_transactions_and_opens_without_a_try() {
+        let mut fed = Fed::new(2);
+        assert_eq!((fed.window.workers(), fed.window.size()), (2, 20));
+        assert_eq!(fed.feed(Some(false), 1, 1), (1, 1));
+        assert_eq!(fed.feed(None, 1, 1_000), (1, 1));
+        assert!(fed.window.is_cautious());
+        assert_eq!(fed.feed(None, FAR, 64), (2, 20));
+        assert!(!fed.window.is_cautious());
     }
 
     #[test]
-    fn opens_when_speculation_succeeds() {
-        let window = Window::new(64);
-        let mut control = WindowControl::new(64, 4);
-        feed(&mut control, &window, Some(false), 3 * EPOCH);
-        assert_eq!(window.size(), 8);
-        feed(&mut control, &window, Some(true), 4 * EPOCH);
-        assert_eq!(window.size(), 64, "never beyond the maximum");
+    fn grows_with_the_transactions_that_were_seen_to_be_independent() {
+        let mut fed = Fed::new(64);
+        assert_eq!((fed.window.workers(), fed.window.size()), (8, 80));
+        assert_eq!(fed.feed(Some(true), FAR, 20), (20, 200));
+        assert_eq!(fed.feed(Some(true), FAR, 100), (64, 640));
+        assert_eq!(fed.feed(Some(true), 2, 1_000).0, 64, "what stands is far enough");
+        assert_eq!(fed.feed(None, 2, 100), (2, 20));
+    }
+
+    #[test]
+    fn no_more_workers_than_can_run() {
+        let mut fed = Fed::new(64);
+        let report = Report { stood: Some(true), distance: FAR };
+        (0..200).for_each(|_| fed.control.report(report, 5, &fed.window));
+        assert_eq!((fed.window.workers(), fed.window.size()), (5, 50));
+    }
+
+    #[test]
+    fn rests_ever_longer_after_failures_that_distances_do_not_explain() {
+        let mut fed = Fed::new(2);
+        for rest in [FIRST_REST, 2 * FIRST_REST] {
+            assert_eq!(fed.feed(Some(false), FAR, 200), (1, 1));
+            assert_eq!(fed.feed(None, FAR, rest), (1, 1));
+            assert_eq!(fed.feed(None, FAR, 100), (2, 20));
+        }
+        fed.feed(Some(true), FAR, CALM);
+        assert_eq!(fed.control.next_rest, FIRST_REST);
     }
 
     #[test]
     fn a_window_of_one_stays_at_one() {
-        let window = Window::new(1);
-        let mut control = WindowControl::new(1, 8);
-        feed(&mut control, &window, None, 10_000);
+        let control = &mut WindowControl::new(1, 8, 8);
+        let window = control.window();
+        let report = Report { stood: None, distance: FAR };
+        (0..10_000).for_each(|_| control.report(report, u32::MAX, &window));
         assert_eq!(window.size(), 1);
     }
 }

@@ -122,7 +122,7 @@ pub(crate) mod atomic {
     }
 
     atomic!(AtomicBool, bool);
-    atomic!(AtomicU8, u8, fetch_or);
+    atomic!(AtomicU8, u8, fetch_or, fetch_and);
     atomic!(AtomicI32, i32);
     atomic!(AtomicU32, u32, fetch_add);
     atomic!(AtomicU64, u64, fetch_add, fetch_or, fetch_and);

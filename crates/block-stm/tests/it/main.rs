@@ -28,3 +28,4 @@ mod scans;
 mod simulation;
 mod stats;
 mod support;
+mod waste;

@@ -15,8 +15,11 @@ use loom::thread;
 use super::Watched;
 use crate::ids::{TxnIndex, Version};
 use crate::models::explore;
-use crate::mvmemory::cell::{Cell, Found};
+use crate::mvmemory::arena::Arena;
+use crate::mvmemory::cell::{Cell, Count, Finder, Found};
+use crate::mvmemory::chunks::ChunkPool;
 use crate::mvmemory::entry::{Deltas, Entry, Payload};
+use crate::mvmemory::shortcuts::Shortcuts;
 use crate::vm::BoxError;
 
 type Item = Entry<u32, Watched>;
@@ -24,6 +27,7 @@ type Item = Entry<u32, Watched>;
 /// A cell, and the entries that are or may come into its chain.
 struct Chain {
     cell: Arc<Cell<u32, Watched>>,
+    shortcuts: Arena<Shortcuts<u32, Watched>>,
     entries: Vec<*mut Item>,
     /// What deltas came to.
     sums: std::sync::Mutex<Vec<*mut Watched>>,
@@ -43,7 +47,8 @@ impl Chain {
             Box::into_raw(Box::new(entry))
         };
         let entries = entries.into_iter().map(entry).collect();
-        Self { cell, entries, sums: std::sync::Mutex::default() }
+        let shortcuts = Arena::new(Arc::new(ChunkPool::new(0)));
+        Self { cell, shortcuts, entries, sums: std::sync::Mutex::default() }
     }
 
     /// Keeps what deltas came to.
@@ -54,16 +59,24 @@ impl Chain {
     }
 
     fn link(&self, entry: usize) {
-        self.cell.link(self.entries[entry], &pin());
+        self.link_entry(self.entries[entry]);
+    }
+
+    fn link_entry(&self, entry: *mut Item) {
+        self.cell.link(entry, &self.finder(), &pin());
+    }
+
+    fn finder(&self) -> Finder<'_, u32, Watched> {
+        Finder { visited: Count::new(0), shortcuts: self.shortcuts.shelf() }
     }
 
     fn unlink(&self, entry: usize) {
-        self.cell.unlink(self.entries[entry], &pin());
+        self.cell.unlink(self.entries[entry], &self.finder(), &pin());
     }
 
     /// The version that a reader at `txn` sees; its value is always the writer's number and the incarnation's.
     fn seen(&self, txn: u32) -> Option<Version> {
-        match self.cell.latest_below(TxnIndex::new(txn), true, &pin()) {
+        match self.cell.latest_below(TxnIndex::new(txn), true, &Count::new(0), &pin()) {
             Found::Base => None,
             Found::Value(version, value) => {
                 let version = version.expect("no deltas here");
@@ -126,7 +139,7 @@ pub(crate) fn a_new_version_is_seen_whole() {
         let mut chain = Chain::new([]);
         let cell = Arc::clone(&chain.cell);
         let reader = thread::spawn(move || {
-            let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
+            let look = || match cell.latest_below(TxnIndex::new(2), true, &Count::new(0), &pin()) {
                 Found::Base => false,
                 Found::Value(_, value) => value.get() == 10,
                 Found::Unsettled(_) => unreachable!("no estimates here"),
@@ -200,10 +213,37 @@ fn a_version_goes_while_its_neighbour_comes() {
             assert!([None, version(1, 0), version(3, 0)].contains(&seen));
         });
         let entry = make(&chain.cell, 1);
-        chain.cell.link(entry, &pin());
+        chain.link_entry(entry);
         goes.join().expect("no panic");
         reader.join().expect("no panic");
         assert_eq!(chain.seen(4), version(1, 0));
+        // SAFETY: made above, and nobody reads any more.
+        drop(unsafe { Box::from_raw(entry) });
+    });
+}
+
+#[test]
+fn a_version_that_a_shortcut_leads_to_is_seen_whole() {
+    // Transaction 7 links while a reader above it comes over the shortcuts, which were made before; transaction 5 takes its write back
+    // meanwhile.
+    explore(|| {
+        let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(5, 0), value(6, 0)]));
+        (0..3).for_each(|entry| chain.link(entry));
+        assert_eq!(chain.seen(2), version(1, 0));
+        chain.link(3);
+        assert!(chain.cell.has_shortcuts(), "the walk was long");
+        let reader = change(&chain, |chain| {
+            let seen = chain.seen(8);
+            assert!(seen == version(6, 0) || seen == version(7, 0), "{seen:?}");
+            let seen = chain.seen(6);
+            assert!(seen == version(3, 0) || seen == version(5, 0), "{seen:?}");
+        });
+        let entry = make(&chain.cell, 7);
+        chain.link_entry(entry);
+        chain.unlink(2);
+        reader.join().expect("no panic");
+        assert_eq!(chain.seen(8), version(7, 0));
+        assert_eq!(chain.seen(6), version(3, 0));
         // SAFETY: made above, and nobody reads any more.
         drop(unsafe { Box::from_raw(entry) });
     });
@@ -224,7 +264,7 @@ fn a_committed_sum_is_seen_whole() {
         let reader = change(&chain, |chain| {
             let (at, value) = chain.cell.committed().expect("the base was fetched");
             assert_eq!(value.get(), if at == Version::BASE { 1 } else { 6 });
-            match chain.cell.latest_below(TxnIndex::new(2), true, &pin()) {
+            match chain.cell.latest_below(TxnIndex::new(2), true, &Count::new(0), &pin()) {
                 Found::Value(_, value) => assert_eq!(value.get(), 6),
                 other => panic!("{other:?}"),
             }
@@ -250,7 +290,7 @@ fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
         let cell = Arc::clone(&chain.cell);
         let reader = thread::spawn(move || {
-            let look = || match cell.latest_below(TxnIndex::new(2), true, &pin()) {
+            let look = || match cell.latest_below(TxnIndex::new(2), true, &Count::new(0), &pin()) {
                 Found::Base => 1,
                 Found::Value(_, value) => value.get(),
                 Found::Unsettled(_) => unreachable!("no estimates here"),
