@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use block_stm::{Canary, let_out};
 use block_stm_testkit::Checker;
-use block_stm_testkit::language::{At, Colliding, Expr, LanguageBlock, Op, Small};
+use block_stm_testkit::language::{ABSENT, At, Colliding, Expr, LanguageBlock, Op, Small};
 use block_stm_testkit::shapes::adversarial;
 use block_stm_testkit::sim::{Explorer, Setup, exhaust};
 use block_stm_testkit::strategies::{Mix, Shape, block};
@@ -109,6 +109,14 @@ fn tiny_blocks() -> Vec<LanguageBlock> {
         LanguageBlock::new([increment.clone(), follow.clone(), copy.clone()]),
         LanguageBlock::new([gain.clone(), gain, increment]),
         LanguageBlock::new([follow, copy.clone(), copy]),
+        // Deleted and put back, then looked for.
+        LanguageBlock::new([
+            vec![Op::Write(x, Expr::Const(1))],
+            vec![Op::Write(x, Expr::Const(ABSENT))],
+            vec![Op::Write(x, Expr::Const(2))],
+            vec![Op::Read(y)],
+            vec![Op::Scan(x, At::Slot(2), 0), Op::Write(y, Expr::Acc)],
+        ]),
     ];
     blocks.extend(adversarial(3).into_iter().map(|(_, block)| block));
     blocks
@@ -137,6 +145,7 @@ fn catchers(canary: Canary) -> &'static [By] {
     use By::{Collisions, EveryOrder, Simulation, Threads};
     match canary {
         Canary::CompareByHash => &[Collisions],
+        Canary::StayListed => &[EveryOrder],
         Canary::SkipValidation | Canary::CommitOnce | Canary::LoseTouched | Canary::SkipTxn => {
             &[Simulation, EveryOrder, Threads]
         }

@@ -196,7 +196,7 @@ impl<V: Vm> Scannable<'_, V> {
 /// What lower transactions wrote, over the storage, with the running transaction's own writes on top.
 pub(crate) struct Overlay<'b, V: Vm> {
     storage: &'b dyn Storage<V::Location, V::Value>,
-    scannable: Option<Scannable<'b, V>>,
+    scannable: Option<Box<Scannable<'b, V>>>,
     /// The transaction that is being executed.
     txn: TxnIndex,
     known: Known<V::Location, V::Value>,
@@ -215,11 +215,13 @@ impl<'b, V: Vm> Overlay<'b, V> {
     fn new(block: &Block<'b, V>) -> Self {
         Self {
             storage: block.storage,
-            scannable: block.ordered.map(|ordered| Scannable {
-                ordered,
-                named: Named::new(ordered.order),
-                listed: BTreeSet::new(),
-                keeps_deleted: block.conflict_graph,
+            scannable: block.ordered.map(|ordered| {
+                Box::new(Scannable {
+                    ordered,
+                    named: Named::new(ordered.order),
+                    listed: BTreeSet::new(),
+                    keeps_deleted: block.conflict_graph,
+                })
             }),
             txn: TxnIndex::new(0),
             known: IndexMap::default(),

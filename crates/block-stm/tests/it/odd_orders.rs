@@ -81,7 +81,7 @@ impl Ord for Odd {
             Way::Panicking if count % 301 == 300 => resume_unwind(Box::new("cannot compare")),
             Way::Panicking => numbers,
             Way::Waiting => {
-                if count.is_multiple_of(40) {
+                if count.is_multiple_of(150) {
                     let nap = || thread::sleep(Duration::from_micros(30));
                     rayon::join(nap, || rayon::join(nap, nap));
                 }
@@ -224,5 +224,5 @@ fn an_order_that_panics_fails_the_block_and_leaves_the_engine_whole() {
 
 #[test]
 fn an_order_that_waits_for_other_threads_keeps_nobody_waiting() {
-    timely(|| assert!(execute(Way::Waiting, 2, 80).is_empty()));
+    timely(|| assert!(execute(Way::Waiting, 1, 60).is_empty()));
 }
