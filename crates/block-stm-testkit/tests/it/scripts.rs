@@ -255,7 +255,6 @@ fn parse_op(words: &[&str]) -> Result<Op, Box<dyn Error>> {
         ["scan", from, to, most] => Op::Scan(parse_at(from)?, parse_at(to)?, most.parse()?),
         ["set", value] => Op::Set(parse_expr(value)?),
         ["skip", ops, "unless", test] => Op::SkipUnless(Expr::Acc, parse_test(test)?, ops.parse()?),
-        ["checkpoint"] => Op::Checkpoint,
         ["panic"] => Op::Panic,
         ["invalid"] => Op::Invalid,
         _ => return Err(format!("there is no operation {words:?}").into()),
