@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Block, ForkSchedule, HeaderChecks, PreState};
 
+/// The files of a chain's folder.
+pub const CHAIN_FILES: [&str; 2] = ["genesis.json", "chain.rlp"];
+
 /// The first blocks of a chain, with the whole state before them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
