@@ -11,6 +11,8 @@ mod info;
 mod rejection;
 mod report;
 pub mod state_test;
+mod watch;
 
 pub use rejection::{Rejection, UnknownException, expected_rejections};
 pub use report::{CaseReport, SkipReason, Verdict};
+pub use watch::{StateDump, Stats, TraceTo, Watch, Watched};

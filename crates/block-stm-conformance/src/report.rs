@@ -4,6 +4,8 @@ use std::fmt;
 
 use alloy_primitives::B256;
 
+use crate::Watched;
+
 /// One case of a test file, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub struct CaseReport {
     pub state_root: Option<B256>,
     /// Whether that is right.
     pub verdict: Verdict,
+    /// What else was wanted of it.
+    pub watched: Watched,
 }
 
 /// Whether a case came out as it must.
@@ -69,12 +73,18 @@ impl CaseReport {
 
     fn new(name: &str, fork: &str, verdict: Verdict) -> Self {
         let (name, fork) = (name.to_owned(), fork.to_owned());
-        Self { name, variant: None, fork, state_root: None, verdict }
+        Self { name, variant: None, fork, state_root: None, verdict, watched: Watched::default() }
     }
 
     /// The same report on a variant.
     pub(crate) fn of_variant(mut self, variant: &str) -> Self {
         self.variant = Some(variant.to_owned());
+        self
+    }
+
+    /// The same report with what else was wanted.
+    pub(crate) fn with_watched(mut self, watched: Watched) -> Self {
+        self.watched = watched;
         self
     }
 

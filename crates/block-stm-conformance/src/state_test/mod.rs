@@ -15,10 +15,10 @@ mod txn;
 
 use std::{collections::BTreeMap, path::Path};
 
-use alloy_primitives::{TxKind, U256, keccak256};
+use alloy_primitives::{B256, TxKind, U256, keccak256};
 use block_stm::Engine;
 use block_stm_evm::{
-    Block, PreState, StateTrie,
+    Block, PreState, StateChanges, StateTrie,
     import::{
         ImportError,
         json::{Document, pre_state},
@@ -34,7 +34,10 @@ use block_stm_evm::{
 use rayon::prelude::*;
 
 use self::format::{JsonEnv, JsonPost, JsonTest};
-use crate::{CaseReport, Rejection, SkipReason, expected_rejections, info::JsonInfo};
+use crate::{
+    CaseReport, Rejection, SkipReason, StateDump, Watch, Watched, expected_rejections,
+    info::JsonInfo, watch::stats,
+};
 
 /// A file of state tests, checked and ready to run.
 #[derive(Debug)]
@@ -114,12 +117,22 @@ impl StateTestFile {
     /// Executes each transaction once as a case, and twice in its joined block. Tests and forks run at the same
     /// time, on the threads of rayon's current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
+        self.run_watched(engine, wanted, &Watch::default())
+    }
+
+    /// Runs as [`run`](Self::run) does, with what `watch` wants beside.
+    pub fn run_watched(
+        &self,
+        engine: &Engine,
+        wanted: impl Fn(&str) -> bool,
+        watch: &Watch<'_>,
+    ) -> Vec<CaseReport> {
         let tests = self.tests.iter().filter(|test| wanted(&test.name));
         let forks: Vec<_> =
             tests.flat_map(|test| test.forks.iter().map(move |fork| (test, fork))).collect();
         let reports = forks.into_par_iter().flat_map_iter(|(test, fork)| {
             let mut reports = Vec::new();
-            test.run_fork(fork, engine, &mut reports);
+            test.run_fork(fork, engine, watch, &mut reports);
             reports
         });
         reports.collect()
@@ -127,7 +140,13 @@ impl StateTestFile {
 }
 
 impl StateTest {
-    fn run_fork(&self, fork: &Fork, engine: &Engine, reports: &mut Vec<CaseReport>) {
+    fn run_fork(
+        &self,
+        fork: &Fork,
+        engine: &Engine,
+        watch: &Watch<'_>,
+        reports: &mut Vec<CaseReport>,
+    ) {
         let rules = match &fork.rules {
             Ok(rules) => rules,
             Err(reason) => {
@@ -139,15 +158,45 @@ impl StateTest {
         };
         for variant in &fork.variants {
             let txns = vec![variant.txn.clone(), companion(&variant.txn)];
-            let (root, result) = self.run_variant(variant, &rules.block(txns), engine);
+            let (root, state, result) = self.run_variant(variant, &rules.block(txns), engine);
             let report = CaseReport::ran(&self.name, &fork.name, result).with_state_root(root);
-            reports.push(report.of_variant(&variant.label));
+            let watched = self.watch(variant, rules, engine, watch, (root, state));
+            reports.push(report.of_variant(&variant.label).with_watched(watched));
         }
         if fork.variants.len() > 1 {
             let joined = joined::joined(&self.pre, rules, &fork.variants);
             let report = CaseReport::ran(&self.name, &fork.name, joined.run(engine));
             reports.push(report.of_variant("joined"));
         }
+    }
+}
+
+impl StateTest {
+    /// What else is wanted of a variant that ends with `end`: the transaction alone, without its companion.
+    fn watch(
+        &self,
+        variant: &Variant,
+        rules: &Rules,
+        engine: &Engine,
+        watch: &Watch<'_>,
+        end: (Option<B256>, Option<StateChanges>),
+    ) -> Watched {
+        let block = rules.block(vec![variant.txn.clone()]);
+        let mut watched = Watched::default();
+        // Whatever reads the trace may go away.
+        let _ = watch.trace(&block, &self.pre);
+        if let (Some(root), Some(changes)) = end {
+            let _ = watch.note(&format!("{{\"stateRoot\": \"{root}\"}}\n"));
+            if watch.state {
+                let mut state = self.pre.clone();
+                state.apply(&changes);
+                watched.state = Some(StateDump::of(&state, root));
+            }
+        }
+        if watch.stats {
+            watched.stats = stats(&block, &self.pre, engine);
+        }
+        watched
     }
 }
 

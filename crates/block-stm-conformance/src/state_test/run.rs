@@ -3,28 +3,30 @@
 use alloy_primitives::{B256, Log, keccak256};
 use block_stm::Engine;
 use block_stm_evm::{
-    Block, BlockResult, InvalidTxn, ParallelOptions, TxnOutcome, execute_parallel,
+    Block, BlockResult, InvalidTxn, ParallelOptions, StateChanges, TxnOutcome, execute_parallel,
 };
 
 use super::{StateTest, Variant};
 use crate::Rejection;
 
 impl StateTest {
-    /// The state root that `block`, which is `variant` and its companion, leads to, and whether all is as it must be.
+    /// The state root that `block`, which is `variant` and its companion, leads to, what it changes, and whether all is as
+    /// it must be.
     pub(super) fn run_variant(
         &self,
         variant: &Variant,
         block: &Block,
         engine: &Engine,
-    ) -> (Option<B256>, Result<(), String>) {
+    ) -> (Option<B256>, Option<StateChanges>, Result<(), String>) {
         let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
         let executed = execute_parallel(engine, block, &self.pre, &options);
         let result = match executed {
             Ok(executed) => executed.result,
-            Err(error) => return (None, Err(format!("it can't be executed: {error}"))),
+            Err(error) => return (None, None, Err(format!("it can't be executed: {error}"))),
         };
         let root = self.trie.clone().apply(&result.state);
-        (Some(root), check(variant, &result, root))
+        let checked = check(variant, &result, root);
+        (Some(root), Some(result.state), checked)
     }
 }
 
