@@ -12,6 +12,7 @@ pub(crate) struct JsonOutput(Vec<Target>);
 impl JsonOutput {
     /// The outputs that `args` name, once it is sure that they can be written.
     pub(crate) fn open(args: &JsonArgs, files: &mut Files) -> Result<Self, CliError> {
+        files.check_stdout()?;
         let mut targets: Vec<_> = args.json.then_some(Target::Stdout).into_iter().collect();
         if let Some(path) = &args.json_file {
             targets.push(files.writes(path)?);

@@ -24,6 +24,8 @@ pub(crate) struct Files {
     /// Folders in which every file with the ending `.json` is an input.
     searched: Vec<PathBuf>,
     outputs: Vec<Place>,
+    /// An input to which standard output is appended.
+    appended: Option<PathBuf>,
 }
 
 impl Files {
@@ -33,12 +35,32 @@ impl Files {
             inputs: Place::of_stdin().into_iter().collect(),
             outputs: Place::of_stdout().into_iter().collect(),
             searched: Vec::new(),
+            appended: None,
         }
     }
 
     /// Notes that the file `path` is read, if it is there.
     pub(crate) fn reads(&mut self, path: &Path) {
-        self.inputs.extend(Place::of(path));
+        let place = Place::of(path);
+        if place.is_some() && place == Place::of_stdout() {
+            self.appended = Some(path.to_owned());
+        }
+        self.inputs.extend(place);
+    }
+
+    /// Makes sure that standard output goes to no input.
+    ///
+    /// # Errors
+    ///
+    /// It does, as with `>> PATH`.
+    pub(crate) fn check_stdout(&self) -> Result<(), CliError> {
+        match &self.appended {
+            Some(path) => Err(CliError::OutputIsInput {
+                path: path.clone(),
+                why: "it is an input, and standard output",
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Notes that all `.json` files below `folder` are read.
@@ -52,6 +74,7 @@ impl Files {
     ///
     /// The path is that of an input or of another output, or can't be written.
     pub(crate) fn writes(&mut self, path: &Path) -> Result<Target, CliError> {
+        self.check_stdout()?;
         if path == Path::new("-") {
             return Ok(Target::Stdout);
         }

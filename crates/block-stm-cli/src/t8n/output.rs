@@ -71,6 +71,7 @@ impl Outputs {
         outputs.sink(RESULT, &args.output_result)?;
         outputs.sink(BODY, &args.output_body)?;
         outputs.sink(OPCODE_COUNT, &args.opcode_count)?;
+        outputs.files.check_stdout()?;
         Ok(outputs)
     }
 
@@ -93,9 +94,12 @@ impl Outputs {
 
     /// Where the file `name` is written: always below the folder, if there is one, also where the name is absolute.
     fn path(&self, name: &OsStr) -> PathBuf {
+        let name = Path::new(name);
         match self.folder.as_os_str().is_empty() {
-            true => Path::new(".").join(name),
-            false => self.folder.join(Path::new(name).strip_prefix("/").unwrap_or(name.as_ref())),
+            // Which is a file like any other here.
+            true if name == Path::new("-") => Path::new(".").join(name),
+            true => name.to_owned(),
+            false => self.folder.join(name.strip_prefix("/").unwrap_or(name)),
         }
     }
 

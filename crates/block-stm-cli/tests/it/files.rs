@@ -106,6 +106,22 @@ fn an_output_that_is_an_input_is_refused_before_any_work() -> TestResult {
         assert_eq!(stdout(&output), "", "{args:?}");
         assert!(contents(scratch.path())? == before, "{args:?} changes a file");
     }
+    // What the shell would append to an input.
+    for args in [
+        &["statetest", "a.json"][..],
+        &["bal", "build", "block"],
+        &["t8n", "--output.result", "stdout"],
+    ] {
+        let input = match args[0] {
+            "bal" => "block/prestate.json",
+            "t8n" => "env.json",
+            _ => "a.json",
+        };
+        let stdout = fs::OpenOptions::new().append(true).open(scratch.path().join(input))?;
+        let output = command(args).current_dir(scratch.path()).stdout(stdout).output()?;
+        assert!(matches!(output.status.code(), Some(2 | 11)), "{args:?}: {}", stderr(&output));
+        assert!(contents(scratch.path())? == before, "{args:?} changes a file");
+    }
     // Beside the inputs there is room.
     let beside: [&[&str]; 2] = [
         &["replay", "block", "--repeat", "1", "--json-file", "block/results.json"],
