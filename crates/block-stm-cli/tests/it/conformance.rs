@@ -259,9 +259,24 @@ fn a_state_test_is_traced_dumped_and_timed() -> TestResult {
     assert!(lines[0]["pc"] == 0 && lines[0]["stack"] == json!([]), "{}", lines[0]);
     assert!(lines.iter().any(|line| line["opName"] == "SSTORE"));
     assert!(lines.iter().all(|line| line.get("memory").is_none()));
-    let more = ["statetest", "--json", "--trace", "--nostack", "--trace.nomemory=false", &file];
-    let traced = stderr(&call(&more)?);
-    assert!(traced.contains("\"memory\":\"0x") && !traced.contains("\"stack\""), "{traced}");
+    // Code that writes to the memory: the case fails, and its trace is there.
+    let scratch = Scratch::new()?;
+    let copied = copy(&scratch, "state.json")?;
+    edit(&copied, |tests| {
+        for account in tests["storeAndLog"]["pre"].as_object_mut().expect("accounts").values_mut() {
+            if account["code"].as_str().is_some_and(|code| code.len() > 2) {
+                account["code"] = json!("0x600160005200");
+            }
+        }
+    })?;
+    let path = scratch.arg("state.json");
+    let traced = |more: &[&str]| -> Result<String, std::io::Error> {
+        Ok(stderr(&call(&[&["statetest", "--json", "--trace", &path], more].concat())?))
+    };
+    assert!(!traced(&[])?.contains("\"memory\""));
+    let all = traced(&["--nostack", "--trace.nomemory=false"])?;
+    assert!(all.contains("\"memory\":\"0x") && !all.contains("\"stack\""), "{all}");
+    assert!(!all.contains("FAILED"), "JSON alone has standard error: {all}");
 
     let output = call(&["blocktest", "--json", "--dump", "--trace", &arg("blocks.json")])?;
     let cases: Value = serde_json::from_slice(&output.stdout)?;
