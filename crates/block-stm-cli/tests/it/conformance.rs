@@ -282,9 +282,25 @@ fn a_state_test_is_traced_dumped_and_timed() -> TestResult {
     let cases: Value = serde_json::from_slice(&output.stdout)?;
     let root = cases[0]["stateRoot"].as_str().and_then(|root| root.strip_prefix("0x"));
     assert_eq!(cases[0]["state"]["root"].as_str(), root);
-    assert!(stderr(&output).contains("{\"output\":\"\",\"gasUsed\":\"0x"), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "", "its blocks have no transactions");
     assert_refused(
         &["statetest", "--trace", "--trace.format=md", &file],
         &["--trace.format", "json"],
     )
+}
+
+#[test]
+fn a_block_test_is_traced() -> TestResult {
+    let name = "block-tests/legacy/TransitionTests";
+    let Some(folder) = fixtures::folder("a_block_test_is_traced", name) else {
+        return Ok(());
+    };
+    let path = folder.to_string_lossy().into_owned();
+    let output = call(&["blocktest", "--json", "--trace", &path])?;
+    assert_eq!(output.status.code(), Some(0));
+    let trace = stderr(&output);
+    let lines: Vec<Value> = trace.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert!(lines.iter().any(|line| line["opName"] == "SSTORE"), "{}", lines.len());
+    assert!(lines.iter().any(|line| line["output"] == "" && line["gasUsed"].is_string()));
+    Ok(())
 }
