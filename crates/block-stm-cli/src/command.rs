@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use block_stm_workloads::Workload;
 
-use crate::args::{CommonArgs, Latency, ReplayArgs, RunArgs, SweepArgs};
+use crate::{
+    args::{CommonArgs, Latency, ReplayArgs, RunArgs, SweepArgs},
+    escape::acts,
+};
 
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
@@ -52,11 +55,23 @@ fn common(args: &CommonArgs, threads: usize) -> String {
 /// The word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if word.contains(acts) {
+        return format!("$'{}'", word.chars().map(in_ansi_c).collect::<String>());
+    }
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
         return word.to_owned();
     }
     let dash = if word.starts_with('-') { "./" } else { "" };
     format!("'{dash}{}'", word.replace('\'', r"'\''"))
+}
+
+/// The character as bash, zsh and ksh take it between `$'` and `'`.
+fn in_ansi_c(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if acts(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +82,6 @@ mod tests {
     fn words_survive_the_shell() {
         let texts = ["blocks/17", "my blocks", "it's", "-x"].map(quoted);
         assert_eq!(texts, ["blocks/17", "'my blocks'", r"'it'\''s'", "'./-x'"]);
+        assert_eq!(quoted("it's\x1b[m"), r"$'it\'s\u001b[m'");
     }
 }

@@ -1,18 +1,18 @@
 //! Where reports go: a table on standard output, JSON where it was asked for.
 
 use crate::{
-    args::CommonArgs,
+    args::JsonArgs,
     error::CliError,
     exit::Exit,
+    files::{Files, JsonOutput},
     output,
     report::{Report, json, table},
-    target::Target,
 };
 
 /// Takes reports as they come in, and writes them.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    json: Option<Target>,
+    json: JsonOutput,
     reports: Vec<Report>,
 }
 
@@ -22,15 +22,13 @@ impl Delivery {
     /// # Errors
     ///
     /// The JSON file can't be written.
-    pub(crate) fn open(args: &CommonArgs) -> Result<Self, CliError> {
-        let json = args.json.as_deref().map(Target::open).transpose()?;
-        Ok(Self { json, reports: Vec::new() })
+    pub(crate) fn open(args: &JsonArgs, files: &mut Files) -> Result<Self, CliError> {
+        Ok(Self { json: JsonOutput::open(args, files)?, reports: Vec::new() })
     }
 
     /// Shows a report: the table, unless JSON has standard output for itself, then what failed.
     pub(crate) fn show(&mut self, report: Report) -> Result<(), CliError> {
-        let has_stdout = !matches!(self.json, Some(Target::Stdout));
-        if has_stdout && !report.rows.is_empty() {
+        if !self.json.replaces_text() && !report.rows.is_empty() {
             let gap = if self.reports.is_empty() { "" } else { "\n" };
             output::print_styled(&format!("{gap}{}", table::render(&report)))?;
         }
@@ -45,8 +43,8 @@ impl Delivery {
     /// Writes the JSON, and says how the command ended. A report without a row has nothing to write.
     pub(crate) fn finish(self) -> Result<Exit, CliError> {
         let is_empty = self.reports.iter().all(|report| report.rows.is_empty());
-        if let Some(target) = self.json.filter(|_| !is_empty) {
-            target.write(&json::render(&self.reports))?;
+        if !is_empty {
+            self.json.write(|| json::render(&self.reports))?;
         }
         Ok(if !self.reports.iter().all(Report::ok) {
             Exit::CheckFailed

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::CliError;
+use block_stm_evm::import::{BLOCK_FILES, CHAIN_FILES};
+
+use crate::{error::CliError, files::Files};
 
 /// Something to replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +18,26 @@ pub(crate) enum Source {
     Chain(PathBuf),
 }
 
+/// What lies at the paths; all files of it are inputs.
+pub(crate) fn sources(paths: &[PathBuf], files: &mut Files) -> Result<Vec<Source>, CliError> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(sources_at(path)?);
+    }
+    for source in &all {
+        let (folder, names) = match source {
+            Source::Block(folder) => (folder, BLOCK_FILES.as_slice()),
+            Source::Chain(folder) => (folder, CHAIN_FILES.as_slice()),
+        };
+        names.iter().for_each(|name| files.reads(&folder.join(name)));
+    }
+    Ok(all)
+}
+
 /// What lies at `path`: itself, or else the folders in it, by number where they have one.
 ///
 /// A folder that has one of a block's two files counts as a block, so that the missing one is reported.
-pub(crate) fn sources(path: &Path) -> Result<Vec<Source>, CliError> {
+fn sources_at(path: &Path) -> Result<Vec<Source>, CliError> {
     let failed = |source| CliError::Path { path: path.to_owned(), source };
     let entries = fs::read_dir(path).map_err(failed)?;
     if let Some(source) = source(path) {

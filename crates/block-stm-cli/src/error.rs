@@ -1,6 +1,9 @@
 //! Why a command could not do what it was asked.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use block_stm::BuildError;
 use block_stm_evm::import::ImportError;
@@ -39,6 +42,20 @@ pub(crate) enum CliError {
         /// What is wrong.
         message: String,
     },
+    /// An output would take the place of an input.
+    #[error("cannot write {}: {why}", path.display())]
+    OutputIsInput {
+        /// Which output.
+        path: PathBuf,
+        /// What makes it an input.
+        why: &'static str,
+    },
+    /// Two outputs go to one file.
+    #[error("cannot write {}: another output goes there", path.display())]
+    OutputTwice {
+        /// The later one.
+        path: PathBuf,
+    },
     /// A folder of tests has none.
     #[error("{}: no .json file here", path.display())]
     NoTests {
@@ -66,6 +83,20 @@ pub(crate) enum CliError {
     /// Options that do not go together, beyond what the parser of the command line knows.
     #[error("{0}")]
     Usage(&'static str),
+    /// There is not enough memory.
+    #[error(
+        "{txns} txns of {accounts} accounts take {wanted}B of memory at the least, of which there is {available}B"
+    )]
+    Memory {
+        /// How many.
+        txns: usize,
+        /// How many.
+        accounts: usize,
+        /// Bytes.
+        wanted: String,
+        /// Bytes.
+        available: String,
+    },
     /// The parameters of a workload are out of their range.
     #[error(transparent)]
     Params(#[from] ParamsError),
@@ -89,4 +120,11 @@ pub(crate) enum CliError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl CliError {
+    /// The error of an output that can't be written.
+    pub(crate) fn not_written(path: &Path, source: io::Error) -> Self {
+        Self::Write { target: path.display().to_string(), source }
+    }
 }

@@ -22,10 +22,11 @@ use crate::{
     args::ForecastArgs,
     discover::{Source, sources},
     error::CliError,
+    escape::shown,
     exit::Exit,
+    files::{Files, JsonOutput},
     measure::{median_time, plain},
     notes, output, progress,
-    target::Target,
     units::count,
 };
 
@@ -35,12 +36,10 @@ use crate::{
 ///
 /// Input that can't be read or executed, parameters out of their range, results that can't be written.
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
-    args.blocks.params().validate()?;
-    let json = args.json.as_deref().map(Target::open).transpose()?;
-    let mut all = Vec::new();
-    for path in &args.paths {
-        all.extend(sources(path)?);
-    }
+    args.blocks.check()?;
+    let mut files = Files::new();
+    let all = sources(&args.paths, &mut files)?;
+    let json = JsonOutput::open(&args.json, &mut files)?;
     notes::warn_of_noise();
     let studio = Studio {
         latency: Latency {
@@ -51,13 +50,11 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         repeat: args.repeat,
     };
     let reports = if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
-    if !matches!(json, Some(Target::Stdout)) {
+    if !json.replaces_text() {
         let texts: Vec<_> = reports.iter().map(Report::text).collect();
         output::print_styled(&texts.join("\n"))?;
     }
-    if let Some(target) = json {
-        target.write(&report::json(&reports))?;
-    }
+    json.write(|| report::json(&reports))?;
     Ok(Exit::Success)
 }
 
@@ -95,7 +92,7 @@ impl Studio<'_> {
         for source in all {
             match source {
                 Source::Block(folder) => {
-                    bar.set_message(folder.display().to_string());
+                    bar.set_message(shown(folder.display()));
                     let imported = import_folder(folder)?;
                     let study = self.study(&imported.block, &imported.pre_state);
                     studies.push(study.map_err(|message| CliError::Execution {

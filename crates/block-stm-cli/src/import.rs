@@ -1,6 +1,7 @@
 //! `block-stm import`: a chain from its genesis, every block checked in full.
 
 use std::{
+    fmt::Display,
     path::Path,
     time::{Duration, Instant},
 };
@@ -12,19 +13,23 @@ use serde::Serialize;
 use crate::{
     args::ImportArgs,
     error::CliError,
+    escape::shown,
     exit::Exit,
+    files::{Files, JsonOutput, rendered},
     output, progress,
-    target::Target,
     units::{count, grouped, si, time},
 };
 
-/// Imports the files one after another, up to the first block that is refused.
+/// Imports the files one after another, up to the first block that is refused or can't be read.
 ///
 /// # Errors
 ///
-/// A file that can't be read or is no sequence of blocks, threads that can't be started, results that can't be written.
+/// A genesis file that can't be read, threads that can't be started, results that can't be written.
 pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(Target::open).transpose()?;
+    let mut files = Files::new();
+    files.reads(&args.genesis);
+    args.files.iter().for_each(|file| files.reads(file));
+    let json = JsonOutput::open(&args.json, &mut files)?;
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
     let mut import = Import {
         engine: Config::default().threads(args.threads).build()?,
@@ -32,27 +37,28 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
         blocks: 0,
         txns: 0,
         gas: 0,
-        refused: None,
+        stopped: None,
         elapsed: Duration::ZERO,
     };
     for file in &args.files {
-        import.file(file)?;
-        if import.refused.is_some() {
+        import.stopped = import.file(file).err();
+        if import.stopped.is_some() {
             break;
         }
     }
-    if !matches!(json, Some(Target::Stdout)) {
+    if import.blocks == 0 && import.stopped.is_none() && !args.allow_empty {
+        let reason = "nothing was checked: no block in these files (see --allow-empty)".to_owned();
+        import.stopped = Some(Stopped { reason, exit: Exit::CheckFailed });
+    }
+    let unread = import.stopped.as_ref().is_some_and(|stopped| stopped.exit == Exit::BadInput);
+    if !json.replaces_text() && (import.blocks > 0 || !unread) {
         output::print(import.text().as_bytes())?;
     }
-    if let Some(refused) = &import.refused {
-        output::error(refused);
+    if let Some(stopped) = &import.stopped {
+        output::error(&stopped.reason);
     }
-    if let Some(target) = json {
-        let mut bytes = serde_json::to_vec_pretty(&import.json()).expect("plain numbers and text");
-        bytes.push(b'\n');
-        target.write(&bytes)?;
-    }
-    Ok(if import.refused.is_some() { Exit::CheckFailed } else { Exit::Success })
+    json.write(|| rendered(&import.json()))?;
+    Ok(import.stopped.map_or(Exit::Success, |stopped| stopped.exit))
 }
 
 /// An import under way.
@@ -62,34 +68,49 @@ struct Import {
     blocks: usize,
     txns: u64,
     gas: u64,
-    /// The first block that was refused: where it is, and why.
-    refused: Option<String>,
+    /// What the import ended at, if not at the end of the files.
+    stopped: Option<Stopped>,
     elapsed: Duration,
 }
 
+/// The first block that was refused or can't be read, or the file that can't.
+struct Stopped {
+    /// Where it is, and why.
+    reason: String,
+    exit: Exit,
+}
+
 impl Import {
-    fn file(&mut self, file: &Path) -> Result<(), CliError> {
-        let bytes = read_file(file)?;
+    fn file(&mut self, file: &Path) -> Result<(), Stopped> {
+        let bytes = read_file(file)
+            .map_err(|error| Stopped { reason: error.to_string(), exit: Exit::BadInput })?;
         let start = Instant::now();
         let bar = progress::bar(bytes.len());
-        bar.set_message(file.display().to_string());
-        for (index, (offset, block)) in rlp_blocks(&bytes).enumerate() {
-            let place = format!("{}: block {index} of the file, at byte {offset}", file.display());
-            let malformed = |message: String| CliError::Malformed { place: place.clone(), message };
-            let block = block.map_err(|error| malformed(error.to_string()))?;
-            match self.chain.import(block, &self.engine) {
-                Ok(imported) => self.count(imported),
-                Err(BlockError::Encoding(message)) => return Err(malformed(message)),
-                Err(error) => {
-                    self.refused = Some(format!("{place}: {error}"));
-                    break;
-                }
-            }
-            bar.set_position((offset + block.len()) as u64);
-        }
+        bar.set_message(shown(file.display()));
+        let done = rlp_blocks(&bytes).enumerate().try_for_each(|(index, (offset, block))| {
+            let done = self.block(block);
+            bar.set_position((offset + block.map_or(0, <[u8]>::len)) as u64);
+            done.map_err(|Stopped { reason, exit }| {
+                let place = format!("{}: block {index} of the file", file.display());
+                Stopped { reason: format!("{place}, at byte {offset}: {reason}"), exit }
+            })
+        });
         bar.finish_and_clear();
         self.elapsed += start.elapsed();
-        Ok(())
+        done
+    }
+
+    fn block(&mut self, block: Result<&[u8], impl Display>) -> Result<(), Stopped> {
+        let stopped = |reason: String, exit| Stopped { reason, exit };
+        let block = block.map_err(|error| stopped(error.to_string(), Exit::BadInput))?;
+        match self.chain.import(block, &self.engine) {
+            Ok(imported) => {
+                self.count(imported);
+                Ok(())
+            }
+            Err(BlockError::Encoding(message)) => Err(stopped(message, Exit::BadInput)),
+            Err(error) => Err(stopped(error.to_string(), Exit::CheckFailed)),
+        }
     }
 
     fn count(&mut self, imported: Imported) {
@@ -124,8 +145,8 @@ impl Import {
             txns: self.txns,
             gas_used: self.gas,
             seconds: self.elapsed.as_secs_f64(),
-            ok: self.refused.is_none(),
-            error: self.refused.as_deref(),
+            ok: self.stopped.is_none(),
+            error: self.stopped.as_ref().map(|stopped| stopped.reason.as_str()),
         }
     }
 }

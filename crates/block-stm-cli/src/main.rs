@@ -13,11 +13,14 @@ mod delivery;
 mod difference;
 mod discover;
 mod error;
+mod escape;
 mod exit;
+mod files;
 mod forecast;
 mod import;
 mod latency;
 mod measure;
+mod memory;
 mod notes;
 mod output;
 mod progress;
@@ -28,18 +31,17 @@ mod sim;
 mod sweep;
 mod t8n;
 mod t8n_input;
-mod target;
 mod units;
 mod version;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
-use clap::Parser;
+use args::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    files::end_in_order();
+    let cli = args::parse();
     if cli.evm_version {
         return version::print_as_evm().into();
     }

@@ -17,7 +17,9 @@ use crate::{
     delivery::Delivery,
     discover::{Source, sources},
     error::CliError,
+    escape::shown,
     exit::Exit,
+    files::Files,
     measure::{Lists, Measured, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
@@ -32,11 +34,9 @@ use crate::{
 ///
 /// A path without blocks, threads that can't be started, results that can't be written.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
-    let mut delivery = Delivery::open(&args.common)?;
-    let mut all = Vec::new();
-    for path in &args.paths {
-        all.extend(sources(path)?);
-    }
+    let mut files = Files::new();
+    let all = sources(&args.paths, &mut files)?;
+    let mut delivery = Delivery::open(&args.common.json, &mut files)?;
     notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, &all, threads)?)?;
@@ -87,7 +87,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     /// Replays the block in `folder`.
     fn block(&mut self, folder: &Path) -> Result<(), CliError> {
-        self.bar.set_message(format!("reading {}", folder.display()));
+        self.bar.set_message(shown(format_args!("reading {}", folder.display())));
         let imported = import_folder(folder)?;
         let (block, number) = (&imported.block, imported.number);
         let header = &imported.header;
@@ -108,7 +108,7 @@ impl Replay<'_> {
 
     /// Replays the chain in `folder`, each block on the state that the one before it left.
     fn chain(&mut self, folder: &Path) -> Result<(), CliError> {
-        self.bar.set_message(format!("reading {}", folder.display()));
+        self.bar.set_message(shown(format_args!("reading {}", folder.display())));
         let chain = import_chain(folder)?;
         // The chain itself is one of the steps.
         self.bar.inc_length(chain.blocks.len() as u64);

@@ -12,6 +12,7 @@ use crate::{
     delivery::Delivery,
     error::CliError,
     exit::Exit,
+    files::Files,
     measure::{Lists, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
@@ -24,8 +25,8 @@ use crate::{
 ///
 /// Parameters out of their range, threads that can't be started, results that can't be written.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    args.blocks.params().validate()?;
-    let mut delivery = Delivery::open(&args.common)?;
+    args.blocks.check()?;
+    let mut delivery = Delivery::open(&args.common.json, &mut Files::new())?;
     notes::print(&args.common.threads);
     for &threads in &args.common.threads {
         delivery.show(report(args, threads)?)?;

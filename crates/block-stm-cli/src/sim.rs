@@ -18,8 +18,8 @@ use crate::{
     args::SimArgs,
     error::CliError,
     exit::Exit,
+    files::{Files, JsonOutput, rendered},
     output, progress,
-    target::Target,
     units::{count, grouped},
 };
 
@@ -29,19 +29,15 @@ use crate::{
 ///
 /// Results that can't be written.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(Target::open).transpose()?;
+    let json = JsonOutput::open(&args.json, &mut Files::new())?;
     let summary = explore(args, || {
         let mut explorer = Explorer::default();
         move |seed| explorer.check(seed)
     });
-    if !matches!(json, Some(Target::Stdout)) {
+    if !json.replaces_text() {
         output::print(summary.text().as_bytes())?;
     }
-    if let Some(target) = json {
-        let mut bytes = serde_json::to_vec_pretty(&summary.json()).expect("plain numbers and text");
-        bytes.push(b'\n');
-        target.write(&bytes)?;
-    }
+    json.write(|| rendered(&summary.json()))?;
     Ok(summary.exit())
 }
 
@@ -258,10 +254,11 @@ mod tests {
     use block_stm_testkit::{language::LanguageBlock, sim::Setup};
 
     use super::*;
+    use crate::args::JsonArgs;
 
     fn args(jobs: usize) -> SimArgs {
         let jobs = NonZeroUsize::new(jobs).expect("not zero");
-        SimArgs { seed: 10, seeds: 2_000, minutes: None, jobs, json: None }
+        SimArgs { seed: 10, seeds: 2_000, minutes: None, jobs, json: JsonArgs::default() }
     }
 
     /// An engine that is wrong for every seed from 777 on that ends with 7.

@@ -20,9 +20,9 @@ use crate::{
     difference::Difference,
     error::CliError,
     exit::Exit,
+    files::{Files, JsonOutput, Target, deliver},
     measure::{lower_median, median_time},
-    notes, output, progress,
-    target::Target,
+    memory, notes, output, progress,
 };
 
 /// Measures every cell.
@@ -34,6 +34,8 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
     let targets = Targets::open(args)?;
     let (accounts, blocks) = (sorted(&args.accounts), sorted(&args.blocks));
     let threads = sorted(&args.threads);
+    let largest = |sizes: &[usize]| sizes.last().copied().unwrap_or_default();
+    memory::check(largest(&blocks), largest(&accounts))?;
     let vm = Swept::of(args)?;
     notes::print(&threads);
     let engine = |&threads: &NonZeroUsize| Config::default().threads(threads).build();
@@ -169,7 +171,7 @@ struct Column {
 
 /// Where the results go.
 struct Targets {
-    json: Option<Target>,
+    json: JsonOutput,
     csv: Option<Target>,
     svg: Option<Target>,
 }
@@ -177,33 +179,32 @@ struct Targets {
 impl Targets {
     /// Makes sure that there is a way to write each, before anything is measured.
     fn open(args: &SweepArgs) -> Result<Self, CliError> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(Target::open).transpose();
-        let targets =
-            Self { json: open(&args.json)?, csv: open(&args.csv)?, svg: open(&args.svg)? };
+        let mut files = Files::new();
+        let json = JsonOutput::open(&args.json, &mut files)?;
+        let mut open =
+            |path: &Option<PathBuf>| path.as_deref().map(|path| files.writes(path)).transpose();
+        let targets = Self { json, csv: open(&args.csv)?, svg: open(&args.svg)? };
         match targets.on_stdout() {
             0 | 1 => Ok(targets),
-            _ => Err(CliError::Usage("only one of --json, --csv and --svg can be -")),
+            _ => Err(CliError::Usage("only one of --json, --csv and --svg can be printed")),
         }
     }
 
+    fn all(&self) -> impl Iterator<Item = &Target> {
+        self.json.targets().iter().chain(&self.csv).chain(&self.svg)
+    }
+
     fn on_stdout(&self) -> usize {
-        let all = [&self.json, &self.csv, &self.svg];
-        all.into_iter().filter(|target| matches!(target, Some(Target::Stdout))).count()
+        self.all().filter(|target| matches!(target, Target::Stdout)).count()
     }
 
     fn write(&self, report: &Report) -> Result<(), CliError> {
         if self.on_stdout() == 0 {
             output::print_styled(&report.text())?;
         }
-        if let Some(target) = &self.json {
-            target.write(&report.json())?;
-        }
-        if let Some(target) = &self.csv {
-            target.write(report.csv().as_bytes())?;
-        }
-        if let Some(target) = &self.svg {
-            target.write(plot::svg(report).as_bytes())?;
-        }
-        Ok(())
+        let json = self.json.targets().iter().map(|target| (target, report.json()));
+        let csv = self.csv.iter().map(|target| (target, report.csv().into_bytes()));
+        let svg = self.svg.iter().map(|target| (target, plot::svg(report).into_bytes()));
+        deliver(json.chain(csv).chain(svg))
     }
 }

@@ -1,12 +1,19 @@
 //! `block-stm t8n-input`: workloads as the input of a state transition tool, this one or another.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use block_stm_evm::t8n::{T8nInput, T8nInputError};
 use block_stm_workloads::Workload;
 use serde::Serialize;
 
-use crate::{args::T8nInputArgs, error::CliError, exit::Exit, output, t8n::write_json};
+use crate::{
+    args::T8nInputArgs,
+    error::CliError,
+    exit::Exit,
+    files::{Draft, Files, publish, sync},
+    output,
+    t8n::draft_json,
+};
 
 /// Writes `alloc.json`, `env.json` and `txs.json` for each workload.
 ///
@@ -14,21 +21,32 @@ use crate::{args::T8nInputArgs, error::CliError, exit::Exit, output, t8n::write_
 ///
 /// Parameters out of their range, files that can't be written.
 pub(crate) fn t8n_input(args: &T8nInputArgs) -> Result<Exit, CliError> {
-    args.blocks.params().validate()?;
+    args.blocks.check()?;
+    let mut files = Files::new();
     let workloads = args.blocks.workloads();
+    let (mut drafts, mut notes) = (Vec::new(), Vec::new());
     for workload in &workloads {
         let folder = match workloads.len() {
             1 => args.folder.clone(),
             _ => args.folder.join(workload.name()),
         };
-        write(args, *workload, &folder)?;
+        drafts.extend(written(args, *workload, &folder, &mut files)?);
         let again = format!("block-stm t8n --state.fork Osaka, in {}", folder.display());
-        output::note(&format!("{workload}: for {again}"));
+        notes.push(format!("{workload}: for {again}"));
     }
+    sync(&drafts)?;
+    publish(drafts)?;
+    notes.iter().for_each(|text| output::note(text));
     Ok(Exit::Success)
 }
 
-fn write(args: &T8nInputArgs, workload: Workload, folder: &Path) -> Result<(), CliError> {
+/// Drafts of the three files.
+fn written(
+    args: &T8nInputArgs,
+    workload: Workload,
+    folder: &Path,
+    files: &mut Files,
+) -> Result<[Draft; 3], CliError> {
     let generated = workload.generate_with_keys(&args.blocks.params())?;
     let input = T8nInput::new(&generated.block, &generated.pre_state, &generated.secret_keys);
     let failed = |error: T8nInputError| CliError::Workload {
@@ -36,17 +54,15 @@ fn write(args: &T8nInputArgs, workload: Workload, folder: &Path) -> Result<(), C
         message: error.to_string(),
     };
     let input = input.map_err(failed)?;
-    fs::create_dir_all(folder).map_err(|source| not_written(folder, source))?;
-    save(folder, "alloc.json", &input.alloc)?;
-    save(folder, "env.json", &input.env)?;
-    save(folder, "txs.json", &input.txs)
+    fs::create_dir_all(folder).map_err(|source| CliError::not_written(folder, source))?;
+    Ok([
+        draft(&folder.join("alloc.json"), &input.alloc, files)?,
+        draft(&folder.join("env.json"), &input.env, files)?,
+        draft(&folder.join("txs.json"), &input.txs, files)?,
+    ])
 }
 
-fn save(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), CliError> {
-    let path = folder.join(name);
-    write_json(&path, value).map_err(|source| not_written(&path, source))
-}
-
-fn not_written(path: &Path, source: io::Error) -> CliError {
-    CliError::Write { target: path.display().to_string(), source }
+fn draft(path: &Path, value: &impl Serialize, files: &mut Files) -> Result<Draft, CliError> {
+    files.writes(path)?;
+    draft_json(path, value).map_err(|source| CliError::not_written(path, source))
 }

@@ -15,6 +15,8 @@ mod number;
 mod rejection;
 mod report;
 pub mod state_test;
+mod watch;
 
 pub use rejection::Rejection;
 pub use report::{CaseReport, SkipReason, Verdict};
+pub use watch::{StateDump, Stats, TraceTo, Watch, Watched};

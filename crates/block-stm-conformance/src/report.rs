@@ -4,6 +4,8 @@ use std::fmt;
 
 use alloy_primitives::B256;
 
+use crate::Watched;
+
 /// One case of a test file, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,6 +23,8 @@ pub struct CaseReport {
     /// The exceptions of what was refused, as it must be, without a word on the reason: the test's
     /// names for it are unknown.
     pub not_compared: Vec<String>,
+    /// What else was wanted of it.
+    pub watched: Watched,
 }
 
 /// Whether a case came out as it must.
@@ -72,12 +76,20 @@ impl CaseReport {
 
     fn new(name: &str, fork: &str, verdict: Verdict) -> Self {
         let (name, fork) = (name.to_owned(), fork.to_owned());
-        Self { name, variant: None, fork, state_root: None, verdict, not_compared: Vec::new() }
+        let (state_root, not_compared) = (None, Vec::new());
+        let watched = Watched::default();
+        Self { name, variant: None, fork, state_root, verdict, not_compared, watched }
     }
 
     /// The same report on a variant.
     pub(crate) fn of_variant(mut self, variant: &str) -> Self {
         self.variant = Some(variant.to_owned());
+        self
+    }
+
+    /// The same report with what else was wanted.
+    pub(crate) fn with_watched(mut self, watched: Watched) -> Self {
+        self.watched = watched;
         self
     }
 

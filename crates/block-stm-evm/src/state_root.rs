@@ -7,9 +7,19 @@ use alloy_trie::{
 };
 
 use crate::{
-    Block, ExecutionError, InvalidTxn, PreState, PreStateError, StateTrie,
+    Block, ExecutionError, InvalidTxn, PreAccount, PreState, PreStateError, StateTrie,
     sequential::execute_observed,
 };
+
+impl PreAccount {
+    /// The root of the trie of its slots.
+    pub fn storage_root(&self) -> B256 {
+        let slots = self.storage.iter();
+        storage_root_unsorted(
+            slots.map(|(slot, value)| (keccak256(slot.to_be_bytes::<32>()), *value)),
+        )
+    }
+}
 
 impl PreState {
     /// The root of the state trie, if this is the chain's whole state and not a block's part of it.
@@ -19,12 +29,10 @@ impl PreState {
     /// Hashes every account and slot: about a microsecond each. Nothing is kept between calls.
     pub fn state_root(&self) -> B256 {
         state_root_unsorted(self.accounts().map(|(address, account)| {
-            let slots = account.storage.iter();
-            let slots = slots.map(|(slot, value)| (keccak256(slot.to_be_bytes::<32>()), *value));
             let trie_account = TrieAccount {
                 nonce: account.info.nonce,
                 balance: account.info.balance,
-                storage_root: storage_root_unsorted(slots),
+                storage_root: account.storage_root(),
                 code_hash: account.info.code_hash,
             };
             (keccak256(address), trie_account)

@@ -34,7 +34,12 @@ pub(crate) fn survey(pool: &rayon::ThreadPool) {
     for _ in 0..threads {
         let barrier = Arc::clone(&barrier);
         // A thread that waits here takes no second one.
-        spawn(pool, Box::new(move |_| drop(barrier.wait())));
+        spawn(
+            pool,
+            Box::new(move |_| {
+                barrier.wait();
+            }),
+        );
     }
     barrier.wait();
 }

@@ -184,7 +184,7 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
         }
         let on_pool = sync::is_on_pool();
         scheduler.room.tell(self.tools.seat, Doing::Nothing);
-        let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), &has_work);
+        let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), has_work);
         scheduler.room.tell(self.tools.seat, Doing::Running);
         self.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {

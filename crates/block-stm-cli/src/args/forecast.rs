@@ -5,14 +5,14 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    WorkloadArgs,
+    JsonArgs, WorkloadArgs,
     parsers::{Latency, repeat_parser, threads_parser},
 };
 
 pub(super) const FORECAST_EXAMPLES: &str = "\
-The engine executes each block on virtual workers, each with a core of its own, step by step on
-one thread. First the steps are measured, then each is charged its median. The bound is what no
-schedule of these executions can beat: all of them shared evenly by the workers, or the most
+The engine executes each block on virtual workers, each with a core of its own, step by step on \
+one thread. First the steps are measured, then each is charged its median. The bound is what no \
+schedule of these executions can beat: all of them shared evenly by the workers, or the most \
 costly chain of dependencies. Where there are enough cores, the real time stands beside.
 
 A forecast knows nothing of the caches and the memory that cores share or have for themselves:
@@ -20,7 +20,7 @@ trust it where transactions take 10 us and more.
 
 Examples:
   block-stm forecast --workload amm --pools 4
-  block-stm forecast blocks --workers 2,8,32 --json -
+  block-stm forecast blocks --workers 2,8,32 --json
   block-stm forecast --workload erc20 --workers 16,128 --read-latency 50us";
 
 /// Options of `forecast`.
@@ -48,7 +48,7 @@ pub(crate) struct ForecastArgs {
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
     #[arg(value_parser = repeat_parser())]
     pub(crate) repeat: NonZeroUsize,
-    /// Write the results as JSON, `-` for standard output in place of the table
-    #[arg(long, value_name = "PATH")]
-    pub(crate) json: Option<PathBuf>,
+    /// Where results go as JSON.
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }

@@ -4,23 +4,28 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
-use super::parsers::{default_threads, threads_parser};
+use super::{
+    JsonArgs,
+    parsers::{default_threads, number_parser, threads_parser},
+};
 
 pub(super) const IMPORT_EXAMPLES: &str = "\
-Each block is checked in full: its header against its parent's, ommers, roots of the body,
-signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash,
-access list hash and state root. The seal of proof of work is not checked. The state trie is kept in memory, and only
-what a block changed is hashed again, partly while the block still runs. Branches are followed;
+Each block is checked in full: its header against its parent's, ommers, roots of the body, \
+signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash, \
+access list hash and state root. The seal of proof of work is not checked. The state trie is kept in memory, and only \
+what a block changed is hashed again, partly while the block still runs. Branches are followed; \
 the head is the heaviest, after the Merge the last one.
 
-What lies more than --branch-depth blocks below the head is forgotten: a block that follows on it
+What lies more than --branch-depth blocks below the head is forgotten: a block that follows on it \
 is refused, also where it was imported long ago.
 
-The first block that is refused ends the import, with its reason and exit code 1.
+The first block that is refused ends the import, with its reason and exit code 1; one that can't be \
+read, with exit code 2. What was imported up to there is told in any case. Files without a block \
+end in exit code 1, too.
 
 Examples:
   block-stm import --genesis genesis.json chain.rlp
-  block-stm import --genesis genesis.json --threads 8 --json - part1.rlp part2.rlp";
+  block-stm import --genesis genesis.json --threads 8 --json part1.rlp part2.rlp";
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -37,8 +42,12 @@ pub(crate) struct ImportArgs {
     pub(crate) threads: NonZeroUsize,
     /// How many blocks below the head a branch may begin; what so many blocks changed is kept in memory
     #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) branch_depth: u64,
-    /// Write the result as JSON, `-` for standard output in place of the text
-    #[arg(long, value_name = "PATH")]
-    pub(crate) json: Option<PathBuf>,
+    /// End with exit code 0 also where the files have no block
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Where results go as JSON.
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }

@@ -3,13 +3,16 @@
 mod bal;
 mod forecast;
 mod import;
+mod json;
 mod official_tests;
+mod parse;
 mod parsers;
 mod replay;
 mod run;
 mod sim;
 mod sweep;
 mod t8n_input;
+mod trace;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -18,13 +21,16 @@ pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     forecast::ForecastArgs,
     import::ImportArgs,
-    official_tests::TestArgs,
-    parsers::{Latency, default_threads, threads_parser},
+    json::JsonArgs,
+    official_tests::{StateTestArgs, TestArgs},
+    parse::parse,
+    parsers::{Latency, default_threads, number_parser, threads_parser},
     replay::ReplayArgs,
     run::{CommonArgs, RunArgs, WorkloadArgs},
     sim::SimArgs,
     sweep::{SweepArgs, SweepVm},
     t8n_input::T8nInputArgs,
+    trace::TestTraceArgs,
 };
 use crate::t8n::T8nArgs;
 
@@ -32,9 +38,9 @@ const EXAMPLES: &str = "\
 Examples:
   block-stm                                    run all workloads on all cores
   block-stm run --workload amm --pools 1       one pair, on which all trades depend
-  block-stm run --threads 1,2,4,8 --json -     how it scales, as JSON
+  block-stm run --threads 1,2,4,8 --json       how it scales, as JSON
   block-stm replay blocks/17034870             replay a real block and check its header
-  block-stm replay blocks --json results.json  replay a folder of blocks
+  block-stm replay blocks --json-file out.json replay a folder of blocks
   block-stm replay blocks --bal                what access lists bring
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm sim --minutes 5                    look for a schedule that changes a result
@@ -44,9 +50,13 @@ Examples:
 
 Exit codes:
   0  every check holds
-  1  a check failed: a result differs from sequential execution or from a block's header
+  1  a check failed: a result differs from sequential execution or from a block's header;
+     or there was nothing to check
   2  bad usage, input that can't be read, or output that can't be written
-t8n has those of geth's, see `block-stm t8n --help`.";
+t8n has those of geth's, see `block-stm t8n --help`.
+
+--json prints results as JSON, --json-file FILE writes them. A file is written whole or not at all, \
+and never over an input.";
 
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
@@ -90,7 +100,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = official_tests::STATETEST_EXAMPLES)]
-    Statetest(TestArgs),
+    Statetest(StateTestArgs),
     /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
     #[command(after_help = official_tests::BLOCKTEST_EXAMPLES)]
     Blocktest(TestArgs),

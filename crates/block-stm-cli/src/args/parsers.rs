@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
 
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use clap::builder::{StringValueParser, TypedValueParser};
 
 pub(super) const REPEAT_MAX: usize = 10_000;
 const THREADS_MAX: u64 = 1_024;
@@ -13,18 +13,30 @@ pub(crate) fn default_threads() -> NonZeroUsize {
     cores.min(max)
 }
 
-pub(super) fn size_parser(min: usize, max: usize) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(min as u64..=max as u64)
+/// Whole numbers from `min` to `max`; all others are refused with these bounds, negative ones, too.
+pub(crate) fn number_parser(min: u64, max: u64) -> impl TypedValueParser<Value = u64> {
+    StringValueParser::new().try_map(move |text| {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("not a whole number; {min}..={max} are possible"));
+        }
+        // What does not fit is beyond every bound.
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| format!("{text} is not in {min}..={max}"))
+    })
+}
+
+pub(super) fn size_parser(min: usize, max: usize) -> impl TypedValueParser<Value = usize> {
+    number_parser(min as u64, max as u64).map(|size| size as usize)
 }
 
 pub(super) fn repeat_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
-    let range = RangedU64ValueParser::<usize>::new().range(1..=REPEAT_MAX as u64);
-    range.map(|times| NonZeroUsize::new(times).expect("the range starts at 1"))
+    size_parser(1, REPEAT_MAX).map(|times| NonZeroUsize::new(times).expect("the range starts at 1"))
 }
 
 pub(crate) fn threads_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
-    let range = RangedU64ValueParser::<usize>::new().range(1..=THREADS_MAX);
-    range.map(|threads| NonZeroUsize::new(threads).expect("the range starts at 1"))
+    let range = number_parser(1, THREADS_MAX);
+    range.map(|threads| NonZeroUsize::new(threads as usize).expect("the range starts at 1"))
 }
 
 /// A time span on the command line, such as `50us`.

@@ -9,25 +9,31 @@ use super::CommonArgs;
 pub(super) const REPLAY_EXAMPLES: &str = "\
 PATH is one of
   a block folder   block.json     the answer of eth_getBlockByNumber with full transactions
-                   prestate.json  the accounts before it, as geth's prestate tracer writes them
+                   prestate.json  the accounts before it, as geth's prestate tracer writes them, or
+                                  its answers for each transaction (debug_traceBlockByNumber,
+                                  with includeEmpty in geth's newer versions), which are merged
                    optional: blockhashes.json, ommers.json, and genesis.json or chain.json for
                    the config of a chain other than mainnet
   a chain folder   genesis.json and chain.rlp, as clients export them; each block is executed on
                    the state that the one before it left
   a folder of such folders
 
-Each block is executed sequentially and in parallel. Both results are compared after every
-execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests
-hash, access list hash, and in a chain the state root. A check that can't be made (the receipts root of a lone
-block from before Byzantium takes the whole state) is null in JSON and marked in the table. A
+Each block is executed sequentially and in parallel. Both results are compared after every \
+execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests \
+hash, access list hash, and in a chain the state root. A check that can't be made (the receipts root of a lone \
+block from before Byzantium takes the whole state) is null in JSON and marked in the table. A \
 block that can't be read is reported and left out; the exit code is then 2.
+
+Files may be wrapped as answers of a JSON-RPC server. What a node leaves out (the chain) or writes \
+under another name (data for input, 27 and 28 for the parity) is understood; what contradicts \
+itself is refused.
 
 Examples:
   block-stm replay blocks/17034870
   block-stm replay blocks --threads 1,2,4 --repeat 9
   block-stm replay blocks --bal --threads 8
   block-stm replay blocks --threads 16 --read-latency 50us
-  block-stm replay chain --json - | jq .totals";
+  block-stm replay chain --json | jq .totals";
 
 /// Options of `replay`.
 #[derive(Debug, Args)]

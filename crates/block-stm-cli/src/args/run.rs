@@ -1,6 +1,6 @@
 //! Options of `run`, and those that it shares with `replay`.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, time::Duration};
 
 use block_stm_workloads::{Params, Workload};
 use clap::{
@@ -8,11 +8,15 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use super::parsers::{Latency, REPEAT_MAX, default_threads, size_parser, threads_parser};
+use super::{
+    JsonArgs,
+    parsers::{Latency, REPEAT_MAX, default_threads, number_parser, size_parser, threads_parser},
+};
+use crate::{error::CliError, memory};
 
 pub(super) const RUN_EXAMPLES: &str = "\
-Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first
-untimed and then --repeat times; times are medians. After every execution, receipts and state
+Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first \
+untimed and then --repeat times; times are medians. After every execution, receipts and state \
 are compared: a difference ends in exit code 1.
 
 Examples:
@@ -46,6 +50,7 @@ pub(crate) struct WorkloadArgs {
     pub(crate) zipf: f64,
     /// Seed of all random choices: the same seed gives the same blocks on every machine
     #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
+    #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) seed: u64,
 }
 
@@ -59,6 +64,13 @@ impl WorkloadArgs {
             zipf: self.zipf,
             seed: self.seed,
         }
+    }
+
+    /// Makes sure that blocks of these parameters can be generated, and that there is memory for one.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        let params = self.params();
+        params.validate()?;
+        memory::check(params.txns, params.accounts)
     }
 
     /// The chosen workloads, each once, in the order in which they are documented.
@@ -109,9 +121,9 @@ pub(crate) struct CommonArgs {
     /// what the most costly chain of dependencies takes, at most the number of threads.
     #[arg(long)]
     pub(crate) bounds: bool,
-    /// Write the results as JSON, `-` for standard output in place of the table
-    #[arg(long, value_name = "PATH")]
-    pub(crate) json: Option<PathBuf>,
+    /// Where results go as JSON.
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 impl CommonArgs {

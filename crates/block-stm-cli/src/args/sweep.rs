@@ -5,23 +5,26 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use block_stm_workloads::Params;
 use clap::{Args, ValueEnum};
 
-use super::parsers::{Latency, REPEAT_MAX, default_threads, size_parser, threads_parser};
+use super::{
+    JsonArgs,
+    parsers::{Latency, REPEAT_MAX, default_threads, number_parser, size_parser, threads_parser},
+};
 
 pub(super) const SWEEP_EXAMPLES: &str = "\
-Each cell is a block of payments between accounts that are drawn uniformly, executed by a plain
-sequential loop and by the engine in turn, first untimed and then --repeat times; times are
-medians. The fewer accounts, the more payments depend on each other. After every execution the
+Each cell is a block of payments between accounts that are drawn uniformly, executed by a plain \
+sequential loop and by the engine in turn, first untimed and then --repeat times; times are \
+medians. The fewer accounts, the more payments depend on each other. After every execution the \
 result is compared: a difference ends in exit code 1.
 
-`diem` and `aptos` are the payments of the paper (Gelashvili et al., PPoPP 2023), on the engine
-itself: 21 reads and 4 writes, 8 reads and 5 writes, all read and written as such, and work of as
+`diem` and `aptos` are the payments of the paper (Gelashvili et al., PPoPP 2023), on the engine \
+itself: 21 reads and 4 writes, 8 reads and 5 writes, all read and written as such, and work of as \
 long as a payment takes there, computed and not waited for. `evm` is the transfers workload on revm.
 
 Examples:
   block-stm sweep
   block-stm sweep --vm aptos --threads 1,2,4,8,16,32 --svg aptos.svg --csv aptos.csv
   block-stm sweep --vm diem --work 0us --accounts 2,10000 --blocks 10000
-  block-stm sweep --vm evm --json -";
+  block-stm sweep --vm evm --json";
 
 /// Options of `sweep`.
 #[derive(Debug, Args)]
@@ -50,16 +53,16 @@ pub(crate) struct SweepArgs {
     #[arg(value_parser = size_parser(1, REPEAT_MAX))]
     pub(crate) repeat: usize,
     /// Seed of all random choices
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number_parser(0, u64::MAX))]
     pub(crate) seed: u64,
-    /// Write the results as JSON, `-` for standard output in place of the table
-    #[arg(long, value_name = "PATH")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write the cells as CSV, `-` for standard output in place of the table
-    #[arg(long, value_name = "PATH")]
+    /// Where results go as JSON.
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    /// Write the cells as CSV, `-` for standard output, in place of the table
+    #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Draw the throughput over threads as SVG, `-` for standard output in place of the table
-    #[arg(long, value_name = "PATH")]
+    /// Draw the throughput over threads as SVG, `-` for standard output, in place of the table
+    #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::WorkloadArgs;
 
 pub(super) const T8N_INPUT_EXAMPLES: &str = "\
-The blocks are those of `run`, but from accounts whose keys are known, so that the transactions
+The blocks are those of `run`, but from accounts whose keys are known, so that the transactions \
 are signed. They are for the rules of Cancun and later, chain 1, and no block reward.
 
 Examples:

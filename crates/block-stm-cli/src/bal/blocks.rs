@@ -9,13 +9,7 @@ use block_stm_evm::{
 };
 use indicatif::ProgressBar;
 
-use crate::{
-    args::BalBlocks,
-    discover::{Source, sources},
-    error::CliError,
-    output, progress,
-    units::count,
-};
+use crate::{args::BalBlocks, discover::Source, error::CliError, output, progress, units::count};
 
 /// A block to do something with.
 pub(super) struct BlockAt<'a> {
@@ -38,15 +32,12 @@ impl BlockAt<'_> {
 /// Calls `visit` with each block, until it has no answer; the answer is what the block changes.
 pub(super) fn for_each_block(
     args: &BalBlocks,
+    all: &[Source],
     mut visit: impl FnMut(&BlockAt<'_>) -> Result<Option<StateChanges>, CliError>,
 ) -> Result<(), CliError> {
-    let mut all = Vec::new();
-    for path in &args.paths {
-        all.extend(sources(path)?);
-    }
     let engine = Config::default().threads(args.threads).build()?;
     let bar = progress::bar(all.len());
-    for source in &all {
+    for source in all {
         let goes_on = match source {
             Source::Block(path) => one(&engine, path, &mut visit)?,
             Source::Chain(path) => chain(&engine, path, &bar, &mut visit)?,

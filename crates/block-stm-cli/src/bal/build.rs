@@ -5,18 +5,21 @@ use block_stm_evm::{ParallelOptions, access_lists_to_json, access_lists_to_rlp, 
 use super::blocks::for_each_block;
 use crate::{
     args::{BalBuildArgs, ListFormat},
+    discover::sources,
     error::CliError,
     exit::Exit,
+    files::{Files, deliver},
     output,
-    target::Target,
 };
 
-/// Writes the lists of the blocks, one after the other.
+/// Writes the lists of the blocks, one after the other, unless a block is not what its header says.
 pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
-    let target = Target::open(&args.out)?;
+    let mut files = Files::new();
+    let sources = sources(&args.blocks.paths, &mut files)?;
+    let target = files.writes(&args.out)?;
     let options = ParallelOptions::default().with_access_list();
     let (mut lists, mut exit) = (Vec::new(), Exit::Success);
-    for_each_block(&args.blocks, |at| {
+    for_each_block(&args.blocks, &sources, |at| {
         let executed = execute_parallel(at.engine, at.block, at.state, &options);
         let mut result = executed.map_err(|error| at.failed(error))?.result;
         for difference in at.header.differences(&result) {
@@ -26,9 +29,12 @@ pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
         lists.extend(result.access_list.take());
         Ok(Some(result.state))
     })?;
-    target.write(&match args.format() {
-        ListFormat::Rlp => access_lists_to_rlp(&lists),
-        ListFormat::Json => access_lists_to_json(&lists),
-    })?;
+    if exit == Exit::Success {
+        let rendered = match args.format() {
+            ListFormat::Rlp => access_lists_to_rlp(&lists),
+            ListFormat::Json => access_lists_to_json(&lists),
+        };
+        deliver([(&target, rendered)])?;
+    }
     Ok(exit)
 }

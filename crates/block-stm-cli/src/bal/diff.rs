@@ -5,7 +5,14 @@ use std::fmt::Write;
 use block_stm_evm::{AccountChanges, ListDifference, ListPart, ListedValue, list_differences};
 
 use super::{json, read_lists};
-use crate::{args::BalDiffArgs, error::CliError, exit::Exit, output, target::Target, units::count};
+use crate::{
+    args::BalDiffArgs,
+    error::CliError,
+    exit::Exit,
+    files::{Files, JsonOutput},
+    output,
+    units::count,
+};
 
 /// What two files of lists have in common.
 pub(super) struct Comparison {
@@ -17,15 +24,15 @@ pub(super) struct Comparison {
 
 /// Prints every difference.
 pub(super) fn diff(args: &BalDiffArgs) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(Target::open).transpose()?;
+    let mut files = Files::new();
+    [&args.a, &args.b].into_iter().for_each(|path| files.reads(path));
+    let json = JsonOutput::open(&args.json, &mut files)?;
     let (a, b) = (read_lists(&args.a)?, read_lists(&args.b)?);
     let comparison = Comparison::of(&a, &b);
-    if !matches!(json, Some(Target::Stdout)) {
+    if !json.replaces_text() {
         output::print(report(&comparison, &a, &b).as_bytes())?;
     }
-    if let Some(target) = json {
-        target.write(&json::comparison(&comparison, &a, &b))?;
-    }
+    json.write(|| json::comparison(&comparison, &a, &b))?;
     Ok(if comparison.same { Exit::Success } else { Exit::CheckFailed })
 }
 

@@ -7,6 +7,7 @@ use super::{
     diff::Comparison,
     verify::{Size, Verdict},
 };
+use crate::files::rendered;
 
 #[derive(Serialize)]
 struct JsonVerdict<'a> {
@@ -112,10 +113,4 @@ pub(super) fn comparison(
     });
     let differences = differences.collect();
     rendered(&JsonComparison { same: comparison.same, lists: [a.len(), b.len()], differences })
-}
-
-fn rendered(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("plain numbers and text");
-    bytes.push(b'\n');
-    bytes
 }

@@ -14,10 +14,11 @@ use super::{
 };
 use crate::{
     args::BalVerifyArgs,
+    discover::sources,
     error::CliError,
     exit::Exit,
+    files::{Files, JsonOutput},
     output,
-    target::Target,
     units::{count, grouped},
 };
 
@@ -44,11 +45,14 @@ pub(super) struct Fault {
 
 /// Executes each block with its list, up to the first list that is wrong.
 pub(super) fn verify(args: &BalVerifyArgs) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(Target::open).transpose()?;
+    let mut files = Files::new();
+    let sources = sources(&args.blocks.paths, &mut files)?;
+    files.reads(&args.list);
+    let json = JsonOutput::open(&args.json, &mut files)?;
     let lists = read_lists(&args.list)?;
     let number = lists.len();
     let (mut lists, mut blocks, mut verdicts) = (lists.into_iter(), 0, Vec::new());
-    let visited = for_each_block(&args.blocks, |at| {
+    let visited = for_each_block(&args.blocks, &sources, |at| {
         blocks += 1;
         // Whether there is one for each is known in the end.
         let Some(list) = lists.next() else { return Ok(Some(Default::default())) };
@@ -72,12 +76,10 @@ pub(super) fn verify(args: &BalVerifyArgs) -> Result<Exit, CliError> {
         }
     });
     // Also where a later block can't be executed.
-    if !matches!(json, Some(Target::Stdout)) {
+    if !json.replaces_text() {
         output::print(verdicts.iter().filter_map(Verdict::line).collect::<String>().as_bytes())?;
     }
-    if let Some(target) = json {
-        target.write(&json::verdicts(&verdicts))?;
-    }
+    json.write(|| json::verdicts(&verdicts))?;
     visited?;
     if let Some((verdict, fault)) = verdicts.last().and_then(|last| Some((last, last.fault()?))) {
         let (path, number) = (verdict.path.display(), verdict.number);

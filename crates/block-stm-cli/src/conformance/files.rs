@@ -5,19 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::CliError;
+use crate::{error::CliError, files::Files};
 
-/// Files as they are given, and all `.json` files in folders, by path.
+/// Files as they are given, and all `.json` files in folders, by path; `all` learns of them.
 ///
 /// Links in folders are not followed, so that a folder that links to itself ends.
-pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+pub(super) fn find(paths: &[PathBuf], all: &mut Files) -> Result<Vec<PathBuf>, CliError> {
     let mut files = Vec::new();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|source| failed(path, source))?;
         if !metadata.is_dir() {
+            all.reads(path);
             files.push(path.clone());
             continue;
         }
+        all.searches(path);
         let mut found = Vec::new();
         search(path, &mut found)?;
         if found.is_empty() {

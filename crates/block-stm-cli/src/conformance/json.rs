@@ -1,7 +1,9 @@
 //! What became of each case, as geth's `evm` prints it.
 
-use block_stm_conformance::{CaseReport, Verdict};
+use block_stm_conformance::{CaseReport, StateDump, Stats, Verdict};
 use serde::Serialize;
+
+use crate::files::rendered;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +22,26 @@ struct Json<'a> {
     /// The exceptions of what was refused without a comparison of the reason.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     reason_not_compared: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a StateDump>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bench_stats: Option<JsonStats>,
+}
+
+/// What a transaction takes; geth counts allocations, too.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonStats {
+    /// In nanoseconds.
+    time: u64,
+    gas_used: u64,
+}
+
+impl From<Stats> for JsonStats {
+    fn from(stats: Stats) -> Self {
+        let time = u64::try_from(stats.time.as_nanos()).unwrap_or(u64::MAX);
+        Self { time, gas_used: stats.gas_used }
+    }
 }
 
 impl<'a> From<&'a CaseReport> for Json<'a> {
@@ -38,6 +60,8 @@ impl<'a> From<&'a CaseReport> for Json<'a> {
             error,
             skipped,
             reason_not_compared: &case.not_compared,
+            state: case.watched.state.as_ref(),
+            bench_stats: case.watched.stats.map(Into::into),
         }
     }
 }
@@ -45,7 +69,5 @@ impl<'a> From<&'a CaseReport> for Json<'a> {
 /// A list with an object for each case.
 pub(super) fn render(cases: &[CaseReport]) -> Vec<u8> {
     let cases: Vec<_> = cases.iter().map(Json::from).collect();
-    let mut bytes = serde_json::to_vec_pretty(&cases).expect("plain text and truth values");
-    bytes.push(b'\n');
-    bytes
+    rendered(&cases)
 }

@@ -2,32 +2,41 @@
 
 mod files;
 mod json;
+mod names;
 mod summary;
+mod trace;
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    sync::Mutex,
+    time::{Duration, Instant},
 };
 
 use block_stm::{Config, Engine};
 use block_stm_conformance::{
-    CaseReport, Verdict, block_test::BlockTestFile, state_test::StateTestFile,
+    CaseReport, TraceTo, Verdict, Watch, block_test::BlockTestFile, state_test::StateTestFile,
 };
 use block_stm_evm::import::{ImportError, json::read_file};
+use rayon::{ThreadPool, prelude::*};
 
-use rayon::prelude::*;
-
-use self::summary::Summary;
-use crate::{args::TestArgs, error::CliError, exit::Exit, output, progress, target::Target};
+use self::{summary::Summary, trace::TraceStream};
+use crate::{
+    args::{StateTestArgs, TestArgs, default_threads},
+    error::CliError,
+    escape::shown,
+    exit::Exit,
+    files::{Files, JsonOutput},
+    output, progress,
+};
 
 /// Runs the state tests at the paths.
 ///
 /// # Errors
 ///
 /// A path without tests, threads that can't be started, results that can't be written.
-pub(crate) fn statetest(args: &TestArgs) -> Result<Exit, CliError> {
-    conformance(args, |file, json, engine, wanted| {
-        Ok(StateTestFile::parse(file, json)?.run(engine, wanted))
+pub(crate) fn statetest(args: &StateTestArgs) -> Result<Exit, CliError> {
+    conformance(&args.all, args.bench, |file, json, engine, wanted, watch| {
+        Ok(StateTestFile::parse(file, json)?.run_watched(engine, wanted, watch))
     })
 }
 
@@ -37,8 +46,8 @@ pub(crate) fn statetest(args: &TestArgs) -> Result<Exit, CliError> {
 ///
 /// As [`statetest`].
 pub(crate) fn blocktest(args: &TestArgs) -> Result<Exit, CliError> {
-    conformance(args, |file, json, engine, wanted| {
-        Ok(BlockTestFile::parse(file, json)?.run(engine, wanted))
+    conformance(args, false, |file, json, engine, wanted, watch| {
+        Ok(BlockTestFile::parse(file, json)?.run_watched(engine, wanted, watch))
     })
 }
 
@@ -46,57 +55,138 @@ pub(crate) fn blocktest(args: &TestArgs) -> Result<Exit, CliError> {
 type FileResult = Result<Vec<CaseReport>, ImportError>;
 
 /// Runs a file's tests, those whose names are wanted.
-type RunFile = fn(&Path, &[u8], &Engine, &dyn Fn(&str) -> bool) -> FileResult;
+type RunFile = fn(&Path, &[u8], &Engine, &dyn Fn(&str) -> bool, &Watch<'_>) -> FileResult;
 
-fn conformance(args: &TestArgs, run: RunFile) -> Result<Exit, CliError> {
-    let json = args.json.as_deref().map(Target::open).transpose()?;
-    let files = files::find(&args.paths)?;
-    let start = Instant::now();
-    let results = run_all(args, &files, run)?;
-    let mut cases = Vec::new();
-    let mut errors = Vec::new();
-    for result in results {
-        match result {
-            Ok(reports) => cases.extend(reports),
-            Err(error) => errors.push(error),
+fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliError> {
+    let mut all = Files::new();
+    let files = files::find(&args.paths, &mut all)?;
+    let json = JsonOutput::open(&args.json, &mut all)?;
+    // Cases that are traced or timed come one after another.
+    let one = args.trace.trace || bench;
+    let jobs = args.jobs.map_or(if one { 1 } else { default_threads().get() }, |jobs| jobs.get());
+    let jobs = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let trace = Mutex::new(TraceStream::default());
+    let options = args.trace.options();
+    let runner = Runner {
+        args,
+        run,
+        // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
+        engine: Config::default().threads(args.threads).inline_below(0).build()?,
+        jobs: jobs.map_err(|source| CliError::Jobs { source })?,
+        watch: Watch {
+            state: args.dump,
+            stats: bench,
+            trace: options.map(|options| TraceTo { options, output: &trace }),
+        },
+    };
+    let mut outcome = Outcome::default();
+    if args.paths.is_empty() {
+        for name in names::on_stdin() {
+            let files = [name?];
+            all.reads_late(&files[0])?;
+            let results = runner.run_all(&files);
+            outcome.add(Outcome::of(results, files.len()).shown(&json, args.trace.trace)?);
         }
-    }
-    let summary = Summary::of(&cases, files.len(), start.elapsed());
-    if !matches!(json, Some(Target::Stdout)) {
-        output::print_styled(&summary.text())?;
-    }
-    output::print_to_stderr(&summary::failures(&cases));
-    errors.iter().for_each(output::error);
-    if let Some(target) = json {
-        target.write(&json::render(&cases))?;
-    }
-    let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
-    Ok(if failed {
-        Exit::CheckFailed
-    } else if !errors.is_empty() {
-        Exit::BadInput
+        if outcome.files == 0 {
+            return Err(CliError::Usage("no PATH is given, and no name on standard input"));
+        }
     } else {
-        Exit::Success
-    })
+        outcome =
+            Outcome::of(runner.run_all(&files), files.len()).shown(&json, args.trace.trace)?;
+    }
+    json.write_files(|| json::render(&outcome.cases))?;
+    drop(runner);
+    if let Some(source) = trace.into_inner().ok().and_then(TraceStream::into_failure) {
+        return Err(CliError::Write { target: "standard error".to_owned(), source });
+    }
+    Ok(outcome.exit(args.allow_empty))
 }
 
-/// Runs all files on as many threads as there are jobs; a thread without a file helps others with theirs.
-fn run_all(args: &TestArgs, files: &[PathBuf], run: RunFile) -> Result<Vec<FileResult>, CliError> {
-    // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
-    let engine = Config::default().threads(args.threads).inline_below(0).build()?;
-    let jobs = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.get());
-    let jobs = jobs.build().map_err(|source| CliError::Jobs { source })?;
-    let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
-    let bar = progress::bar(files.len());
-    let results = jobs.install(|| {
-        let results = files.par_iter().map(|file| {
-            bar.set_message(file.display().to_string());
-            let result = read_file(file).and_then(|json| run(file, &json, &engine, &wanted));
-            bar.inc(1);
-            result
+/// What files came to.
+#[derive(Default)]
+struct Outcome {
+    cases: Vec<CaseReport>,
+    errors: Vec<ImportError>,
+    files: usize,
+    elapsed: Duration,
+}
+
+impl Outcome {
+    fn of(results: (Vec<FileResult>, Duration), files: usize) -> Self {
+        let mut outcome = Self { files, elapsed: results.1, ..Self::default() };
+        for result in results.0 {
+            match result {
+                Ok(reports) => outcome.cases.extend(reports),
+                Err(error) => outcome.errors.push(error),
+            }
+        }
+        outcome
+    }
+
+    fn add(&mut self, mut other: Self) {
+        self.cases.append(&mut other.cases);
+        self.errors.append(&mut other.errors);
+        self.files += other.files;
+    }
+
+    /// Prints the cases, as text or JSON, what failed and what can't be read.
+    ///
+    /// Where traces have standard error for themselves, JSON alone says what failed.
+    fn shown(self, json: &JsonOutput, is_traced: bool) -> Result<Self, CliError> {
+        if json.replaces_text() {
+            output::print(&json::render(&self.cases))?;
+        } else {
+            let summary = Summary::of(&self.cases, self.files, self.elapsed);
+            output::print_styled(&summary.text())?;
+        }
+        if !(is_traced && json.replaces_text()) {
+            output::print_to_stderr(&summary::failures(&self.cases));
+        }
+        self.errors.iter().for_each(output::error);
+        Ok(self)
+    }
+
+    fn exit(&self, allow_empty: bool) -> Exit {
+        if self.cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_))) {
+            Exit::CheckFailed
+        } else if !self.errors.is_empty() {
+            Exit::BadInput
+        } else if self.cases.is_empty() && !allow_empty {
+            output::error("nothing was run: no test in these files is wanted (see --allow-empty)");
+            Exit::CheckFailed
+        } else {
+            Exit::Success
+        }
+    }
+}
+
+/// What runs files.
+struct Runner<'a> {
+    args: &'a TestArgs,
+    run: RunFile,
+    engine: Engine,
+    jobs: ThreadPool,
+    watch: Watch<'a>,
+}
+
+impl Runner<'_> {
+    /// Runs files on as many threads as there are jobs; a thread without a file helps others with theirs.
+    fn run_all(&self, files: &[PathBuf]) -> (Vec<FileResult>, Duration) {
+        let Self { args, run, engine, jobs, watch } = self;
+        let start = Instant::now();
+        let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
+        let bar = progress::bar(files.len());
+        let results = jobs.install(|| {
+            let results = files.par_iter().map(|file| {
+                bar.set_message(shown(file.display()));
+                let json = read_file(file);
+                let result = json.and_then(|json| run(file, &json, engine, &wanted, watch));
+                bar.inc(1);
+                result
+            });
+            results.collect()
         });
-        results.collect()
-    });
-    bar.finish_and_clear();
-    Ok(results)
+        bar.finish_and_clear();
+        (results, start.elapsed())
+    }
 }

@@ -10,7 +10,10 @@ use anstyle::{AnsiColor, Style};
 use block_stm_conformance::{CaseReport, SkipReason, Verdict};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
 
-use crate::units::{count, grouped, time};
+use crate::{
+    escape::escaped,
+    units::{count, grouped, time},
+};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -129,7 +132,7 @@ impl Summary {
         let header = ["fork", "run", "passed", "failed", "skipped"];
         table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
         for (fork, tally) in &self.forks {
-            table.add_row(tally.cells(fork));
+            table.add_row(tally.cells(&escaped(fork)));
         }
         if self.forks.len() != 1 {
             let total = self.total.cells("total");
@@ -161,8 +164,10 @@ pub(super) fn failures(cases: &[CaseReport]) -> String {
         let variant = variant.unwrap_or_default();
         let _ = writeln!(
             text,
-            "{BAD}FAILED{BAD:#} {}{variant} under {}: {difference}",
-            case.name, case.fork
+            "{BAD}FAILED{BAD:#} {}{variant} under {}: {}",
+            escaped(&case.name),
+            escaped(&case.fork),
+            escaped(difference)
         );
     }
     if more > 0 {

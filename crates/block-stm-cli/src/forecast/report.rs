@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     allocator,
+    files::rendered,
     units::{speedup, time},
 };
 
@@ -160,10 +161,7 @@ pub(super) fn json(reports: &[Report]) -> Vec<u8> {
             .map(|lines| lines.iter().map(|line| sum(std::iter::once(line))).collect())
             .collect(),
     };
-    let all: Vec<_> = reports.iter().map(one).collect();
-    let mut bytes = serde_json::to_vec_pretty(&all).expect("plain numbers and text");
-    bytes.push(b'\n');
-    bytes
+    rendered(&reports.iter().map(one).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

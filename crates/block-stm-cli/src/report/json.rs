@@ -6,7 +6,7 @@ use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
 
 use super::{Kind, Report, Row, Totals};
-use crate::{allocator, check::Outcome, difference::Difference};
+use crate::{allocator, check::Outcome, difference::Difference, files::rendered};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -191,11 +191,8 @@ impl From<Totals> for JsonTotals {
 /// One report as an object, several as an array of objects.
 pub(crate) fn render(reports: &[Report]) -> Vec<u8> {
     let reports: Vec<_> = reports.iter().map(JsonReport::from).collect();
-    let rendered = match reports.as_slice() {
-        [one] => serde_json::to_vec_pretty(one),
-        many => serde_json::to_vec_pretty(many),
-    };
-    let mut bytes = rendered.expect("all keys are strings");
-    bytes.push(b'\n');
-    bytes
+    match reports.as_slice() {
+        [one] => rendered(one),
+        many => rendered(&many),
+    }
 }

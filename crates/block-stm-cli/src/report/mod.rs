@@ -11,6 +11,7 @@ use block_stm_evm::Block;
 use crate::{
     bounds::Bounds,
     check::{Check, Outcome},
+    escape::escaped,
     measure::Measured,
 };
 
@@ -121,11 +122,12 @@ impl Row {
         self
     }
 
-    /// The name, with the number where the name does not tell it.
+    /// The name as it is shown, with the number where the name does not tell it.
     pub(crate) fn label(&self) -> String {
+        let name = escaped(&self.name);
         match self.number {
-            Some(number) if self.name != number.to_string() => format!("{} {number}", self.name),
-            _ => self.name.clone(),
+            Some(number) if name != number.to_string() => format!("{name} {number}"),
+            _ => name.into_owned(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
 
@@ -9,6 +10,7 @@ use super::{Report, Row, executions_per_txn, per_second, summary::sentences};
 use crate::{
     allocator,
     check::{Check, Outcome},
+    escape::escaped,
     units::{grouped, si, speedup, time},
 };
 
@@ -42,7 +44,22 @@ struct Shown {
     lists: bool,
 }
 
+/// Columns that a narrow terminal does without, the first ones first.
+const EXPENDABLE: [&str; 5] = ["gas/s", "aborts", "exec/txn", "gas", "txns/s"];
+
+/// The table, with as many columns as the terminal has room for; with all of them elsewhere.
 fn table(report: &Report) -> Table {
+    let fits = |table: &Table| {
+        let length = |line: String| strip_str(&line).to_string().trim_end().chars().count();
+        let widest = table.lines().map(length).max();
+        table.width().is_none_or(|width| widest <= Some(usize::from(width)))
+    };
+    let tables = (0..EXPENDABLE.len()).map(|number| table_without(report, &EXPENDABLE[..number]));
+    let fitting = tables.into_iter().find(fits);
+    fitting.unwrap_or_else(|| table_without(report, &EXPENDABLE))
+}
+
+fn table_without(report: &Report, left_out: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
     table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
@@ -54,15 +71,22 @@ fn table(report: &Report) -> Table {
     };
     let bold = |cell: Cell| cell.add_attribute(Attribute::Bold);
     let header = header(report.kind.noun(), shown);
-    table.set_header(header.iter().map(|name| bold(Cell::new(name))));
+    let kept = |cells: Vec<Cell>| -> Vec<Cell> {
+        let cells = cells.into_iter().zip(&header);
+        cells.filter(|(_, name)| !left_out.contains(name)).map(|(cell, _)| cell).collect()
+    };
+    let names = kept(header.iter().map(|name| bold(Cell::new(name))).collect());
+    let columns = names.len();
+    table.set_header(names);
     for row in &report.rows {
-        table.add_row(cells(row, shown));
+        table.add_row(kept(cells(row, shown)));
     }
     if report.rows.len() > 1 {
-        table.add_row(total(report, shown).into_iter().map(bold));
+        let total = kept(total(report, shown));
+        table.add_row(total.into_iter().map(bold));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        let is_text = [0, header.len() - 1].contains(&index);
+        let is_text = [0, columns - 1].contains(&index);
         let alignment = if is_text { CellAlignment::Left } else { CellAlignment::Right };
         column.set_cell_alignment(alignment);
         column.set_padding((0, 1));
@@ -188,9 +212,9 @@ fn failure(text: &mut String, report: &Report, row: &Row, check: &Check) {
     };
     let (noun, label, name) = (report.kind.noun(), row.label(), check.name);
     let lines = [
-        format!("{BAD}check failed{BAD:#}: {noun} {label}: {name}: {}", difference.place),
-        format!("  expected  {}", difference.expected),
-        format!("  found     {}", difference.found),
+        format!("{BAD}check failed{BAD:#}: {noun} {label}: {name}: {}", escaped(&difference.place)),
+        format!("  expected  {}", escaped(&difference.expected)),
+        format!("  found     {}", escaped(&difference.found)),
         format!("  repeat    {}", row.command),
     ];
     for line in lines {

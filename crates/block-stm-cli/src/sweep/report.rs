@@ -11,6 +11,7 @@ use crate::{
     allocator,
     args::{Latency, SweepVm},
     difference::Difference,
+    files::rendered,
     notes::cores,
     report::{executions_per_txn, per_second},
     units::{count, grouped, speedup},
@@ -222,9 +223,7 @@ impl Report {
             ok: self.ok(),
             series: self.series.iter().map(JsonSeries::from).collect(),
         };
-        let mut bytes = serde_json::to_vec_pretty(&report).expect("plain numbers and text");
-        bytes.push(b'\n');
-        bytes
+        rendered(&report)
     }
 }
 

@@ -3,25 +3,27 @@
 use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
 
 use block_stm_evm::t8n::T8nFork;
-use clap::Args;
+use clap::{ArgAction, Args};
 
-use crate::args::{default_threads, threads_parser};
+use crate::args::{default_threads, number_parser, threads_parser};
 
 /// What `--help` says at its end. Test fillers look for the names of forks there.
 pub(crate) fn after_help() -> String {
     format!(
         "\
-Options and files are those of geth's `evm t8n`. Inputs are files, or `stdin` for a field of the
-JSON object on standard input: alloc, env, txs (or txsRlp), blobParams. Outputs are files below
-the folder of --output.basedir, or `stdout` or `stderr` for a field of the JSON object there, or
-nothing for an empty name.
+Options and files are those of geth's `evm t8n`. Inputs are files, or `stdin` for a field of the \
+JSON object on standard input: alloc, env, txs (or txsRlp), blobParams. Outputs are files below \
+the folder of --output.basedir, or `stdout` or `stderr` for a field of the JSON object there, or \
+nothing for an empty name. All of them appear together or not at all, and none takes the place of an \
+input, but for the state after the block, which may replace the one before. An absolute name lies below \
+--output.basedir, too, if that is given.
 
-Transactions are signed, or carry a secretKey to be signed with. The block is executed in
-parallel; invalid transactions are left out and listed in the result as rejected, with their place
+Transactions are signed, or carry a secretKey to be signed with. The block is executed in \
+parallel; invalid transactions are left out and listed in the result as rejected, with their place \
 and the reason.
 
-Forks: {}
-and transitions such as BerlinToLondonAt5 or CancunToPragueAtTime15k. With +7928 at the end, as in
+Forks: {} \
+and transitions such as BerlinToLondonAt5 or CancunToPragueAtTime15k. With +7928 at the end, as in \
 BPO2+7928, the result has the block's access list and its hash, as from Amsterdam on.
 
 Examples:
@@ -76,29 +78,57 @@ pub(crate) struct T8nArgs {
     pub(crate) fork: String,
     /// The chain id
     #[arg(long = "state.chainid", value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) chain_id: u64,
     /// Block reward in wei; -1 for none, while before Paris 0 still touches the account of the block's producer
     #[arg(long = "state.reward", value_name = "WEI", default_value_t = 0)]
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub(crate) reward: i64,
     /// Write a trace of each executed transaction to trace-PLACE-HASH.jsonl in --output.basedir
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace: bool,
     /// Trace the memory, too
-    #[arg(long = "trace.memory", conflicts_with = "trace_nomemory")]
+    #[arg(long = "trace.memory", conflicts_with = "trace_nomemory", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace_memory: bool,
     /// Leave the memory out of traces (the default)
-    #[arg(long = "trace.nomemory")]
+    #[arg(long = "trace.nomemory", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace_nomemory: bool,
     /// Leave the stack out of traces
-    #[arg(long = "trace.nostack")]
+    #[arg(long = "trace.nostack", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace_nostack: bool,
     /// Trace what calls return, too
-    #[arg(long = "trace.returndata", conflicts_with = "trace_noreturndata")]
+    #[arg(long = "trace.returndata", conflicts_with = "trace_noreturndata", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace_returndata: bool,
     /// Leave what calls return out of traces (the default)
-    #[arg(long = "trace.noreturndata")]
+    #[arg(long = "trace.noreturndata", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) trace_noreturndata: bool,
+    /// Trace where calls and creations begin, too: who calls what, with which gas and value
+    #[arg(long = "trace.callframes", num_args = 0..=1)]
+    #[arg(require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
+    pub(crate) trace_callframes: bool,
+    /// How much to log, as for geth's `evm`; nothing is logged
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) verbosity: Option<i64>,
     /// How often each opcode was executed: a file, `stdout` or `stderr`
     #[arg(
         long = "opcode.count",

@@ -6,7 +6,10 @@ use std::{
 };
 
 use block_stm::BuildError;
-use block_stm_evm::t8n::{T8nError, TraceError};
+use block_stm_evm::{
+    import::ImportError,
+    t8n::{T8nError, TraceError},
+};
 
 use crate::error::CliError;
 
@@ -16,6 +19,9 @@ pub(crate) enum Failure {
     /// The input is wrong, or its block can't be executed.
     #[error(transparent)]
     Transition(#[from] T8nError),
+    /// An input can't be read.
+    #[error(transparent)]
+    Input(#[from] ImportError),
     /// A file can't be read or written.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
@@ -45,7 +51,7 @@ impl Failure {
                 T8nError::Rlp { .. } => 12,
                 _ => 2,
             },
-            Self::Io { .. } | Self::Output(_) | Self::Trace(_) => 11,
+            Self::Input(_) | Self::Io { .. } | Self::Output(_) | Self::Trace(_) => 11,
             Self::Engine(_) => 2,
         }
     }

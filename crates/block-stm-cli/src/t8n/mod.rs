@@ -4,23 +4,25 @@ mod args;
 mod failure;
 mod output;
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use block_stm::Config;
 use block_stm_evm::{
-    import::MAX_FILE_BYTES,
+    import::{
+        MAX_FILE_BYTES,
+        json::{read_file, read_within},
+    },
     t8n::{T8nFiles, T8nOptions, T8nSource, TraceOptions, Transition},
 };
 
 pub(crate) use self::{
     args::{T8nArgs, after_help},
-    output::write_json,
+    output::draft_json,
 };
-use self::{failure::Failure, output::Outputs};
+use self::{
+    failure::Failure,
+    output::{ALLOC, BODY, OPCODE_COUNT, Outputs, RESULT},
+};
 use crate::{exit::Exit, output as streams};
 
 /// The name that stands for standard input.
@@ -38,7 +40,7 @@ pub(crate) fn t8n(args: &T8nArgs) -> Exit {
 }
 
 fn transition(args: &T8nArgs) -> Result<(), Failure> {
-    let mut outputs = Outputs::new(args)?;
+    let mut outputs = Outputs::open(args)?;
     let inputs = Inputs::read(args)?;
     let options = T8nOptions {
         fork: &args.fork,
@@ -49,9 +51,10 @@ fn transition(args: &T8nArgs) -> Result<(), Failure> {
     let engine = Config::default().threads(args.threads).inline_below(0).build()?;
     trace(args, &transition, &mut outputs)?;
     let output = transition.execute(&engine)?;
-    outputs.write(&args.output_alloc, "alloc", &output.alloc())?;
-    outputs.write(&args.output_result, "result", &output.result)?;
-    outputs.write(&args.output_body, "body", &output.body)?;
+    outputs.write(RESULT, &output.result)?;
+    outputs.write(BODY, &output.body)?;
+    // The last one, as it may take the place of the state before.
+    outputs.write(ALLOC, &output.alloc())?;
     outputs.finish()
 }
 
@@ -64,12 +67,12 @@ fn trace(args: &T8nArgs, transition: &Transition, outputs: &mut Outputs) -> Resu
         memory: args.trace_memory,
         stack: !args.trace_nostack,
         return_data: args.trace_returndata,
+        call_frames: args.trace_callframes,
     });
     let counts = transition.trace(options, &mut |index, hash| {
-        let file = File::create(outputs.path(format!("trace-{index}-{hash}.jsonl").as_ref()))?;
-        Ok(Box::new(file))
+        Ok(Box::new(outputs.trace(&format!("trace-{index}-{hash}.jsonl"))?))
     })?;
-    outputs.write(&args.opcode_count, "opcodeCount", &counts)
+    outputs.write(OPCODE_COUNT, &counts)
 }
 
 /// The content of the input files.
@@ -94,7 +97,7 @@ impl Inputs {
             env: file(&args.input_env)?,
             txs: file(&args.input_txs)?,
             blob_params: blob_params.map(file).transpose()?.unwrap_or_default(),
-            stdin: shared.then(|| read(Path::new(STDIN), io::stdin().lock())).transpose()?,
+            stdin: shared.then(read_stdin).transpose()?,
         })
     }
 
@@ -114,15 +117,11 @@ impl Inputs {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    read(path, File::open(path).map_err(|source| Failure::io(path, source))?)
-}
-
-/// All that comes from `input`, which is bounded.
-fn read(name: &Path, input: impl Read) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|source| Failure::io(name, source))?;
+/// All that comes from standard input, which is bounded.
+fn read_stdin() -> Result<Vec<u8>, Failure> {
+    let name = Path::new(STDIN);
+    let bytes = read_within(io::stdin().lock(), 0, MAX_FILE_BYTES);
+    let bytes = bytes.map_err(|source| Failure::io(name, source))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let message = format!("more than the {MAX_FILE_BYTES} bytes that are read at most");
         return Err(Failure::io(name, io::Error::other(message)));

@@ -187,11 +187,11 @@ fn a_list_that_the_header_does_not_name_is_told() -> TestResult {
     let message = stderr(&output);
     let hash = message.trim().rsplit(' ').next().unwrap_or_default().to_owned();
     assert!(message.contains("blockAccessListHash is 0x0000"), "{message}");
-    let report = json(&["replay", &folder, "--repeat", "1", "--json", "-"], 1)?;
+    let report = json(&["replay", &folder, "--repeat", "1", "--json"], 1)?;
     assert_eq!(report["blocks"][0]["checks"]["block_access_list_hash"], false, "{report}");
     name(&hash)?;
     for bal in [&["--bal"][..], &[]] {
-        let args = [&["replay", &folder, "--repeat", "1", "--json", "-"], bal].concat();
+        let args = [&["replay", &folder, "--repeat", "1", "--json"], bal].concat();
         let report = json(&args, 0)?;
         assert_eq!(report["blocks"][0]["checks"]["block_access_list_hash"], true, "{report}");
     }
@@ -202,7 +202,7 @@ fn a_list_that_the_header_does_not_name_is_told() -> TestResult {
 fn replay_times_the_execution_with_lists() -> TestResult {
     let sample = sample();
     let args = ["replay", &sample, "--bal", "--threads", "1,2", "--repeat", "1"];
-    let reports = json(&[&args[..], &["--json", "-"]].concat(), 0)?;
+    let reports = json(&[&args[..], &["--json"]].concat(), 0)?;
     for report in reports.as_array().expect("a list of reports") {
         let block = &report["blocks"][0];
         assert!(block["with_list_ms"].as_f64() > Some(0.0), "{report}");
@@ -212,7 +212,7 @@ fn replay_times_the_execution_with_lists() -> TestResult {
     }
     let table = stdout(&call(&args)?);
     assert!(table.contains("with list") && table.contains("With access lists"), "{table}");
-    let without = json(&["replay", &sample, "--repeat", "1", "--json", "-"], 0)?;
+    let without = json(&["replay", &sample, "--repeat", "1", "--json"], 0)?;
     assert_eq!(without["blocks"][0].get("with_list_ms"), None);
     Ok(())
 }
@@ -230,7 +230,7 @@ fn verdicts_and_differences_come_as_json() -> TestResult {
         changed.next().expect("a sender")["nonceChanges"][0]["value"] = json!("0x77");
     })?;
     let verify =
-        |list: &str, code| json(&["bal", "verify", &sample, "--list", list, "--json", "-"], code);
+        |list: &str, code| json(&["bal", "verify", &sample, "--list", list, "--json"], code);
     let golden = json!([{
         "path": sample, "number": 17_100_000, "ok": true, "accounts": 5, "slots": 1, "changes": 9
     }]);
@@ -242,7 +242,7 @@ fn verdicts_and_differences_come_as_json() -> TestResult {
         (&json!("0x77"), &json!(1))
     );
     assert!(verdict["error"].as_str().is_some_and(|text| text.contains("0x77 is listed")));
-    let diff = |a: &str, b: &str, code| json(&["bal", "diff", a, b, "--json", "-"], code);
+    let diff = |a: &str, b: &str, code| json(&["bal", "diff", a, b, "--json"], code);
     let same = json!({"same": true, "lists": [1, 1], "differences": []});
     assert_eq!(diff(&right, &right, 0)?, same);
     let differences = diff(&right, &wrong, 1)?;
@@ -252,7 +252,7 @@ fn verdicts_and_differences_come_as_json() -> TestResult {
     assert_eq!((&difference["a"], &difference["b"]), (&verdict["place"]["actual"], &json!("0x77")));
     // Into a file, beside the lines.
     let file = scratch.arg("verdicts.json");
-    let output = call(&["bal", "verify", &sample, "--list", &right, "--json", &file])?;
+    let output = call(&["bal", "verify", &sample, "--list", &right, "--json-file", &file])?;
     assert!(stdout(&output).starts_with("block 17100000: the list is right"), "{output:?}");
     assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file)?)?, golden);
     Ok(())
@@ -273,7 +273,7 @@ fn lists_that_differ_only_in_form_are_not_the_same() -> TestResult {
     let output = call(&["bal", "diff", &a, &b])?;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert_eq!(stdout(&output), "The lists differ only in order or form.\n");
-    let report = json(&["bal", "diff", &a, &b, "--json", "-"], 1)?;
+    let report = json(&["bal", "diff", &a, &b, "--json"], 1)?;
     assert_eq!(report, json!({"same": false, "lists": [1, 1], "differences": []}));
     Ok(())
 }
@@ -293,7 +293,7 @@ fn what_was_verified_is_told_before_a_block_that_cannot_be_executed() -> TestRes
     assert_ne!(output.status.code(), Some(0));
     assert_eq!(stdout(&output).lines().count(), 1, "{}", stderr(&output));
     let code = output.status.code().unwrap_or_default();
-    let verdicts = json(&[&args[..], &["--json", "-"]].concat(), code)?;
+    let verdicts = json(&[&args[..], &["--json"]].concat(), code)?;
     let oks: Vec<_> = verdicts.as_array().expect("a list").iter().map(|v| &v["ok"]).collect();
     assert_eq!(oks, [true, false], "{verdicts}");
     // A path that can't even be read.

@@ -11,7 +11,7 @@ fn workloads_are_forecast_for_each_number_of_workers() -> TestResult {
     for part in ["erc20: 60 txns, simulated on virtual workers", "of bound", "simulated/real"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let found = json(&[&["forecast", "--json", "-"], args.as_slice()].concat(), 0)?;
+    let found = json(&[&["forecast", "--json"], args.as_slice()].concat(), 0)?;
     let workers = found[0]["workers"].as_array().ok_or("an array")?;
     let numbers: Vec<_> = workers.iter().map(|line| line["workers"].as_u64()).collect();
     assert_eq!(numbers, [Some(1), Some(2), Some(8)]);
@@ -27,7 +27,7 @@ fn workloads_are_forecast_for_each_number_of_workers() -> TestResult {
 fn real_blocks_are_forecast() -> TestResult {
     let block = sample_block();
     let path = block.to_string_lossy();
-    let found = json(&["forecast", &path, "--workers", "2", "--repeat", "1", "--json", "-"], 0)?;
+    let found = json(&["forecast", &path, "--workers", "2", "--repeat", "1", "--json"], 0)?;
     assert_eq!(found[0]["title"], "1 block");
     assert!(found[0]["blocks"][0][0]["simulated_ns"].as_u64() > Some(0));
     Ok(())
@@ -39,8 +39,7 @@ fn slow_storage_is_virtual() -> TestResult {
     let args = ["forecast", "--workload", "transfers", "--txns", "400", "--workers", "8"];
     let run = |latency| {
         json(
-            &[args.as_slice(), &["--repeat", "1", "--json", "-", "--read-latency", latency]]
-                .concat(),
+            &[args.as_slice(), &["--repeat", "1", "--json", "--read-latency", latency]].concat(),
             0,
         )
     };

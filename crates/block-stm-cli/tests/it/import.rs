@@ -61,10 +61,10 @@ fn blocks_are_imported_one_file_after_another() -> TestResult {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
     assert!(text.contains("2 blocks imported") && text.contains("Head: block 2 0x"), "{text}");
-    let first = json(&import(&genesis, &[&one, &two, "--threads", "1", "--json", "-"]), 0)?;
+    let first = json(&import(&genesis, &[&one, &two, "--threads", "1", "--json"]), 0)?;
     assert_eq!((&first["blocks"], &first["ok"]), (&json!(2), &json!(true)));
     for threads in ["2", "4", "8"] {
-        let other = json(&import(&genesis, &[&one, &two, "--threads", threads, "--json", "-"]), 0)?;
+        let other = json(&import(&genesis, &[&one, &two, "--threads", threads, "--json"]), 0)?;
         assert_eq!(other["head"], first["head"]);
         assert_eq!(other["state_root"], first["state_root"]);
     }
@@ -76,7 +76,7 @@ fn a_block_that_follows_on_what_was_forgotten_is_refused() -> TestResult {
     let chain = chain()?;
     let (genesis, one, two) = (chain.arg("genesis.json"), chain.arg("1.rlp"), chain.arg("2.rlp"));
     // Depth 0 forgets all below the head but headers, so that a block that is known stays known.
-    let again = [one.as_str(), &two, &one, &two, "--branch-depth", "0", "--json", "-"];
+    let again = [one.as_str(), &two, &one, &two, "--branch-depth", "0", "--json"];
     assert_eq!(json(&import(&genesis, &again), 0)?["blocks"], 4);
     let wrong = chain.arg("wrong.rlp");
     let output = call(&import(&genesis, &[&one, &two, &wrong, "--branch-depth", "0"]))?;
@@ -99,7 +99,7 @@ fn the_first_wrong_block_ends_the_import_with_1() -> TestResult {
     }
     assert!(stdout(&output).contains("1 block imported"), "{}", stdout(&output));
     // A gap.
-    let report = json(&import(&genesis, &[&two, "--json", "-"]), 1)?;
+    let report = json(&import(&genesis, &[&two, "--json"]), 1)?;
     assert!(report["error"].as_str().is_some_and(|error| error.contains("is unknown")), "{report}");
     assert_eq!((&report["blocks"], &report["ok"]), (&json!(0), &json!(false)));
     Ok(())
@@ -117,7 +117,25 @@ fn wrong_input_is_refused_with_its_place() -> TestResult {
     bytes.extend_from_slice(&[0xf9, 0x01]);
     fs::write(chain.path().join("cut.rlp"), bytes)?;
     let cut = chain.arg("cut.rlp");
-    assert_refused(&import(&genesis, &[&cut]), &["cut.rlp: block 1 of the file, at byte "])?;
+    let output = call(&import(&genesis, &[&cut]))?;
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(message.contains("cut.rlp: block 1 of the file, at byte "), "{message}");
+    // What comes before the broken tail was checked.
+    assert!(stdout(&output).starts_with("1 block imported in "), "{}", stdout(&output));
+    let report = json(&import(&genesis, &[&cut, "--json"]), 2)?;
+    assert_eq!(
+        (&report["blocks"], &report["ok"], &report["number"]),
+        (&json!(1), &json!(false), &json!(1))
+    );
+    assert!(report["error"].as_str().is_some_and(|error| error.contains("block 1 of the file")));
+    let report = json(&import(&genesis, &[&one, "/no/such/blocks.rlp", "--json"]), 2)?;
+    assert_eq!((&report["blocks"], &report["ok"]), (&json!(1), &json!(false)));
+    // A file without blocks is nothing that was checked.
+    fs::write(chain.path().join("empty.rlp"), [])?;
+    let empty = chain.arg("empty.rlp");
+    assert_eq!(json(&import(&genesis, &[&empty, "--json"]), 1)?["ok"], false);
+    assert_eq!(json(&import(&genesis, &[&empty, "--json", "--allow-empty"]), 0)?["ok"], true);
     fs::write(chain.path().join("list.rlp"), [0xc2, 0x01, 0x02])?;
     assert_refused(&import(&genesis, &[&chain.arg("list.rlp")]), &["list.rlp: block 0"])
 }
@@ -129,7 +147,7 @@ fn a_whole_chain_is_imported() -> TestResult {
     };
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let (genesis, blocks) = (path("genesis.json"), path("chain.rlp"));
-    let report = json(&import(&genesis, &[&blocks, "--json", "-"]), 0)?;
+    let report = json(&import(&genesis, &[&blocks, "--json"]), 0)?;
     assert_eq!((&report["blocks"], &report["txns"]), (&json!(54), &json!(249)));
     assert_eq!(report["number"], 54);
     Ok(())

@@ -16,7 +16,7 @@ fn blocks(report: &Value) -> &Vec<Value> {
 #[test]
 fn the_sample_block_agrees_with_its_header_under_any_number_of_threads() -> TestResult {
     let path = sample_block().to_string_lossy().into_owned();
-    let reports = json(&["replay", &path, "--threads", "1,2,8", "--json", "-"], 0)?;
+    let reports = json(&["replay", &path, "--threads", "1,2,8", "--json"], 0)?;
     let reports = reports.as_array().expect("a list of reports");
     assert_eq!(reports.len(), 3);
     for report in reports {
@@ -38,7 +38,7 @@ fn the_sample_block_agrees_with_its_header_under_any_number_of_threads() -> Test
 #[test]
 fn real_blocks_have_bounds_too() -> TestResult {
     let path = sample_block().to_string_lossy().into_owned();
-    let args = ["replay", &path, "--threads", "2", "--repeat", "1", "--bounds", "--json", "-"];
+    let args = ["replay", &path, "--threads", "2", "--repeat", "1", "--bounds", "--json"];
     let report = json(&args, 0)?;
     let bounds = &blocks(&report)[0]["bounds"];
     assert_eq!(bounds["hardware_failed_txns"], 0, "{report}");
@@ -51,7 +51,7 @@ fn real_blocks_have_bounds_too() -> TestResult {
 fn real_blocks_can_wait_for_slow_reads() -> TestResult {
     let path = sample_block().to_string_lossy().into_owned();
     let slow = ["--read-latency", "5ms", "--threads", "16", "--repeat", "1"];
-    let report = json(&[&["replay", &path][..], &slow, &["--json", "-"]].concat(), 0)?;
+    let report = json(&[&["replay", &path][..], &slow, &["--json"]].concat(), 0)?;
     let block = &blocks(&report)[0];
     // The two senders at the least, one after the other.
     assert!(block["sequential_ms"].as_f64() >= Some(10.0), "{report}");
@@ -68,7 +68,7 @@ fn a_folder_of_blocks_is_replayed_by_number() -> TestResult {
         scratch.sample_block(name)?;
     }
     fs::create_dir(scratch.path().join("notes"))?;
-    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json", "-"], 0)?;
+    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json"], 0)?;
     let names: Vec<_> = blocks(&report).iter().map(|block| block["name"].clone()).collect();
     assert_eq!(names, ["9", "10", "last"]);
     assert_eq!(report["totals"]["txns"], 6);
@@ -94,7 +94,7 @@ fn a_header_that_lies_fails_the_check_of_that_field() -> TestResult {
             // Else the lie is found before the block is executed.
             block.as_object_mut().expect("an object").remove("hash");
         })?;
-        let report = json(&["replay", &scratch.arg("lie"), "--repeat", "1", "--json", "-"], 1)?;
+        let report = json(&["replay", &scratch.arg("lie"), "--repeat", "1", "--json"], 1)?;
         let block = &blocks(&report)[0];
         assert_eq!((&report["ok"], &block["ok"]), (&json!(false), &json!(false)));
         for (name, outcome) in block["checks"].as_object().expect("an object") {
@@ -123,7 +123,7 @@ fn a_wrong_pre_state_fails_the_checks() -> TestResult {
         // The slot that the second transaction sets holds that value already, which is cheaper.
         state["0xC0De00000000000000000000000000000000C0DE"]["storage"]["0x01"] = json!("0x2a");
     })?;
-    let report = json(&["replay", &scratch.arg("state"), "--repeat", "1", "--json", "-"], 1)?;
+    let report = json(&["replay", &scratch.arg("state"), "--repeat", "1", "--json"], 1)?;
     let checks = &blocks(&report)[0]["checks"];
     assert_eq!((&checks["equal"], &checks["gas_used"]), (&json!(true), &json!(false)), "{report}");
     Ok(())
@@ -214,7 +214,7 @@ fn a_bad_block_does_not_keep_the_others_from_being_replayed() -> TestResult {
     let bad = scratch.sample_block("2")?;
     fs::write(bad.join("prestate.json"), "[]")?;
     scratch.sample_block("3")?;
-    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json", "-"], 2)?;
+    let report = json(&["replay", &scratch.arg(""), "--repeat", "1", "--json"], 2)?;
     assert_eq!(blocks(&report).len(), 2);
     assert_eq!(report["ok"], false);
     let errors = report["errors"].as_array().expect("a list of errors");
@@ -229,7 +229,7 @@ fn a_real_block_agrees_with_its_header() -> TestResult {
     };
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let (new, old) = (path("15537394"), path("46147"));
-    let report = json(&["replay", &new, &old, "--repeat", "1", "--json", "-"], 0)?;
+    let report = json(&["replay", &new, &old, "--repeat", "1", "--json"], 0)?;
     let [new, old] = blocks(&report).as_slice() else {
         panic!("two blocks: {report}");
     };
@@ -247,13 +247,181 @@ fn a_chain_is_replayed_block_on_block_and_every_state_root_holds() -> TestResult
         return Ok(());
     };
     let path = folder.to_string_lossy().into_owned();
-    let report = json(&["replay", &path, "--repeat", "1", "--json", "-"], 0)?;
+    let report = json(&["replay", &path, "--repeat", "1", "--json"], 0)?;
     assert_eq!(blocks(&report).len(), 54);
     for (index, block) in blocks(&report).iter().enumerate() {
         assert_eq!(block["number"], index + 1);
         let checks = block["checks"].as_object().expect("an object");
         assert!(checks.contains_key("state_root"), "{block}");
         assert!(checks.values().all(|outcome| outcome == true), "{block}");
+    }
+    Ok(())
+}
+
+/// The sample, as nodes of several kinds and ages write it.
+#[test]
+fn what_nodes_write_is_read() -> TestResult {
+    type Change = fn(&mut Value);
+    let block: [(&str, Change); 8] = [
+        ("no chain", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                txn.as_object_mut().expect("an object").remove("chainId");
+            }
+        }),
+        ("chain 0", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                txn["chainId"] = json!("0x0");
+            }
+        }),
+        ("v of old", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                let v = if txn["v"] == "0x0" { "0x1b" } else { "0x1c" };
+                if txn["type"] != "0x0" {
+                    txn["v"] = json!(v);
+                }
+            }
+        }),
+        ("v of old alone", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                let v = if txn["v"] == "0x0" { "0x1b" } else { "0x1c" };
+                if txn["type"] != "0x0" {
+                    txn["v"] = json!(v);
+                    txn.as_object_mut().expect("an object").remove("yParity");
+                }
+            }
+        }),
+        ("data beside input", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                txn["data"] = txn["input"].clone();
+                txn["gasLimit"] = txn["gas"].clone();
+            }
+        }),
+        ("data in place of input", |block| {
+            for txn in block["transactions"].as_array_mut().expect("a list") {
+                let txn = txn.as_object_mut().expect("an object");
+                let input = txn.remove("input").expect("an input");
+                txn.insert("data".to_owned(), input);
+            }
+        }),
+        ("author beside miner", |block| block["author"] = block["miner"].clone()),
+        ("an answer", |block| {
+            *block = json!({ "jsonrpc": "2.0", "id": 1, "error": null, "result": block.clone() });
+        }),
+    ];
+    for (name, change) in block {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("block")?;
+        edit(&folder.join("block.json"), change)?;
+        let output = call(&["replay", &scratch.arg("block"), "--repeat", "1"])?;
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() -> TestResult {
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change, &[&str]); 9] = [
+        (
+            "block.json",
+            |block| block["transactions"][0]["data"] = json!("0x01"),
+            &["transactions[0].input", "two names"],
+        ),
+        (
+            "block.json",
+            |block| block["transactions"][0]["gasLimit"] = json!("0x1"),
+            &["transactions[0].gas", "two names"],
+        ),
+        (
+            "block.json",
+            |block| block["author"] = json!(format!("0x{:040x}", 1)),
+            &["author", "miner"],
+        ),
+        ("block.json", |block| block["transactions"][0]["chainId"] = json!("0x2"), &["txn 0"]),
+        (
+            "block.json",
+            |block| *block = json!({ "jsonrpc": "2.0", "id": 1, "result": null }),
+            &["null"],
+        ),
+        ("block.json", |block| *block = json!({ "error": { "code": -32000 } }), &["-32000"]),
+        (
+            "prestate.json",
+            |state| *state = json!([]),
+            &["prestate.json", "0 traces for the block's 2 txns"],
+        ),
+        (
+            "prestate.json",
+            |state| *state = json!([{ "error": "execution timeout" }, {}]),
+            &["[0].error", "timeout"],
+        ),
+        (
+            "prestate.json",
+            |state| {
+                *state =
+                    json!([{ "txHash": format!("0x{:064x}", 1), "result": {} }, { "result": {} }])
+            },
+            &["[0].txHash"],
+        ),
+    ];
+    for (file, change, words) in cases {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("bad")?;
+        edit(&folder.join(file), change)?;
+        assert_refused(&["replay", &scratch.arg("bad")], words)?;
+    }
+    // One account under two spellings, one slot under two, one hash twice.
+    let account = "0x5050A4F4b3f9338C3472dcC01A87C76A144b3c9c";
+    let texts = [
+        ("prestate.json", format!(r#"{{"{account}": {{}}, "{}": {{}}}}"#, account.to_lowercase())),
+        (
+            "prestate.json",
+            format!(r#"{{"{account}": {{"storage": {{"0x1": "0x1", "0x01": "0x2"}}}}}}"#),
+        ),
+        ("blockhashes.json", format!(r#"{{"0x1": "0x{0}", "1": "0x{0}"}}"#, "11".repeat(32))),
+    ];
+    for (file, text) in texts {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("bad")?;
+        fs::write(folder.join(file), text)?;
+        assert_refused(&["replay", &scratch.arg("bad")], &[file, "is there twice"])?;
+    }
+    Ok(())
+}
+
+/// `debug_traceBlockByNumber` with the prestate tracer: what each transaction finds.
+#[test]
+fn traces_of_a_block_make_its_state() -> TestResult {
+    let plain = json(&["replay", &sample_block().to_string_lossy(), "--repeat", "1", "--json"], 0)?;
+    for is_wrapped in [false, true] {
+        let scratch = Scratch::new()?;
+        let folder = scratch.sample_block("block")?;
+        let block: Value = serde_json::from_slice(&fs::read(folder.join("block.json"))?)?;
+        let hashes: Vec<_> = block["transactions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|txn| txn["hash"].clone())
+            .collect();
+        edit(&folder.join("prestate.json"), |state| {
+            // What the first one found, it may have changed for the second.
+            let first = state.clone();
+            let mut second = state.clone();
+            for account in second.as_object_mut().expect("accounts").values_mut() {
+                account["balance"] = json!("0x7");
+                account["nonce"] = json!("0x63");
+                account["storage"] = json!({ "0x77": "0x1" });
+            }
+            let traces = json!([
+                { "txHash": hashes[0], "result": first },
+                { "txHash": hashes[1], "result": second },
+            ]);
+            *state = match is_wrapped {
+                true => json!({ "jsonrpc": "2.0", "id": 7, "result": traces }),
+                false => traces,
+            };
+        })?;
+        let report = json(&["replay", &scratch.arg("block"), "--repeat", "1", "--json"], 0)?;
+        assert_eq!(blocks(&report)[0]["state_digest"], blocks(&plain)[0]["state_digest"]);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ fn rows(report: &Value) -> &Vec<Value> {
 
 #[test]
 fn every_workload_has_a_row_of_json_and_all_checks_hold() -> TestResult {
-    let report = json(&small(&["--threads", "2", "--json", "-"]), 0)?;
+    let report = json(&small(&["--threads", "2", "--json"]), 0)?;
     assert_eq!(report["threads"], 2);
     assert_eq!(report["ok"], true);
     assert!(report["allocator"].as_str().is_some_and(|name| !name.is_empty()), "{report}");
@@ -46,7 +46,7 @@ fn the_allocators_setting_stands_beside_its_name() -> TestResult {
         ("_RJEM_MALLOC_CONF", "narenas:2"),
         ("GLIBC_TUNABLES", "glibc.malloc.arena_max=2"),
     ];
-    let args = small(&["--workload", "chain", "--json", "-"]);
+    let args = small(&["--workload", "chain", "--json"]);
     let name = |settings: &[(&str, &str)]| -> Result<String, Box<dyn std::error::Error>> {
         let mut command = command(&args);
         for variable in ["MIMALLOC_PURGE_DELAY", "_RJEM_MALLOC_CONF", "GLIBC_TUNABLES"] {
@@ -65,7 +65,7 @@ fn the_allocators_setting_stands_beside_its_name() -> TestResult {
 
 #[test]
 fn several_numbers_of_threads_make_several_reports_with_the_same_digests() -> TestResult {
-    let reports = json(&small(&["--threads", "1,2,4", "--json", "-"]), 0)?;
+    let reports = json(&small(&["--threads", "1,2,4", "--json"]), 0)?;
     let reports = reports.as_array().expect("a list of reports");
     let threads: Vec<_> = reports.iter().map(|report| report["threads"].clone()).collect();
     assert_eq!(threads, [1, 2, 4]);
@@ -84,7 +84,7 @@ fn several_numbers_of_threads_make_several_reports_with_the_same_digests() -> Te
 #[test]
 fn the_seed_and_the_shape_decide_the_block() -> TestResult {
     let digest = |more: &[&str]| -> Result<Value, Box<dyn std::error::Error>> {
-        let report = json(&small(&[&["--workload", "amm", "--json", "-"], more].concat()), 0)?;
+        let report = json(&small(&[&["--workload", "amm", "--json"], more].concat()), 0)?;
         Ok(rows(&report)[0]["state_digest"].clone())
     };
     let first = digest(&[])?;
@@ -98,7 +98,7 @@ fn the_seed_and_the_shape_decide_the_block() -> TestResult {
 #[test]
 fn slow_reads_slow_both_sides() -> TestResult {
     let args = ["run", "--workload", "transfers", "--txns", "10", "--repeat", "1"];
-    let slow = ["--read-latency", "1ms", "--threads", "1", "--json", "-"];
+    let slow = ["--read-latency", "1ms", "--threads", "1", "--json"];
     let report = json(&[&args[..], &slow].concat(), 0)?;
     let row = &rows(&report)[0];
     // Ten senders and ten receivers, each read once.
@@ -109,7 +109,7 @@ fn slow_reads_slow_both_sides() -> TestResult {
 
 #[test]
 fn an_empty_block_is_fine() -> TestResult {
-    let report = json(&["run", "--txns", "0", "--repeat", "1", "--json", "-"], 0)?;
+    let report = json(&["run", "--txns", "0", "--repeat", "1", "--json"], 0)?;
     assert!(rows(&report).iter().all(|row| row["gas_used"] == 0 && row["ok"] == true), "{report}");
     let output = call(&["run", "--txns", "0", "--repeat", "1"])?;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -143,7 +143,7 @@ fn the_table_is_for_people() -> TestResult {
 #[test]
 fn bounds_stand_beside_the_speed_up_if_they_are_asked_for() -> TestResult {
     let args = ["--workload", "transfers,amm,chain", "--pools", "1", "--threads", "3"];
-    let report = json(&small(&[&args[..], &["--bounds", "--json", "-"]].concat()), 0)?;
+    let report = json(&small(&[&args[..], &["--bounds", "--json"]].concat()), 0)?;
     for row in rows(&report) {
         let bounds = row["bounds"].as_object().expect("an object");
         let names: Vec<_> = bounds.keys().map(String::as_str).collect();
@@ -165,7 +165,7 @@ fn bounds_stand_beside_the_speed_up_if_they_are_asked_for() -> TestResult {
     let output = call(&small(&[&args[..], &["--bounds"]].concat()))?;
     let text = stdout(&output);
     assert!(text.contains("hw bound") && text.contains("graph bound"), "{text}");
-    let without = json(&small(&[&args[..], &["--json", "-"]].concat()), 0)?;
+    let without = json(&small(&[&args[..], &["--json"]].concat()), 0)?;
     assert!(rows(&without).iter().all(|row| row.get("bounds").is_none()), "{without}");
     assert!(without["totals"].get("hardware_speedup").is_none(), "{without}");
     let output = call(&small(&args))?;
@@ -176,7 +176,7 @@ fn bounds_stand_beside_the_speed_up_if_they_are_asked_for() -> TestResult {
 #[test]
 fn more_threads_than_cores_can_wait_for_slow_reads() -> TestResult {
     let args = ["run", "--workload", "transfers", "--txns", "400", "--repeat", "1", "--bounds"];
-    let slow = ["--read-latency", "50us", "--threads", "16", "--json", "-"];
+    let slow = ["--read-latency", "50us", "--threads", "16", "--json"];
     let report = json(&[&args[..], &slow].concat(), 0)?;
     let row = &rows(&report)[0];
     assert_eq!((&report["threads"], &report["ok"]), (&json!(16), &json!(true)));

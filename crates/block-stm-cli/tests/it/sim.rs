@@ -19,7 +19,7 @@ fn seeds_are_explored_and_summed_up() -> TestResult {
 fn the_same_seeds_do_the_same() -> TestResult {
     let run = |jobs| -> Result<_, Box<dyn std::error::Error>> {
         let mut found =
-            json(&["sim", "--seeds", "1000", "--seed", "33", "--jobs", jobs, "--json", "-"], 0)?;
+            json(&["sim", "--seeds", "1000", "--seed", "33", "--jobs", jobs, "--json"], 0)?;
         assert_eq!(found["finding"], serde_json::Value::Null);
         let fields = found.as_object_mut().ok_or("an object")?;
         assert!(fields.remove("seconds").is_some_and(|seconds| seconds.is_f64()));
@@ -35,7 +35,7 @@ fn the_same_seeds_do_the_same() -> TestResult {
 #[test]
 fn the_last_seeds_are_seeds() -> TestResult {
     let last = (u64::MAX / 4).to_string();
-    let output = json(&["sim", "--seed", &last, "--seeds", "100", "--json", "-"], 0)?;
+    let output = json(&["sim", "--seed", &last, "--seeds", "100", "--json"], 0)?;
     assert_eq!(output["seeds"], 100);
     let beyond = u64::MAX.to_string();
     assert_refused(&["sim", "--seed", &beyond], &["--seed", &beyond])?;
@@ -49,5 +49,5 @@ fn bad_usage_is_refused() -> TestResult {
     assert_refused(&["sim", "--minutes", "0"], &["--minutes", "0"])?;
     assert_refused(&["sim", "--seed", "x"], &["--seed", "x"])?;
     let scratch = Scratch::new()?;
-    assert_refused(&["sim", "--json", &scratch.arg("no/such/file")], &["no/such/file"])
+    assert_refused(&["sim", "--json-file", &scratch.arg("no/such/file")], &["no/such/file"])
 }

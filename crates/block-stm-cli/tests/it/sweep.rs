@@ -36,7 +36,7 @@ fn keys(value: &Value) -> Vec<&str> {
 fn every_vm_has_all_cells_and_they_agree() -> TestResult {
     for (vm, work) in [("diem", Some("0us")), ("aptos", Some("1us")), ("evm", None)] {
         let work: Vec<_> = work.into_iter().flat_map(|work| ["--work", work]).collect();
-        let args = [&tiny(&["--vm", vm, "--json", "-"])[..], &work].concat();
+        let args = [&tiny(&["--vm", vm, "--json"])[..], &work].concat();
         let report = json(&args, 0)?;
         assert_eq!((&report["vm"], &report["ok"]), (&vm.into(), &true.into()), "{report}");
         assert_eq!(list(&report, "threads"), &[1, 3]);
@@ -59,7 +59,7 @@ fn every_vm_has_all_cells_and_they_agree() -> TestResult {
 
 #[test]
 fn the_fields_of_the_json_are_these() -> TestResult {
-    let report = json(&tiny(&["--work", "2us", "--json", "-"]), 0)?;
+    let report = json(&tiny(&["--work", "2us", "--json"]), 0)?;
     let all = "allocator cores ok repeat seed series threads version vm work_ns";
     assert_eq!(keys(&report).join(" "), all);
     assert_eq!((&report["work_ns"], &report["seed"]), (&2_000.into(), &9.into()));
@@ -72,7 +72,7 @@ fn the_fields_of_the_json_are_these() -> TestResult {
     assert_eq!(keys(cell).join(" "), all);
     // The command measures this cell alone.
     let command = cell["command"].as_str().expect("text");
-    let args: Vec<_> = command.split(' ').skip(1).chain(["--json", "-"]).collect();
+    let args: Vec<_> = command.split(' ').skip(1).chain(["--json"]).collect();
     let again = json(&args, 0)?;
     assert_eq!((list(&again, "series").len(), list(&again, "threads").len()), (1, 1));
     assert_eq!(again["work_ns"], 2_000);
@@ -83,7 +83,7 @@ fn the_fields_of_the_json_are_these() -> TestResult {
 fn the_paper_says_how_long_a_payment_takes() -> TestResult {
     let args = ["sweep", "--accounts", "2", "--blocks", "20", "--threads", "1", "--repeat", "1"];
     for (vm, work_ns) in [("diem", 180_000), ("aptos", 100_000)] {
-        let report = json(&[&args[..], &["--vm", vm, "--json", "-"]].concat(), 0)?;
+        let report = json(&[&args[..], &["--vm", vm, "--json"]].concat(), 0)?;
         assert_eq!(report["work_ns"], work_ns);
     }
     Ok(())
@@ -129,7 +129,7 @@ fn bad_usage_is_refused_before_any_work() -> TestResult {
         (&["--repeat", "0"], &["--repeat", "0"]),
         (&["--work", "5"], &["--work", "such as 50us"]),
         (&["--vm", "evm", "--work", "5us"], &["--work is for diem and aptos"]),
-        (&["--json", "-", "--csv", "-"], &["only one of --json, --csv and --svg"]),
+        (&["--json", "--csv", "-"], &["only one of --json, --csv and --svg"]),
         (&["--svg", "no/such/folder/plot.svg"], &["cannot write", "no/such/folder"]),
     ];
     for (args, words) in cases {

@@ -413,5 +413,73 @@ fn a_workload_becomes_an_input_whose_transactions_all_count() -> TestResult {
     assert_refused(
         &[&["t8n-input", &scratch.arg("file/in")], &shape[..]].concat(),
         &["cannot write"],
-    )
+    )?;
+    // Two of the files are one.
+    #[cfg(unix)]
+    {
+        fs::create_dir(scratch.path().join("linked"))?;
+        std::os::unix::fs::symlink("env.json", scratch.path().join("linked/txs.json"))?;
+        let linked = scratch.arg("linked");
+        let args = [&["t8n-input", &linked, "--workload", "amm"], &shape[..]].concat();
+        assert_refused(&args, &["cannot write", "another output"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn calls_are_framed_and_their_ends_told() -> TestResult {
+    let scratch = Scratch::new()?;
+    for name in ["alloc.json", "env.json", "txs.json"] {
+        fs::copy(input().join(name), scratch.path().join(name))?;
+    }
+    // A contract that calls the identity (with 4 bytes of memory) and delegates to it.
+    edit(&scratch.path().join("alloc.json"), |alloc| {
+        alloc["0x00000000000000000000000000000000000c0de0"]["code"] =
+            json!("0x6000600060046000600060045af1600060006000600060045af400");
+    })?;
+    let args = ["--trace", "--trace.callframes", "--trace.memory", "--verbosity", "5"];
+    let made = t8n_in(scratch.path(), &[&FORK[..], &args].concat())?;
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let mut files: Vec<_> = fs::read_dir(scratch.path())?
+        .map(|file| Ok(file?.path()))
+        .collect::<std::io::Result<_>>()?;
+    files.sort();
+    let traced = |path: &&PathBuf| path.to_string_lossy().contains("/trace-1-");
+    let trace = fs::read_to_string(files.iter().find(traced).expect("a trace"))?;
+    let lines: Vec<Value> = trace.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let frames: Vec<_> = lines.iter().filter(|line| line["type"].is_string()).collect();
+    let types: Vec<_> = frames.iter().map(|frame| &frame["type"]).collect();
+    assert_eq!(types, ["CALL", "CALL", "DELEGATECALL"]);
+    let contract = "0x00000000000000000000000000000000000c0de0";
+    assert_eq!((&frames[0]["to"], &frames[1]["from"]), (&json!(contract), &json!(contract)));
+    assert_eq!(
+        (&frames[1]["to"], &frames[2]["from"]),
+        (&json!(format!("0x{:040x}", 4)), &json!(contract))
+    );
+    assert_eq!(frames[1]["input"], "0x00000000");
+    let ends: Vec<_> = lines.iter().filter(|line| line["output"].is_string()).collect();
+    assert_eq!(ends.len(), 3, "each frame has an end");
+    let before = fs::read_dir(scratch.path())?.count();
+    let made =
+        t8n_in(scratch.path(), &[&FORK[..], &["--trace=false", "--output.alloc="]].concat())?;
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    assert_eq!(fs::read_dir(scratch.path())?.count(), before, "no trace is wanted");
+    Ok(())
+}
+
+#[test]
+fn an_absolute_output_lies_below_the_folder_as_with_geth() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (folder, alone) = (scratch.arg("out"), scratch.arg("alone.json"));
+    fs::create_dir_all(scratch.path().join("out/deep"))?;
+    let below =
+        ["--output.basedir", &folder, "--output.result", "/deep/result.json", "--output.alloc="];
+    let made = t8n_in(&input(), &[&FORK[..], &below].concat())?;
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    assert!(scratch.path().join("out/deep/result.json").is_file());
+    let made =
+        t8n_in(&input(), &[&FORK[..], &["--output.result", &alone, "--output.alloc="]].concat())?;
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    assert_golden(&serde_json::from_slice(&fs::read(&alone)?)?);
+    Ok(())
 }

@@ -6,11 +6,16 @@ use crate::cli::{Scratch, TestResult, assert_refused, call, stderr, stdout};
 
 #[test]
 fn options_out_of_their_range_are_refused_by_name() -> TestResult {
-    let cases: [(&[&str], &[&str]); 22] = [
+    let cases: [(&[&str], &[&str]); 27] = [
         (&["--threads", "0"], &["--threads", "0", "1..=1024"]),
         (&["--threads", "1025"], &["--threads", "1025"]),
         (&["--threads", "2,x"], &["--threads", "x"]),
-        (&["--threads", "-3"], &["-3"]),
+        (&["--threads", "-3"], &["--threads", "-3 is not in 1..=1024"]),
+        (&["--threads", "-1,2"], &["--threads", "-1 is not in 1..=1024"]),
+        (&["--txns", "-1"], &["--txns", "-1 is not in 0..=1000000"]),
+        (&["--zipf", "-inf"], &["--zipf", "-inf is not within 0 to 10"]),
+        (&["--read-latency", "-1us"], &["--read-latency", "such as 50us"]),
+        (&["--txns", "--pools", "4"], &["--txns", "a value is required"]),
         (&["--threads", ""], &["--threads"]),
         (&["--repeat", "0"], &["--repeat", "0"]),
         (&["--repeat", "99999999"], &["--repeat", "99999999"]),
@@ -24,7 +29,7 @@ fn options_out_of_their_range_are_refused_by_name() -> TestResult {
         (&["--zipf", "inf"], &["--zipf", "inf"]),
         (&["--zipf", "10.5"], &["--zipf", "10.5"]),
         (&["--zipf", "much"], &["--zipf", "much", "not a number"]),
-        (&["--seed", "-1"], &["-1"]),
+        (&["--seed", "-1"], &["--seed", "-1 is not in 0..="]),
         (&["--workload", "nfts"], &["--workload", "nfts", "transfers"]),
         (&["--read-latency", "50"], &["--read-latency", "50", "such as 50us"]),
         (&["--read-latency", "2s"], &["--read-latency", "more than 1s"]),
@@ -50,7 +55,7 @@ fn a_json_file_that_can_not_be_written_is_refused_before_any_work() -> TestResul
     let scratch = Scratch::new()?;
     let missing = scratch.arg("no-such-folder/results.json");
     // The work would take hours.
-    let long = ["run", "--txns", "1000000", "--repeat", "10000", "--json"];
+    let long = ["run", "--txns", "1000000", "--repeat", "10000", "--json-file"];
     assert_refused(&[&long[..], &[missing.as_str()]].concat(), &["cannot write", &missing])?;
     let folder = scratch.arg("");
     assert_refused(&[&long[..], &[folder.as_str()]].concat(), &["cannot write", "directory"])?;
@@ -81,6 +86,8 @@ fn help_teaches_with_examples_and_exit_codes() -> TestResult {
             assert!(help.contains(part), "{command}: {part}");
         }
     }
+    let misplaced = stderr(&call(&["--json", "statetest", "x.json"])?);
+    assert!(misplaced.contains("tip: 'statetest --json' exists"), "{misplaced}");
     let version = stdout(&call(&["--version"])?);
     assert_eq!(version.trim(), concat!("block-stm ", env!("CARGO_PKG_VERSION")));
     Ok(())

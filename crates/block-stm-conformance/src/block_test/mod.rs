@@ -29,7 +29,7 @@ use self::{
     rejection::BlockRejection,
 };
 use crate::{
-    CaseReport, SkipReason,
+    CaseReport, SkipReason, StateDump, Watch, Watched,
     exception::{Compared, Exception},
     info::JsonInfo,
     network,
@@ -102,13 +102,23 @@ impl BlockTestFile {
     /// Executes each block once, and before Byzantium twice. Tests run at the same time, on the threads of rayon's
     /// current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
+        self.run_watched(engine, wanted, &Watch::default())
+    }
+
+    /// Runs as [`run`](Self::run) does, with what `watch` wants beside.
+    pub fn run_watched(
+        &self,
+        engine: &Engine,
+        wanted: impl Fn(&str) -> bool,
+        watch: &Watch<'_>,
+    ) -> Vec<CaseReport> {
         let tests: Vec<_> = self.tests.iter().filter(|test| wanted(&test.name)).collect();
-        tests.into_par_iter().map(|test| test.report(engine)).collect()
+        tests.into_par_iter().map(|test| test.report(engine, watch)).collect()
     }
 }
 
 impl BlockTest {
-    fn report(&self, engine: &Engine) -> CaseReport {
+    fn report(&self, engine: &Engine, watch: &Watch<'_>) -> CaseReport {
         let genesis = match &self.start {
             Ok(genesis) => genesis.clone(),
             Err(NotRun::Skipped(reason)) => {
@@ -125,15 +135,31 @@ impl BlockTest {
                 return CaseReport::ran(&self.name, &self.network, Err(error.to_string()));
             }
         };
-        let result = self.run(&mut chain, engine);
+        let result = self.run(&mut chain, engine, watch);
         let root = chain.head_header().state_root;
-        CaseReport::ran(&self.name, &self.network, result).with_state_root(Some(root))
+        let mut watched = Watched::default();
+        if watch.state {
+            watched.state = Some(StateDump::of(chain.head_state(), root));
+        }
+        let report = CaseReport::ran(&self.name, &self.network, result);
+        report.with_state_root(Some(root)).with_watched(watched)
     }
 
     /// Imports all blocks; the exceptions that were not compared.
-    fn run(&self, chain: &mut Chain, engine: &Engine) -> Result<Vec<String>, String> {
+    fn run(
+        &self,
+        chain: &mut Chain,
+        engine: &Engine,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<String>, String> {
         let mut not_compared = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
+            if watch.trace.is_some()
+                && let Ok((block, state)) = chain.block_and_state(&block.rlp)
+            {
+                // Whatever reads the trace may go away.
+                let _ = watch.trace(&block, state);
+            }
             let compared = block.run(chain, engine);
             if compared.map_err(|error| format!("block {index}: {error}"))? == Compared::Not {
                 not_compared.extend(block.exception.as_ref().map(ToString::to_string));

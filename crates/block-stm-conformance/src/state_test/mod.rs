@@ -22,7 +22,7 @@ use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use block_stm::Engine;
 use block_stm_evm::{
-    Block, PreState, StateTrie,
+    Block, PreState, StateChanges, StateTrie,
     import::{
         ImportError,
         json::{Document, pre_state},
@@ -41,8 +41,8 @@ use self::{
     txn::Encodable,
 };
 use crate::{
-    CaseReport, Rejection, SkipReason, config::JsonConfig, exception::Exception, info::JsonInfo,
-    network,
+    CaseReport, Rejection, SkipReason, StateDump, Watch, Watched, config::JsonConfig,
+    exception::Exception, info::JsonInfo, network, watch::stats,
 };
 
 /// A file of state tests, checked and ready to run.
@@ -138,13 +138,23 @@ impl StateTestFile {
     /// Executes each transaction once as a case, and twice in its joined block. Tests and forks run at the same
     /// time, on the threads of rayon's current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
+        self.run_watched(engine, wanted, &Watch::default())
+    }
+
+    /// Runs as [`run`](Self::run) does, with what `watch` wants beside.
+    pub fn run_watched(
+        &self,
+        engine: &Engine,
+        wanted: impl Fn(&str) -> bool,
+        watch: &Watch<'_>,
+    ) -> Vec<CaseReport> {
         let tests = self.tests.iter().filter(|test| wanted(&test.name));
         let forks: Vec<_> =
             tests.flat_map(|test| test.forks.iter().map(move |fork| (test, fork))).collect();
         let groups = joined::groups(&forks);
         let reports = forks.into_par_iter().flat_map_iter(|(test, fork)| {
             let mut reports = Vec::new();
-            test.run_fork(fork, engine, &mut reports);
+            test.run_fork(fork, engine, watch, &mut reports);
             reports
         });
         let mut reports: Vec<_> = reports.collect();
@@ -154,12 +164,20 @@ impl StateTestFile {
 }
 
 impl StateTest {
-    fn run_fork(&self, fork: &Fork, engine: &Engine, reports: &mut Vec<CaseReport>) {
+    fn run_fork(
+        &self,
+        fork: &Fork,
+        engine: &Engine,
+        watch: &Watch<'_>,
+        reports: &mut Vec<CaseReport>,
+    ) {
         for variant in &fork.variants {
             let report = match &fork.rules {
                 Ok(rules) => {
-                    let (root, result) = self.run_variant(variant, rules, engine);
-                    CaseReport::ran(&self.name, &fork.name, result).with_state_root(root)
+                    let (root, state, result) = self.run_variant(variant, rules, engine);
+                    let report = CaseReport::ran(&self.name, &fork.name, result);
+                    let watched = self.watch(variant, rules, engine, watch, (root, state));
+                    report.with_state_root(root).with_watched(watched)
                 }
                 Err(NotRun::Skipped(reason)) => {
                     CaseReport::skipped(&self.name, &fork.name, *reason)
@@ -170,6 +188,35 @@ impl StateTest {
             };
             reports.push(report.of_variant(&variant.label));
         }
+    }
+}
+
+impl StateTest {
+    /// What else is wanted of a variant that ends with `end`: the transaction alone, without its companion.
+    fn watch(
+        &self,
+        variant: &Variant,
+        rules: &Rules,
+        engine: &Engine,
+        watch: &Watch<'_>,
+        end: (Option<B256>, Option<StateChanges>),
+    ) -> Watched {
+        let block = rules.block(variant.txn.iter().cloned().collect());
+        let mut watched = Watched::default();
+        // Whatever reads the trace may go away.
+        let _ = watch.trace(&block, &self.pre);
+        if let (Some(root), Some(changes)) = end {
+            let _ = watch.note(&format!("{{\"stateRoot\": \"{root}\"}}\n"));
+            if watch.state {
+                let mut state = self.pre.clone();
+                state.apply(&changes);
+                watched.state = Some(StateDump::of(&state, root));
+            }
+        }
+        if watch.stats {
+            watched.stats = stats(&block, &self.pre, engine);
+        }
+        watched
     }
 }
 

@@ -2,7 +2,9 @@
 
 use alloy_primitives::{B256, Log, keccak256};
 use block_stm::Engine;
-use block_stm_evm::{BlockResult, InvalidTxn, ParallelOptions, TxnOutcome, execute_parallel};
+use block_stm_evm::{
+    BlockResult, InvalidTxn, ParallelOptions, StateChanges, TxnOutcome, execute_parallel,
+};
 
 use super::{Rules, StateTest, Variant, companion};
 use crate::{
@@ -11,14 +13,14 @@ use crate::{
 };
 
 impl StateTest {
-    /// The state root that `variant` and its companion lead to in a block, and the exceptions that
+    /// The state root that `variant` and its companion lead to in a block, what it changes, and the exceptions that
     /// were not compared, if all is as it must be.
     pub(super) fn run_variant(
         &self,
         variant: &Variant,
         rules: &Rules,
         engine: &Engine,
-    ) -> (Option<B256>, Result<Vec<String>, String>) {
+    ) -> (Option<B256>, Option<StateChanges>, Result<Vec<String>, String>) {
         let gas_price = variant.txn.as_ref().map_or(0, |txn| txn.gas_price);
         let mut txns = vec![companion(variant.sender, gas_price)];
         if let Ok(txn) = &variant.txn {
@@ -28,10 +30,11 @@ impl StateTest {
         let executed = execute_parallel(engine, &rules.block(txns), &self.pre, &options);
         let result = match executed {
             Ok(executed) => executed.result,
-            Err(error) => return (None, Err(format!("it can't be executed: {error}"))),
+            Err(error) => return (None, None, Err(format!("it can't be executed: {error}"))),
         };
         let root = self.trie.clone().apply(&result.state);
-        (Some(root), check(variant, &result, root))
+        let checked = check(variant, &result, root);
+        (Some(root), Some(result.state), checked)
     }
 }
 

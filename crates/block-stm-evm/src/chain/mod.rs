@@ -163,13 +163,27 @@ impl Chain {
     ///
     /// A [`BlockError`]; also if the encoding is wrong or the parent unknown.
     pub fn check_txns(&mut self, rlp: &[u8], engine: &Engine) -> Result<(), BlockError> {
+        let (block, state) = self.block_and_state(rlp)?;
+        execute_parallel(engine, &block, state, &ParallelOptions::default())?;
+        Ok(())
+    }
+
+    /// The block whose RLP is `rlp`, whatever its header says, and the state before it.
+    ///
+    /// # Errors
+    ///
+    /// A [`BlockError`] if the encoding or a signature is wrong, or the parent unknown.
+    ///
+    /// # Cost
+    ///
+    /// Moves the state to the parent if it is elsewhere.
+    pub fn block_and_state(&mut self, rlp: &[u8]) -> Result<(Block, &crate::PreState), BlockError> {
         let sealed = decode(rlp)?;
         let parent = sealed.inner().header.parent_hash;
         self.parent_of(&sealed.inner().header)?;
         let block = chain_block_any_txns(sealed, &self.schedule)?;
         self.move_to(parent);
-        execute_parallel(engine, &block.block, &self.state, &ParallelOptions::default())?;
-        Ok(())
+        Ok((block.block, &self.state))
     }
 
     /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.

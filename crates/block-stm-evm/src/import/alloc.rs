@@ -1,16 +1,14 @@
 //! Accounts in JSON, as geth's prestate tracer and genesis files write them.
 
-use std::collections::{BTreeMap, HashMap};
-
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::state::{AccountInfo, Bytecode};
 use serde::Deserialize;
 
-use super::{ImportError, files::Document, quantity::Quantity};
+use super::{ImportError, files::Document, quantity::Quantity, unique::Unique};
 use crate::PreState;
 
-/// Address to account.
-pub type Alloc = HashMap<Address, JsonAccount>;
+/// Address to account, each account once.
+pub type Alloc = Unique<Address, JsonAccount>;
 
 /// One account; what is missing is zero or empty.
 #[derive(Debug, Default, Deserialize)]
@@ -22,8 +20,8 @@ pub struct JsonAccount {
     pub nonce: Quantity<u64>,
     /// Code, if any.
     pub code: Option<Bytes>,
-    /// Slots, those with the value zero as good as absent.
-    pub storage: HashMap<Quantity<U256>, Quantity<U256>>,
+    /// Slots, each once, those with the value zero as good as absent.
+    pub storage: Unique<Quantity<U256>, Quantity<U256>>,
 }
 
 /// The accounts of `alloc` as a state.
@@ -56,7 +54,7 @@ pub(super) fn insert_block_hashes(
     document: Document<'_>,
     state: &mut PreState,
 ) -> Result<(), ImportError> {
-    let hashes: BTreeMap<Quantity<u64>, B256> = document.parse()?;
+    let hashes: Unique<Quantity<u64>, B256> = document.parse()?;
     for (number, hash) in hashes {
         state.insert_block_hash(number.0, hash);
     }

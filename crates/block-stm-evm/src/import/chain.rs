@@ -18,6 +18,9 @@ use crate::{
     block_size::{MAX_BLOCK_BYTES, is_too_long},
 };
 
+/// The files of a chain's folder.
+pub const CHAIN_FILES: [&str; 2] = ["genesis.json", "chain.rlp"];
+
 /// The first blocks of a chain, with the whole state before them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

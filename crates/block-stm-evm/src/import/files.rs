@@ -82,14 +82,28 @@ pub fn read_file(file: &Path) -> Result<Vec<u8>, ImportError> {
 pub fn read_file_within(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { file: file.to_owned(), source };
     let handle = File::open(file).map_err(io)?;
+    let too_large = |bytes| ImportError::TooLarge { file: file.to_owned(), bytes, max };
     let size = handle.metadata().map_err(io)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(max)).unwrap_or(0));
-    // The size may be unknown (a pipe) or change, so that the bound is on what is read.
-    handle.take(max + 1).read_to_end(&mut bytes).map_err(io)?;
-    let read = bytes.len() as u64;
-    if read > max {
-        return Err(ImportError::TooLarge { file: file.to_owned(), bytes: size.max(read), max });
+    if size > max {
+        return Err(too_large(size));
     }
+    // The size may be unknown (a pipe) or change, so that the bound is on what is read, too.
+    let bytes = read_within(handle, size, max).map_err(io)?;
+    match bytes.len() as u64 {
+        read if read > max => Err(too_large(read)),
+        _ => Ok(bytes),
+    }
+}
+
+/// At most `max` bytes of `input`, or one more if there are more; `size` of them are expected.
+///
+/// # Errors
+///
+/// What reading returns, and [`ErrorKind::OutOfMemory`].
+pub fn read_within(input: impl Read, size: u64, max: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(size.min(max)).unwrap_or(0))?;
+    input.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -105,6 +119,8 @@ pub struct Document<'a> {
 /// The answer of a JSON-RPC server, as far as it matters.
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -134,6 +150,9 @@ impl<'a> Document<'a> {
             }
             (None, Some(error)) => {
                 Err(bare.wrong("error", format!("the server answered {}", error.get())))
+            }
+            (None, None) if envelope.jsonrpc.is_some() => {
+                Err(bare.wrong("result", "the server's answer is null"))
             }
             (None, None) => Ok(bare),
         }

@@ -14,8 +14,19 @@ use super::{
     files::{Document, Folder, MemoryFiles},
     json_header::JsonHeader,
     json_txn::JsonTxn,
+    traces,
 };
 use crate::{Block, ForkSchedule, HeaderChecks, PreState};
+
+/// The files of a block's folder, those that may be missing, too.
+pub const BLOCK_FILES: [&str; 6] = [
+    "block.json",
+    "prestate.json",
+    "blockhashes.json",
+    "ommers.json",
+    "genesis.json",
+    "chain.json",
+];
 
 /// A block with what it takes to execute it and to check the result.
 #[derive(Clone, Debug)]
@@ -59,7 +70,8 @@ struct JsonChain {
 ///
 /// - `block.json`: the answer of `eth_getBlockByNumber` with full transactions,
 /// - `prestate.json`: the state before the block, address to account, as geth's prestate tracer and
-///   genesis files write it: what is missing is zero,
+///   genesis files write it: what is missing is zero; or that tracer's answers for each transaction of the block, as
+///   `debug_traceBlockByNumber` gives them,
 /// - `blockhashes.json`, optional: number to hash of earlier blocks, for BLOCKHASH,
 /// - `ommers.json`, optional: a list of the ommers' headers,
 /// - `genesis.json` or `chain.json`, optional: its `config` gives the chain's forks in place of
@@ -101,15 +113,16 @@ pub fn import_files(files: &MemoryFiles<'_>) -> Result<ImportedBlock, ImportErro
 
 fn import(folder: Folder<'_>) -> Result<ImportedBlock, ImportError> {
     let schedule = schedule(folder)?;
-    let (parts, unknown_ommers) = parts(folder)?;
+    let (parts, unknown_ommers) = parts(folder, schedule.chain_id())?;
     let number = parts.header.number;
+    let hashes: Vec<_> = parts.txns.iter().map(|txn| *txn.tx_hash()).collect();
     let (block, header) =
         parts.assemble(&schedule).map_err(|error| from_assemble(error, folder))?;
     Ok(ImportedBlock {
         name: folder.name(),
         number,
         block,
-        pre_state: pre_state(folder)?,
+        pre_state: pre_state(folder, &hashes)?,
         header,
         unknown_ommers,
     })
@@ -127,7 +140,7 @@ fn schedule(folder: Folder<'_>) -> Result<ForkSchedule, ImportError> {
     Ok(ForkSchedule::mainnet())
 }
 
-fn parts(folder: Folder<'_>) -> Result<(Parts, usize), ImportError> {
+fn parts(folder: Folder<'_>, chain_id: u64) -> Result<(Parts, usize), ImportError> {
     let (file, json) = (folder.path("block.json"), folder.read("block.json")?);
     let document = Document::open(&file, &json)?;
     // The body first: it says more of where a file is cut off.
@@ -136,7 +149,7 @@ fn parts(folder: Folder<'_>) -> Result<(Parts, usize), ImportError> {
     let mut txns = Vec::with_capacity(body.transactions.len());
     let mut claims = Vec::with_capacity(body.transactions.len());
     for (index, txn) in body.transactions.into_iter().enumerate() {
-        let (txn, claim) = txn.into_signed(document, index)?;
+        let (txn, claim) = txn.into_signed(document, index, chain_id)?;
         txns.push(txn);
         claims.push(claim);
     }
@@ -172,10 +185,10 @@ fn ommers(folder: Folder<'_>, header: &Header) -> Result<Option<Vec<Header>>, Im
     Ok(Some(ommers))
 }
 
-fn pre_state(folder: Folder<'_>) -> Result<PreState, ImportError> {
+fn pre_state(folder: Folder<'_>, txns: &[B256]) -> Result<PreState, ImportError> {
     let (file, json) = (folder.path("prestate.json"), folder.read("prestate.json")?);
     let document = Document::open(&file, &json)?;
-    let mut state = alloc::read(document.parse()?, document)?;
+    let mut state = alloc::read(traces::pre_state(document, txns)?, document)?;
     if let Some(json) = folder.read_if_there("blockhashes.json")? {
         let file = folder.path("blockhashes.json");
         alloc::insert_block_hashes(Document::open(&file, &json)?, &mut state)?;

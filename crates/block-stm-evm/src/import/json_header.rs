@@ -14,7 +14,8 @@ pub(super) struct JsonHeader {
     parent_hash: B256,
     #[serde(default = "no_ommers")]
     sha3_uncles: B256,
-    miner: Address,
+    miner: Option<Address>,
+    author: Option<Address>,
     state_root: B256,
     transactions_root: B256,
     receipts_root: B256,
@@ -45,10 +46,19 @@ impl JsonHeader {
     /// The consensus header, whose hash agrees with the `hash` field if there is one.
     pub(super) fn into_header(self, document: Document<'_>) -> Result<Header, ImportError> {
         let claimed = self.hash;
+        // The producer has two names, or both.
+        let beneficiary = match (self.miner, self.author) {
+            (Some(miner), Some(author)) if miner != author => {
+                return Err(document.wrong("author", "it is not the miner"));
+            }
+            (miner, author) => {
+                miner.or(author).ok_or_else(|| document.wrong("miner", "missing"))?
+            }
+        };
         let header = Header {
             parent_hash: self.parent_hash,
             ommers_hash: self.sha3_uncles,
-            beneficiary: self.miner,
+            beneficiary,
             state_root: self.state_root,
             transactions_root: self.transactions_root,
             receipts_root: self.receipts_root,

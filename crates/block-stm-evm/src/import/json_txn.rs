@@ -27,14 +27,16 @@ pub(crate) struct JsonTxn {
     txn_type: Quantity<u8>,
     chain_id: Option<Quantity<u64>>,
     nonce: Quantity<u64>,
-    gas: Quantity<u64>,
+    gas: Option<Quantity<u64>>,
+    gas_limit: Option<Quantity<u64>>,
     gas_price: Option<Quantity<u128>>,
     max_fee_per_gas: Option<Quantity<u128>>,
     max_priority_fee_per_gas: Option<Quantity<u128>>,
     max_fee_per_blob_gas: Option<Quantity<u128>>,
     to: Option<Address>,
     value: Quantity<U256>,
-    input: Bytes,
+    input: Option<Bytes>,
+    data: Option<Bytes>,
     #[serde(default)]
     access_list: Option<AccessList>,
     blob_versioned_hashes: Option<Vec<B256>>,
@@ -68,12 +70,18 @@ pub(crate) struct Claims {
 impl JsonTxn {
     /// The transaction as it is encoded, and its claims.
     pub(super) fn into_signed(
-        self,
+        mut self,
         document: Document<'_>,
         index: usize,
+        chain_id: u64,
     ) -> Result<(SignedTxn, Claims), ImportError> {
         let claims = Claims { hash: self.hash, sender: self.from };
         let field = |name: &str| format!("transactions[{index}].{name}");
+        // Some nodes leave the chain out, or say 0; the hash shows whether it is the block's.
+        self.chain_id = self.chain_id.filter(|id| id.0 != 0);
+        if self.txn_type.0 != 0 {
+            self.chain_id = self.chain_id.or(Some(Quantity(chain_id)));
+        }
         self.into_txn()
             .map_err(|(name, message)| document.wrong(&field(name), message))
             .map(|txn| (txn, claims))
@@ -120,39 +128,39 @@ impl JsonTxn {
                 chain_id: legacy_chain_id,
                 nonce: self.nonce.0,
                 gas_price: required("gasPrice", self.gas_price)?.0,
-                gas_limit: self.gas.0,
+                gas_limit: self.gas()?,
                 to: self.kind(),
                 value: self.value.0,
-                input: self.input.clone(),
+                input: self.input()?,
             }
             .into(),
             1 => TxEip2930 {
                 chain_id: required("chainId", self.chain_id)?.0,
                 nonce: self.nonce.0,
                 gas_price: required("gasPrice", self.gas_price)?.0,
-                gas_limit: self.gas.0,
+                gas_limit: self.gas()?,
                 to: self.kind(),
                 value: self.value.0,
                 access_list: self.access_list.clone().unwrap_or_default(),
-                input: self.input.clone(),
+                input: self.input()?,
             }
             .into(),
             2 => TxEip1559 {
                 chain_id: required("chainId", self.chain_id)?.0,
                 nonce: self.nonce.0,
-                gas_limit: self.gas.0,
+                gas_limit: self.gas()?,
                 max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
                 max_priority_fee_per_gas: self.priority_fee()?,
                 to: self.kind(),
                 value: self.value.0,
                 access_list: self.access_list.clone().unwrap_or_default(),
-                input: self.input.clone(),
+                input: self.input()?,
             }
             .into(),
             3 => TxEip4844 {
                 chain_id: required("chainId", self.chain_id)?.0,
                 nonce: self.nonce.0,
-                gas_limit: self.gas.0,
+                gas_limit: self.gas()?,
                 max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
                 max_priority_fee_per_gas: self.priority_fee()?,
                 to: required("to", self.to)?,
@@ -163,20 +171,20 @@ impl JsonTxn {
                     self.blob_versioned_hashes.clone(),
                 )?,
                 max_fee_per_blob_gas: required("maxFeePerBlobGas", self.max_fee_per_blob_gas)?.0,
-                input: self.input.clone(),
+                input: self.input()?,
             }
             .into(),
             4 => TxEip7702 {
                 chain_id: required("chainId", self.chain_id)?.0,
                 nonce: self.nonce.0,
-                gas_limit: self.gas.0,
+                gas_limit: self.gas()?,
                 max_fee_per_gas: required("maxFeePerGas", self.max_fee_per_gas)?.0,
                 max_priority_fee_per_gas: self.priority_fee()?,
                 to: required("to", self.to)?,
                 value: self.value.0,
                 access_list: self.access_list.clone().unwrap_or_default(),
                 authorization_list: self.authorizations()?,
-                input: self.input.clone(),
+                input: self.input()?,
             }
             .into(),
             _ => return Err(UNKNOWN_TYPE),
@@ -197,14 +205,23 @@ impl JsonTxn {
         Ok(required(name, self.max_priority_fee_per_gas)?.0)
     }
 
-    /// Parity of a typed transaction's signature.
+    /// Parity of a typed transaction's signature, under one of its names, or both.
     fn parity(&self) -> Result<bool, Wrong> {
-        let parity = self.y_parity.or(self.v);
-        match required("yParity", parity)?.0 {
+        let v = self.v.map(|v| Quantity(parity_of_v(v.0)));
+        match either("yParity", self.y_parity, v)?.0 {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(("yParity", "the parity of a signature is 0 or 1")),
+            _ => Err(("yParity", "the parity of a signature is 0 or 1, and v that or 27 or 28")),
         }
+    }
+
+    fn gas(&self) -> Result<u64, Wrong> {
+        Ok(either("gas", self.gas, self.gas_limit)?.0)
+    }
+
+    /// What is called with, or the code that creates a contract.
+    fn input(&self) -> Result<Bytes, Wrong> {
+        either("input", self.input.as_ref(), self.data.as_ref()).cloned()
     }
 
     /// Parity and chain id that a legacy transaction's `v` stands for (EIP-155).
@@ -215,7 +232,7 @@ impl JsonTxn {
             _ => return Err(("v", "a legacy transaction's v is 27, 28, or 35 and more")),
         };
         match (chain_id, self.chain_id) {
-            (Some(signed), Some(given)) if signed != given.0 => {
+            (Some(signed), Some(given)) if signed != given.0 && given.0 != 0 => {
                 Err(("chainId", "v is for another chain"))
             }
             _ => Ok((parity, chain_id)),
@@ -225,10 +242,34 @@ impl JsonTxn {
 
 impl JsonAuthorization {
     fn signed(&self) -> Result<SignedAuthorization, Wrong> {
-        let parity = required("authorizationList[].yParity", self.y_parity.or(self.v))?.0;
+        // A parity beyond 1 is possible, and wrong.
+        let v = self.v.map(|v| match self.y_parity {
+            Some(parity) if parity == v => v,
+            _ => Quantity(parity_of_v(v.0)),
+        });
+        let parity = either("authorizationList[].yParity", self.y_parity, v)?.0;
         let inner =
             Authorization { chain_id: self.chain_id.0, address: self.address, nonce: self.nonce.0 };
         Ok(SignedAuthorization::new_unchecked(inner, parity, self.r.0, self.s.0))
+    }
+}
+
+/// What `v` says of the parity of a signature: it may be written as before Spurious Dragon.
+fn parity_of_v<T: From<u8> + PartialEq>(v: T) -> T {
+    match v {
+        v if v == T::from(27) => T::from(0),
+        v if v == T::from(28) => T::from(1),
+        v => v,
+    }
+}
+
+/// The value of a field that has two names, of which `name` is one.
+fn either<T: PartialEq>(name: &'static str, one: Option<T>, other: Option<T>) -> Result<T, Wrong> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => {
+            Err((name, "it is there under two names, with different values"))
+        }
+        (one, other) => required(name, one.or(other)),
     }
 }
 

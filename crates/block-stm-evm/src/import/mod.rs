@@ -10,14 +10,17 @@ mod json_header;
 pub(crate) mod json_txn;
 pub(crate) mod quantity;
 pub(crate) mod senders;
+mod traces;
+mod unique;
 
 pub mod json {
     //! Pieces of Ethereum's JSON formats, for formats that are made of them.
 
     pub use super::{
         alloc::{Alloc, JsonAccount, pre_state},
-        files::{Document, read_file, read_file_within},
+        files::{Document, read_file, read_file_within, read_within},
         quantity::Quantity,
+        unique::Unique,
     };
 }
 
@@ -25,10 +28,10 @@ pub(crate) use assemble::AssembleError;
 pub(crate) use chain::{chain_block, chain_block_any_txns};
 pub use senders::{authorization, signer};
 
-pub use chain::{ChainBlock, ImportedChain, import_chain, import_chain_files};
+pub use chain::{CHAIN_FILES, ChainBlock, ImportedChain, import_chain, import_chain_files};
 pub use error::{ImportError, TxnError};
 pub use files::{MAX_FILE_BYTES, MemoryFiles};
-pub use folder::{ImportedBlock, import_files, import_folder};
+pub use folder::{BLOCK_FILES, ImportedBlock, import_files, import_folder};
 
 /// A transaction as it is in a block: without blobs.
 pub(crate) type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -31,6 +31,12 @@ impl<'de, T: TryFrom<U256>> Deserialize<'de> for Quantity<T> {
     }
 }
 
+impl<T: fmt::Display> fmt::Display for Quantity<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 struct QuantityVisitor<T>(PhantomData<T>);
 
 impl<T: TryFrom<U256>> Visitor<'_> for QuantityVisitor<T> {

@@ -47,7 +47,7 @@ pub use self::{
     fork::T8nFork,
     input::{InputEnv, T8nInput, T8nInputError},
     result::{JsonAccount, JsonAlloc, JsonReceipt, RejectedTxn, T8nResult},
-    trace::{OpcodeCounts, OpenTrace, TraceError, TraceOptions},
+    trace::{OpcodeCounts, OpenTrace, TraceError, TraceOptions, trace_block},
 };
 use crate::{
     Block, BlockResult, InvalidTxn, ParallelOptions, PreState, Rewards, TxnOutcome,

@@ -6,13 +6,15 @@
 
 use std::{collections::BTreeMap, fmt, io};
 
-use alloy_primitives::{B256, Bytes, hex};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use revm::{
     ExecuteEvm, InspectEvm, Inspector, MainBuilder,
-    bytecode::opcode::OpCode,
+    bytecode::opcode::{self, OpCode},
     context::{ContextTr, JournalTr, result::EVMError},
+    context_interface::CreateScheme,
     interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, InterpreterResult,
+        CallInputs, CallOutcome, CallScheme, CreateInputs, CreateOutcome, FrameInput,
+        InstructionResult, Interpreter, InterpreterAction, InterpreterResult,
         interpreter_types::{Jumps, LoopControl, MemoryTr, ReturnData},
     },
 };
@@ -20,7 +22,7 @@ use serde::Serialize;
 
 use super::{T8nError, Transition};
 use crate::{
-    BlockRecord, BlockState, ExecutionError, PreState, Stage, apply_pre_block,
+    Block, BlockRecord, BlockState, ExecutionError, PreState, Stage, apply_pre_block,
     sequential::{context_for, evm_for},
 };
 
@@ -33,6 +35,8 @@ pub struct TraceOptions {
     pub stack: bool,
     /// What the last call returned.
     pub return_data: bool,
+    /// A line where a call or a creation begins: who calls what with which gas and value.
+    pub call_frames: bool,
 }
 
 /// How often each opcode was executed, by its name.
@@ -68,56 +72,76 @@ impl Transition {
     ///
     /// # Cost
     ///
-    /// A microsecond and some hundred bytes per opcode, more with the memory, which is written whole each time.
+    /// That of [`trace_block`].
     pub fn trace(
         &self,
         options: Option<TraceOptions>,
         open: &mut OpenTrace<'_>,
     ) -> Result<OpcodeCounts, TraceError> {
-        let failed = |error: ExecutionError<_>| TraceError::Transition(error.into());
-        let mut state = BlockState::new(&self.state);
-        self.trace_pre_block(&mut state).map_err(failed)?;
-        let mut record = BlockRecord::new(&self.block);
-        let mut counts = [0; 256];
-        for (place, txn) in self.block.txns.iter().enumerate() {
-            if let Err(reason) = record.admit(txn) {
-                record.skipped(reason);
-                continue;
+        let hash = |place: usize| {
+            self.txns[self.places[place]].as_ref().map_or(B256::ZERO, |txn| *txn.tx_hash())
+        };
+        trace_block(&self.block, &self.state, options, &mut |index, place| open(index, hash(place)))
+    }
+}
+
+/// Executes `block` on `state`, one transaction after another, invalid ones left out, and writes a trace of each, if
+/// `options` are given; how often each opcode ran. `open` gets a transaction's place among the executed ones, and
+/// in the block.
+///
+/// # Errors
+///
+/// Those of executing the block, and what writing returns.
+///
+/// # Cost
+///
+/// A microsecond and some hundred bytes per opcode, more with the memory, which is written whole each time.
+pub fn trace_block<'a>(
+    block: &Block,
+    state: &PreState,
+    options: Option<TraceOptions>,
+    open: &mut dyn FnMut(usize, usize) -> io::Result<Box<dyn io::Write + 'a>>,
+) -> Result<OpcodeCounts, TraceError> {
+    let failed = |error: ExecutionError<_>| TraceError::Transition(error.into());
+    let mut state = BlockState::new(state);
+    trace_pre_block(block, &mut state).map_err(failed)?;
+    let mut record = BlockRecord::new(block);
+    let mut counts = [0; 256];
+    for (place, txn) in block.txns.iter().enumerate() {
+        if let Err(reason) = record.admit(txn) {
+            record.skipped(reason);
+            continue;
+        }
+        let index = record.receipts().len();
+        let mut evm = context_for(block, &mut state)
+            .build_mainnet_with_inspector(Tracer::new(options, || open(index, place)));
+        block.adapt_instructions(&mut evm.instruction);
+        let executed = evm.inspect_one_tx(txn.clone());
+        let changes = evm.finalize();
+        let tracer = evm.inspector;
+        match executed {
+            Ok(result) => {
+                tracer.add_to(&mut counts);
+                tracer.finish().map_err(|source| TraceError::Io { index, source })?;
+                record.executed(txn, result);
+                revm::DatabaseCommit::commit(&mut state, changes);
             }
-            let index = record.receipts().len();
-            let hash =
-                self.txns[self.places[place]].as_ref().map_or(B256::ZERO, |txn| *txn.tx_hash());
-            let mut evm = context_for(&self.block, &mut state)
-                .build_mainnet_with_inspector(Tracer::new(options, || open(index, hash)));
-            self.block.adapt_instructions(&mut evm.instruction);
-            let executed = evm.inspect_one_tx(txn.clone());
-            let changes = evm.finalize();
-            let tracer = evm.inspector;
-            match executed {
-                Ok(result) => {
-                    tracer.add_to(&mut counts);
-                    tracer.finish().map_err(|source| TraceError::Io { index, source })?;
-                    record.executed(txn, result);
-                    revm::DatabaseCommit::commit(&mut state, changes);
-                }
-                // Found out before the first opcode: nothing was written.
-                Err(EVMError::Transaction(reason)) => record.skipped(reason.into()),
-                Err(error) => {
-                    return Err(failed(ExecutionError::from_evm(Stage::Txn(place), error)));
-                }
+            // Found out before the first opcode: nothing was written.
+            Err(EVMError::Transaction(reason)) => record.skipped(reason.into()),
+            Err(error) => {
+                return Err(failed(ExecutionError::from_evm(Stage::Txn(place), error)));
             }
         }
-        let named =
-            |(opcode, count): (usize, u64)| (count > 0).then(|| (name(opcode as u8), count));
-        Ok((0..256).zip(counts).filter_map(named).collect())
     }
+    let named = |(opcode, count): (usize, u64)| (count > 0).then(|| (name(opcode as u8), count));
+    Ok((0..256).zip(counts).filter_map(named).collect())
+}
 
-    fn trace_pre_block(
-        &self,
-        state: &mut BlockState<&PreState>,
-    ) -> Result<(), ExecutionError<crate::PreStateError>> {
-        apply_pre_block(&self.block, &mut evm_for(&self.block, state))
-    }
+fn trace_pre_block(
+    block: &Block,
+    state: &mut BlockState<&PreState>,
+) -> Result<(), ExecutionError<crate::PreStateError>> {
+    apply_pre_block(block, &mut evm_for(block, state))
 }
 
 /// One opcode, as it is written.
@@ -142,7 +166,21 @@ struct Step {
     error: Option<String>,
 }
 
-/// The last line of a trace.
+/// The first line of a call or a creation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame {
+    from: Address,
+    to: Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Bytes>,
+    gas: String,
+    /// None in a call that can't have any.
+    value: Option<U256>,
+    r#type: &'static str,
+}
+
+/// The last line of a call or a creation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
@@ -155,19 +193,29 @@ struct Summary {
 }
 
 /// Watches one transaction. Its file is opened with the first line.
-struct Tracer<F> {
+struct Tracer<'a, F> {
     options: Option<TraceOptions>,
     open: F,
-    output: Option<io::BufWriter<Box<dyn io::Write>>>,
+    output: Option<io::BufWriter<Box<dyn io::Write + 'a>>>,
     failure: Option<io::Error>,
     /// The opcode under way, until its cost is known.
     step: Option<(Step, u64)>,
     counts: [u64; 256],
+    /// What each of the frames on the stack adds to the refund, but for those that it called and that ended.
+    refunds: Vec<i64>,
 }
 
-impl<F: FnMut() -> io::Result<Box<dyn io::Write>>> Tracer<F> {
+impl<'a, F: FnMut() -> io::Result<Box<dyn io::Write + 'a>>> Tracer<'a, F> {
     fn new(options: Option<TraceOptions>, open: F) -> Self {
-        Self { options, open, output: None, failure: None, step: None, counts: [0; 256] }
+        Self {
+            options,
+            open,
+            output: None,
+            failure: None,
+            step: None,
+            counts: [0; 256],
+            refunds: Vec::new(),
+        }
     }
 
     fn write(&mut self, line: &impl Serialize) {
@@ -185,17 +233,38 @@ impl<F: FnMut() -> io::Result<Box<dyn io::Write>>> Tracer<F> {
         io::Write::write_all(output, b"\n")
     }
 
-    fn summarize(&mut self, depth: usize, result: &InterpreterResult) {
-        if depth > 0 || self.options.is_none() {
-            return;
+    /// The transaction's refund, of which the frame at `depth`, from 1 on, adds `own`.
+    fn refund(&mut self, depth: usize, own: i64) -> i64 {
+        self.refunds.resize(depth, 0);
+        if let Some(last) = self.refunds.last_mut() {
+            *last = own;
         }
+        self.refunds.iter().sum()
+    }
+
+    fn begin(&mut self, frame: impl FnOnce() -> Frame) {
+        if self.options.is_some_and(|options| options.call_frames) {
+            self.write(&frame());
+        }
+    }
+
+    /// The bytes that a frame gets, where the memory is traced.
+    fn input(&self, bytes: impl FnOnce() -> Bytes) -> Option<Bytes> {
+        let is_wanted = self.options.is_some_and(|options| options.memory);
+        is_wanted.then(bytes).filter(|bytes| !bytes.is_empty())
+    }
+
+    fn summarize(&mut self, result: &InterpreterResult) {
         let used = result.gas.limit().saturating_sub(result.gas.remaining());
         let failed = !result.result.is_ok();
-        self.write(&Summary {
-            output: hex::encode(&result.output),
-            gas_used: format!("{used:#x}"),
-            error: failed.then(|| error(result.result)),
-        });
+        self.end(&result.output, used, failed.then(|| error(result.result)));
+    }
+
+    fn end(&mut self, output: &[u8], gas_used: u64, error: Option<String>) {
+        if self.options.is_some() {
+            let (output, gas_used) = (hex::encode(output), format!("{gas_used:#x}"));
+            self.write(&Summary { output, gas_used, error });
+        }
     }
 
     fn add_to(&self, counts: &mut [u64; 256]) {
@@ -211,15 +280,16 @@ impl<F: FnMut() -> io::Result<Box<dyn io::Write>>> Tracer<F> {
     }
 }
 
-impl<CTX, F> Inspector<CTX> for Tracer<F>
+impl<'a, CTX, F> Inspector<CTX> for Tracer<'a, F>
 where
     CTX: ContextTr,
-    F: FnMut() -> io::Result<Box<dyn io::Write>>,
+    F: FnMut() -> io::Result<Box<dyn io::Write + 'a>>,
 {
     fn step(&mut self, interp: &mut Interpreter, context: &mut CTX) {
         let op = interp.bytecode.opcode();
         self.counts[usize::from(op)] += 1;
         let Some(options) = self.options else { return };
+        let depth = context.journal_ref().depth();
         let memory = || Bytes::copy_from_slice(&interp.memory.slice(0..interp.memory.size()));
         let stack = || interp.stack.data().iter().map(|word| format!("{word:#x}")).collect();
         let step = Step {
@@ -231,8 +301,8 @@ where
             mem_size: interp.memory.size(),
             stack: options.stack.then(stack),
             return_data: options.return_data.then(|| interp.return_data.buffer().clone()),
-            depth: context.journal_ref().depth(),
-            refund: interp.gas.refunded(),
+            depth,
+            refund: self.refund(depth, interp.gas.refunded()),
             op_name: name(op),
             error: None,
         };
@@ -241,23 +311,71 @@ where
 
     fn step_end(&mut self, interp: &mut Interpreter, _: &mut CTX) {
         let Some((mut step, before)) = self.step.take() else { return };
-        step.gas_cost = format!("{:#x}", before.saturating_sub(interp.gas.remaining()));
-        let result =
-            interp.bytecode.action().as_ref().and_then(|action| action.instruction_result());
+        let cost = before.saturating_sub(interp.gas.remaining());
+        let action = interp.bytecode.action().as_ref();
+        // What a call passes on is a part of its cost, what a creation does is not.
+        let passed = match action {
+            Some(InterpreterAction::NewFrame(FrameInput::Create(inputs))) => inputs.gas_limit(),
+            _ => 0,
+        };
+        step.gas_cost = format!("{:#x}", cost.saturating_sub(passed));
+        // These are told with the refund that they lead to.
+        if [opcode::SSTORE, opcode::SELFDESTRUCT].contains(&step.op) {
+            step.refund = self.refund(step.depth, interp.gas.refunded());
+        }
+        let result = action.and_then(InterpreterAction::instruction_result);
         step.error = result.filter(|result| result.is_halt()).map(error);
         self.write(&step);
     }
 
-    fn call_end(&mut self, context: &mut CTX, _: &CallInputs, outcome: &mut CallOutcome) {
-        self.summarize(context.journal_ref().depth(), &outcome.result);
+    fn call(&mut self, context: &mut CTX, inputs: &mut CallInputs) -> Option<CallOutcome> {
+        let input = self.input(|| inputs.input.bytes(context));
+        self.begin(|| {
+            let (value, own) = (inputs.call_value(), inputs.target_address);
+            let (from, r#type, value) = match inputs.scheme {
+                CallScheme::Call => (inputs.caller, "CALL", Some(value)),
+                CallScheme::CallCode => (own, "CALLCODE", Some(value)),
+                CallScheme::DelegateCall => (own, "DELEGATECALL", Some(value)),
+                CallScheme::StaticCall => (inputs.caller, "STATICCALL", None),
+            };
+            let gas = format!("{:#x}", inputs.gas_limit);
+            Frame { from, to: inputs.bytecode_address, input, gas, value, r#type }
+        });
+        None
     }
 
-    fn create_end(&mut self, context: &mut CTX, _: &CreateInputs, outcome: &mut CreateOutcome) {
-        self.summarize(context.journal_ref().depth(), &outcome.result);
+    fn create(&mut self, context: &mut CTX, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        let input = self.input(|| inputs.init_code().clone());
+        let from = inputs.caller();
+        let sender = context.journal_mut().load_account(from);
+        let nonce = sender.map_or(0, |sender| sender.info.nonce);
+        self.begin(|| {
+            let r#type = match inputs.scheme() {
+                CreateScheme::Create2 { .. } => "CREATE2",
+                _ => "CREATE",
+            };
+            let (to, value) = (inputs.created_address(nonce), Some(inputs.value()));
+            Frame { from, to, input, gas: format!("{:#x}", inputs.gas_limit()), value, r#type }
+        });
+        None
+    }
+
+    fn selfdestruct(&mut self, contract: Address, target: Address, value: U256) {
+        let (gas, value, r#type) = ("0x0".to_owned(), Some(value), "SELFDESTRUCT");
+        self.begin(|| Frame { from: contract, to: target, input: None, gas, value, r#type });
+        self.end(&[], 0, None);
+    }
+
+    fn call_end(&mut self, _: &mut CTX, _: &CallInputs, outcome: &mut CallOutcome) {
+        self.summarize(&outcome.result);
+    }
+
+    fn create_end(&mut self, _: &mut CTX, _: &CreateInputs, outcome: &mut CreateOutcome) {
+        self.summarize(&outcome.result);
     }
 }
 
-impl<F> fmt::Debug for Tracer<F> {
+impl<F> fmt::Debug for Tracer<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tracer").field("options", &self.options).finish_non_exhaustive()
     }
@@ -270,6 +388,27 @@ fn name(opcode: u8) -> String {
     }
 }
 
-fn error(result: revm::interpreter::InstructionResult) -> String {
-    format!("{result:?}")
+/// In the words of geth, where it has some.
+fn error(result: InstructionResult) -> String {
+    use InstructionResult::*;
+    let words = match result {
+        Revert => "execution reverted",
+        CallTooDeep => "max call depth exceeded",
+        OutOfFunds => "insufficient balance for transfer",
+        OutOfGas | MemoryOOG | MemoryLimitOOG | PrecompileOOG | InvalidOperandOOG
+        | ReentrancySentryOOG => "out of gas",
+        OpcodeNotFound | NotActivated | InvalidFEOpcode => "invalid opcode",
+        CallNotAllowedInsideStatic | StateChangeDuringStaticCall => "write protection",
+        InvalidJump => "invalid jump destination",
+        StackUnderflow => "stack underflow",
+        StackOverflow => "stack limit reached",
+        OutOfOffset => "return data out of bounds",
+        CreateCollision => "contract address collision",
+        CreateContractSizeLimit => "max code size exceeded",
+        CreateContractStartingWithEF => "invalid code: must not begin with 0xef",
+        CreateInitCodeSizeLimit => "max initcode size exceeded",
+        NonceOverflow => "nonce uint64 overflow",
+        other => return format!("{other:?}"),
+    };
+    words.to_owned()
 }

@@ -1,0 +1,16 @@
+//! Options that all commands with results share: where these go as JSON.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where results go as JSON.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct JsonArgs {
+    /// Print the results as JSON, in place of the text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the results as JSON to FILE, beside the text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_file: Option<PathBuf>,
+}

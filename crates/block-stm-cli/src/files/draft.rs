@@ -1,0 +1,95 @@
+//! A file that is written beside the one whose place it takes, so that no reader ever sees a part of it.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::{Builder, TempPath};
+
+use super::{
+    interrupt,
+    place::{folder_of, resolved},
+};
+
+/// A file that is not there yet for others. It is gone unless it is published.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    temporary: TempPath,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// An empty draft of `target`, open for writing. A link stays one: what it leads to is replaced.
+    pub(crate) fn create(target: &Path) -> io::Result<(File, Self)> {
+        let target = resolved(target);
+        if target.file_name().is_none() {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let mut builder = Builder::new();
+        builder.prefix(".block-stm-").suffix(".tmp");
+        if let Some(permissions) = permissions_of_new_files() {
+            builder.permissions(permissions);
+        }
+        let (file, temporary) = interrupt::guarded(|temporaries| {
+            let temporary =
+                builder.tempfile_in(folder_of(&target)).map_err(|error| bare(&error))?;
+            let (file, temporary) = temporary.into_parts();
+            temporaries.insert(temporary.to_path_buf());
+            Ok::<_, io::Error>((file, temporary))
+        })?;
+        if let Ok(replaced) = fs::metadata(&target) {
+            file.set_permissions(replaced.permissions())?;
+        }
+        Ok((file, Self { temporary, target }))
+    }
+
+    /// A draft with the content `bytes`.
+    pub(super) fn of(target: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let (mut file, draft) = Self::create(target)?;
+        file.write_all(bytes)?;
+        Ok(draft)
+    }
+
+    /// Makes sure that the content has reached the disk, as the last thing that can fail for want of room.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::open(&self.temporary)?.sync_all()
+    }
+
+    /// Puts the draft in the place of its target.
+    pub(crate) fn publish(self) -> io::Result<()> {
+        let Self { temporary, target } = self;
+        interrupt::guarded(|temporaries| {
+            temporaries.remove(&*temporary);
+            temporary.persist(&target).map_err(|error| error.error)
+        })
+    }
+
+    /// Where the draft goes.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+}
+
+/// What the system said, without the name of the temporary file.
+fn bare(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|error| error.source());
+    let inner = inner.and_then(|error| error.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
+    }
+}
+
+/// Of these the system takes away what the user does not give to others.
+#[cfg(unix)]
+fn permissions_of_new_files() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn permissions_of_new_files() -> Option<Permissions> {
+    None
+}
