@@ -105,7 +105,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 25] = [
+        pub const FAULTS: [Self; 22] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -118,10 +118,8 @@ mod cage {
             Self::SumOnBase,
             Self::BelieveFailures,
             Self::BelieveSwallowed,
-            Self::ForgetPanics,
             Self::KeepContext,
             Self::KeepLostContext,
-            Self::SkipGlimpses,
             Self::LookAgain,
             Self::ReadUnderLock,
             Self::NeverGiveUp,
@@ -130,7 +128,6 @@ mod cage {
             Self::SkipTxn,
             Self::LoseTouched,
             Self::StayListed,
-            Self::RepeatAssumptions,
         ];
 
         /// Faults of what threads see of each other, for checkers that know the memory model.

@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 use crate::sync::{self, Barrier};
 
+/// Under loom and shuttle, threads are not a pool's: each begins on a stack of its own.
+const HAS_POOLS: bool = !cfg!(any(loom, shuttle));
+
 /// The pool's loop may call from more than one place. A job that waits takes more than this: 112 bytes were seen.
 const SLACK: usize = 64;
 
@@ -24,11 +27,14 @@ thread_local! {
 
 /// Runs `task` on a thread of the pool, sometime, and tells it whether it begins at the bottom.
 pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce(bool) + Send>) {
-    sync::spawn(pool, Box::new(move || task(is_at_bottom())));
+    sync::spawn(pool, Box::new(move || task(!HAS_POOLS || is_at_bottom())));
 }
 
 /// Has each thread of a new pool, on which nothing else runs yet, remember where tasks begin.
 pub(crate) fn survey(pool: &rayon::ThreadPool) {
+    if !HAS_POOLS {
+        return;
+    }
     let threads = pool.current_num_threads();
     let barrier = Arc::new(Barrier::new(threads + 1));
     for _ in 0..threads {

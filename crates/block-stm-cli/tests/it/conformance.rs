@@ -127,14 +127,14 @@ fn an_unknown_exception_is_named_and_an_unknown_network_fails_alone() -> TestRes
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let message = "Refused 1 time, reason not compared: the exception \"Mood\" is unknown.";
     assert!(stdout(&output).contains(message), "{}", stdout(&output));
-    let cases = json(&["blocktest", &path, "--json", "-"], 0)?;
+    let cases = json(&["blocktest", &path, "--json"], 0)?;
     assert_eq!(cases[0]["reasonNotCompared"], json!(["Mood"]));
 
     edit(&file, |tests| {
         tests["other"] = tests["payments"].clone();
         tests["other"]["network"] = json!("Cancoon");
     })?;
-    let cases = json(&["blocktest", &path, "--json", "-"], 1)?;
+    let cases = json(&["blocktest", &path, "--json"], 1)?;
     let passed: Vec<_> =
         cases.as_array().expect("a list").iter().map(|case| &case["pass"]).collect();
     assert_eq!(passed, [false, true]);

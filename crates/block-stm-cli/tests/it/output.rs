@@ -121,7 +121,8 @@ fn text_from_inputs_reaches_a_terminal_escaped() -> TestResult {
     let mut tests = serde_json::Map::new();
     tests.insert(evil.to_owned(), test.clone());
     fs::write(scratch.path().join("named.json"), Value::Object(tests).to_string())?;
-    test["post"] = json!({ evil: [] });
+    let variants = test["post"]["Shanghai"].clone();
+    test["post"] = json!({ evil: variants });
     fs::write(scratch.path().join("fork.json"), json!({ "t": test }).to_string())?;
     let block = scratch.sample_block(evil)?;
     edit(&block.join("block.json"), |block| {
@@ -133,7 +134,7 @@ fn text_from_inputs_reaches_a_terminal_escaped() -> TestResult {
     let calls: [(&[&str], i32); 7] = [
         (&["statetest", &named], 1),
         (&["statetest", &named, "--json"], 1),
-        (&["statetest", &fork], 2),
+        (&["statetest", &fork], 1),
         (&["statetest", &missing], 2),
         (&["replay", &folder, "--repeat", "1"], 1),
         (&["replay", &folder, "--repeat", "1", "--json"], 1),

@@ -7,13 +7,15 @@ use std::thread;
 
 use block_stm::{Canary, let_out};
 
-use crate::{judge, ledger, odd_vms};
+use crate::{caught_panics, judge, ledger, odd_vms, simulation};
 
 #[test]
 fn faults_are_noticed() {
     // A fault that is noticed is not printed.
     std::panic::set_hook(Box::new(|_| {}));
-    let faults: [(Canary, fn()); 5] = [
+    let faults: [(Canary, fn()); 7] = [
+        (Canary::ForgetPanics, caught_panics::a_panic_that_the_vm_catches_fails_the_execution),
+        (Canary::RepeatAssumptions, simulation::what_was_taken_for_granted_is_not_repeated_early),
         (Canary::WeighLeftOut, ledger::what_is_left_out_weighs_nothing),
         (Canary::CountLeftOut, ledger::only_those_that_take_effect_are_counted),
         (

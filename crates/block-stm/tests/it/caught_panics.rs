@@ -184,7 +184,7 @@ const STATES: [State; 3] = [
 ];
 
 #[test]
-fn a_panic_that_the_vm_catches_fails_the_execution() {
+pub(crate) fn a_panic_that_the_vm_catches_fails_the_execution() {
     timely(|| {
         for (state, call) in STATES.iter().flat_map(|state| CALLS.map(|call| (state, call))) {
             for calmed in [false, true] {

@@ -3,24 +3,27 @@
 //! Each is seen before revm executes it. What it looks at counts as soon as all is paid for that is known without the state: the table of
 //! EIP-7928, "Gas Validation Before State Access". The prices are revm's, but for the bases; which of them come first is not.
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use block_stm_evm::{
     Block,
     revm::{
         Database, Inspector,
         bytecode::opcode as op,
-        context::{Cfg, TxEnv},
-        context_interface::{Host, transaction::AuthorizationTr},
+        context::{Cfg, JournalTr, TxEnv},
+        context_interface::{
+            Host, journaled_state::account::JournaledAccountTr, transaction::AuthorizationTr,
+        },
         handler::MainnetContext,
         interpreter::{
-            CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter,
+            CallInputs, CallOutcome, CreateInputs, CreateOutcome, Gas, InstructionResult,
+            Interpreter, InterpreterResult,
             interpreter_types::{InputsTr, Jumps, RuntimeFlag},
         },
         primitives::{TxKind, hardfork::SpecId},
     },
 };
 
-use super::Accesses;
+use super::{Accesses, world::HasStorage};
 
 /// Watches a transaction.
 #[derive(Default)]
@@ -81,7 +84,7 @@ impl Looked {
     }
 }
 
-impl<DB: Database> Inspector<MainnetContext<DB>> for Looked {
+impl<DB: Database + HasStorage> Inspector<MainnetContext<DB>> for Looked {
     fn call(
         &mut self,
         ctx: &mut MainnetContext<DB>,
@@ -94,10 +97,10 @@ impl<DB: Database> Inspector<MainnetContext<DB>> for Looked {
     fn create(
         &mut self,
         ctx: &mut MainnetContext<DB>,
-        _inputs: &mut CreateInputs,
+        inputs: &mut CreateInputs,
     ) -> Option<CreateOutcome> {
         self.begin(ctx, None);
-        None
+        collision(ctx, inputs)
     }
 
     fn step(&mut self, interp: &mut Interpreter, ctx: &mut MainnetContext<DB>) {
@@ -325,4 +328,44 @@ fn delegate<DB: Database>(ctx: &mut MainnetContext<DB>, address: Address) -> Opt
         None => journal.database.code_by_hash(info.code_hash).ok()?,
     };
     code.eip7702_address()
+}
+
+/// What becomes of a creation where there is storage (EIP-7610), which revm does not look for: the creator's nonce rises, the
+/// place is looked at, and all gas is gone. `None` for any other.
+fn collision<DB: Database + HasStorage>(
+    ctx: &mut MainnetContext<DB>,
+    inputs: &CreateInputs,
+) -> Option<CreateOutcome> {
+    let journal = &mut ctx.journaled_state;
+    let creator = journal.load_account_mut(inputs.caller()).ok()?;
+    if *creator.balance() < inputs.value() || creator.nonce() == u64::MAX {
+        return None;
+    }
+    let place = inputs.created_address(creator.nonce());
+    drop(creator);
+    let (nonce, is_code, is_created, own) = match journal.inner.state.get(&place) {
+        Some(account) => {
+            let mut slots = account.storage.values();
+            let own = slots.any(|slot| !slot.present_value().is_zero());
+            let info = &account.info;
+            (info.nonce, !info.is_empty_code_hash(), account.is_created(), own)
+        }
+        None => {
+            let info = journal.database.basic(place).ok()?.unwrap_or_default();
+            (info.nonce, !info.is_empty_code_hash(), false, false)
+        }
+    };
+    let occupied = own || !is_created && journal.database.has_storage(place);
+    if nonce > 0 || is_code || !occupied {
+        return None;
+    }
+    journal.load_account_mut(inputs.caller()).ok()?.bump_nonce();
+    journal.load_account(place).ok()?;
+    let result = InterpreterResult {
+        result: InstructionResult::CreateCollision,
+        gas: Gas::new_with_regular_gas_and_reservoir(inputs.gas_limit(), inputs.reservoir()),
+        output: Bytes::new(),
+    };
+    let charged_create_state_gas = inputs.charged_create_state_gas();
+    Some(CreateOutcome { result, address: None, charged_create_state_gas })
 }

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
     AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList, BlockResult,
-    CodeChange, NonceChange, SlotChanges, StorageChange, TxnOutcome, apply_post_block,
+    CodeChange, NonceChange, SlotChanges, StateRef, StorageChange, TxnOutcome, apply_post_block,
     apply_pre_block,
     revm::{
-        Context, DatabaseCommit, DatabaseRef, ExecuteEvm, InspectEvm, MainBuilder, MainContext,
-        MainnetEvm, handler::MainnetContext,
+        Context, DatabaseCommit, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
+        handler::MainnetContext,
     },
 };
 
@@ -29,7 +29,7 @@ use self::{looked::Looked, world::World};
 type Accesses = BTreeMap<Address, BTreeSet<U256>>;
 
 /// The list of `block` on the state `db`; `result` says which of its transactions are invalid.
-pub(super) fn list_by_definition<DB: DatabaseRef>(
+pub(super) fn list_by_definition<DB: StateRef>(
     block: &Block,
     db: &DB,
     result: &BlockResult,
@@ -63,7 +63,7 @@ pub(super) fn list_by_definition<DB: DatabaseRef>(
     list.finish()
 }
 
-fn evm_on<'a, DB: DatabaseRef, I>(
+fn evm_on<'a, DB: StateRef, I>(
     world: World<'a, DB>,
     block: &Block,
     inspector: I,
@@ -84,7 +84,7 @@ struct Definition {
 
 impl Definition {
     /// What was looked at and changed at the index that `world` is at, which goes on to the next.
-    fn add_index<DB: DatabaseRef>(&mut self, world: &mut World<'_, DB>) {
+    fn add_index<DB: StateRef>(&mut self, world: &mut World<'_, DB>) {
         let mut accesses = std::mem::take(&mut world.asked);
         for address in world.touched() {
             let [before, after] = world.fields(address);
@@ -99,12 +99,7 @@ impl Definition {
         self.index.increment();
     }
 
-    fn add<DB: DatabaseRef>(
-        &mut self,
-        world: &World<'_, DB>,
-        address: Address,
-        keys: BTreeSet<U256>,
-    ) {
+    fn add<DB: StateRef>(&mut self, world: &World<'_, DB>, address: Address, keys: BTreeSet<U256>) {
         let index = self.index;
         let entry = self.accounts.entry(address);
         let (list, slots) =

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
+use block_stm_evm::StateRef;
 use block_stm_evm::revm::{
-    Database, DatabaseCommit, DatabaseRef,
+    Database, DatabaseCommit,
     primitives::hardfork::SpecId,
     state::{Account, AccountInfo, Bytecode},
 };
@@ -35,7 +36,7 @@ struct Layer {
 /// Something before the index at hand, and after it.
 pub(super) type Both<T> = [T; 2];
 
-impl<'a, DB: DatabaseRef> World<'a, DB> {
+impl<'a, DB: StateRef> World<'a, DB> {
     pub(super) fn new(db: &'a DB, spec: SpecId) -> Self {
         let (lower, now) = Default::default();
         Self { db, spec, lower, now, asked: Accesses::new() }
@@ -124,7 +125,7 @@ impl<'a, DB: DatabaseRef> World<'a, DB> {
     }
 }
 
-impl<DB: DatabaseRef> Database for World<'_, DB> {
+impl<DB: StateRef> Database for World<'_, DB> {
     type Error = DB::Error;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
@@ -147,7 +148,29 @@ impl<DB: DatabaseRef> Database for World<'_, DB> {
     }
 }
 
-impl<DB: DatabaseRef> DatabaseCommit for World<'_, DB> {
+/// Knows whether an account has storage.
+pub(super) trait HasStorage {
+    /// Whether it has now, given that it could not change its own.
+    fn has_storage(&self, address: Address) -> bool;
+}
+
+impl<DB: StateRef> HasStorage for World<'_, DB> {
+    fn has_storage(&self, address: Address) -> bool {
+        let Self { now, lower, .. } = self;
+        for layer in [now, lower] {
+            let mut slots = layer.slots.iter().filter(|((owner, _), _)| *owner == address);
+            if slots.any(|(_, value)| !value.is_zero()) {
+                return true;
+            }
+            if layer.wiped.contains(&address) {
+                return false;
+            }
+        }
+        self.db.has_storage_ref(address).is_ok_and(|answer| answer == Some(true))
+    }
+}
+
+impl<DB: StateRef> DatabaseCommit for World<'_, DB> {
     fn commit(&mut self, changes: AddressMap<Account>) {
         let touched = changes.into_iter().filter(|(_, account)| account.is_touched());
         touched.for_each(|(address, account)| self.leave(address, account));
