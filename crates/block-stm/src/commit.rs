@@ -19,7 +19,7 @@ use crate::block::Block;
 use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
-use crate::error::{Error, discard};
+use crate::error::{Error, Failure, discard};
 use crate::ids::TxnIndex;
 use crate::job::Disbelieved;
 use crate::ledger::{End, Entry, Ledger, Settled};
@@ -121,9 +121,13 @@ impl<'b, V: Vm> Committer<'b, V> {
             watch.before_commit(txn, run, &desk.pin());
         }
         memory.commit(txn, |n| run.asked_before(n), &mut self.writes, &mut self.touched);
-        memory.settle_index(txn, desk);
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
+        }
+        // The order of locations is the host's. An execution by the oracle would have met its panic.
+        let settle = || memory.settle_index(txn, desk);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(settle)) {
+            return Err(self.ledger.fail(txn, Failure::panicked(payload)));
         }
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }

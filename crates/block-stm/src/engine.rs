@@ -123,8 +123,8 @@ impl Engine {
         let lobby = Lobby::new(settings.threads - 1);
         let pool = match config.pool {
             Some(pool) => {
-                // So that the pool's threads are known when the first block comes.
-                lobby.wake(pool.current_num_threads(), &*pool);
+                stack::survey_borrowed(&pool);
+                lobby.serve(&pool);
                 Some(pool)
             }
             None if settings.threads == 1 => None,
@@ -134,7 +134,9 @@ impl Engine {
                     .thread_name(|n| format!("block-stm-{n}"));
                 let pool = builder.build().map_err(|source| BuildError { source })?;
                 stack::survey(&pool);
-                Some(Arc::new(pool))
+                let pool = Arc::new(pool);
+                lobby.serve(&pool);
+                Some(pool)
             }
         };
         let chunks = Arc::new(ChunkPool::new(config.kept_memory));

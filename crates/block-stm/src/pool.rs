@@ -5,11 +5,11 @@
 //! none. An engine has no more unredeemed tickets than it may have helpers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::crew::Door;
 use crate::stack;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, OnceLock};
 
 /// Where helpers come from.
 pub(crate) trait Spawn: Sync {
@@ -27,6 +27,8 @@ impl Spawn for rayon::ThreadPool {
 pub(crate) struct Lobby {
     state: Mutex<State>,
     max_tickets: usize,
+    /// For tickets that others leave to be issued.
+    pool: OnceLock<Weak<rayon::ThreadPool>>,
 }
 
 struct State {
@@ -39,7 +41,12 @@ impl Lobby {
     /// A lobby for blocks that have up to `helpers` helpers each.
     pub(crate) fn new(helpers: usize) -> Arc<Self> {
         let state = Mutex::new(State { calls: VecDeque::new(), tickets: 0 });
-        Arc::new(Self { state, max_tickets: helpers.max(1) })
+        Arc::new(Self { state, max_tickets: helpers.max(1), pool: OnceLock::new() })
+    }
+
+    /// Names the pool that its tickets go to.
+    pub(crate) fn serve(&self, pool: &Arc<rayon::ThreadPool>) {
+        let _ = self.pool.set(Arc::downgrade(pool));
     }
 
     /// Calls for a helper to enter `door`.
@@ -63,6 +70,16 @@ impl Lobby {
         self.state.lock().calls.retain(|called| !Arc::ptr_eq(called, door));
     }
 
+    /// A ticket comes to nothing. Calls for which no ticket is out any more are refused.
+    fn lose_a_ticket(&self) {
+        let mut state = self.state.lock();
+        state.tickets -= 1;
+        let out = state.tickets.min(state.calls.len());
+        let refused = state.calls.split_off(out);
+        drop(state);
+        refused.iter().for_each(|door| door.refuse());
+    }
+
     /// Gives the pool another ticket, if there is one left.
     fn issue(self: &Arc<Self>, pool: &dyn Spawn) -> bool {
         let mut state = self.state.lock();
@@ -76,28 +93,31 @@ impl Lobby {
     }
 }
 
-/// The right, and the duty, to help. Counts as redeemed also when the pool drops it.
+/// The right, and the duty, to help one block. Also counts when the pool drops it.
 pub(crate) struct Ticket(Option<Arc<Lobby>>);
 
 impl Ticket {
-    /// Helps until nothing is called for; at once not, on a stack that holds something that waits.
+    /// Helps a block that calls for it; not on a stack that holds something that waits.
     pub(crate) fn redeem(mut self, at_bottom: bool) {
         let Some(lobby) = self.0.take() else { return };
+        if !at_bottom {
+            return lobby.lose_a_ticket();
+        }
         let mut state = lobby.state.lock();
         state.tickets -= 1;
-        if !at_bottom {
-            // Those for which no ticket is out any more would wait for nothing.
-            let out = state.tickets.min(state.calls.len());
-            let refused = state.calls.split_off(out);
-            drop(state);
-            refused.iter().for_each(|door| door.refuse());
-            return;
-        }
         while let Some(door) = state.calls.pop_front() {
             drop(state);
             door.visit();
             drop(door);
             state = lobby.state.lock();
+            // The pool has other tasks, too: what is still called for comes after them.
+            if let (false, Some(pool)) = (state.calls.is_empty(), lobby.pool.get()) {
+                drop(state);
+                if let Some(pool) = pool.upgrade() {
+                    lobby.issue(&*pool);
+                }
+                return;
+            }
         }
     }
 }
@@ -105,7 +125,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(lobby) = self.0.take() {
-            lobby.state.lock().tickets -= 1;
+            lobby.lose_a_ticket();
         }
     }
 }

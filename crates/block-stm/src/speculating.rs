@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::panic;
 
+use crate::error::discard;
+
 // Not a place where threads meet, and asked for outside of executions, too.
 std::thread_local! {
     static SPECULATING: Cell<bool> = const { Cell::new(false) };
@@ -50,5 +52,14 @@ impl Speculating {
 impl Drop for Speculating {
     fn drop(&mut self) {
         SPECULATING.set(self.was_speculating);
+    }
+}
+
+/// Drops what an execution leaves behind. A panic in there says nothing of the block: a sequential execution would have dropped
+/// something else.
+pub(crate) fn drop_contained<T>(thing: T) {
+    let _speculating = Speculating::start();
+    if let Err(payload) = panic::catch_unwind(panic::AssertUnwindSafe(|| drop(thing))) {
+        discard(payload);
     }
 }

@@ -6,16 +6,22 @@
 //!
 //! The pool does not tell. But a task that the pool's loop calls always begins at the same depth of its thread's
 //! stack, and any other one deeper. The shallowest beginning of a thread so far is remembered; stacks grow downwards.
-//! An engine's own threads begin once before anything else can run on them ([`survey`]). A thread of a borrowed
-//! pool is not known before its second task: the first one may begin anywhere, and so counts as not at the bottom.
+//! An engine's own threads begin once before anything else can run on them ([`survey`]), and so do those of a borrowed pool
+//! that is idle when the engine is built ([`survey_borrowed`]). Of a thread that was busy then, the first task counts as not
+//! at the bottom, and later ones are compared with it: they may begin on top of the same thing that waits. That is
+//! the one gap, and `docs/embedding.md` tells hosts of it.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{self, Barrier};
 
 /// Under loom and shuttle, threads are not a pool's: each begins on a stack of its own.
 const HAS_POOLS: bool = !cfg!(any(loom, shuttle));
+
+/// How often a thread of a borrowed pool lets others go on while it waits for them to wake up.
+const MEETING: u32 = 2_000;
 
 /// The pool's loop may call from more than one place. A job that waits takes more than this: 112 bytes were seen.
 const SLACK: usize = 64;
@@ -30,7 +36,7 @@ pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce(bool) + Send>
     sync::spawn(pool, Box::new(move || task(!HAS_POOLS || is_at_bottom())));
 }
 
-/// Has each thread of a new pool, on which nothing else runs yet, remember where tasks begin.
+/// Has each thread of a pool of the engine's own, on which nothing else runs yet, remember where tasks begin.
 pub(crate) fn survey(pool: &rayon::ThreadPool) {
     if !HAS_POOLS {
         return;
@@ -48,6 +54,30 @@ pub(crate) fn survey(pool: &rayon::ThreadPool) {
         );
     }
     barrier.wait();
+}
+
+/// Has each thread of a borrowed pool that is idle remember where tasks begin, in a moment. Waits for none.
+pub(crate) fn survey_borrowed(pool: &rayon::ThreadPool) {
+    if !HAS_POOLS {
+        return;
+    }
+    let threads = pool.current_num_threads();
+    let met = Arc::new(AtomicUsize::new(0));
+    for _ in 0..threads {
+        let met = Arc::clone(&met);
+        let meet = move |_| {
+            // ORDERING: Relaxed: a count. A thread that waits for the others takes no second task; not for long, as they may
+            // be busy.
+            met.fetch_add(1, Ordering::Relaxed);
+            for _ in 0..MEETING {
+                if met.load(Ordering::Relaxed) == threads {
+                    return;
+                }
+                std::thread::yield_now();
+            }
+        };
+        spawn(pool, Box::new(meet));
+    }
 }
 
 #[inline(never)]

@@ -20,7 +20,7 @@ use crate::mvmemory::Published;
 use crate::scheduler::room::{Doing, Looks};
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Stride};
-use crate::speculating::Speculating;
+use crate::speculating::{Speculating, drop_contained};
 use crate::speculative::{Interruption, Mode, Speculation, Tools};
 use crate::stats::Stats;
 use crate::sync::{self, atomic::Ordering};
@@ -397,9 +397,10 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
             // Whatever the context holds now, an old view perhaps, is not to be met again.
             let kept = if lost { Canary::KeepLostContext } else { Canary::KeepContext };
             if !sings(kept) {
-                self.context = None;
+                drop_contained(self.context.take());
             }
-            self.view = fresh_view(self.job, &self.tools);
+            let fresh = fresh_view(self.job, &self.tools);
+            drop_contained(std::mem::replace(&mut self.view, fresh));
         }
         match (caught, interruption) {
             // The block was stopped, and the VM could not take it.
@@ -430,9 +431,15 @@ impl<'j, 'b, V: Vm> Worker<'j, 'b, V> {
     }
 
     pub(crate) fn recycle(&mut self, mut run: Box<Run<'b, V>>) {
-        if self.spare.len() < MOST_SPARE {
-            run.clear();
-            self.spare.push(run);
+        if self.spare.len() >= MOST_SPARE {
+            return drop_contained(run);
+        }
+        match catch_unwind(AssertUnwindSafe(|| run.clear())) {
+            Ok(()) => self.spare.push(run),
+            Err(payload) => {
+                discard(payload);
+                drop_contained(run);
+            }
         }
     }
 }

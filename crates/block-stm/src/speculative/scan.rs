@@ -120,7 +120,8 @@ impl<'b, V: Vm> Speculation<'b, V> {
             }
             if value.is_absent() {
                 self.run.pass_over(place, ordered.order);
-                effort.in_vain += 1;
+                // What the run itself deleted is in its way at the head, too.
+                effort.in_vain += usize::from(self.run.access(place).own.is_none());
                 continue;
             }
             effort.found += 1;
