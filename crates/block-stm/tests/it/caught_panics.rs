@@ -294,3 +294,65 @@ fn payloads_that_panic_when_they_are_dropped_are_dropped_in_peace() {
     assert!(vm.0.load(Ordering::Relaxed) > 20, "some executions panicked ahead of their turn");
     assert!(matches!(execute(&[false], 0), Err(Error::Panicked { .. })));
 }
+
+/// Panics while it sees what no sequential execution would, and does not want to be dropped in the middle of something.
+struct Tidy;
+
+struct Desk(bool);
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if !self.0 && !std::thread::panicking() {
+            panics()
+        }
+    }
+}
+
+impl Vm for Tidy {
+    type Txn = bool;
+    type Location = u8;
+    type Value = Touchy;
+    type Output = u64;
+    type Invalid = &'static str;
+    type Context<'b> = Desk;
+
+    fn context(&self) -> Desk {
+        Desk(true)
+    }
+
+    fn execute<'b>(
+        &'b self,
+        desk: &mut Desk,
+        first: &bool,
+        view: &mut View<'b, Self>,
+    ) -> Result<Execution<u64, &'static str>, Interrupt> {
+        desk.0 = false;
+        if *first {
+            view.write(&0, Touchy(1))?;
+        } else if view.read(&0)?.0 == 0 {
+            panics()
+        }
+        desk.0 = true;
+        Ok(Execution::Done(0))
+    }
+}
+
+#[test]
+fn contexts_that_panic_when_they_are_dropped_fail_no_block() {
+    let state = |_: &u8| Ok::<_, BoxError>(Touchy(0));
+    let engine = Config::default().threads(3.try_into().expect("not zero")).inline_below(0);
+    let engine = engine.build().expect("it starts");
+    let block = Block::new(&Tidy, &[true, false, false, false], &state);
+    let mut failures = 0;
+    for seed in 0..200 {
+        let run = Simulator::default().run(
+            Box::new(Random::new(seed, 0.2)),
+            Circumstances::default(),
+            || engine.execute(&block, &mut Collect::default()),
+        );
+        let executed = run.result.expect("it does not panic").expect("it succeeds");
+        assert_eq!(executed.committed, 4);
+        failures += executed.stats.aborts.failure;
+    }
+    assert!(failures > 0, "some executions panicked ahead of their turn");
+}

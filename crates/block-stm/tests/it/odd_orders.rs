@@ -215,9 +215,7 @@ fn a_contradictory_order_gives_some_result() {
 #[test]
 fn an_order_that_panics_fails_the_block_and_leaves_the_engine_whole() {
     timely(|| {
-        for panic in execute(Way::Panicking, 30, 60) {
-            assert_eq!(panic.downcast_ref(), Some(&"cannot compare"), "somebody else's");
-        }
+        assert!(execute(Way::Panicking, 30, 60).is_empty(), "a panic comes out of the engine");
         assert!(execute(Way::AsNumbers, 1, 150).is_empty());
     });
 }

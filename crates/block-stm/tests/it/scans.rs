@@ -20,6 +20,7 @@ use block_stm_testkit::language::{
     ABSENT, At, Expr, LanguageBlock, LanguageHints, Op, Place, Probe, Site, Slot, Test,
 };
 use block_stm_testkit::record::{Ending, record_parallel, record_sequential};
+use block_stm_testkit::sim::{Scene, Setup, Simulator};
 use block_stm_testkit::{Checker, Trial};
 
 use crate::support::{
@@ -552,4 +553,24 @@ fn a_storage_that_names_what_it_was_not_asked_for_fails_the_block() {
             check(&block).expect("parallel is sequential");
         }
     });
+}
+
+#[test]
+fn what_an_execution_deleted_itself_is_no_reason_to_wait() {
+    // Each empties an area of its own, and looks what is left there. An odd number: a conflict graph would want to know of
+    // what is deleted.
+    const AREA: u16 = 24;
+    let programs = (0..31).map(|txn| {
+        let first = txn * AREA;
+        let clear = |slot| Op::Write(At::Slot(slot), Expr::Const(ABSENT));
+        let mut ops: Vec<_> = (first..first + AREA).map(clear).collect();
+        ops.push(Op::Scan(At::Slot(first), At::Slot(first + AREA - 1), 0));
+        ops
+    });
+    let block = LanguageBlock::new(programs).state(vec![1; usize::from(31 * AREA)]);
+    let scene = Scene::new(&block).expect("the oracle keeps its rules");
+    let passed = scene.run(&Simulator::default(), &Setup::calm(3), false);
+    let passed = passed.unwrap_or_else(|failure| panic!("{}", failure.what));
+    let stats = passed.stats.expect("it has a result");
+    assert!(stats.executions <= 31 + 4 && stats.aborts.estimate <= 4, "{stats:?}");
 }
