@@ -5,7 +5,8 @@
 //! none. An engine has no more unredeemed tickets than it may have helpers.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::Weak;
 
 use crate::crew::Door;
 use crate::stack;
