@@ -337,12 +337,14 @@ fn collision<DB: Database + HasStorage>(
     inputs: &CreateInputs,
 ) -> Option<CreateOutcome> {
     let journal = &mut ctx.journaled_state;
-    let creator = journal.load_account_mut(inputs.caller()).ok()?;
-    if *creator.balance() < inputs.value() || creator.nonce() == u64::MAX {
+    let (balance, nonce) = {
+        let creator = journal.load_account_mut(inputs.caller()).ok()?;
+        (*creator.balance(), creator.nonce())
+    };
+    if balance < inputs.value() || nonce == u64::MAX {
         return None;
     }
-    let place = inputs.created_address(creator.nonce());
-    drop(creator);
+    let place = inputs.created_address(nonce);
     let (nonce, is_code, is_created, own) = match journal.inner.state.get(&place) {
         Some(account) => {
             let mut slots = account.storage.values();
