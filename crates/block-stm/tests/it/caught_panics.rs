@@ -103,8 +103,9 @@ impl Catcher {
                 // What was added may only be summed up now.
                 view.read(&HOT)?.0 + u64::from(added)
             }
-            Call::Peek => view.peek(&HOT)?.0,
-            Call::Glimpse => view.glimpse(&HOT)?.0,
+            // What these show must not matter.
+            Call::Peek => view.peek(&HOT).map(|_| 0)?,
+            Call::Glimpse => view.glimpse(&HOT).map(|_| 0)?,
             Call::Scan => {
                 let mut sum = 0;
                 view.scan(all.0, all.1, |_, value| {
@@ -196,15 +197,17 @@ pub(crate) fn a_panic_that_the_vm_catches_fails_the_execution() {
                 check(&block).unwrap_or_else(|difference| panic!("{call:?}: {difference}"));
                 let engine = Config::default().threads(3.try_into().expect("not zero"));
                 let engine = engine.inline_below(0).build().expect("it starts");
-                let expected = execute_sequential(&block, &mut Collect::default());
-                let expected = expected.map(|executed| executed.committed);
+                let mut expected = Collect::default();
+                let ending = execute_sequential(&block, &mut expected);
+                let expected = (ending.map(|executed| executed.committed), expected.outcomes);
                 for seed in 0..100 {
+                    let mut sink = Collect::default();
                     let run = Simulator::default().run(
                         Box::new(Random::new(seed, 0.5)),
                         Circumstances::default(),
-                        || engine.execute(&block, &mut Collect::default()),
+                        || engine.execute(&block, &mut sink).map(|executed| executed.committed),
                     );
-                    let found = run.result.expect("it ends").map(|executed| executed.committed);
+                    let found = (run.result.expect("it ends"), sink.outcomes);
                     assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{call:?}");
                 }
             }
