@@ -71,7 +71,7 @@ fn inner() -> &'static Engine {
     INNER.get_or_init(|| Arm::of(3, None).engine().expect("threads can be started"))
 }
 
-/// A block inside of an execution; whoever calls is somewhere inside an engine, or not.
+/// Executes a block from where user code runs, which may be inside another block.
 fn execute_a_block() {
     let increment = |slot| vec![Op::Read(At::Slot(slot)), Op::Write(At::Slot(slot), Expr::Plus(1))];
     let stage = LanguageBlock::new((0..6).map(|n| increment(n % 2))).stage();

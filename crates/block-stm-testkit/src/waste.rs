@@ -110,7 +110,7 @@ pub struct Shape {
     pub txns: Vec<(u64, Vec<Op>)>,
 }
 
-/// Where transactions write that nobody else does.
+/// The first of the locations that one transaction alone writes.
 const OWN: u64 = 1 << 32;
 
 /// All kinds, with about so many transactions each.

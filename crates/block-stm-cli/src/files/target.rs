@@ -14,7 +14,7 @@ use crate::{error::CliError, output};
 pub(crate) enum Target {
     /// Standard output.
     Stdout,
-    /// A file that is replaced as a whole: whoever reads it sees the old or the new content, never a part.
+    /// A file that is replaced as a whole: a reader sees the old or the new content, never a part.
     File(PathBuf),
     /// Something that can only be written to, such as a pipe.
     Stream(PathBuf),

@@ -270,7 +270,7 @@ fn an_interrupt_leaves_all_as_it_was() -> TestResult {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         if is_ignored(number) {
             // As of a shell that has put this test into the background. The command leaves such signals ignored.
-            println!("SKIPPED SIG{signal}: whoever started this test has it ignored");
+            println!("SKIPPED SIG{signal}: this process was started with it ignored");
             continue;
         }
         let mut child = command(&[&T8N[..], &["--trace"]].concat())

@@ -63,7 +63,8 @@ fn a_call_that_fails_is_a_look_and_a_creation_that_does_not_begin_is_none() {
     });
 }
 
-/// revm leaves the payer without the money where a payment overflows, which is undone only in that nobody has touched the account.
+/// Where a payment overflows, revm takes the money from the payer and leaves the account untouched,
+/// so that the change is dropped.
 #[test]
 fn a_payment_that_overflows_and_is_undone_changes_nothing() {
     watched(|| {
