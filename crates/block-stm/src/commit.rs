@@ -19,7 +19,7 @@ use crate::block::Block;
 use crate::canary::{Canary, sings};
 use crate::conductor::{Position, Step};
 use crate::conflicts::Conflict;
-use crate::error::{Error, Failure, discard};
+use crate::error::{Error, discard};
 use crate::ids::TxnIndex;
 use crate::job::Disbelieved;
 use crate::ledger::{End, Entry, Ledger, Settled};
@@ -115,7 +115,9 @@ impl<'b, V: Vm> Committer<'b, V> {
         run: &Run<'b, V>,
         desk: &DeskOf<'b, V>,
     ) -> Result<(), End<V::Invalid>> {
-        self.add_edges(txn, run);
+        if let Some(edges) = &mut self.edges {
+            self.ledger.contain(txn, || add_edges(edges, txn, run))?;
+        }
         self.writes.clear();
         if let Some(watch) = &self.watch {
             watch.before_commit(txn, run, &desk.pin());
@@ -124,11 +126,7 @@ impl<'b, V: Vm> Committer<'b, V> {
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
         }
-        // The order of locations is the host's. An execution by the oracle would have met its panic.
-        let settle = || memory.settle_index(txn, desk);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(settle)) {
-            return Err(self.ledger.fail(txn, Failure::panicked(payload)));
-        }
+        self.ledger.contain(txn, || memory.settle_index(txn, desk))?;
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }
 
@@ -140,17 +138,21 @@ impl<'b, V: Vm> Committer<'b, V> {
             memory.show_deltas();
         }
     }
+}
 
-    fn add_edges(&mut self, reader: TxnIndex, run: &Run<'b, V>) {
-        let Some(edges) = &mut self.edges else { return };
-        // Asked before the reader's own writes are committed, so that the writer is a lower transaction.
-        let writer = |cell: &'b CellOf<V>| cell.committed().and_then(|(version, _)| version.txn());
-        edges.extend(run.observations(writer).into_iter().map(|(location, writer)| Conflict {
-            writer,
-            reader,
-            location: location.clone(),
-        }));
-    }
+/// Notes whom the head read from. Called before the head's own writes are committed, so that each writer is a lower
+/// transaction.
+fn add_edges<'b, V: Vm>(
+    edges: &mut Vec<Conflict<V::Location>>,
+    reader: TxnIndex,
+    run: &Run<'b, V>,
+) {
+    let writer = |cell: &'b CellOf<V>| cell.committed().and_then(|(version, _)| version.txn());
+    edges.extend(run.observations(writer).into_iter().map(|(location, writer)| Conflict {
+        writer,
+        reader,
+        location: location.clone(),
+    }));
 }
 
 impl<'b, V: Vm> Worker<'_, 'b, V> {
@@ -255,8 +257,8 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Ok(Entry::Execute) => {}
             left_out => {
                 self.stats.aborts.refused += u64::from(attempt.is_some());
-                self.withdraw(txn);
-                return left_out.map(|_| ());
+                left_out?;
+                return committer.ledger.contain(txn, || self.withdraw(txn));
             }
         }
         let (stood, standing) = self.judge(committer, claim, attempt);
@@ -274,10 +276,7 @@ impl<'b, V: Vm> Worker<'_, 'b, V> {
             Settled::Include(output) => {
                 committer.include(self.job.memory, txn, output, &run, &self.tools.desk)
             }
-            Settled::LeftOut => {
-                self.withdraw(txn);
-                Ok(())
-            }
+            Settled::LeftOut => committer.ledger.contain(txn, || self.withdraw(txn)),
         };
         self.recycle(run);
         included

@@ -2,6 +2,8 @@
 //!
 //! One copy for both ways of executing. Whoever has the final outcome of the next transaction brings it here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::block::{Block, InvalidPolicy};
 use crate::canary::{Canary, sings};
 use crate::error::{Error, Failure};
@@ -123,6 +125,12 @@ impl<'a, V: Vm> Ledger<'a, V> {
     /// Ends the block: the transaction that is really next has no result.
     pub(crate) fn fail(&self, index: TxnIndex, failure: Failure) -> End<V::Invalid> {
         End::Failed(failure.at(index))
+    }
+
+    /// Does a part of the commit of `index` that calls methods of the host's locations. Their panic fails the block.
+    pub(crate) fn contain<T>(&self, index: TxnIndex, work: impl FnOnce() -> T) -> Step<T, V> {
+        catch_unwind(AssertUnwindSafe(work))
+            .map_err(|payload| self.fail(index, Failure::panicked(payload)))
     }
 
     fn leave_out(&mut self, index: TxnIndex, reason: V::Invalid) -> Step<(), V> {

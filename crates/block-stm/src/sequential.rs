@@ -96,16 +96,12 @@ fn step<'a, V: Vm>(
     stats.aborts.refused += u64::from(refused);
     let overlay = overlay(view).expect("a run with a result leaves the view whole");
     match settled? {
-        Settled::LeftOut => {
-            overlay.discard();
-            Ok(())
-        }
+        Settled::LeftOut => ledger.contain(index, || overlay.discard()),
         Settled::Include(output) => {
             let writes = overlay.own_writes();
             let committed = ledger.commit(index, output, Writes { entries: &writes });
             drop(writes);
-            overlay.absorb(index);
-            committed
+            ledger.contain(index, || overlay.absorb(index)).and(committed)
         }
     }
 }

@@ -22,6 +22,7 @@ mod limits;
 mod misuse;
 mod odd_orders;
 mod odd_vms;
+mod panicking_locations;
 mod pools;
 mod properties;
 mod scans;
