@@ -8,10 +8,10 @@
 
 pub mod block_test;
 mod config;
+mod entries;
 mod exception;
 mod info;
 mod network;
-mod number;
 mod rejection;
 mod report;
 pub mod state_test;

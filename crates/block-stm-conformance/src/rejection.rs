@@ -1,7 +1,8 @@
 //! Which rule breaks a transaction, and what tests call it.
 
 use block_stm_evm::{
-    InvalidTxnReason, import::TxnError, revm::context::result::InvalidTransaction,
+    InvalidTxnReason, import::TxnError, import::json::TooLarge,
+    revm::context::result::InvalidTransaction,
 };
 
 /// The class of rule that a transaction breaks.
@@ -58,6 +59,12 @@ pub enum Rejection {
     Encoding,
     /// Another rule.
     Other,
+}
+
+impl From<TooLarge> for Rejection {
+    fn from(_: TooLarge) -> Self {
+        Self::Overflow
+    }
 }
 
 impl Rejection {

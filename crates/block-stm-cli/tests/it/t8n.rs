@@ -185,6 +185,37 @@ fn what_can_not_be_a_transaction_of_the_block_is_rejected_by_its_place() -> Test
 }
 
 #[test]
+fn a_number_too_large_rejects_its_transaction_alone() -> TestResult {
+    let right = t8n_of(&everything(), &[&FORK[..], &TO_STDOUT].concat())?;
+    let right: Value = serde_json::from_slice(&right.stdout)?;
+    for (field, number, bits) in [
+        ("gasPrice", "0x1".to_owned() + &"0".repeat(32), 128),
+        ("value", "0x1".to_owned() + &"0".repeat(64), 256),
+        ("nonce", "18446744073709551616".to_owned(), 64),
+    ] {
+        let mut input = everything();
+        let mut large = input["txs"][0].clone();
+        large[field] = json!(number);
+        let place = input["txs"].as_array().map_or(0, Vec::len);
+        input["txs"].as_array_mut().expect("transactions").push(large);
+        let made = t8n_of(&input, &[&FORK[..], &TO_STDOUT].concat())?;
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+        let mut output: Value = serde_json::from_slice(&made.stdout)?;
+        let reasons = rejected(&output["result"]);
+        assert_eq!(reasons.last(), Some(&(place as u64, format!("{field} exceeds {bits} bits"))));
+        output["result"]["rejected"] = right["result"]["rejected"].clone();
+        assert_eq!(output, right);
+
+        // The other transactions are read as ever, and so is what is wrong with them.
+        input["txs"][1]["to"] = json!("0x12");
+        let made = t8n_of(&input, &[&FORK[..], &TO_STDOUT].concat())?;
+        assert_ne!(made.status.code(), Some(0));
+        assert!(stderr(&made).contains("[1]"), "{}", stderr(&made));
+    }
+    Ok(())
+}
+
+#[test]
 fn rewards_go_to_the_producer_and_its_ommers_and_a_reward_of_nothing_creates_an_account()
 -> TestResult {
     let mut input = json!({ "alloc": {}, "env": input_json("env.json"), "txs": null });

@@ -10,7 +10,7 @@
 mod format;
 mod rejection;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use alloy_primitives::{B256, Bytes};
 use block_stm::Engine;
@@ -30,6 +30,7 @@ use self::{
 };
 use crate::{
     CaseReport, SkipReason, StateDump, Watch, Watched,
+    entries::Entries,
     exception::{Compared, Exception},
     info::JsonInfo,
     network,
@@ -85,7 +86,7 @@ impl BlockTestFile {
     /// An [`ImportError`] that names the field: it is not the JSON that is expected.
     pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
         let document = Document::bare(file, json);
-        let tests: BTreeMap<String, JsonTest> = document.parse()?;
+        let Entries::<JsonTest>(tests) = document.parse()?;
         let tests = tests.into_iter().map(|(name, test)| block_test(name, test, document));
         Ok(Self { tests: tests.collect::<Result<_, _>>()? })
     }

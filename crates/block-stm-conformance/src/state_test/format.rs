@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use block_stm_evm::import::json::{Alloc, Quantity};
+use block_stm_evm::import::json::{Alloc, Number, Quantity};
 use serde::{Deserialize, Deserializer};
 
-use crate::{config::JsonConfig, info::JsonInfo, number::Number};
+use crate::{config::JsonConfig, info::JsonInfo};
 
 /// One test: an environment, a state, a transaction with variants, and what each leads to under each fork.
 #[derive(Debug, Deserialize)]

@@ -16,7 +16,7 @@ mod joined;
 mod run;
 mod txn;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
@@ -42,7 +42,7 @@ use self::{
 };
 use crate::{
     CaseReport, Rejection, SkipReason, StateDump, Watch, Watched, config::JsonConfig,
-    exception::Exception, info::JsonInfo, network, watch::stats,
+    entries::Entries, exception::Exception, info::JsonInfo, network, watch::stats,
 };
 
 /// A file of state tests, checked and ready to run.
@@ -121,7 +121,7 @@ impl StateTestFile {
     /// list, or two fields contradict each other.
     pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
         let document = Document::bare(file, json);
-        let tests: BTreeMap<String, JsonTest> = document.parse()?;
+        let Entries::<JsonTest>(tests) = document.parse()?;
         let tests = tests.into_iter().map(|(name, test)| state_test(name, test, document));
         Ok(Self { tests: tests.collect::<Result<_, _>>()? })
     }

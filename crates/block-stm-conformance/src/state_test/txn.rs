@@ -30,7 +30,8 @@ impl JsonTxn {
             let priority_fee = self.max_priority_fee_per_gas.unwrap_or_default().fit()?;
             let fee = self.max_fee_per_gas.or(self.gas_price).unwrap_or_default();
             let authorizations = self.authorization_list.iter().flatten();
-            let authorizations = authorizations.map(|one| Ok(authorization(&signed(one)?)));
+            let authorizations =
+                authorizations.map(|one| signed(one).map(|one| authorization(&one)));
             Ok(TxEnv {
                 tx_type,
                 caller: self.sender,

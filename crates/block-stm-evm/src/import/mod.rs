@@ -8,6 +8,7 @@ pub(crate) mod files;
 mod folder;
 mod json_header;
 pub(crate) mod json_txn;
+pub(crate) mod number;
 pub(crate) mod quantity;
 pub(crate) mod senders;
 mod traces;
@@ -19,6 +20,7 @@ pub mod json {
     pub use super::{
         alloc::{Alloc, JsonAccount, pre_state},
         files::{Document, read_file, read_file_within, read_within},
+        number::{Number, TooLarge},
         quantity::Quantity,
         unique::Unique,
     };

@@ -10,12 +10,14 @@ use rayon::prelude::*;
 use revm::{context::TxEnv, primitives::hardfork::SpecId};
 use secp256k1::{Message, Secp256k1, SecretKey, SignOnly};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{T8nError, reject};
 use crate::import::{
     SignedTxn,
     files::Document,
     json_txn::{JsonTxn, Wrong},
+    number::Number,
     senders::recover_one,
 };
 
@@ -51,12 +53,49 @@ pub(super) fn parse(
     }
 }
 
+/// The numbers of a transaction, which may be too large: it is rejected then, and the others are not.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, expecting = "a transaction object")]
+struct Numbers {
+    nonce: Number,
+    gas: Number,
+    gas_limit: Number,
+    gas_price: Number,
+    max_fee_per_gas: Number,
+    max_priority_fee_per_gas: Number,
+    max_fee_per_blob_gas: Number,
+    value: Number,
+}
+
+impl Numbers {
+    /// Why the transaction is rejected, if a number is too large for its field.
+    fn too_large(&self) -> Option<String> {
+        let narrow = [("nonce", self.nonce), ("gas", self.gas), ("gasLimit", self.gas_limit)];
+        let prices = [
+            ("gasPrice", self.gas_price),
+            ("maxFeePerGas", self.max_fee_per_gas),
+            ("maxPriorityFeePerGas", self.max_priority_fee_per_gas),
+            ("maxFeePerBlobGas", self.max_fee_per_blob_gas),
+        ];
+        let narrow = narrow.map(|(name, number)| (name, 64, number.fit::<u64>().is_ok()));
+        let prices = prices.map(|(name, number)| (name, 128, number.fit::<u128>().is_ok()));
+        let value = [("value", 256, self.value.fit::<U256>().is_ok())];
+        let mut fields = narrow.into_iter().chain(prices).chain(value);
+        let (name, bits, _) = fields.find(|(_, _, fits)| !fits)?;
+        Some(format!("{name} exceeds {bits} bits"))
+    }
+}
+
 fn parse_json(document: Document<'_>, rules: TxnRules) -> Result<Vec<Parsed<SignedTxn>>, T8nError> {
-    let txns: Option<Vec<JsonTxn>> = document.parse()?;
+    let txns = parse_unsigned(document)?;
     let signing: Option<Vec<Signing>> = document.parse()?;
-    let txns = txns.unwrap_or_default().into_iter().zip(signing.unwrap_or_default());
+    let txns = txns.into_iter().zip(signing.unwrap_or_default());
     txns.enumerate()
         .map(|(index, (json, signing))| {
+            let json = match json {
+                Ok(json) => json,
+                Err(too_large) => return Ok(Err(too_large)),
+            };
             // Neither blobs nor delegations come with the creation of a contract.
             if let Some(reason) = json.creates_in_vain() {
                 return Ok(Err(reason.to_owned()));
@@ -69,6 +108,24 @@ fn parse_json(document: Document<'_>, rules: TxnRules) -> Result<Vec<Parsed<Sign
             }
         })
         .collect()
+}
+
+fn parse_unsigned(document: Document<'_>) -> Result<Vec<Parsed<JsonTxn>>, T8nError> {
+    let numbers: Option<Vec<Numbers>> = document.parse()?;
+    let too_large: Vec<_> = numbers.iter().flatten().map(Numbers::too_large).collect();
+    if too_large.iter().all(Option::is_none) {
+        let txns: Option<Vec<JsonTxn>> = document.parse()?;
+        return Ok(txns.into_iter().flatten().map(Ok).collect());
+    }
+    let txns: Vec<&RawValue> = document.parse_borrowed()?;
+    let parse = |(index, (txn, too_large)): (usize, (&RawValue, Option<String>))| match too_large {
+        Some(too_large) => Ok(Err(too_large)),
+        None => serde_json::from_str(txn.get()).map(Ok).map_err(|error| {
+            let field = format!("[{index}]");
+            document.wrong(&field, error.to_string()).into()
+        }),
+    };
+    txns.into_iter().zip(too_large).enumerate().map(parse).collect()
 }
 
 fn signed(json: &JsonTxn, signing: Signing, rules: TxnRules) -> Result<SignedTxn, Wrong> {

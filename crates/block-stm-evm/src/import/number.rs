@@ -4,19 +4,22 @@
 use std::fmt;
 
 use alloy_primitives::U256;
-use block_stm_evm::import::json::Quantity;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IntoDeserializer, Visitor},
 };
 
-use crate::Rejection;
+use super::quantity::Quantity;
 
 /// A number of any size; `None` if it has more than 256 bits.
 ///
 /// It is written as a [`Quantity`] is; `0x:bigint ` may stand in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Number(Option<U256>);
+pub struct Number(Option<U256>);
+
+/// A number has more bits than the field of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
 
 impl Default for Number {
     fn default() -> Self {
@@ -25,10 +28,14 @@ impl Default for Number {
 }
 
 impl Number {
-    /// The number, if the field of a transaction has room for it.
-    pub(crate) fn fit<T: TryFrom<U256>>(self) -> Result<T, Rejection> {
+    /// The number, as the field of a transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`], if the field has no room for it.
+    pub fn fit<T: TryFrom<U256>>(self) -> Result<T, TooLarge> {
         let number = self.0.and_then(|number| T::try_from(number).ok());
-        number.ok_or(Rejection::Overflow)
+        number.ok_or(TooLarge)
     }
 }
 
@@ -85,7 +92,7 @@ mod tests {
         for json in [format!("\"{max:#x}\""), format!("\"0x000{max:x}\""), format!("\"{max}\"")] {
             let number = parse(&json).expect(&json);
             assert_eq!(number.fit(), Ok(max), "{json}");
-            assert_eq!(number.fit::<u128>(), Err(Rejection::Overflow), "{json}");
+            assert_eq!(number.fit::<u128>(), Err(TooLarge), "{json}");
         }
         let one_more = format!("1{}", "0".repeat(64));
         let decimal =
@@ -93,7 +100,7 @@ mod tests {
         for text in [format!("0x{one_more}"), format!("0x:bigint 0x{one_more}"), decimal.to_owned()]
         {
             let number = parse(&format!("\"{text}\"")).expect(&text);
-            assert_eq!(number.fit::<U256>(), Err(Rejection::Overflow), "{text}");
+            assert_eq!(number.fit::<U256>(), Err(TooLarge), "{text}");
         }
         assert_eq!(
             parse("\"0x:bigint 0x1f\"").and_then(|n| n.fit().map_err(|_| String::new())),
