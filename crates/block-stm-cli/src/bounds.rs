@@ -84,7 +84,7 @@ impl Bounder {
     where
         DB: StateRef + Sync,
     {
-        let (costs, gas) = self.costs(block, state)?;
+        let (costs, gas) = costs(block, state, self.repeat)?;
         let options = ParallelOptions::default().with_conflict_graph();
         let executed = execute_parallel(&self.engine, block, state, &options);
         let executed = executed.map_err(|error| error.to_string())?;
@@ -109,23 +109,32 @@ impl Bounder {
             graph: graph_bound(&conflicts, &costs, threads),
         })
     }
+}
 
-    /// What executing each transaction takes at its place in the block, in nanoseconds, and the gas of all.
-    fn costs<DB: StateRef>(&self, block: &Block, state: &DB) -> Result<(Vec<u64>, u64), String> {
-        let mut costs = vec![u64::MAX; block.txns.len()];
-        let mut gas = 0;
-        for _ in 0..=self.repeat {
-            let mut evm = evm(block, block.cfg_env(), state);
-            apply_pre_block(block, &mut evm).map_err(|error| error.to_string())?;
-            gas = 0;
-            for (txn, cost) in block.txns.iter().zip(&mut costs) {
-                let start = Instant::now();
-                gas += execute(&mut evm, txn)?;
-                *cost = (*cost).min(start.elapsed().as_nanos() as u64);
-            }
+/// What executing each transaction takes at its place in the block, in nanoseconds, and the gas of all: the shortest of `repeat`
+/// times, after a first one that warms up.
+///
+/// # Errors
+///
+/// The block can't be executed, for this reason.
+pub(crate) fn costs<DB: StateRef>(
+    block: &Block,
+    state: &DB,
+    repeat: usize,
+) -> Result<(Vec<u64>, u64), String> {
+    let mut costs = vec![u64::MAX; block.txns.len()];
+    let mut gas = 0;
+    for _ in 0..=repeat {
+        let mut evm = evm(block, block.cfg_env(), state);
+        apply_pre_block(block, &mut evm).map_err(|error| error.to_string())?;
+        gas = 0;
+        for (txn, cost) in block.txns.iter().zip(&mut costs) {
+            let start = Instant::now();
+            gas += execute(&mut evm, txn)?;
+            *cost = (*cost).min(start.elapsed().as_nanos() as u64);
         }
-        Ok((costs, gas))
     }
+    Ok((costs, gas))
 }
 
 /// How much faster so many threads can be at transactions of these costs.
@@ -135,9 +144,11 @@ fn graph_bound<L>(conflicts: &ConflictGraph<L>, costs: &[u64], threads: usize) -
     (total / chain).min(threads as f64)
 }
 
-type Evm<DB> = MainnetEvm<MainnetContext<DB>>;
+/// The plain revm of a user.
+pub(crate) type Evm<DB> = MainnetEvm<MainnetContext<DB>>;
 
-fn evm<DB: StateRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB>> {
+/// revm over a cache, before the block's first transaction.
+pub(crate) fn evm<DB: StateRef>(block: &Block, cfg: CfgEnv, state: DB) -> Evm<CacheDB<DB>> {
     let context =
         Context::mainnet().with_db(CacheDB::new(state)).with_block(block.env.clone()).with_cfg(cfg);
     let mut evm = context.build_mainnet();

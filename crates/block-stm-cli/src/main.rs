@@ -15,6 +15,7 @@ mod discover;
 mod error;
 mod escape;
 mod exit;
+mod explain;
 mod files;
 mod forecast;
 mod import;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Blocktest(args) => conformance::blocktest(&args),
         Command::Statetest(args) => conformance::statetest(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),

@@ -7,7 +7,8 @@
 //
 // An artefact is what the workloads need to install a contract as code with storage: the runtime
 // bytecode, the place of each variable and the selector of each method. It names the Keccak-256 hash
-// of every source that it is compiled from, so that a test in Rust sees when they part ways.
+// of every source that it is compiled from, so that a test in Rust sees when they part ways. Its fields have the
+// names and the form that solc and the tools around it give them.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -43,22 +44,22 @@ function compile() {
   return output.contracts;
 }
 
-const place = ({ label, slot, offset, type }, types) => ({
-  label,
-  slot: Number(slot),
-  offset,
-  bytes: Number(types[type].numberOfBytes),
-  type: types[type].label,
+// Without the compiler's numbers of its nodes and the contract's own name, which say nothing here.
+const variable = ({ label, offset, slot, type }) => ({ label, offset, slot, type });
+
+const layout = ({ storage, types }) => ({
+  storage: storage.map(variable),
+  types: Object.fromEntries(
+    Object.entries(types ?? {})
+      .sort()
+      .map(([id, type]) => [id, type.members ? { ...type, members: type.members.map(variable) } : type]),
+  ),
 });
 
 function artifact(name, compiled) {
   const { evm, metadata, storageLayout } = compiled;
   const immutables = Object.keys(evm.deployedBytecode.immutableReferences ?? {});
   if (immutables.length > 0) throw new Error(`${name}: immutable variables need a constructor to run`);
-  const types = storageLayout.types ?? {};
-  const structs = Object.values(types)
-    .filter((type) => type.members)
-    .map((type) => [type.label.replace(/^struct /, ""), type.members.map((member) => place(member, types))]);
   const sources = Object.entries(JSON.parse(metadata).sources)
     .map(([file, { keccak256 }]) => [file, keccak256])
     .sort();
@@ -67,10 +68,9 @@ function artifact(name, compiled) {
     compiler: solc.version(),
     settings,
     sources_keccak256: Object.fromEntries(sources),
-    runtime: "0x" + evm.deployedBytecode.object,
-    storage: storageLayout.storage.map((entry) => place(entry, types)),
-    structs: Object.fromEntries(structs.sort()),
-    methods: Object.fromEntries(Object.entries(evm.methodIdentifiers).sort()),
+    deployedBytecode: { object: "0x" + evm.deployedBytecode.object },
+    storageLayout: layout(storageLayout),
+    methodIdentifiers: Object.fromEntries(Object.entries(evm.methodIdentifiers).sort()),
   };
 }
 

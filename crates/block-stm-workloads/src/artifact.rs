@@ -29,7 +29,14 @@ pub(crate) struct Place {
 }
 
 macro_rules! artifacts {
-    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {
+        /// The workloads' contracts, as JSON in the form of solc and the tools around it.
+        ///
+        /// Each has `contract`, `deployedBytecode.object`, `storageLayout` and `methodIdentifiers`.
+        pub const ARTIFACTS: &[&str] =
+            &[$(include_str!(concat!("../contracts/artifacts/", $file, ".json"))),*];
+
+        $(
         $(#[$doc])*
         pub(crate) static $name: LazyLock<Artifact> = LazyLock::new(|| {
             Artifact::parse(include_str!(concat!("../contracts/artifacts/", $file, ".json")))
@@ -59,15 +66,21 @@ impl Artifact {
     /// `None` if `text` is not an artefact as `build.mjs` writes it.
     fn parse(text: &str) -> Option<Self> {
         let json: Value = serde_json::from_str(text).ok()?;
-        let runtime = Bytes::from(hex::decode(json["runtime"].as_str()?).ok()?);
-        let structs = json["structs"].as_object()?.iter();
-        let methods = json["methods"].as_object()?.iter();
+        let runtime = json["deployedBytecode"]["object"].as_str()?;
+        let runtime = Bytes::from(hex::decode(runtime).ok()?);
+        let layout = &json["storageLayout"];
+        let types = &layout["types"];
+        let structs = types.as_object()?.values().filter(|kind| kind["members"].is_array());
+        let methods = json["methodIdentifiers"].as_object()?.iter();
         Some(Self {
             code_hash: keccak256(&runtime),
             code: Bytecode::new_legacy(runtime),
-            variables: places(&json["storage"])?,
+            variables: places(&layout["storage"], types)?,
             structs: structs
-                .map(|(name, members)| Some((name.clone(), places(members)?)))
+                .map(|kind| {
+                    let name = kind["label"].as_str()?.strip_prefix("struct ")?;
+                    Some((name.to_owned(), places(&kind["members"], types)?))
+                })
                 .collect::<Option<_>>()?,
             selectors: methods
                 .map(|(name, hex)| Some((name.clone(), hex::decode_to_array(hex.as_str()?).ok()?)))
@@ -95,13 +108,14 @@ impl Artifact {
     }
 }
 
-fn places(list: &Value) -> Option<BTreeMap<String, Place>> {
-    let number = |entry: &Value, key: &str| entry[key].as_u64();
+/// solc writes numbers as strings, but for the offset.
+fn places(list: &Value, types: &Value) -> Option<BTreeMap<String, Place>> {
     let entries = list.as_array()?.iter().map(|entry| {
+        let kind = &types[entry["type"].as_str()?];
         let place = Place {
-            slot: U256::from(number(entry, "slot")?),
-            shift: 8 * usize::try_from(number(entry, "offset")?).ok()?,
-            bits: 8 * usize::try_from(number(entry, "bytes")?).ok()?,
+            slot: U256::from_str_radix(entry["slot"].as_str()?, 10).ok()?,
+            shift: 8 * usize::try_from(entry["offset"].as_u64()?).ok()?,
+            bits: 8 * kind["numberOfBytes"].as_str()?.parse::<usize>().ok()?,
         };
         Some((entry["label"].as_str()?.to_owned(), place))
     });

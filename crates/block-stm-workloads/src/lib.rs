@@ -64,6 +64,7 @@ mod zipf;
 #[cfg(test)]
 mod tests;
 
+pub use artifact::ARTIFACTS;
 pub use params::{Params, ParamsError};
 pub use workload::{UnknownWorkload, Workload};
 pub use world::Generated;

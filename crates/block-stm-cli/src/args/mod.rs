@@ -1,6 +1,7 @@
 //! The command line: its words, their ranges and what `--help` says about them.
 
 mod bal;
+mod explain;
 mod forecast;
 mod import;
 mod json;
@@ -19,6 +20,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    explain::ExplainArgs,
     forecast::ForecastArgs,
     import::ImportArgs,
     json::JsonArgs,
@@ -45,6 +47,7 @@ Examples:
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm sim --minutes 5                    look for a schedule that changes a result
   block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
+  block-stm explain --workload amm             what keeps a block from running in parallel
   block-stm forecast --workload mixed          how a block would scale to 64 workers
   block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
 
@@ -89,6 +92,9 @@ pub(crate) enum Command {
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
     #[command(after_help = sim::SIM_EXAMPLES)]
     Sim(SimArgs),
+    /// Say what keeps blocks from running in parallel: where transactions wait for each other, by name
+    #[command(after_help = explain::EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
     #[command(after_help = forecast::FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),

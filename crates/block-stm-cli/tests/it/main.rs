@@ -3,6 +3,7 @@
 mod bal;
 mod cli;
 mod conformance;
+mod explain;
 mod files;
 mod fixtures;
 mod forecast;

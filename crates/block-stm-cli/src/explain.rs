@@ -1,0 +1,178 @@
+//! `block-stm explain`: what keeps a block from running in parallel.
+
+mod analysis;
+mod artifact;
+mod dot;
+mod findings;
+mod labels;
+mod layout;
+mod names;
+mod preimages;
+mod selectors;
+mod study;
+mod text;
+
+use std::num::NonZeroUsize;
+
+use block_stm::{Config, Engine};
+use block_stm_evm::{
+    Block, InvalidTxn, PreState, execute_sequential,
+    import::{import_chain, import_folder},
+};
+use serde::Serialize;
+
+pub(crate) use self::artifact::LayoutFile;
+use self::{
+    findings::{Brake, Findings, brakes},
+    names::Names,
+    study::Study,
+};
+use crate::{
+    args::ExplainArgs,
+    discover::{Source, sources},
+    error::CliError,
+    escape::shown,
+    exit::Exit,
+    files::{Files, JsonOutput, deliver, rendered},
+    notes, output, progress,
+};
+
+/// Explains the blocks at the paths, or generated ones.
+///
+/// # Errors
+///
+/// Input that can't be read or executed, names that contradict each other, results that can't be written.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
+    args.blocks.check()?;
+    let mut files = Files::new();
+    let layouts = args.layout.iter().map(|layout| &layout.file);
+    args.labels.iter().chain(&args.abi).chain(layouts).for_each(|file| files.reads(file));
+    let all = sources(&args.paths, &mut files)?;
+    let json = JsonOutput::open(&args.json, &mut files)?;
+    let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
+    let names = Names::new(args)?;
+    notes::warn_of_noise();
+    let mut explainer = Explainer {
+        args,
+        engine: Config::default().threads(NonZeroUsize::MIN).build()?,
+        names,
+        findings: Vec::new(),
+        dot: None,
+    };
+    if all.is_empty() {
+        explainer.workloads()?
+    } else {
+        explainer.sources(&all)?
+    }
+    for file in explainer.names.unused() {
+        output::note(&format!(
+            "{}: no contract of these blocks has this code",
+            file.file.display()
+        ));
+    }
+    if let Some(target) = &dot {
+        let Some(dot) = explainer.dot.take().filter(|_| explainer.findings.len() == 1) else {
+            return Err(CliError::Usage("--dot draws one block: name one"));
+        };
+        deliver([(target, dot)])?;
+    }
+    let report = Report::new(explainer.findings, args.top);
+    if !json.replaces_text() {
+        output::print_styled(&report.text())?;
+    }
+    json.write(|| rendered(&report))?;
+    Ok(Exit::Success)
+}
+
+/// All that was found.
+#[derive(Debug, Serialize)]
+struct Report {
+    blocks: Vec<Findings>,
+    /// Which contracts hold back all of these blocks together.
+    contracts: Vec<Brake>,
+}
+
+impl Report {
+    fn new(blocks: Vec<Findings>, top: usize) -> Self {
+        let contracts = brakes(&blocks, top);
+        Self { blocks, contracts }
+    }
+
+    fn text(&self) -> String {
+        match self.blocks.as_slice() {
+            [one] => text::one(one),
+            all => text::many(all, &self.contracts),
+        }
+    }
+}
+
+struct Explainer<'a> {
+    args: &'a ExplainArgs,
+    engine: Engine,
+    names: Names,
+    findings: Vec<Findings>,
+    /// The first block's.
+    dot: Option<Vec<u8>>,
+}
+
+impl Explainer<'_> {
+    fn workloads(&mut self) -> Result<(), CliError> {
+        let workloads = self.args.blocks.workloads();
+        let bar = progress::bar(workloads.len());
+        for workload in workloads {
+            bar.set_message(workload.name());
+            let generated = workload.generate(&self.args.blocks.params())?;
+            self.study(workload.name().to_owned(), &generated.block, &generated.pre_state)
+                .map_err(|message| CliError::Workload { name: workload.name(), message })?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn sources(&mut self, all: &[Source]) -> Result<(), CliError> {
+        let bar = progress::bar(all.len());
+        for source in all {
+            let (Source::Block(path) | Source::Chain(path)) = source;
+            bar.set_message(shown(path.display()));
+            let failed = |number| {
+                let path = path.clone();
+                move |message| CliError::Execution { path, number, message }
+            };
+            match source {
+                Source::Block(folder) => {
+                    let imported = import_folder(folder)?;
+                    let title = format!("block {}", imported.number);
+                    self.study(title, &imported.block, &imported.pre_state)
+                        .map_err(failed(imported.number))?;
+                }
+                Source::Chain(folder) => {
+                    let chain = import_chain(folder)?;
+                    bar.inc_length(chain.blocks.len() as u64);
+                    let mut state = chain.genesis;
+                    for one in &chain.blocks {
+                        let title = format!("block {}", one.number);
+                        self.study(title, &one.block, &state).map_err(failed(one.number))?;
+                        let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);
+                        let result = result.map_err(|error| error.to_string());
+                        state.apply(&result.map_err(failed(one.number))?.state);
+                        bar.inc(1);
+                    }
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn study(&mut self, title: String, block: &Block, state: &PreState) -> Result<(), String> {
+        let repeat = self.args.repeat.get();
+        let study = Study::new(title, (block, state), &self.engine, repeat, &mut self.names)?;
+        if self.args.dot.is_some() && self.findings.is_empty() {
+            self.dot = Some(dot::render(&study));
+        }
+        self.findings.push(Findings::new(&study, &self.names, self.args.top));
+        Ok(())
+    }
+}

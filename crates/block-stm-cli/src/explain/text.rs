@@ -1,0 +1,203 @@
+//! Findings as tables.
+
+use std::{fmt::Write, time::Duration};
+
+use anstyle::Style;
+use comfy_table::{Attribute, Cell, CellAlignment, Table, TableComponent, presets::NOTHING};
+
+use super::findings::{Brake, Burdened, Findings};
+use crate::{
+    escape::shown,
+    units::{count, grouped, speedup, time},
+};
+
+const BOLD: Style = Style::new().bold();
+
+/// Rows of the critical path: the first and the last ones.
+const PATH_ENDS: usize = 8;
+
+/// The longest name in a table of 80 columns.
+const LONGEST: usize = 38;
+
+fn nanos(nanos: u64) -> String {
+    time(Duration::from_nanos(nanos))
+}
+
+/// A name that fits, with its middle left out if need be.
+fn fitting(name: &str) -> String {
+    let name = shown(name);
+    let length = name.chars().count();
+    if length <= LONGEST {
+        return name;
+    }
+    let half = (LONGEST - 1) / 2;
+    let head: String = name.chars().take(LONGEST - 1 - half).collect();
+    let tail: String = name.chars().skip(length - half).collect();
+    format!("{head}…{tail}")
+}
+
+/// A table of which the first `text` columns are text, and the others numbers.
+fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: usize) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
+    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
+    table.enforce_styling();
+    table.style_text_only();
+    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    for (place, column) in table.column_iter_mut().enumerate() {
+        let alignment = if place < text { CellAlignment::Left } else { CellAlignment::Right };
+        column.set_cell_alignment(alignment);
+        column.set_padding((0, 1));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// All that is known of one block.
+pub(super) fn one(findings: &Findings) -> String {
+    let mut text = String::new();
+    let mut add = |part: &str| text.push_str(part);
+    add(&format!(
+        "{BOLD}{}{BOLD:#}: {} take {} one after another, the longest chain of dependencies {}.\n\n",
+        shown(&findings.block),
+        count(findings.txns, "txn"),
+        nanos(findings.total_ns),
+        nanos(findings.critical_ns),
+    ));
+    add("The most that dependencies allow:\n");
+    add(&table(
+        ["workers", "2", "4", "8", "16", "32", "64", "any"],
+        vec![std::array::from_fn(|column| match column {
+            0 => "speed-up".to_owned(),
+            column => findings
+                .speedup
+                .get(column - 1)
+                .map_or_else(String::new, |bound| speedup(bound.speedup)),
+        })],
+        1,
+    ));
+    if findings.locations.is_empty() {
+        add("\nNo transaction reads what another one wrote.\n");
+    } else {
+        add(&format!("\n{BOLD}Where transactions wait for each other{BOLD:#}\n"));
+        add(&burdened("location", findings.unbounded(), &findings.locations));
+        add(&format!("\n{BOLD}By contract{BOLD:#}\n"));
+        add(&burdened("contract", findings.unbounded(), &findings.contracts));
+        add(&path(findings));
+    }
+    add(&format!("\n{BOLD}By what is called{BOLD:#}\n"));
+    let calls = findings.calls.iter().map(|group| {
+        [
+            fitting(&group.call),
+            grouped(group.txns as u64),
+            nanos(group.cost_ns),
+            grouped(group.dependent as u64),
+            grouped(group.critical as u64),
+        ]
+    });
+    add(&table(["call", "txns", "time", "dependent", "critical"], calls.collect(), 1));
+    text
+}
+
+fn burdened(noun: &str, with: f64, all: &[Burdened]) -> String {
+    let row = |one: &Burdened| {
+        let change = |without: f64| format!("{} → {}", speedup(with), speedup(without));
+        [
+            fitting(&one.name),
+            nanos(one.lost_ns),
+            grouped(one.readers as u64),
+            change(one.speedup_without),
+            speedup(one.speedup_without_all_so_far),
+        ]
+    };
+    let header = [noun, "lost", "waited", "without it", "and all above"];
+    table(header, all.iter().map(row).collect(), 1)
+}
+
+fn path(findings: &Findings) -> String {
+    let path = &findings.critical_path;
+    let mut text = format!("\n{BOLD}The longest chain{BOLD:#}: {}\n", count(path.len(), "txn"));
+    let left_out = path.len().saturating_sub(2 * PATH_ENDS);
+    let mut rows = Vec::new();
+    for (place, passing) in path.iter().enumerate() {
+        if left_out > 0 && (PATH_ENDS..PATH_ENDS + left_out).contains(&place) {
+            if place == PATH_ENDS {
+                rows.push([
+                    "…".to_owned(),
+                    format!("{left_out} more"),
+                    String::new(),
+                    String::new(),
+                ]);
+            }
+            continue;
+        }
+        let passes_on = match passing.passes_on.as_slice() {
+            [] => String::new(),
+            [one] => short(one),
+            [one, others @ ..] => format!("{} + {}", short(one), others.len()),
+        };
+        rows.push([
+            passing.txn.to_string(),
+            short(&passing.call),
+            nanos(passing.cost_ns),
+            passes_on,
+        ]);
+    }
+    text.push_str(&table(["txn", "calls", "time", "and passes on"], rows, 4));
+    text
+}
+
+/// A name for a table with two of them.
+fn short(name: &str) -> String {
+    let name = shown(name);
+    match name.char_indices().nth(28) {
+        None => name,
+        Some((end, _)) => format!("{}…", &name[..end]),
+    }
+}
+
+/// The contract without which most would be allowed.
+fn top(findings: &Findings) -> Option<&Burdened> {
+    let all = findings.contracts.iter();
+    all.reduce(|best, one| if one.speedup_without > best.speedup_without { one } else { best })
+}
+
+/// Many blocks, a row each, and which contracts hold them back.
+pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
+    let mut text = String::new();
+    let rows = all.iter().map(|findings| {
+        [
+            fitting(&findings.block),
+            grouped(findings.txns as u64),
+            nanos(findings.total_ns),
+            speedup(findings.unbounded()),
+            top(findings).map_or_else(String::new, |top| speedup(top.speedup_without)),
+            top(findings).map_or_else(String::new, |top| short(&top.name)),
+        ]
+    });
+    let header = ["block", "txns", "time", "allowed", "without", "the contract"];
+    text.push_str(&table(header, rows.collect(), 1));
+    let total: u64 = all.iter().map(|findings| findings.total_ns).sum();
+    let critical: u64 = all.iter().map(|findings| findings.critical_ns).sum();
+    let _ = writeln!(
+        text,
+        "\n{}: {} one after another, {} along the chains: dependencies allow {}.",
+        count(all.len(), "block"),
+        nanos(total),
+        nanos(critical),
+        speedup(total.max(1) as f64 / critical.max(1) as f64),
+    );
+    let _ = writeln!(text, "\n{BOLD}The contracts that hold them back{BOLD:#}");
+    let rows = brakes.iter().map(|brake| {
+        [
+            fitting(&brake.name),
+            grouped(brake.blocks as u64),
+            nanos(brake.lost_ns),
+            grouped(brake.readers as u64),
+        ]
+    });
+    text.push_str(&table(["contract", "blocks", "lost", "waited"], rows.collect(), 1));
+    text
+}
