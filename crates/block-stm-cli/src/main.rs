@@ -7,6 +7,7 @@ mod bal;
 mod bounds;
 mod check;
 mod command;
+mod compare;
 mod completions;
 mod conformance;
 mod delivery;
@@ -20,6 +21,7 @@ mod files;
 mod forecast;
 mod import;
 mod latency;
+mod machine;
 mod measure;
 mod memory;
 mod notes;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Blocktest(args) => conformance::blocktest(&args),
         Command::Statetest(args) => conformance::statetest(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),

@@ -34,6 +34,8 @@ pub(crate) struct Measured {
     pub(crate) sequential: Duration,
     /// The median time of the parallel side.
     pub(crate) parallel: Duration,
+    /// All times of both sides, turn by turn.
+    pub(crate) samples: Samples,
     /// The median time with the block's access list, where that was asked for.
     pub(crate) with_list: Option<Duration>,
     /// The median number of executions on the parallel side.
@@ -46,6 +48,13 @@ pub(crate) struct Measured {
     pub(crate) list: Option<BlockAccessList>,
     /// The first execution that did not give what the first sequential one gave.
     pub(crate) difference: Option<Difference>,
+}
+
+/// The times of both sides, turn by turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    pub(crate) sequential: Vec<Duration>,
+    pub(crate) parallel: Vec<Duration>,
 }
 
 /// What becomes of a block's access list (EIP-7928).
@@ -165,15 +174,15 @@ where
     if let Some(list) = timed {
         judge.look("the warm-up with the list", &with_list(engine, block, state, list).1);
     }
-    let mut times = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
+    let mut samples = Samples::default();
     let mut list_times = Vec::new();
     let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     for turn in 1..=repeat {
         let (time, receipts) = plain(block, state);
-        times.0.push(time);
+        samples.sequential.push(time);
         judge.look_at_receipts(&format!("sequential execution {turn}"), &receipts);
         let run = parallel(engine, block, state);
-        times.1.push(run.time);
+        samples.parallel.push(run.time);
         counters.0.push(run.stats.executions);
         counters.1.push(run.stats.aborts.total());
         judge.look(&format!("parallel execution {turn}"), &run.result);
@@ -185,8 +194,9 @@ where
     }
     Ok(Measured {
         with_list: timed.map(|_| median_time(&mut list_times)),
-        sequential: median_time(&mut times.0),
-        parallel: median_time(&mut times.1),
+        sequential: median_time(&mut samples.sequential.clone()),
+        parallel: median_time(&mut samples.parallel.clone()),
+        samples,
         executions: lower_median(&mut counters.0),
         aborts: lower_median(&mut counters.1),
         reference: judge.reference,

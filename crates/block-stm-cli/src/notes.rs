@@ -35,7 +35,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// The load of the last minute, where the system tells it as Linux does.
-fn load() -> Option<f64> {
+pub(crate) fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }

@@ -20,6 +20,7 @@ use crate::{
     escape::shown,
     exit::Exit,
     files::Files,
+    machine::Machine,
     measure::{Lists, Measured, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
@@ -68,6 +69,7 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     Ok(Report {
         kind: Kind::Blocks,
         title,
+        machine: Machine::look(),
         threads: threads.get(),
         repeat: args.common.repeat,
         rows: replay.rows,

@@ -13,6 +13,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::Files,
+    machine::Machine,
     measure::{Lists, measure_as_asked},
     notes, progress,
     report::{Kind, Report, Row},
@@ -49,6 +50,7 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
     Ok(Report {
         kind: Kind::Workloads,
         title: title(args, threads.get()),
+        machine: Machine::look(),
         threads: threads.get(),
         repeat: args.common.repeat,
         rows,

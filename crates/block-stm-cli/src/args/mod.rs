@@ -1,6 +1,7 @@
 //! The command line: its words, their ranges and what `--help` says about them.
 
 mod bal;
+mod compare;
 mod explain;
 mod forecast;
 mod import;
@@ -20,6 +21,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    compare::CompareArgs,
     explain::ExplainArgs,
     forecast::ForecastArgs,
     import::ImportArgs,
@@ -49,6 +51,7 @@ Examples:
   block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
   block-stm explain --workload amm             what keeps a block from running in parallel
   block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm compare before.json after.json     what changed between two runs
   block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
 
 Exit codes:
@@ -92,6 +95,9 @@ pub(crate) enum Command {
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
     #[command(after_help = sim::SIM_EXAMPLES)]
     Sim(SimArgs),
+    /// Say what changed between two runs, beyond noise
+    #[command(after_help = compare::COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Say what keeps blocks from running in parallel: where transactions wait for each other, by name
     #[command(after_help = explain::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),

@@ -6,12 +6,13 @@ use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
 
 use super::{Kind, Report, Row, Totals};
-use crate::{allocator, check::Outcome, difference::Difference, files::rendered};
+use crate::{allocator, check::Outcome, difference::Difference, files::rendered, machine::Machine};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
     allocator: String,
+    machine: &'a Machine,
     threads: usize,
     repeat: usize,
     ok: bool,
@@ -39,6 +40,8 @@ struct JsonRow<'a> {
     sequential_ms: f64,
     parallel_ms: f64,
     speedup: f64,
+    sequential_samples_ms: Vec<f64>,
+    parallel_samples_ms: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_list_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +109,7 @@ impl<'a> From<&'a Report> for JsonReport<'a> {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             allocator: allocator::name(),
+            machine: &report.machine,
             threads: report.threads,
             repeat: report.repeat,
             ok: report.ok() && report.errors.is_empty(),
@@ -143,6 +147,8 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             sequential_ms: millis(row.sequential),
             parallel_ms: millis(row.parallel),
             speedup: row.speedup(),
+            sequential_samples_ms: row.samples.sequential.iter().copied().map(millis).collect(),
+            parallel_samples_ms: row.samples.parallel.iter().copied().map(millis).collect(),
             with_list_ms: row.with_list.map(millis),
             with_list_speedup: row.list_speedup(),
             executions: row.executions,

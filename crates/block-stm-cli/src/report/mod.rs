@@ -12,7 +12,8 @@ use crate::{
     bounds::Bounds,
     check::{Check, Outcome},
     escape::escaped,
-    measure::Measured,
+    machine::Machine,
+    measure::{Measured, Samples},
 };
 
 /// The rows of one command under one number of threads.
@@ -21,6 +22,7 @@ pub(crate) struct Report {
     pub(crate) kind: Kind,
     /// What was done, in one line.
     pub(crate) title: String,
+    pub(crate) machine: Machine,
     pub(crate) threads: usize,
     pub(crate) repeat: usize,
     pub(crate) rows: Vec<Row>,
@@ -49,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) gas_used: u64,
     pub(crate) sequential: Duration,
     pub(crate) parallel: Duration,
+    /// All times of both sides, turn by turn.
+    pub(crate) samples: Samples,
     /// The time with the block's access list, where that was measured.
     pub(crate) with_list: Option<Duration>,
     pub(crate) executions: u64,
@@ -88,6 +92,7 @@ impl Row {
             gas_used: reference.map_or(0, |result| result.gas_used),
             sequential: measured.sequential,
             parallel: measured.parallel,
+            samples: measured.samples,
             with_list: measured.with_list,
             executions: measured.executions,
             aborts: measured.aborts,
@@ -260,6 +265,7 @@ mod tests {
         let measured = Measured {
             sequential: Duration::from_millis(millis.0),
             parallel: Duration::from_millis(millis.1),
+            samples: Samples::default(),
             with_list: None,
             list: None,
             executions: 0,
@@ -272,7 +278,15 @@ mod tests {
 
     fn report(rows: Vec<Row>) -> Report {
         let kind = Kind::Workloads;
-        Report { kind, title: String::new(), threads: 2, repeat: 1, rows, errors: Vec::new() }
+        Report {
+            kind,
+            title: String::new(),
+            machine: Machine::look(),
+            threads: 2,
+            repeat: 1,
+            rows,
+            errors: Vec::new(),
+        }
     }
 
     #[test]

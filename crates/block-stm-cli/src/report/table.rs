@@ -30,6 +30,7 @@ pub(crate) fn render(report: &Report) -> String {
         "Times are medians of {runs}, rates are those of the parallel side; allocator: {}.",
         allocator::name()
     ));
+    line(format!("Machine: {}.", escaped(&report.machine.in_words())));
     line(String::new());
     table(report).lines().for_each(&mut line);
     line(String::new());

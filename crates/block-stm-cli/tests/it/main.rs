@@ -2,6 +2,7 @@
 
 mod bal;
 mod cli;
+mod compare;
 mod conformance;
 mod explain;
 mod files;

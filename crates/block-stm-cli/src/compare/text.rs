@@ -1,0 +1,85 @@
+//! A comparison as a table.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
+
+use super::{Comparison, noise::Verdict, results::Key};
+use crate::{escape::shown, units::speedup};
+
+const BOLD: Style = Style::new().bold();
+
+fn label(key: &Key) -> String {
+    match key.number {
+        Some(number) if key.name != number.to_string() => {
+            shown(format_args!("{} {number}", key.name))
+        }
+        _ => shown(&key.name),
+    }
+}
+
+/// The table, and what stands below it.
+pub(super) fn render(comparison: &Comparison) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
+    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
+    table.enforce_styling();
+    table.style_text_only();
+    let header = ["", "threads", "before", "after", "change", "noise", ""];
+    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    for row in &comparison.rows {
+        let change = &row.change;
+        let (verdict, colour) = match change.verdict {
+            Verdict::Faster => ("faster", Color::Green),
+            Verdict::Slower => ("SLOWER", Color::Red),
+            Verdict::Same => ("", Color::Reset),
+            Verdict::Unknown => ("too few turns", Color::Reset),
+        };
+        table.add_row([
+            Cell::new(label(&row.key)),
+            Cell::new(row.key.threads),
+            Cell::new(speedup(change.speedup_before)),
+            Cell::new(speedup(change.speedup_after)),
+            Cell::new(percent(change.ratio() - 1.0)),
+            Cell::new(
+                change.noise.map_or_else(String::new, |noise| format!("{:.1} %", 100.0 * noise)),
+            ),
+            Cell::new(verdict).fg(colour),
+        ]);
+    }
+    let columns = header.len();
+    for (place, column) in table.column_iter_mut().enumerate() {
+        let is_text = [0, columns - 1].contains(&place);
+        column.set_cell_alignment(if is_text { CellAlignment::Left } else { CellAlignment::Right });
+        column.set_padding((0, 1));
+    }
+    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let count =
+        |verdict| comparison.rows.iter().filter(|row| row.change.verdict == verdict).count();
+    let _ = writeln!(
+        text,
+        "\n{BOLD}{}{BOLD:#} in the geometric mean of the speed-ups; {} faster, {} slower, {} the same.",
+        percent(comparison.mean_change - 1.0),
+        count(Verdict::Faster),
+        count(Verdict::Slower),
+        count(Verdict::Same),
+    );
+    for (which, keys) in
+        [("first", &comparison.only_in_first), ("second", &comparison.only_in_second)]
+    {
+        let names: Vec<_> =
+            keys.iter().map(|key| format!("{} ({})", label(key), key.threads)).collect();
+        if !names.is_empty() {
+            let _ = writeln!(text, "Only in the {which} file: {}.", names.join(", "));
+        }
+    }
+    for difference in &comparison.differences {
+        let _ = writeln!(text, "The runs differ in their {}.", shown(difference));
+    }
+    text
+}
+
+fn percent(share: f64) -> String {
+    format!("{:+.1} %", 100.0 * share)
+}

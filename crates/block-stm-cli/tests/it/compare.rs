@@ -1,0 +1,74 @@
+//! `block-stm compare`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Scratch, TestResult, assert_refused, call, json, stdout};
+
+/// Results of one workload with such times of its turns.
+fn results(sequential: [f64; 5], parallel: [f64; 5]) -> Value {
+    json!({
+        "version": "1", "allocator": "mimalloc", "threads": 2,
+        "workloads": [{
+            "name": "amm", "speedup": sequential[2] / parallel[2],
+            "sequential_samples_ms": sequential, "parallel_samples_ms": parallel,
+        }],
+    })
+}
+
+#[test]
+fn results_of_a_run_can_be_compared_with_themselves() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = scratch.arg("run.json");
+    let run = ["run", "--workload", "transfers,erc20", "--txns", "30", "--threads", "1,2"];
+    let output = call(&[&run[..], &["--repeat", "3", "--json-file", &file]].concat())?;
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("\nMachine: "), "{}", stdout(&output));
+    let written: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let row = &written[1]["workloads"][0];
+    assert_eq!(row["sequential_samples_ms"].as_array().map(Vec::len), Some(3));
+    assert!(written[0]["machine"]["cores"].as_u64() >= Some(1), "{written}");
+
+    let compared = json(&["compare", &file, &file, "--fail-on-loss", "--json"], 0)?;
+    assert_eq!(compared["rows"].as_array().map(Vec::len), Some(4));
+    assert_eq!(compared["mean_change"], 1.0);
+    let rows = compared["rows"].as_array().into_iter().flatten();
+    assert!(rows.clone().all(|row| row["verdict"] == "same"), "{compared}");
+    Ok(())
+}
+
+#[test]
+fn a_loss_is_told_and_fails_where_that_is_asked_for() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (before, after) = (scratch.arg("before.json"), scratch.arg("after.json"));
+    fs::write(&before, results([10.0, 10.1, 10.0, 9.9, 10.0], [5.0; 5]).to_string())?;
+    fs::write(&after, results([10.0, 10.1, 10.0, 9.9, 10.0], [7.0; 5]).to_string())?;
+    let output = call(&["compare", &before, &after])?;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0));
+    for part in ["amm", "2.00x", "1.43x", "-28.6 %", "SLOWER", "1 slower"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(call(&["compare", &before, &after, "--fail-on-loss"])?.status.code(), Some(1));
+    assert_eq!(call(&["compare", &after, &before, "--fail-on-loss"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn what_can_not_be_compared_is_refused() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = |name: &str, content: Value| -> Result<String, std::io::Error> {
+        fs::write(scratch.path().join(name), content.to_string())?;
+        Ok(scratch.arg(name))
+    };
+    let good = file("good.json", results([1.0; 5], [1.0; 5]))?;
+    let mut others = results([1.0; 5], [1.0; 5]);
+    others["threads"] = json!(4);
+    let others = file("others.json", others)?;
+    assert_refused(&["compare", &good, &others], &["in common"])?;
+    let sweep = file("sweep.json", json!([{"vm": "aptos"}]))?;
+    assert_refused(&["compare", &good, &sweep], &["sweep.json"])?;
+    assert_refused(&["compare", &good, &good, "--json-file", &good], &["cannot write"])?;
+    assert_refused(&["compare", &good, &scratch.arg("none.json")], &["none.json"])
+}
