@@ -55,9 +55,29 @@ coverage:
         --exclude-files 'crates/block-stm/src/sync/loom.rs' --exclude-files 'crates/block-stm/src/sync/shuttle.rs'
     rm -f build_rs_cov.profraw
 
+# Build the book of docs/ into target/book; installs mdbook below target/ where it is missing.
+book:
+    scripts/mdbook build
+
+# Make the tables of the documents anew, from docs/data/ and the sources.
+tables:
+    BLOCK_STM_WRITE_TABLES=1 cargo test -p block-stm-cli --test tidy tables::
+
+# Run the commands whose numbers documents show (KIND is speed or official-tests; needs BLOCK_STM_FIXTURES).
+numbers KIND: && tables
+    scripts/numbers {{KIND}}
+
+# Package every crate, build each package alone, and stop short of the upload.
+publish-dry-run:
+    cargo publish --dry-run --workspace
+
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
+
+# Breaking changes of the library crates since a revision (needs cargo-semver-checks).
+semver-checks BASE="main":
+    cargo semver-checks --workspace --exclude block-stm-cli --baseline-rev {{BASE}}
 
 # Explore the core's protocols under loom: every execution that the memory model allows, within a bound.
 loom *ARGS:

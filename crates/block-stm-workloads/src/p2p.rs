@@ -1,8 +1,9 @@
 //! The peer-to-peer payments that the Block-STM paper measures, as a VM on the engine itself.
 //!
-//! Gelashvili et al. (PPoPP 2023) execute blocks of payments between accounts that are drawn uniformly, under two Move
-//! VMs: Diem's, whose payment reads 21 locations and writes 4, and Aptos's, which reads 8 and writes 5. What matters to
-//! an engine is how many of these locations payments share, and how long a payment takes. Here both are explicit:
+//! Gelashvili et al. (PPoPP 2023) execute blocks of payments between accounts that are drawn
+//! uniformly, under two Move VMs: Diem's, whose payment reads 21 locations and writes 4, and
+//! Aptos's, which reads 8 and writes 5. What matters to an engine is how many of these locations
+//! payments share, and how long a payment takes. Here both are explicit:
 //!
 //! | reads | Diem | Aptos | shared with |
 //! |---|---|---|---|
@@ -11,9 +12,9 @@
 //! | only, of the two accounts | 6 | 1 | as above; Diem's never change |
 //! | only, of the chain | 11 | 2 | all; they never change |
 //!
-//! All reads come first, then [`Work`] that stands for the interpreter, then the writes: no engine learns of a write
-//! before the transaction is over. Nothing is a delta. Two accounts make a chain of dependencies, ten thousand hardly
-//! any.
+//! All reads come first, then [`Work`] that stands for the interpreter, then the writes: no engine
+//! learns of a write before the transaction is over. Nothing is a delta. Two accounts make a chain
+//! of dependencies, ten thousand hardly any.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::HashMap;
@@ -98,8 +99,8 @@ impl Kind {
         shape.sender_writes.len() + shape.receiver_writes.len()
     }
 
-    /// What a payment takes in the paper, in order on one thread: 110,000 a second are told to be 20 times that rate
-    /// for Diem, 170,000 to be 17 times for Aptos.
+    /// What a payment takes in the paper, in order on one thread: 110,000 a second are told to be
+    /// 20 times that rate for Diem, 170,000 to be 17 times for Aptos.
     #[must_use]
     pub const fn time_in_paper(self) -> Duration {
         match self {
@@ -332,7 +333,8 @@ impl P2pResult {
     }
 }
 
-/// The plain loop's outcome: receipts, and the state in a cache, where it can't be told from what was only read.
+/// The plain loop's outcome: receipts, and the state in a cache, where it can't be told from what
+/// was only read.
 #[derive(Clone, Debug)]
 pub struct Plain {
     receipts: Vec<Receipt>,
@@ -365,7 +367,8 @@ impl From<Parallel> for P2pResult {
 }
 
 impl P2pBlock {
-    /// A block of `txns` payments of 1 to 1,000 between different accounts, each drawn uniformly out of `accounts`.
+    /// A block of `txns` payments of 1 to 1,000 between different accounts, each drawn uniformly
+    /// out of `accounts`.
     ///
     /// # Panics
     /// If there are fewer than two accounts.
@@ -389,7 +392,8 @@ impl P2pBlock {
         self.txns.len()
     }
 
-    /// The loop that somebody has who has no engine: a map over the state, one payment after another.
+    /// The loop of a host without an engine: a map over the state, one payment after
+    /// another.
     #[must_use]
     pub fn execute_plain(&self) -> Plain {
         let mut cache = Cache::default();
@@ -415,87 +419,4 @@ impl P2pBlock {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::num::NonZeroUsize;
-
-    use block_stm::Config;
-
-    use super::*;
-
-    fn block(kind: Kind, accounts: u32) -> P2pBlock {
-        P2pBlock::generate(kind, Work { rounds: 50 }, 400, accounts, 7)
-    }
-
-    /// Counts what a payment reads and writes.
-    #[derive(Default)]
-    struct Counted {
-        reads: Cell<usize>,
-        writes: RefCell<Vec<Location>>,
-    }
-
-    impl State for &Counted {
-        type Stop = Infallible;
-
-        fn read(&mut self, location: Location) -> Result<u64, Infallible> {
-            self.reads.set(self.reads.get() + 1);
-            Ok(opening(location))
-        }
-
-        fn write(&mut self, location: Location, _: u64) -> Result<(), Infallible> {
-            self.writes.borrow_mut().push(location);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn payments_have_the_papers_numbers_of_reads_and_writes() {
-        for (kind, reads, writes) in [(Kind::Diem, 21, 4), (Kind::Aptos, 8, 5)] {
-            let counted = Counted::default();
-            let payment = Payment { from: 1, to: 2, amount: 3 };
-            let receipt = Payments { kind, work: Work::NONE }.pay(payment, &mut &counted);
-            assert!(receipt.is_ok_and(|receipt| receipt.is_paid));
-            assert_eq!((counted.reads.get(), counted.writes.borrow().len()), (reads, writes));
-            assert_eq!((kind.reads(), kind.writes()), (reads, writes));
-        }
-    }
-
-    #[test]
-    fn the_engine_gives_what_the_plain_loop_gives() {
-        for (kind, accounts) in [(Kind::Diem, 2), (Kind::Diem, 50), (Kind::Aptos, 10)] {
-            let block = block(kind, accounts);
-            let plain = P2pResult::from(block.execute_plain());
-            assert_eq!(plain.receipts.len(), 400);
-            assert!(plain.receipts.iter().all(|receipt| receipt.is_paid));
-            for threads in [1, 4].into_iter().filter_map(NonZeroUsize::new) {
-                let engine = Config::default().threads(threads).build().expect("threads start");
-                let parallel = block.execute_parallel(&engine).expect("no errors");
-                assert_eq!(P2pResult::from(parallel), plain);
-            }
-        }
-    }
-
-    #[test]
-    fn money_moves_and_none_is_made() {
-        let changes = P2pResult::from(block(Kind::Diem, 10).execute_plain()).changes;
-        let balance = |account| Location::Of(account, Field::Balance);
-        let value = |account| changes.get(&balance(account)).copied();
-        let all: u64 = (0..10).map(|n| value(n).unwrap_or(opening(balance(n)))).sum();
-        assert_eq!(all, 10 * opening(balance(0)));
-        assert!((0..10).any(|n| value(n).is_some()));
-    }
-
-    #[test]
-    fn nobody_pays_themselves_and_the_seed_decides() {
-        let txns = |seed| P2pBlock::generate(Kind::Aptos, Work::NONE, 300, 3, seed).txns;
-        assert!(txns(1).iter().all(|payment| payment.from != payment.to && payment.to < 3));
-        assert_eq!(txns(1), txns(1));
-        assert_ne!(txns(1), txns(2));
-    }
-
-    #[test]
-    fn the_digest_follows_from_what_was_read() {
-        let digests: Vec<_> = block(Kind::Aptos, 2).execute_plain().receipts;
-        assert_ne!(digests[0].digest, digests[1].digest);
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ pub enum Canary {
     ForgetIncarnation,
     /// A location is identified by its hash alone.
     CompareByHash,
-    /// A location that a new incarnation does not write any more keeps the old write.
+    /// A write that the next incarnation does not make stays.
     KeepOldWrite,
     /// What a left-out transaction wrote stays.
     KeepLeftOut,
@@ -57,9 +57,9 @@ pub enum Canary {
     ReadUnderLock,
     /// A transaction may be executed ahead of its turn any number of times.
     NeverGiveUp,
-    /// Nobody is notified.
+    /// No worker is notified.
     DropWakeUp,
-    /// Whoever gives the baton back does not look at the head afterwards, nor does whoever is about to sleep.
+    /// A worker does not look at the head after it gave the baton back, nor before it sleeps.
     LeaveHead,
     /// The head moves on by two.
     SkipTxn,
@@ -67,15 +67,15 @@ pub enum Canary {
     LoseTouched,
     /// A location that was deleted is not put back into the index when it is written again.
     StayListed,
-    /// An idle worker repeats what it finds stale, however often, also what only the judge can decide.
+    /// An idle worker repeats what it finds stale, also what only the judge can decide.
     RepeatAssumptions,
-    /// Whoever takes the baton passes no fence before.
+    /// The baton is taken without a fence before.
     TakeWithoutFence,
-    /// Whoever gives the baton back passes no fence afterwards.
+    /// The baton is given back without a fence afterwards.
     GiveWithoutFence,
     /// A worker looks for the last time without a fence before.
     ParkWithoutFence,
-    /// Whoever made work notifies without passing through the sleepers' lock.
+    /// The maker of work does not pass through the sleepers' lock before it notifies.
     NotifyWithoutLock,
     /// A new owner does not see what the last one did.
     ClaimRelaxed,

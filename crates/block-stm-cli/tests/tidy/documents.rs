@@ -1,35 +1,92 @@
-//! Names and links in the documents lead somewhere.
+//! Names and links in the documents lead somewhere, and the book has every chapter.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use regex::Regex;
 
-use crate::tree::{documents, file, quoted, root, sources};
+use crate::lists::assert_same;
+use crate::markdown::{anchors, links};
+use crate::tree::{File, documents, file, quoted, root, sources};
+
+/// The table of contents of the book.
+const SUMMARY: &str = "docs/SUMMARY.md";
+
+/// A path from the workspace's root without `..`, or nothing if it leads out of the workspace.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir => {
+                if !normal.pop() {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(normal)
+}
+
+/// Why a link of `document` leads nowhere, if it does.
+fn broken(document: &File, link: &str) -> Option<String> {
+    let (path, anchor) = match link.split_once('#') {
+        Some((path, anchor)) => (path, Some(anchor)),
+        None => (link, None),
+    };
+    let folder = Path::new(&document.path).parent().expect("a file lies in a folder");
+    let target = if path.is_empty() { document.path.clone().into() } else { folder.join(path) };
+    let Some(target) = normal(&target) else {
+        return Some("leads out of the workspace".to_owned());
+    };
+    if !root().join(&target).exists() {
+        return Some("there is no such file".to_owned());
+    }
+    let in_book = |path: &Path| path.starts_with("docs");
+    if in_book(Path::new(&document.path)) && !in_book(&target) {
+        return Some("leads out of the book".to_owned());
+    }
+    let anchor = anchor?;
+    let text = file(target.to_str().expect("a name in UTF-8")).text;
+    (!anchors(&text).contains(anchor)).then(|| "there is no such heading".to_owned())
+}
 
 #[test]
 fn links_lead_somewhere() {
-    let link = Regex::new(r"\]\(([^)#\s]+)(#[^)]*)?\)").expect("it is well-formed");
-    let mut links = 0;
+    let (mut followed, mut faults) = (0, Vec::new());
     for document in documents() {
-        let folder = Path::new(&document.path).parent().expect("a file lies in a folder");
-        for found in link.captures_iter(&document.text) {
-            if found[1].contains("://") {
+        for link in links(&document.text) {
+            if link.contains("://") {
                 continue;
             }
-            links += 1;
-            let target = root().join(folder).join(&found[1]);
-            assert!(target.exists(), "{}: {}", document.path, &found[1]);
+            followed += 1;
+            if let Some(fault) = broken(&document, &link) {
+                faults.push(format!("{}: {link}: {fault}", document.path));
+            }
         }
     }
-    assert!(links > 20, "only {links} links were found");
+    assert!(followed > 40, "only {followed} links were found");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// The chapters of the book.
+fn chapters() -> Vec<String> {
+    let paths = documents().into_iter().map(|document| document.path);
+    paths.filter(|path| path.starts_with("docs/") && path != SUMMARY).collect()
 }
 
 #[test]
 fn the_readme_leads_to_every_chapter() {
-    let readme = file("README.md").text;
-    for document in documents().iter().filter(|document| document.path.starts_with("docs/")) {
-        assert!(readme.contains(&format!("({})", document.path)), "{}", document.path);
+    let links = links(&file("README.md").text);
+    for chapter in chapters() {
+        assert!(links.contains(&chapter), "{chapter}");
     }
+}
+
+#[test]
+fn the_book_has_every_chapter() {
+    let links = links(&file(SUMMARY).text);
+    assert_same("chapters", links.iter().map(|link| format!("docs/{link}")).collect(), chapters());
 }
 
 #[test]

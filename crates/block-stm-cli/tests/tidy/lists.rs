@@ -73,35 +73,6 @@ fn fuzz_targets_are_listed_and_built() {
 }
 
 #[test]
-fn every_canary_is_in_the_list_and_let_out_by_a_test() {
-    let source = file("crates/block-stm/src/canary.rs").text;
-    let (_, rest) = source.split_once("pub enum Canary {").expect("the faults");
-    let body = rest.split("\n}").next().expect("split gives at least one part");
-    let variant = Regex::new(r"(?m)^    ([A-Z]\w+),$").expect("it is well-formed");
-    let variants: Vec<_> = variant.captures_iter(body).map(|found| found[1].to_owned()).collect();
-    let list = file("docs/canaries.md");
-    let is_variant = |word: &&str| word.starts_with(char::is_uppercase);
-    let listed = rows(&list.text).flat_map(|row| quoted(row[0]).collect::<Vec<_>>());
-    let listed = listed.filter(is_variant).map(str::to_owned).collect();
-    assert_same("canaries", listed, variants.clone());
-    // All of them, or each by its name.
-    let groups = ["FAULTS", "WEAKNESSES"].map(|group| {
-        let start = format!("pub const {group}: ");
-        let (_, rest) = source.split_once(&start).expect("the group");
-        rest.split("];").next().expect("split gives at least one part").to_owned()
-    });
-    let sources = sources();
-    let lets_out =
-        |file: &&File| file.text.contains("let_out(") && !file.path.ends_with("canary.rs");
-    let tests: Vec<_> = sources.iter().filter(lets_out).collect();
-    for variant in variants {
-        let grouped = groups.iter().any(|group| group.contains(&format!("Self::{variant},")));
-        let named = tests.iter().any(|file| file.text.contains(&format!("Canary::{variant},")));
-        assert!(grouped || named, "{variant} is let out by no test");
-    }
-}
-
-#[test]
 fn recipes_that_documents_name_exist() {
     let justfile = file("justfile").text;
     let recipe = Regex::new(r"(?m)^([a-z][a-z0-9-]*)[^:\n]*:( |$)").expect("it is well-formed");

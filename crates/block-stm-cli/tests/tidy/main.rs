@@ -1,9 +1,15 @@
-//! What the documents say of the sources, and what the sources must not do: read off the workspace's files.
+//! What the documents say of the sources, and what the sources must not do. The tests read the
+//! workspace's files.
 //!
-//! It is here because the command line depends on everything else, and has the binary whose commands the documents show.
+//! They are here because the command line depends on everything else, and has the binary whose
+//! commands the documents show.
 
 mod commands;
 mod documents;
+mod layout;
 mod lists;
+mod markdown;
+mod packages;
 mod rules;
+mod tables;
 mod tree;

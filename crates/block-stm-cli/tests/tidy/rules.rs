@@ -14,7 +14,8 @@ fn has_unsafe_code(file: &File) -> bool {
     file.code().iter().any(|line| word.is_match(line))
 }
 
-/// Whether one of the lines up to `line` that are near, the line itself included, has one of the words.
+/// Whether one of the lines up to `line` that are near, the line itself included, has one of the
+/// words.
 fn is_explained(lines: &[&str], line: usize, words: &[&str]) -> bool {
     const NEAR: usize = 8;
     let near = &lines[line.saturating_sub(NEAR)..=line];
@@ -85,7 +86,8 @@ fn unsafe_code_says_why_it_is_sound() {
     assert!(bare.is_empty(), "unsafe code without its reason: {bare:#?}");
 }
 
-/// Production code: that of tests is read where they are, and the grounds of loom and shuttle are no production.
+/// Production code: that of tests is read where they are, and the grounds of loom and shuttle are
+/// no production.
 fn production() -> impl Iterator<Item = File> {
     let apart = ["/tests/", "/models/", "sync/loom.rs", "sync/shuttle.rs", "fuzz/"];
     sources().into_iter().filter(move |file| !apart.iter().any(|part| file.path.contains(part)))
@@ -129,22 +131,81 @@ fn atomic_accesses_say_what_orders_them() {
 
 #[test]
 fn primitives_of_the_core_come_from_one_door() {
-    // What orders threads; an `Arc` only counts.
-    let word = regex(
-        r"\b(std|core)::(sync::(?:\{|atomic|Mutex|RwLock|Condvar|Once|Barrier|mpsc|LazyLock|OnceLock)|thread::park)|\bparking_lot\b",
-    );
     let mut found = Vec::new();
     for file in production() {
         let Some(path) = file.path.strip_prefix("crates/block-stm/src/") else { continue };
         // Faults are let out in builds of their own.
-        if path.starts_with("sync/") || path == "canary.rs" {
+        if path.starts_with("sync/") || path.ends_with("canary.rs") {
             continue;
         }
-        for (number, code) in before_tests(&file).iter().enumerate() {
-            if word.is_match(code) {
-                found.push(format!("{path}:{}: {}", number + 1, code.trim()));
-            }
-        }
+        let foreign =
+            paths(&before_tests(&file).join("\n")).into_iter().filter(|p| orders_threads(p));
+        found.extend(foreign.map(|name| format!("{path}: {name}")));
     }
     assert!(found.is_empty(), "primitives that do not come from sync/: {found:#?}");
+}
+
+/// Whether what a path names orders threads, outside of the core's own primitives.
+fn orders_threads(path: &str) -> bool {
+    let segments: Vec<_> = path.split("::").collect();
+    match segments.as_slice() {
+        // An `Arc` only counts.
+        ["std" | "core" | "alloc", "sync", "Arc" | "Weak", ..] => false,
+        ["std" | "core" | "alloc", "sync", ..] | ["parking_lot", ..] => true,
+        ["std", "thread", function, ..] | ["thread", function, ..] => function.starts_with("park"),
+        _ => false,
+    }
+}
+
+/// The paths that code names, those of `use` with their groups resolved.
+fn paths(code: &str) -> Vec<String> {
+    let imports = regex(r"\buse\s+([^;]+);");
+    let path = regex(r"\b[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)+");
+    let mut paths = Vec::new();
+    for import in imports.captures_iter(code) {
+        resolve(&import[1].split_whitespace().collect::<Vec<_>>().join(" "), "", &mut paths);
+    }
+    let rest = imports.replace_all(code, "");
+    paths.extend(path.find_iter(&rest).map(|path| path.as_str().replace(char::is_whitespace, "")));
+    paths
+}
+
+/// Adds the paths of a `use` tree that stands below `prefix`.
+fn resolve(tree: &str, prefix: &str, paths: &mut Vec<String>) {
+    let tree = tree.trim().trim_start_matches("::");
+    let Some((head, group)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().expect("split gives at least one part").trim();
+        if !path.is_empty() {
+            paths.push(format!("{prefix}{path}").trim_end_matches("::self").to_owned());
+        }
+        return;
+    };
+    let (prefix, mut depth, mut start) = (format!("{prefix}{head}"), 0, 0);
+    let group = group.trim_end().strip_suffix('}').expect("groups are closed");
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                resolve(&group[start..at], &prefix, paths);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    resolve(&group[start..], &prefix, paths);
+}
+
+#[test]
+fn imports_are_resolved() {
+    let code = "use std::{fmt, sync::{self, Arc, atomic::*}};\nuse parking_lot as p;\n\
+                let x = std::\nsync::Mutex::new(thread::park);";
+    let paths = paths(code);
+    let mut wanted = vec!["std::fmt", "std::sync", "std::sync::Arc", "std::sync::atomic::*"];
+    wanted.extend(["parking_lot", "std::sync::Mutex::new", "thread::park"]);
+    assert_eq!(paths, wanted);
+    let ordering: Vec<_> = paths.iter().filter(|path| orders_threads(path)).collect();
+    let others: Vec<_> = paths.iter().filter(|path| !orders_threads(path)).collect();
+    assert_eq!(ordering.len(), 5, "{ordering:?}");
+    assert_eq!(others, ["std::fmt", "std::sync::Arc"]);
 }

@@ -12,7 +12,8 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// The lines of the code, as long as the file's, with blanks in place of comments, strings and characters.
+    /// The lines of the code, as long as the file's, with blanks in place of comments, strings and
+    /// characters.
     pub(crate) fn code(&self) -> Vec<String> {
         code(&self.text).lines().map(str::to_owned).collect()
     }
@@ -41,14 +42,15 @@ pub(crate) fn sources() -> Vec<File> {
 
 /// All documents of the workspace.
 pub(crate) fn documents() -> Vec<File> {
-    let mut files = ["README.md", "ARCHITECTURE.md"].map(file).into_iter().collect();
-    for folder in ["docs", "fuzz"] {
+    let mut files = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(file).into();
+    for folder in ["crates", "docs", "fuzz"] {
         collect(folder, ".md", &mut files);
     }
     files
 }
 
-/// Adds the files under `folder` whose name has this end, in a fixed order. What builds and tools leave behind is passed over.
+/// Adds the files under `folder` whose name has this end, in a fixed order. What builds and tools
+/// leave behind is passed over.
 fn collect(folder: &str, end: &str, files: &mut Vec<File>) {
     let entries = fs::read_dir(root().join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
     let mut names: Vec<_> = entries
