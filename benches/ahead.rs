@@ -29,7 +29,8 @@ impl Ahead {
         Self { engine: config.build().expect("a thread starts") }
     }
 
-    /// The time that it takes to commit all transactions but the first, each executed once, ahead of its turn.
+    /// The time that it takes to commit all transactions but the first, each executed once, ahead
+    /// of its turn.
     ///
     /// `None` if some were not executed ahead, as the helper came late.
     ///

@@ -1,16 +1,18 @@
-//! A state that keeps the first transaction waiting until all others have been executed ahead of their turn.
+//! A state that keeps the first transaction waiting until all others have been executed ahead of
+//! their turn.
 //!
-//! Left to themselves, two workers share a block in ways that depend on the moment: who executes as the lowest, who
-//! ahead. Behind the gate, one waits in the first transaction and the other speculates on all the rest.
+//! Left to themselves, two workers share a block in ways that depend on the moment: which one
+//! executes as the lowest, which one ahead. Behind the gate, one waits in the first transaction and
+//! the other speculates on all the rest.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Who waits for whom: reading `first` waits for `last` to be read.
+/// Which read waits for which: reading `first` waits for `last` to be read.
 ///
-/// To be had from a state that calls [`pass`](Gate::pass) for every read, in a block whose first transaction alone
-/// reads `first` and whose last one alone reads `last`.
+/// To be had from a state that calls [`pass`](Gate::pass) for every read, in a block whose first
+/// transaction alone reads `first` and whose last one alone reads `last`.
 #[derive(Debug)]
 pub struct Gate<K> {
     first: K,

@@ -7,11 +7,13 @@ use std::sync::mpsc::{self, Sender};
 use block_stm::{Config, Engine};
 use rayon::ThreadPoolBuilder;
 
-/// An engine whose caller finds a helper's place taken, on a pool that is busy for as long as this lives.
+/// An engine whose caller finds a helper's place taken, on a pool that is busy for as long as this
+/// lives.
 ///
-/// An engine of one thread executes sequentially. This one goes through the multi-version memory and the scheduler as
-/// with helpers, but nobody interferes: each transaction is executed once, as the lowest. What it costs more than
-/// sequential execution is what concurrency costs where there is none.
+/// An engine of one thread executes sequentially. This one goes through the multi-version memory
+/// and the scheduler as with helpers, but no other worker interferes: each transaction is executed
+/// once, as the lowest. What it costs more than sequential execution is what concurrency costs
+/// where there is none.
 #[derive(Debug)]
 pub struct Lone {
     engine: Engine,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 
-/// Nanoseconds of wall time, as a fraction: an operation may take less than one, and a difference be below zero.
+/// Nanoseconds of wall time, as a fraction: an operation may take less than one, and a difference
+/// be below zero.
 #[derive(Clone, Copy, Debug)]
 pub struct PerOperation;
 

@@ -1,9 +1,9 @@
 //! What does each operation of the engine cost, alone?
 //!
-//! Blocks of a VM that does nothing but read and write numbers. A cost per operation is the time of a block with
-//! twice as many of them less the time of the same block with the plain number, divided by the difference, so that
-//! all else cancels. Sides: executed in order; by the parallel engine with its second worker absent; by two workers,
-//! where the wall time is shared by both.
+//! Blocks of a VM that does nothing but read and write numbers. A cost per operation is the time of
+//! a block with twice as many of them less the time of the same block with the plain number,
+//! divided by the difference, so that all else cancels. Sides: executed in order; by the parallel
+//! engine with its second worker absent; by two workers, where the wall time is shared by both.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -68,7 +68,8 @@ const fn own(txn: u64, count: u64) -> u64 {
     (1 << 32) + txn * count
 }
 
-/// The cost of one of the operations of which `block` has `OPERATIONS`, or twice that, in each transaction.
+/// The cost of one of the operations of which `block` has `OPERATIONS`, or twice that, in each
+/// transaction.
 fn difference(group: &mut Group<'_>, name: &str, sides: &Sides, block: impl Fn(u64) -> Txns) {
     let (single, double) = (block(OPERATIONS), block(2 * OPERATIONS));
     let operations = TXNS * OPERATIONS;
@@ -180,7 +181,8 @@ fn fixed(criterion: &mut Criterion<PerOperation>) {
             bencher.iter_custom(|times| (0..times).map(|_| more()).sum());
         });
     }
-    // A block of some work, on the engine that has executed others, and on one that is built for it.
+    // A block of some work, on the engine that has executed others, and on one that is built for
+    // it.
     let block = block(|txn| vec![Step::Write(own(txn, 1)..own(txn, 1) + 1)]);
     group.bench_function("block on a recycled engine", |bencher| {
         bencher.iter_custom(|times| {
@@ -198,7 +200,8 @@ fn fixed(criterion: &mut Criterion<PerOperation>) {
     group.finish();
 }
 
-/// The smallest transactions of Ethereum: what the adapter and the engine cost beside revm shows most.
+/// The smallest transactions of Ethereum: what the adapter and the engine cost beside revm shows
+/// most.
 fn transfers(criterion: &mut Criterion<PerOperation>) {
     const TRANSFERS: usize = 5_000;
     let case = Case::generate(Workload::Transfers, TRANSFERS);

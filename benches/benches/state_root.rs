@@ -1,6 +1,7 @@
 //! What does a block's state root cost: incrementally, with the work done ahead, and from scratch?
 //!
-//! A state of 20,000 accounts, 200 of them contracts with 500 slots; a block changes 400 balances and 1,000 slots.
+//! A state of 20,000 accounts, 200 of them contracts with 500 slots; a block changes 400 balances
+//! and 1,000 slots.
 
 use alloy_primitives::{Address, U256, keccak256};
 use block_stm_evm::{

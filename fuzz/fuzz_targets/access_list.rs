@@ -1,5 +1,5 @@
-//! Any bytes as a file of access lists are read or refused; what is read comes back from every form, and no block of nothing is
-//! executed with a list of something.
+//! Any bytes as a file of access lists are read or refused; what is read comes back from every
+//! form, and no block of nothing is executed with a list of something.
 #![no_main]
 
 use std::{num::NonZeroUsize, sync::OnceLock};

@@ -1,4 +1,5 @@
-//! Any bytes as blocks after a genesis block are imported or refused, and a refused block leaves no trace.
+//! Any bytes as blocks after a genesis block are imported or refused, and a refused block leaves no
+//! trace.
 #![no_main]
 
 use std::path::Path;
@@ -7,15 +8,18 @@ use block_stm::Config;
 use block_stm_evm::{Chain, Genesis, rlp_blocks};
 use libfuzzer_sys::fuzz_target;
 
-/// Shanghai, with less gas than on mainnet, so that no block takes long; the seed's blocks follow it.
-const GENESIS: &str = r#"{"alloc": {}, "gasLimit": 10000000, "baseFeePerGas": 7, "config": {"chainId": 1,
-    "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
-    "constantinopleBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0, "terminalTotalDifficulty": 0,
-    "shanghaiTime": 0}}"#;
+/// Shanghai, with less gas than on mainnet, so that no block takes long; the seed's blocks follow
+/// it.
+const GENESIS: &str = r#"{"alloc": {}, "gasLimit": 10000000, "baseFeePerGas": 7, "config": {
+    "chainId": 1, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0,
+    "byzantiumBlock": 0, "constantinopleBlock": 0, "istanbulBlock": 0, "berlinBlock": 0,
+    "londonBlock": 0, "terminalTotalDifficulty": 0, "shanghaiTime": 0}}"#;
 
 fuzz_target!(|bytes: &[u8]| {
-    let genesis = Genesis::parse(Path::new("genesis.json"), GENESIS.as_bytes()).expect("a genesis file");
-    let engine = Config::default().threads(std::num::NonZeroUsize::MIN).build().expect("no threads are started");
+    let genesis = Genesis::parse(Path::new("genesis.json"), GENESIS.as_bytes());
+    let genesis = genesis.expect("a genesis file");
+    let engine = Config::default().threads(std::num::NonZeroUsize::MIN).build();
+    let engine = engine.expect("no threads are started");
     // So that there is something to forget.
     let mut chain = Chain::new(genesis).with_branch_depth(2);
     for (_, block) in rlp_blocks(bytes) {

@@ -1,4 +1,5 @@
-//! Bytes are a block of contracts that meet; every path must come to what the plain revm loop comes to.
+//! Bytes are a block of contracts that meet; every path must come to what the plain revm loop comes
+//! to.
 #![no_main]
 
 use block_stm_evm::{InvalidTxn, execute_sequential};

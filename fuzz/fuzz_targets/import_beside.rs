@@ -1,4 +1,5 @@
-//! Any bytes as a file beside a good `block.json` are imported or refused with an error that names the file.
+//! Any bytes as a file beside a good `block.json` are imported or refused with an error that names
+//! the file.
 #![no_main]
 
 use block_stm_evm::import::{MemoryFiles, import_files};

@@ -1,4 +1,5 @@
-//! Any bytes as `genesis.json` are imported or refused with an error that names the file, and rules can be asked for.
+//! Any bytes as `genesis.json` are imported or refused with an error that names the file, and rules
+//! can be asked for.
 #![no_main]
 
 use block_stm_evm::import::{MemoryFiles, import_chain_files};

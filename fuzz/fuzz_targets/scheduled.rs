@@ -1,4 +1,5 @@
-//! The first bytes choose a set-up and who acts at each step, the others are a block of the test kit's language.
+//! The first bytes choose a set-up and which worker acts at each step, the others are a block of
+//! the test kit's language.
 #![no_main]
 
 use block_stm_testkit::decode;

@@ -1,4 +1,5 @@
-//! Bytes are a block of the test kit's language; its parallel execution must equal the sequential one.
+//! Bytes are a block of the test kit's language; its parallel execution must equal the sequential
+//! one.
 #![no_main]
 
 use block_stm_testkit::{Checker, decode};

@@ -1,5 +1,5 @@
-//! Any bytes as the input of a state transition, under any fork, are read or refused with an error that says
-//! why; never a panic.
+//! Any bytes as the input of a state transition, under any fork, are read or refused with an error
+//! that says why; never a panic.
 #![no_main]
 
 use block_stm_evm::t8n::{T8nFiles, T8nFork, T8nOptions, T8nSource, Transition};

@@ -15,7 +15,7 @@ struct Budget {
     block: &'static str,
     /// Executed in order.
     sequential: PerTxn,
-    /// Executed by the parallel engine, by a worker who is alone.
+    /// Executed by the parallel engine, by a worker that is alone.
     alone: PerTxn,
     /// Executed ahead of its turn.
     ahead: PerTxn,
@@ -31,11 +31,11 @@ const fn per_txn(allocations: f64, bytes: f64) -> PerTxn {
     PerTxn { allocations, bytes }
 }
 
-/// What was counted, and some per cent more, as versions of the standard library and of revm grow their tables
-/// differently.
+/// What was counted, and some per cent more, as versions of the standard library and of revm grow
+/// their tables differently.
 ///
-/// A change that needs more says why in its commit message, and sets the number that the test prints; one that needs
-/// less sets it, too, so that the gain is kept.
+/// A change that needs more says why in its commit message, and sets the number that the test
+/// prints; one that needs less sets it, too, so that the gain is kept.
 const BUDGETS: [Budget; 5] = [
     Budget {
         block: "transfers",
@@ -116,8 +116,9 @@ fn two_workers() -> Engine {
     config.build().expect("a thread starts")
 }
 
-/// Each block, in order, alone and ahead of its turn, stays within its budget. What it takes where two workers share it is
-/// printed beside: what is thrown away there, and when, is a matter of timing.
+/// Each block, in order, alone and ahead of its turn, stays within its budget. What it takes where
+/// two workers share it is printed beside: what is thrown away there, and when, is a matter of
+/// timing.
 pub(crate) fn are_kept() {
     let (lone, two_workers) = (Lone::new(), two_workers());
     println!("\nallocations and bytes, per execution");

@@ -13,7 +13,8 @@ static PEAK: AtomicI64 = AtomicI64::new(0);
 #[derive(Debug)]
 pub(crate) struct Counter;
 
-// ORDERING: Relaxed throughout: sums and a maximum, looked at when the threads that were counted are at rest.
+// ORDERING: Relaxed throughout: sums and a maximum, looked at when the threads that were counted
+// are at rest.
 
 fn grown(bytes: usize) {
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -27,8 +28,8 @@ fn shrunk(bytes: usize) {
     LIVE.fetch_sub(bytes as i64, Ordering::Relaxed);
 }
 
-// SAFETY: all that is allocated and freed comes from `System`, with the layouts as they came; counting does not
-// allocate.
+// SAFETY: all that is allocated and freed comes from `System`, with the layouts as they came;
+// counting does not allocate.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());

@@ -12,8 +12,9 @@ use block_stm_workloads::Workload;
 use crate::counter::{live, live_allocations};
 use crate::subject::{Subject, synthetic};
 
-/// What an engine may keep for later blocks, and how many pieces that may be: what its busiest moment took, which may
-/// come late. A thousand blocks that each leave one piece behind are far beyond.
+/// What an engine may keep for later blocks, and how many pieces that may be: what its busiest
+/// moment took, which may come late. A thousand blocks that each leave one piece behind are far
+/// beyond.
 const SPARE: Live = Live { bytes: 1 << 20, allocations: 200 };
 const BLOCKS: usize = 1_000;
 /// Blocks after which everything has been set up.
@@ -32,8 +33,8 @@ impl Live {
         Self { bytes: live(), allocations: live_allocations() }
     }
 
-    /// Once nothing changes any more: on a busy machine, tasks of helpers that were not needed in the end wait in the
-    /// pool's queue for a while.
+    /// Once nothing changes any more: on a busy machine, tasks of helpers that were not needed in
+    /// the end wait in the pool's queue for a while.
     fn at_rest() -> Self {
         const POLL: Duration = Duration::from_millis(5);
         const POLLS_MAX: usize = 4_000;

@@ -1,7 +1,8 @@
 //! How much blocks allocate: never more than now, and nothing that grows from block to block.
 //!
-//! Counts do not depend on the machine, so they are guarded where times can't be: a test of its own counts each
-//! allocation of the process. The numbers that it prints are what [`budgets`] are set by:
+//! Counts do not depend on the machine, so they are guarded where times can't be: a test of its own
+//! counts each allocation of the process. The numbers that it prints are what [`budgets`] are set
+//! by:
 //!
 //! ```sh
 //! cargo test -p block-stm-benches --test allocations

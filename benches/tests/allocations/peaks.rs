@@ -13,7 +13,7 @@ use crate::subject::{Subject, synthetic};
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     block: &'static str,
-    /// By a worker who is alone.
+    /// By a worker that is alone.
     alone: f64,
     /// With all transactions executed ahead of their turn, the most that speculation can need.
     ahead: f64,
@@ -23,8 +23,8 @@ const fn ratio(block: &'static str, alone: f64, ahead: f64) -> Ratio {
     Ratio { block, alone, ahead }
 }
 
-/// What was counted, and some per cent more. The aim is 1.5 or less everywhere; a ratio that falls is written down
-/// here, so that the gain is kept.
+/// What was counted, and some per cent more. The aim is 1.5 or less everywhere; a ratio that falls
+/// is written down here, so that the gain is kept.
 const RATIOS: [Ratio; 4] = [
     ratio("transfers", 1.28, 2.2),
     ratio("erc20", 2.03, 2.8),
@@ -33,7 +33,8 @@ const RATIOS: [Ratio; 4] = [
 ];
 const TXNS: usize = 10_000;
 
-/// The peak over what was there before, of the second of two executions: what the first one left to it counts.
+/// The peak over what was there before, of the second of two executions: what the first one left to
+/// it counts.
 fn peak<T>(before: i64, execute: impl Fn() -> T) -> f64 {
     drop(execute());
     (measure(execute).1.peak - before) as f64

@@ -1,8 +1,9 @@
 //! The allocator of the whole process, chosen by a feature of this crate.
 //!
-//! Blocks allocate and free some megabytes each, on several threads. The system's allocator tends to give such memory
-//! back, and to fault it in again, page by page, for the next block; the two here keep it. Both sides of a
-//! comparison run on the same one, and its name stands beside the numbers.
+//! Blocks allocate and free some megabytes each, on several threads. The system's allocator tends
+//! to give such memory back, and to fault it in again, page by page, for the next block; the two
+//! here keep it. Both sides of a comparison run on the same one, and its name stands beside the
+//! numbers.
 
 use std::env;
 

@@ -1,14 +1,15 @@
 //! What a speed-up can be held against: the hardware, and the block's own dependencies.
 //!
-//! **The hardware.** Each thread executes its share of the transactions on plain revm, on the state before the block,
-//! with a cache of its own, and nobody looks for conflicts. The results are wrong, and thrown away; the time is what
-//! cores, caches and memory allow an executor over `CacheDB`. So that transactions do not fail for want of those
-//! before them, nonces are not checked and every sender is rich. Contracts may still take other ways than in the
-//! block: the gas of this execution stands beside its time.
+//! **The hardware.** Each thread executes its share of the transactions on plain revm, on the state
+//! before the block, with a cache of its own, and no thread looks for conflicts. The results are
+//! wrong, and thrown away; the time is what cores, caches and memory allow an executor over
+//! `CacheDB`. So that transactions do not fail for want of those before them, nonces are not
+//! checked and every sender is rich. Contracts may still take other ways than in the block: the gas
+//! of this execution stands beside its time.
 //!
-//! **The dependencies.** What each transaction takes, measured in order, and the conflict graph make the longest chain
-//! that must be executed one after another. No schedule of these executions is faster than all of them over that
-//! chain, or than the number of threads.
+//! **The dependencies.** What each transaction takes, measured in order, and the conflict graph
+//! make the longest chain that must be executed one after another. No schedule of these executions
+//! is faster than all of them over that chain, or than the number of threads.
 
 use std::{
     collections::HashSet,
@@ -42,7 +43,8 @@ pub(crate) struct Bounds {
     pub(crate) failed: usize,
     /// The gas that it used, in that of the block.
     pub(crate) gas_share: f64,
-    /// What all transactions take, in the most costly chain of dependencies, but at most the number of threads.
+    /// What all transactions take, in the most costly chain of dependencies, but at most the number
+    /// of threads.
     pub(crate) graph: f64,
 }
 
@@ -111,8 +113,8 @@ impl Bounder {
     }
 }
 
-/// What executing each transaction takes at its place in the block, in nanoseconds, and the gas of all: the shortest of `repeat`
-/// times, after a first one that warms up.
+/// What executing each transaction takes at its place in the block, in nanoseconds, and the gas of
+/// all: the shortest of `repeat` times, after a first one that warms up.
 ///
 /// # Errors
 ///

@@ -40,7 +40,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes the JSON, and says how the command ended. A report without a row has nothing to write.
+    /// Writes the JSON, and says how the command ended. A report without a row has nothing to
+    /// write.
     pub(crate) fn finish(self) -> Result<Exit, CliError> {
         let is_empty = self.reports.iter().all(|report| report.rows.is_empty());
         if !is_empty {

@@ -36,7 +36,8 @@ pub(crate) fn sources(paths: &[PathBuf], files: &mut Files) -> Result<Vec<Source
 
 /// What lies at `path`: itself, or else the folders in it, by number where they have one.
 ///
-/// A folder that has one of a block's two files counts as a block, so that the missing one is reported.
+/// A folder that has one of a block's two files counts as a block, so that the missing one is
+/// reported.
 fn sources_at(path: &Path) -> Result<Vec<Source>, CliError> {
     let failed = |source| CliError::Path { path: path.to_owned(), source };
     let entries = fs::read_dir(path).map_err(failed)?;

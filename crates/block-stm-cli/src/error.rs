@@ -62,7 +62,8 @@ pub(crate) enum CliError {
         /// Which folder.
         path: PathBuf,
     },
-    /// A block can't be executed, sequentially or in parallel: it is invalid, or its pre-state is incomplete.
+    /// A block can't be executed, sequentially or in parallel: it is invalid, or its pre-state is
+    /// incomplete.
     #[error("{}: block {number} can't be executed: {message}", path.display())]
     Execution {
         /// Where the block comes from.
@@ -85,7 +86,8 @@ pub(crate) enum CliError {
     Usage(&'static str),
     /// There is not enough memory.
     #[error(
-        "{txns} txns of {accounts} accounts take {wanted}B of memory at the least, of which there is {available}B"
+        "{txns} txns of {accounts} accounts take {wanted}B of memory at the least, of which \
+         there is {available}B"
     )]
     Memory {
         /// How many.

@@ -1,8 +1,8 @@
 //! Text of others on its way to a terminal.
 //!
-//! Names in files, file names and what parsers quote may hold control characters, with which a text moves the cursor,
-//! colours what follows or asks the terminal to do things, and marks that reorder what is read. All of these
-//! are shown as escapes.
+//! Names in files, file names and what parsers quote may hold control characters, with which a text
+//! moves the cursor, colours what follows or asks the terminal to do things, and marks that reorder
+//! what is read. All of these are shown as escapes.
 
 use std::{borrow::Cow, fmt::Display};
 
@@ -26,8 +26,8 @@ pub(crate) fn shown(value: impl Display) -> String {
     escaped(&value.to_string()).into_owned()
 }
 
-/// JSON with an escape in place of each such character. It leaves those below a space to JSON, which escapes them in
-/// strings and has line breaks between values.
+/// JSON with an escape in place of each such character. It leaves those below a space to JSON,
+/// which escapes them in strings and has line breaks between values.
 pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     let acts = |c: char| c >= ' ' && acts(c);
     if !json.contains(acts) {
@@ -44,10 +44,12 @@ pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether a terminal does something at `c` other than showing it: controls, line separators, marks of direction.
+/// Whether a terminal does something at `c` other than showing it: controls, line separators, marks
+/// of direction.
 pub(crate) fn acts(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

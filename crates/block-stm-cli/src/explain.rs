@@ -41,7 +41,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Input that can't be read or executed, names that contradict each other, results that can't be written.
+/// Input that can't be read or executed, names that contradict each other, results that can't be
+/// written.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     args.blocks.check()?;
     let mut files = Files::new();

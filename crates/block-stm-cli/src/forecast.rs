@@ -34,7 +34,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Input that can't be read or executed, parameters out of their range, results that can't be written.
+/// Input that can't be read or executed, parameters out of their range, results that can't be
+/// written.
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
     args.blocks.check()?;
     let mut files = Files::new();

@@ -14,7 +14,8 @@ use block_stm_evm::{
     },
 };
 
-/// The shortest wait that is slept; a shorter one is spun, as waking up would take longer than the wait.
+/// The shortest wait that is slept; a shorter one is spun, as waking up would take longer than the
+/// wait.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 
 /// A [`PreState`] each of whose reads takes some time more.

@@ -24,7 +24,8 @@ pub(crate) struct Machine {
     pub(crate) processor: Option<String>,
     /// How many threads can run at the same time.
     pub(crate) cores: usize,
-    /// What handing a cache line from one core to another takes, in nanoseconds; nothing with one core.
+    /// What handing a cache line from one core to another takes, in nanoseconds; nothing with one
+    /// core.
     pub(crate) core_distance_ns: Option<f64>,
     /// The load of the last minute, where the system tells it.
     pub(crate) load: Option<f64>,

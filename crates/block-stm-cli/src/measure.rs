@@ -1,12 +1,14 @@
 //! One block, sequential against parallel: times, counters, and whether all executions agree.
 //!
-//! The sequential side is the plain revm loop over `CacheDB`, what one has without this engine: it keeps receipts, and
-//! leaves the state in its cache. The parallel side does more: state changes in canonical form
-//! come out of it, too. What both must agree with is a third execution, which is sequential, returns everything, and is
-//! not timed. Comparing and freeing results is not timed either.
+//! The sequential side is the plain revm loop over `CacheDB`, what one has without this engine: it
+//! keeps receipts, and leaves the state in its cache. The parallel side does more: state changes in
+//! canonical form come out of it, too. What both must agree with is a third execution, which is
+//! sequential, returns everything, and is not timed. Comparing and freeing results is not timed
+//! either.
 //!
-//! The sides take turns, so that a machine that slows down slows both. The first turn of each is not
-//! timed: it fills caches, and loads what a process loads once, such as the trusted set-up for blobs.
+//! The sides take turns, so that a machine that slows down slows both. The first turn of each is
+//! not timed: it fills caches, and loads what a process loads once, such as the trusted set-up for
+//! blobs.
 
 use std::{
     hint::black_box,
@@ -42,7 +44,8 @@ pub(crate) struct Measured {
     pub(crate) executions: u64,
     /// The median number of aborts on the parallel side.
     pub(crate) aborts: u64,
-    /// The first sequential result, or why there is none although the parallel side has one or fails otherwise.
+    /// The first sequential result, or why there is none although the parallel side has one or
+    /// fails otherwise.
     pub(crate) reference: Result<BlockResult, Failure>,
     /// The block's access list, if it was built.
     pub(crate) list: Option<BlockAccessList>,
@@ -102,7 +105,8 @@ where
     }
 }
 
-/// Measures `block` as the options say: on a state that takes its time, and with bounds if there is a bounder.
+/// Measures `block` as the options say: on a state that takes its time, and with bounds if there is
+/// a bounder.
 ///
 /// # Errors
 ///

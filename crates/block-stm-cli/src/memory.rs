@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::{error::CliError, units::si};
 
-/// What a generated transaction takes at the least, as it is executed and with its result, in bytes. Seen: 1,500 for
-/// a transfer, 9,500 for a trade.
+/// What a generated transaction takes at the least, as it is executed and with its result, in
+/// bytes. Seen: 1,500 for a transfer, 9,500 for a trade.
 const TXN_BYTES: u64 = 1_024;
 
 /// What an account takes at the least.
@@ -15,7 +15,8 @@ const ACCOUNT_BYTES: u64 = 8;
 ///
 /// # Errors
 ///
-/// There is less than such a block takes at the least. Where the system does not tell, there is enough.
+/// There is less than such a block takes at the least. Where the system does not tell, there is
+/// enough.
 pub(crate) fn check(txns: usize, accounts: usize) -> Result<(), CliError> {
     let wanted = txns as u64 * TXN_BYTES + accounts as u64 * ACCOUNT_BYTES;
     match available() {
@@ -29,8 +30,8 @@ pub(crate) fn check(txns: usize, accounts: usize) -> Result<(), CliError> {
     }
 }
 
-/// The memory that the process can still get, where the system tells it as Linux does: what is free, what its group
-/// has left, and what its addresses are limited to.
+/// The memory that the process can still get, where the system tells it as Linux does: what is
+/// free, what its group has left, and what its addresses are limited to.
 fn available() -> Option<u64> {
     let free = read("/proc/meminfo").and_then(|text| field(&text, "MemAvailable:"));
     let free = free.map(|kibibytes| kibibytes.saturating_mul(1_024));
@@ -46,7 +47,8 @@ fn read(file: &str) -> Option<String> {
     fs::read_to_string(file).ok()
 }
 
-/// The first number after `name` in the line that starts with it; none if it is no number, as `unlimited`.
+/// The first number after `name` in the line that starts with it; none if it is no number, as
+/// `unlimited`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

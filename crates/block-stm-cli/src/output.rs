@@ -1,4 +1,5 @@
-//! Writing to the two standard streams. A reader that goes away is no error; colours only where they are welcome.
+//! Writing to the two standard streams. A reader that goes away is no error; colours only where
+//! they are welcome.
 
 use std::{
     fmt::Display,
@@ -33,7 +34,7 @@ pub(crate) fn print_result_to_stderr(bytes: &[u8]) -> Result<(), CliError> {
 
 /// Writes text to standard error, without its colours where they are not wanted.
 pub(crate) fn print_to_stderr(text: &str) {
-    // Nobody is left to be told.
+    // No reader is left to be told.
     let _ = write_all(AutoStream::auto(io::stderr().lock()), text.as_bytes());
 }
 

@@ -1,4 +1,4 @@
-//! A progress bar for people who wait, and nothing for those who don't look.
+//! A progress bar on a terminal, and nothing elsewhere.
 
 use std::io::{self, IsTerminal};
 

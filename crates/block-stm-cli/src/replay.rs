@@ -1,4 +1,5 @@
-//! `block-stm replay`: real blocks, sequentially and in parallel, against each other and their headers.
+//! `block-stm replay`: real blocks, sequentially and in parallel, against each other and their
+//! headers.
 
 use std::{num::NonZeroUsize, path::Path};
 
@@ -119,7 +120,7 @@ impl Replay<'_> {
             let parts = (block.number, &block.block, &block.header);
             let (mut measured, bounds) = self.measure(folder, parts, &state)?;
             let Ok(mut result) = measured.reference.clone() else {
-                // Nobody knows the state that the next block starts from.
+                // The state that the next block starts from is unknown.
                 let row = Row::new(chain.name, &block.block, measured, Vec::new());
                 self.push(row.with_number(block.number), folder);
                 return Ok(());
@@ -164,7 +165,8 @@ impl Replay<'_> {
 
 /// Checks a result against the header of a block in a chain, and takes `state` past the block.
 ///
-/// The whole state is known here, so that the state root can be checked, and the receipts root before Byzantium.
+/// The whole state is known here, so that the state root can be checked, and the receipts root
+/// before Byzantium.
 fn chain_checks(
     block: &ChainBlock,
     state: &mut PreState,

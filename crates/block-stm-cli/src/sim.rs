@@ -1,4 +1,5 @@
-//! `block-stm sim`: looks for a schedule under which parallel execution is not sequential execution.
+//! `block-stm sim`: looks for a schedule under which parallel execution is not sequential
+//! execution.
 
 use std::{
     panic,
@@ -89,7 +90,8 @@ fn explore<E: FnMut(u64) -> Verdict>(args: &SimArgs, explorer: impl Fn() -> E + 
     Summary { elapsed: start.elapsed(), ..summary }
 }
 
-/// A broken invariant is a finding, and told as one. Panics outside of simulations are told as ever.
+/// A broken invariant is a finding, and told as one. Panics outside of simulations are told as
+/// ever.
 fn report_panics_as_findings() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,5 @@
-//! `block-stm sweep`: the throughput of payments over accounts, block sizes and threads, as in the Block-STM paper.
+//! `block-stm sweep`: the throughput of payments over accounts, block sizes and threads, as in the
+//! Block-STM paper.
 
 mod plot;
 mod report;
@@ -116,7 +117,8 @@ impl Swept {
     }
 }
 
-/// One block with every number of threads. All take turns, so that a machine that slows down slows all of them.
+/// One block with every number of threads. All take turns, so that a machine that slows down slows
+/// all of them.
 fn measure(
     args: &SweepArgs,
     (txns, accounts): (usize, usize),

@@ -42,10 +42,11 @@ enum At {
     Difficulty(U256),
 }
 
-/// The schedule of the network called `name`: a fork, or `XToYAt5`, `XToYAtTime15k`, `XToYAtDiffC0000`.
+/// The schedule of the network called `name`: a fork, or `XToYAt5`, `XToYAtTime15k`,
+/// `XToYAtDiffC0000`.
 ///
-/// `blobs` are the test's own limits by fork. Amsterdam is Osaka with block access lists (EIP-7928), with blob limits
-/// of its own where they are given.
+/// `blobs` are the test's own limits by fork. Amsterdam is Osaka with block access lists
+/// (EIP-7928), with blob limits of its own where they are given.
 ///
 /// # Errors
 ///

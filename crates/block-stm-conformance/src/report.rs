@@ -12,7 +12,8 @@ use crate::Watched;
 pub struct CaseReport {
     /// The test's name.
     pub name: String,
-    /// Which variant of the test it is, where tests have variants: indexes, as `d0g1v0`, or `joined`.
+    /// Which variant of the test it is, where tests have variants: indexes, as `d0g1v0`, or
+    /// `joined`.
     pub variant: Option<String>,
     /// The fork, or the transition, as the test calls it.
     pub fork: String,
@@ -42,7 +43,8 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Prague as it was in early 2024, with EOF and with EIP-2537's nine precompiles. It never went live.
+    /// Prague as it was in early 2024, with EOF and with EIP-2537's nine precompiles. It never went
+    /// live.
     PragueDraft,
     /// The seal, the proof of work, must be right, which is not checked.
     Seal,

@@ -1,4 +1,5 @@
-//! What is wanted of a case beside its verdict: a trace, the state at its end, the time that it takes.
+//! What is wanted of a case beside its verdict: a trace, the state at its end, the time that it
+//! takes.
 
 use std::{
     collections::BTreeMap,
@@ -118,7 +119,8 @@ fn digits_of(bytes: &[u8]) -> String {
 }
 
 impl Watch<'_> {
-    /// Writes a trace of each transaction of `block`, if that is wanted, and then the state root, if there is one.
+    /// Writes a trace of each transaction of `block`, if that is wanted, and then the state root,
+    /// if there is one.
     ///
     /// # Errors
     ///
@@ -158,7 +160,8 @@ impl Write for Shared<'_> {
 /// How long a transaction is measured.
 const MEASURED: Duration = Duration::from_millis(100);
 
-/// The average time of `block`, after a first execution that does not count, and the gas that it uses.
+/// The average time of `block`, after a first execution that does not count, and the gas that it
+/// uses.
 pub(crate) fn stats(block: &Block, state: &PreState, engine: &Engine) -> Option<Stats> {
     let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
     let gas_used = execute_parallel(engine, block, state, &options).ok()?.result.gas_used;

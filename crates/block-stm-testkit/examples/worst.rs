@@ -1,12 +1,13 @@
-//! What blocks cost that an engine may be slow on: processor time and wall time over those of the sequential execution, on 2 to 64
-//! threads, whatever number of cores there is.
+//! What blocks cost that an engine may be slow on: processor time and wall time over those of the
+//! sequential execution, on 2 to 64 threads, whatever number of cores there is.
 //!
 //! ```sh
 //! cargo run --release -p block-stm-testkit --example worst [TXNS]
 //! ```
 //!
-//! Each transaction works for a microsecond. A number is the median of several runs; 1.00 is as much as sequentially. Processor
-//! time is what the kernel says of all threads of the process, on Linux; elsewhere it is left out.
+//! Each transaction works for a microsecond. A number is the median of several runs; 1.00 is as
+//! much as sequentially. Processor time is what the kernel says of all threads of the process, on
+//! Linux; elsewhere it is left out.
 
 use std::error::Error;
 use std::fs;

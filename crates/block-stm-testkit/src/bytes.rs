@@ -1,6 +1,8 @@
-//! Choices taken from a fuzzer's bytes: a byte is a choice, so that a mutation of one byte changes one choice.
+//! Choices taken from a fuzzer's bytes: a byte is a choice, so that a mutation of one byte changes
+//! one choice.
 
-/// Bytes that are taken one after the other. After the last one come zeros, each of which is the first choice.
+/// Bytes that are taken one after the other. After the last one come zeros, each of which is the
+/// first choice.
 #[derive(Clone, Debug)]
 pub struct Bytes<'a>(&'a [u8]);
 

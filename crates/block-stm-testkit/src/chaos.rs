@@ -1,11 +1,13 @@
-//! Chaos on real threads: user code that waits, panics and starts blocks of its own, wherever user code runs.
+//! Chaos on real threads: user code that waits, panics and starts blocks of its own, wherever user
+//! code runs.
 //!
-//! [`storm`] draws an engine with threads of its own or of a borrowed pool, a caller inside or outside of that pool, and a few blocks
-//! of the language. Everything that the engine calls, the VM, the storage, the sink and the methods of
-//! values, does something else now and then: rayon's `join`, `scope`, `broadcast`, `install` and parallel
-//! iterators, a whole block, a sleep, a panic. The results are held against the oracle's. What user code must not do is wait
-//! for what did not begin after it: a lock of its own is held across reads, but never across what needs a thread that
-//! may want the lock.
+//! [`storm`] draws an engine with threads of its own or of a borrowed pool, a caller inside or
+//! outside of that pool, and a few blocks of the language. Everything that the engine calls, the
+//! VM, the storage, the sink and the methods of values, does something else now and then: rayon's
+//! `join`, `scope`, `broadcast`, `install` and parallel iterators, a whole block, a sleep, a panic.
+//! The results are held against the oracle's. What user code must not do is wait for what did not
+//! begin after it: a lock of its own is held across reads, but never across what needs a thread
+//! that may want the lock.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
@@ -81,7 +83,8 @@ fn execute_a_block() {
 
 impl Chaos {
     fn disturb(&self) {
-        // ORDERING: SeqCst throughout: all threads are to agree on when it begins and ends, and speed is no matter.
+        // ORDERING: SeqCst throughout: all threads are to agree on when it begins and ends, and
+        // speed is no matter.
         if !self.active.load(Ordering::SeqCst) {
             return;
         }
@@ -198,7 +201,8 @@ impl Number for Restless {
     }
 }
 
-/// Draws an engine and some blocks from `seed`, executes them amid chaos, and compares with the oracle.
+/// Draws an engine and some blocks from `seed`, executes them amid chaos, and compares with the
+/// oracle.
 ///
 /// Runs on the calling thread and takes some milliseconds. That it ends is for the caller to watch.
 ///
@@ -279,7 +283,8 @@ fn execute(
     found
 }
 
-/// Without panics and without cancelling, everything is as in the oracle; else it is, up to where the block ended.
+/// Without panics and without cancelling, everything is as in the oracle; else it is, up to where
+/// the block ended.
 fn judge(
     chaos: &Chaos,
     expected: &Record<Restive>,

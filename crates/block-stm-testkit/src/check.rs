@@ -43,7 +43,8 @@ impl Arm {
         Self { deltas: false, ..self }
     }
 
-    /// One worker for every number up to 8, windows from the tightest to one beyond any block, deltas on and off.
+    /// One worker for every number up to 8, windows from the tightest to one beyond any block,
+    /// deltas on and off.
     pub const ALL: [Self; 13] = [
         Self::of(1, None),
         Self::of(2, None),
@@ -76,7 +77,8 @@ impl Arm {
     /// [`BuildError`] if its threads cannot be started.
     pub fn engine(self) -> Result<Engine, BuildError> {
         let threads = NonZeroUsize::new(self.threads).unwrap_or(NonZeroUsize::MIN);
-        // All of them run, on whatever cores there are: the more often they are interrupted, the better.
+        // All of them run, on whatever cores there are: the more often they are interrupted, the
+        // better.
         let mut config =
             Config::default().threads(threads).cores(threads).inline_below(0).deltas(self.deltas);
         if let Some(window) = self.window.and_then(NonZeroUsize::new) {
@@ -97,7 +99,8 @@ impl Display for Arm {
     }
 }
 
-/// What belongs to the executions of a block beside the block: a fresh sink for each, and a look afterwards.
+/// What belongs to the executions of a block beside the block: a fresh sink for each, and a look
+/// afterwards.
 pub trait Trial<V: Vm> {
     /// The sink.
     type Sink: CommitSink<V>;
@@ -190,7 +193,8 @@ impl Display for Mismatch {
             Self::Impure(difference) => {
                 write!(
                     f,
-                    "two sequential executions differ: the VM or the storage is not pure\n{difference}"
+                    "two sequential executions differ: the VM or the storage is not \
+                     pure\n{difference}"
                 )
             }
             Self::Broken { arm: None, breach } => write!(f, "sequential execution: {breach}"),
@@ -231,7 +235,8 @@ impl Checker {
         Ok(Self { engines: arms.into_iter().map(start).collect::<Result<_, _>>()?, rounds: 1 })
     }
 
-    /// Sets how often each engine executes each block; interleavings differ from one time to the next.
+    /// Sets how often each engine executes each block; interleavings differ from one time to the
+    /// next.
     #[must_use]
     pub fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
@@ -263,7 +268,8 @@ impl Checker {
 
     /// Proves that `block` has the same result on every engine as in sequential execution.
     ///
-    /// Blocks with a deadline or a cancel token have no single result: see [`begins`](crate::compare::begins) for these.
+    /// Blocks with a deadline or a cancel token have no single result: see
+    /// [`begins`](crate::compare::begins) for these.
     ///
     /// # Errors
     /// The first [`Mismatch`].
@@ -323,12 +329,14 @@ pub(crate) fn keeps_rules<V: Vm>(
     trial.inspect(record.stats.as_ref())
 }
 
-/// Proves that `block` has the same result in parallel as in sequential execution, whatever the circumstances.
+/// Proves that `block` has the same result in parallel as in sequential execution, whatever the
+/// circumstances.
 ///
-/// Compared are outputs and writes of each transaction in order (so the state after every prefix), the final state,
-/// errors, cuts, and the conflict graph. The circumstances: 1 to 8 threads; windows from 1 to unbounded; deltas taken for granted or
-/// not; hints that are right, incomplete, and wrong; invalid transactions rejected and left out; the block cut by
-/// count and by weight. Blocks with a deadline or a cancel token have no single result: leave these out.
+/// Compared are outputs and writes of each transaction in order (so the state after every prefix),
+/// the final state, errors, cuts, and the conflict graph. The circumstances: 1 to 8 threads;
+/// windows from 1 to unbounded; deltas taken for granted or not; hints that are right, incomplete,
+/// and wrong; invalid transactions rejected and left out; the block cut by count and by weight.
+/// Blocks with a deadline or a cancel token have no single result: leave these out.
 ///
 /// # Cost
 /// Some 400 executions of the block, more for the shortest. See [`Checker`] for less.

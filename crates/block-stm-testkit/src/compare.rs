@@ -52,7 +52,8 @@ pub fn same<V: Comparable>(expected: &Record<V>, found: &Record<V>) -> Result<()
     same_endings::<V>(&expected.ending, &found.ending)
 }
 
-/// Whether what the sink received in `found` is how `whole` begins: `found` was stopped from outside.
+/// Whether what the sink received in `found` is how `whole` begins: `found` was stopped from
+/// outside.
 ///
 /// # Errors
 /// The first difference.
@@ -128,8 +129,8 @@ fn same_items<T: PartialEq + Debug>(
     })
 }
 
-/// Whether a sink was called as its contract says: transactions in order, each exactly once, admitted before
-/// settled before committed, and nothing after the end.
+/// Whether a sink was called as its contract says: transactions in order, each exactly once,
+/// admitted before settled before committed, and nothing after the end.
 ///
 /// # Errors
 /// The first breach, in words.
@@ -178,9 +179,11 @@ pub fn keeps_protocol<V: Vm>(events: &[EventOf<V>]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the final state is what was committed, location by location, in the order of the first write.
+/// Whether the final state is what was committed, location by location, in the order of the first
+/// write.
 ///
-/// As the writes of each transaction are compared one by one, this makes the state after every prefix the right one.
+/// As the writes of each transaction are compared one by one, this makes the state after every
+/// prefix the right one.
 ///
 /// # Errors
 /// What does not fit, in words.

@@ -1,8 +1,8 @@
 //! Blocks of the language from a fuzzer's bytes.
 //!
-//! The bytes are a frame of fixed size, then the operations of all programs, two or three bytes each. An operation of its own ends
-//! a program. So a byte that changes, comes or goes leaves most of the block as it was, and every sequence of
-//! bytes is a block.
+//! The bytes are a frame of fixed size, then the operations of all programs, two or three bytes
+//! each. An operation of its own ends a program. So a byte that changes, comes or goes leaves most
+//! of the block as it was, and every sequence of bytes is a block.
 
 use block_stm::InvalidPolicy;
 
@@ -61,7 +61,8 @@ pub fn block(bytes: &[u8]) -> LanguageBlock {
 /// How many bytes choose the set-up and the schedule.
 const SCHEDULE: usize = 64;
 
-/// Simulates what `bytes` mean: at first a set-up and who acts where there is a choice, then a [`block`](fn@block).
+/// Simulates what `bytes` mean: at first a set-up and which worker acts where there is a choice,
+/// then a [`block`](fn@block).
 ///
 /// # Errors
 /// The block and what is wrong with it.

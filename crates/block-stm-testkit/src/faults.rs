@@ -1,4 +1,5 @@
-//! Disturbances at chosen moments: failing and slow storage, panics, cancelling, shaken interleavings.
+//! Disturbances at chosen moments: failing and slow storage, panics, cancelling, shaken
+//! interleavings.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -15,7 +16,8 @@ use crate::check::Arm;
 use crate::language::{Probe, Site};
 use crate::sim::{dawdle, is_running};
 
-/// A word that looks random, from others that do not (the finaliser of SplitMix64, Steele et al. 2014).
+/// A word that looks random, from others that do not (the finaliser of SplitMix64, Steele et al.
+/// 2014).
 pub(crate) fn scramble(words: [u64; 3]) -> u64 {
     words.into_iter().fold(0, |state: u64, word| {
         let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -109,7 +111,8 @@ impl PanicAhead {
     /// How often it panicked, over all runs.
     #[must_use]
     pub fn panics(&self) -> u64 {
-        // ORDERING: SeqCst throughout: what a probe saw of the schedule must fit with what all others saw; speed is no matter.
+        // ORDERING: SeqCst throughout: what a probe saw of the schedule must fit with what all
+        // others saw; speed is no matter.
         self.panics.load(Ordering::SeqCst)
     }
 }
@@ -156,10 +159,12 @@ impl Probe for CancelAt {
     }
 }
 
-/// Holds the first execution of a transaction at its start until executions of higher ones have returned.
+/// Holds the first execution of a transaction at its start until executions of higher ones have
+/// returned.
 ///
-/// So these are executed upside down, as far as an engine's threads and window allow: ahead of the one whose writes
-/// they should have seen. It waits in vain for 10 ms at most; in a simulation, for 10,000 steps.
+/// So these are executed upside down, as far as an engine's threads and window allow: ahead of the
+/// one whose writes they should have seen. It waits in vain for 10 ms at most; in a simulation, for
+/// 10,000 steps.
 #[derive(Debug)]
 pub struct Hold {
     txn: u32,
@@ -210,7 +215,7 @@ impl Probe for Hold {
     }
 }
 
-/// A probe that somebody else looks at, too.
+/// A probe that is shared with another reader.
 impl<P: Probe + ?Sized> Probe for Arc<P> {
     fn reset(&self, arm: Option<Arm>) {
         (**self).reset(arm);

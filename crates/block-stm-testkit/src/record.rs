@@ -53,7 +53,8 @@ pub enum Ending<L, T> {
         cut: Option<Cut>,
         /// The final values, in order.
         state: Vec<(L, T)>,
-        /// For each of them the value before the block, where the first transaction that wrote it had asked.
+        /// For each of them the value before the block, where the first transaction that wrote it
+        /// had asked.
         before: Vec<Option<T>>,
         /// The conflict graph's edges, if the block asked for it.
         edges: Option<Vec<Conflict<L>>>,

@@ -1,4 +1,5 @@
-//! Blocks that are made to be hard: chains, changing footprints, queues, races at the bounds of deltas.
+//! Blocks that are made to be hard: chains, changing footprints, queues, races at the bounds of
+//! deltas.
 
 use crate::language::{ABSENT, At, Expr, LanguageBlock, MAX, Op, Test};
 
@@ -35,7 +36,8 @@ fn estimates(txns: u16) -> LanguageBlock {
     block(txns, |n| vec![Op::Read(At::Slot(n)), Op::Write(At::Slot(n + 1), Expr::Plus(1))])
 }
 
-/// Which slot a transaction writes depends on what it reads, so that no two incarnations write the same.
+/// Which slot a transaction writes depends on what it reads, so that no two incarnations write the
+/// same.
 fn alternating(txns: u16) -> LanguageBlock {
     block(txns, |n| {
         vec![
@@ -47,7 +49,8 @@ fn alternating(txns: u16) -> LanguageBlock {
     })
 }
 
-/// A transaction writes a second slot only if it reads an even value, and takes it back by reverting otherwise.
+/// A transaction writes a second slot only if it reads an even value, and takes it back by
+/// reverting otherwise.
 fn disappearing(txns: u16) -> LanguageBlock {
     block(txns, |n| {
         vec![
@@ -76,7 +79,8 @@ fn echo(txns: u16) -> LanguageBlock {
     .state([2, 4, 6])
 }
 
-/// Deltas that apply or not depending on all others, and transactions that refuse themselves if they do, or if they do not.
+/// Deltas that apply or not depending on all others, and transactions that refuse themselves if
+/// they do, or if they do not.
 fn bounds(txns: u16) -> LanguageBlock {
     block(txns, |n| {
         let amount = Expr::Const(1 + (n % 3) as u8);
@@ -103,7 +107,8 @@ fn refusals(txns: u16) -> LanguageBlock {
     })
 }
 
-/// A write between two scans of the same range: what the first one missed, the second one does not excuse.
+/// A write between two scans of the same range: what the first one missed, the second one does not
+/// excuse.
 fn rescans(txns: u16) -> LanguageBlock {
     let end = At::Slot(u16::from(MAX) + 2);
     block(txns, |n| {
@@ -113,7 +118,8 @@ fn rescans(txns: u16) -> LanguageBlock {
     })
 }
 
-/// Producers put something behind the last entry, consumers take the first one away: an order book of a kind.
+/// Producers put something behind the last entry, consumers take the first one away: an order book
+/// of a kind.
 fn queue(txns: u16) -> LanguageBlock {
     let end = At::Slot(u16::from(MAX) + 4);
     block(txns, |n| {
@@ -125,7 +131,7 @@ fn queue(txns: u16) -> LanguageBlock {
     })
 }
 
-/// Everybody takes something for granted about a slot that the first transaction writes late.
+/// All transactions take something for granted about a slot that the first transaction writes late.
 fn doubts(txns: u16) -> LanguageBlock {
     block(txns, |n| {
         if n == 0 {

@@ -221,7 +221,11 @@ fn at(slots: Slots) -> impl Strategy<Value = At> {
 
 /// The beginning of an attempt, or its end if it is to be reverted.
 fn attempt() -> impl Strategy<Value = Vec<Op>> {
-    prop_oneof![1 => Just(vec![Op::Attempt]), 1 => Just(vec![Op::Revert]), 2 => rarely(Just(Op::Revert))]
+    prop_oneof![
+        1 => Just(vec![Op::Attempt]),
+        1 => Just(vec![Op::Revert]),
+        2 => rarely(Just(Op::Revert)),
+    ]
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
@@ -374,7 +378,10 @@ mod tests {
         let failing = Shape { rules: true, unreadable: true, ..Shape::new(Mix::FAILURES) };
         let kinds = ["invalid", "storage", "vm", "panicked"];
         for kind in kinds {
-            let failed = |ending: &Ending<_, _>| matches!(ending, Ending::Failed { kind: k, .. } if *k == kind);
+            let failed = |ending: &Ending<_, _>| match ending {
+                Ending::Failed { kind: found, .. } => *found == kind,
+                _ => false,
+            };
             assert!(count(&failing, failed) > 0, "no block ends with {kind}");
         }
         let cut = |ending: &Ending<_, _>| matches!(ending, Ending::Finished { cut: Some(_), .. });

@@ -10,8 +10,8 @@ use crate::record::{Event, Record};
 const CUTS: usize = 12;
 
 impl Checker {
-    /// Proves that `block` has the same result on every engine as in sequential execution, as it is and under the
-    /// other circumstances that [`check`](crate::check()) lists.
+    /// Proves that `block` has the same result on every engine as in sequential execution, as it is
+    /// and under the other circumstances that [`check`](crate::check()) lists.
     ///
     /// # Errors
     /// The first [`Mismatch`].

@@ -1,8 +1,9 @@
 //! Blocks on which speculation is wasted, or nearly so, with the numbers that tell how much was.
 //!
-//! Each [`Shape`] stands for a kind of block that an engine may be slow on: what is wasted grows with the number of threads, or with its
-//! square, as each of them executes what cannot stand, and all walk over what the others left. [`simulate`] counts that
-//! for any number of workers with a core each, on the one thread that calls it.
+//! Each [`Shape`] stands for a kind of block that an engine may be slow on: what is wasted grows
+//! with the number of threads, or with its square, as each of them executes what cannot stand, and
+//! all walk over what the others left. [`simulate`] counts that for any number of workers with a
+//! core each, on the one thread that calls it.
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -171,8 +172,8 @@ impl<V: Vm> CommitSink<V> for Forget {
     }
 }
 
-/// What the execution of `txns` costs where each of `workers` workers has a core, and an execution takes `execution_ns`: counts, and the virtual
-/// time until it is done, in nanoseconds.
+/// What the execution of `txns` costs where each of `workers` workers has a core, and an execution
+/// takes `execution_ns`: counts, and the virtual time until it is done, in nanoseconds.
 ///
 /// # Panics
 /// If the engine does.

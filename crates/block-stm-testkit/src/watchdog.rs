@@ -6,8 +6,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long something may take before it counts as a hang: longer than it takes on the busiest machine, as tests may not
-/// depend on time.
+/// How long something may take before it counts as a hang: longer than it takes on the busiest
+/// machine, as tests may not depend on time.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Something did not return in time. It may still be running.
@@ -41,7 +41,7 @@ pub fn within<T: Send + 'static>(
         thread::Builder::new().name(thread::current().name().unwrap_or("work").to_owned());
     let worker = builder
         .spawn(move || {
-            // Nobody listens any more after a hang.
+            // No receiver is left after a hang.
             let _ = done.send(work());
         })
         .expect("a thread for the watched work can be started");

@@ -1,8 +1,9 @@
 //! Hosts that keep no contract: any result of such a block will do, but there must be one.
 //!
-//! Values and locations that differ from themselves, hashes and orders that change, deltas and predicates that answer by chance, a VM that is
-//! not a function of what it sees, a storage that lies. The engine must end, panic only where the host does, and
-//! take no more memory than the executions that it is allowed.
+//! Values and locations that differ from themselves, hashes and orders that change, deltas and
+//! predicates that answer by chance, a VM that is not a function of what it sees, a storage that
+//! lies. The engine must end, panic only where the host does, and take no more memory than the
+//! executions that it is allowed.
 
 use std::cmp;
 use std::hash::{Hash, Hasher};
@@ -56,7 +57,8 @@ impl Value for WildValue {
     }
 }
 
-/// A place; those from 4 on differ from themselves, those from 6 on have a hash that changes, and 7 has no order.
+/// A place; those from 4 on differ from themselves, those from 6 on have a hash that changes, and 7
+/// has no order.
 #[derive(Clone, Copy, Debug)]
 pub struct WildPlace(u8);
 
@@ -160,7 +162,8 @@ impl Vm for Wild {
     }
 }
 
-/// Executes a wild block of `txns` transactions, with `engine` or with the oracle. How often transactions were executed.
+/// Executes a wild block of `txns` transactions, with `engine` or with the oracle. How often
+/// transactions were executed.
 ///
 /// # Errors
 /// The block's own, which is by chance, too.

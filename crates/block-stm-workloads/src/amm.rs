@@ -1,9 +1,10 @@
 //! Trades on constant-product markets, through a router.
 //!
-//! Every trade of a pair reads and writes its packed reserves, its two token balances and its lock, so
-//! trades on one pair form a chain, and `pools` bounds the parallelism. A trade over two pairs ties
-//! their chains together. The generator follows the reserves with the contract's own arithmetic, so it
-//! knows which minimum a trade will meet: a few ask for more than they get and revert.
+//! Every trade of a pair reads and writes its packed reserves, its two token balances and its lock,
+//! so trades on one pair form a chain, and `pools` bounds the parallelism. A trade over two pairs
+//! ties their chains together. The generator follows the reserves with the contract's own
+//! arithmetic, so it knows which minimum a trade will meet: a few ask for more than they get and
+//! revert.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +20,8 @@ use crate::{
 
 /// Whole tokens in each reserve, and whole shares of each pair, at the beginning.
 const RESERVE: u64 = 1_000_000_000;
-/// Whole shares of an account that removes liquidity: a millionth, so that all accounts of a block can.
+/// Whole shares of an account that removes liquidity: a millionth, so that all accounts of a block
+/// can.
 const SHARES: u64 = RESERVE / 1_000_000;
 /// The most of the smallest units of a share that one transaction removes: a millionth again.
 const REMOVED_MAX: u64 = SHARES * (WAD / 1_000_000);
@@ -141,7 +143,8 @@ impl Amm {
         self.spender(world, sender, of_pool(pool));
         let desired = draw.amount(MILLION / 10, 10 * MILLION);
         let market = self.market(world, pool);
-        // The other amount is a little more than enough, so the quote token's is the one that counts.
+        // The other amount is a little more than enough, so the quote token's is the one that
+        // counts.
         let matching = desired * market.reserves[1] / market.reserves[0];
         let other = matching + matching / U256::from(100);
         market.add(desired, matching);
@@ -273,7 +276,7 @@ impl Market {
     }
 }
 
-/// Who holds the shares that no account holds.
+/// The holder of the shares that no account holds.
 pub(crate) fn founder() -> Address {
     named("pair founder", 0)
 }

@@ -1,7 +1,8 @@
 //! The compiled contracts: code, the places of their variables, the selectors of their methods.
 //!
-//! The artefacts are compiled into the crate from `contracts/artifacts/`, which `contracts/build.mjs`
-//! writes. A missing variable or method is a mistake in this crate and panics.
+//! The artefacts are compiled into the crate from `contracts/artifacts/`, which
+//! `contracts/build.mjs` writes. A missing variable or method is a mistake in this crate and
+//! panics.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -1,8 +1,8 @@
 //! A chain of ether transfers, each paid from the one before: the worst case.
 //!
 //! Transaction `i` sends from account `i` to account `i + 1`, which has nothing before, all that is
-//! left after the fee. So nothing can run before its predecessor has, and executing in parallel can only
-//! lose. The block shows how much. The accounts are as many as the chain needs.
+//! left after the fee. So nothing can run before its predecessor has, and executing in parallel can
+//! only lose. The block shows how much. The accounts are as many as the chain needs.
 
 use alloy_primitives::{Bytes, U256};
 

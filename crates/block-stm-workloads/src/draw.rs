@@ -94,7 +94,8 @@ impl Draw {
         self.rng.random_range(low..=high)
     }
 
-    /// An amount of a token or of ether in its smallest unit, from `low` to `high` millionths of a whole.
+    /// An amount of a token or of ether in its smallest unit, from `low` to `high` millionths of a
+    /// whole.
     pub(crate) fn amount(&mut self, low: u64, high: u64) -> U256 {
         U256::from(self.within(low, high)) * U256::from(WAD / MILLION)
     }

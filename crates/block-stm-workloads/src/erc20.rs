@@ -1,8 +1,8 @@
 //! Payments in ERC-20 tokens.
 //!
-//! Each transaction writes one or two entries of a token's balances or allowances: many small writes into
-//! the storage of few contracts. Whoever tracks conflicts by account sees nothing but conflicts; by
-//! slot there are none, as long as no account comes twice.
+//! Each transaction writes one or two entries of a token's balances or allowances: many small
+//! writes into the storage of few contracts. An engine that tracks conflicts by account sees
+//! nothing but conflicts; by slot there are none, as long as no account comes twice.
 
 use alloy_primitives::U256;
 

@@ -1,9 +1,10 @@
 //! Loans against deposits.
 //!
-//! The first call on a pool in a block accrues interest and moves the index that all later calls read;
-//! every call changes one slot of totals; loans and withdrawals read prices that a feeder posts in
-//! between, for all pools. So calls on one pool form a chain, and a price ties its readers to the
-//! feeder. Liquidators compete: the later of two finds the position healthy again and reverts.
+//! The first call on a pool in a block accrues interest and moves the index that all later calls
+//! read; every call changes one slot of totals; loans and withdrawals read prices that a feeder
+//! posts in between, for all pools. So calls on one pool form a chain, and a price ties its readers
+//! to the feeder. Liquidators compete: the later of two finds the position healthy again and
+//! reverts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +18,8 @@ use crate::{
     world::{Call, SLOT_SECONDS, TIMESTAMP, WAD, World, named, whole},
 };
 
-/// Whole tokens of an account in a pool at the beginning: so much that no call of a block can be too much.
+/// Whole tokens of an account in a pool at the beginning: so much that no call of a block can be
+/// too much.
 const COLLATERAL: u64 = 10_000_000;
 /// What an account owes at the beginning, before interest.
 const SCALED_DEBT: u64 = 1_000_000;
@@ -32,7 +34,8 @@ const PRICE_STEP_MILLI: u64 = 10;
 /// An unhealthy position: worth 2,000, good for 1,600, owing 1,640 at the index of 1.05.
 const BAD_COLLATERAL: u64 = 1_000;
 const BAD_DEBT: u64 = 1_640;
-/// What a liquidator repays: less than half. The rest of the position is healthy at every posted price.
+/// What a liquidator repays: less than half. The rest of the position is healthy at every posted
+/// price.
 const LIQUIDATED: u64 = 800;
 /// Per mille of the liquidations that come second.
 const RIVALS: u64 = 250;
@@ -50,7 +53,7 @@ pub(crate) struct Lending {
 #[derive(Clone, Debug)]
 struct Loans {
     address: Address,
-    /// Who was liquidated last, and how many were.
+    /// The account that was liquidated last, and how many were.
     last_bad: Option<Address>,
     bad: u64,
 }

@@ -1,7 +1,8 @@
 //! A block as a busy DeFi chain sees it: all the other workloads on shared accounts and tokens.
 //!
-//! Most transactions are independent, some form chains through markets, pools and counters, and the accounts tie
-//! all of them together. The weights are a round guess at such a chain, not a measurement.
+//! Most transactions are independent, some form chains through markets, pools and counters, and the
+//! accounts tie all of them together. The weights are a round guess at such a chain, not a
+//! measurement.
 
 use crate::{
     amm::Amm, draw::Draw, erc20::Erc20, lending::Lending, nft::Nft, orders::Orders,

@@ -1,9 +1,9 @@
 //! Settlement of signed orders that were matched elsewhere.
 //!
 //! A trade moves balances inside one contract and checks two signatures, so it is heavy on the
-//! processor and light on storage; traders rarely meet. But all trades of a token add their fee to one
-//! account, the hot slot that a commutative update would take off the path. Some makers' orders are filled in
-//! parts, by one taker after another. `pools` is the number of markets.
+//! processor and light on storage; traders rarely meet. But all trades of a token add their fee to
+//! one account, the hot slot that a commutative update would take off the path. Some makers' orders
+//! are filled in parts, by one taker after another. `pools` is the number of markets.
 
 use std::collections::{HashMap, HashSet};
 
@@ -106,7 +106,7 @@ impl Orders {
         }
     }
 
-    /// A taker, who sends the transaction, meets a maker's order, old or new.
+    /// A taker, which sends the transaction, meets a maker's order, old or new.
     fn settle(&mut self, world: &mut World, draw: &mut Draw, pool: Pool) {
         let taker = draw.sender();
         let continued = draw.chance(CONTINUED);
@@ -162,7 +162,8 @@ impl Orders {
         OpenOrder { maker, order, signature, part, parts: FILLS }
     }
 
-    /// The order that crosses one part of `maker`'s: it pays what the maker asks and a little less would do.
+    /// The order that crosses one part of `maker`'s: it pays what the maker asks and a little less
+    /// would do.
     fn take(
         &mut self,
         world: &mut World,

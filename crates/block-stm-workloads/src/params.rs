@@ -18,7 +18,8 @@ pub struct Params {
     pub txns: usize,
     /// Number of accounts that senders and receivers are drawn from: 1 to 10,000,000.
     pub accounts: usize,
-    /// Number of contracts of a kind (tokens, pairs, lending pools, collections, markets): 1 to 100,000.
+    /// Number of contracts of a kind (tokens, pairs, lending pools, collections, markets): 1 to
+    /// 100,000.
     pub pools: usize,
     /// Exponent of the Zipf law by which accounts and pools are drawn: 0 to 10, 0 is uniform.
     pub zipf: f64,

@@ -1,4 +1,5 @@
-//! Whose addresses send transactions: names, which cost nothing, or keys, with which a transaction can be signed.
+//! Whose addresses send transactions: names, which cost nothing, or keys, with which a transaction
+//! can be signed.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +13,7 @@ pub(crate) type SecretKeys = BTreeMap<Address, B256>;
 
 /// Where the addresses of senders come from.
 pub(crate) enum Senders {
-    /// Hashes of names. Nobody can sign for them, and making one takes half a microsecond.
+    /// Hashes of names. No key signs for them, and making one takes half a microsecond.
     Named,
     /// Keys made from such hashes, and the keys so far. Making one takes some tens of microseconds.
     Keyed(Secp256k1<SignOnly>, SecretKeys),

@@ -1,7 +1,7 @@
 //! Signed orders, as the settlement contract checks them (EIP-712).
 //!
-//! A trader's key is not its account's: the contract knows the address that signs for it. So addresses
-//! stay cheap for workloads that sign nothing. Signatures are deterministic (RFC 6979).
+//! A trader's key is not its account's: the contract knows the address that signs for it. So
+//! addresses stay cheap for workloads that sign nothing. Signatures are deterministic (RFC 6979).
 
 use std::fmt;
 

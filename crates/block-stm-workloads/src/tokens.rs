@@ -1,7 +1,7 @@
 //! The ERC-20 tokens that all generators share.
 //!
-//! Tokens and holdings come into the pre-state when a generator first asks for them, so that its size
-//! follows the block and not the population. Each holding is so large, and each amount that a
+//! Tokens and holdings come into the pre-state when a generator first asks for them, so that its
+//! size follows the block and not the population. Each holding is so large, and each amount that a
 //! transaction moves so small, that a million transactions can't exhaust it.
 
 use std::collections::{HashMap, HashSet};

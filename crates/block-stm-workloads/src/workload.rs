@@ -41,7 +41,10 @@ pub enum Workload {
 
 /// A name that is no workload's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no workload is called {name:?}; there are {}", Workload::ALL.map(Workload::name).join(", "))]
+#[error(
+    "no workload is called {name:?}; there are {}",
+    Workload::ALL.map(Workload::name).join(", ")
+)]
 pub struct UnknownWorkload {
     /// The name asked for.
     pub name: String,
@@ -96,16 +99,17 @@ impl Workload {
     ///
     /// # Cost
     ///
-    /// Some microseconds and about a kilobyte per transaction; some tens of microseconds where orders are signed.
+    /// Some microseconds and about a kilobyte per transaction; some tens of microseconds where
+    /// orders are signed.
     pub fn generate(self, params: &Params) -> Result<Generated, ParamsError> {
         self.generate_from(Senders::Named, params)
     }
 
     /// The same block but for the addresses of the senders, whose keys are known.
     ///
-    /// So its transactions can be signed, for a client that takes no others. [`Generated::secret_keys`] has
-    /// the keys. They
-    /// follow from numbers, for everybody to know: worth nothing on a real chain.
+    /// So its transactions can be signed, for a client that takes no others.
+    /// [`Generated::secret_keys`] has the keys. They follow from public numbers, and are worth
+    /// nothing on a real chain.
     ///
     /// # Errors
     ///

@@ -112,7 +112,7 @@ impl Fees {
 }
 
 impl World {
-    /// A world with the system contracts and nobody in it.
+    /// A world with the system contracts and no accounts.
     pub(crate) fn new(txns: usize, senders: Senders) -> Self {
         let mut world = Self {
             pre_state: PreState::new(),
@@ -139,7 +139,7 @@ impl World {
         address
     }
 
-    /// The address of the `index`-th sender called `name`, who is not one of the accounts.
+    /// The address of the `index`-th sender called `name`, which is not one of the accounts.
     pub(crate) fn sender(&mut self, name: &str, index: u64) -> Address {
         self.senders.address(name, index)
     }

@@ -1,10 +1,10 @@
 //! Zipf's law: rank `k` of `n` is drawn with a probability in proportion to `1 / k^s`.
 //!
-//! Rejection-inversion draws in constant time and memory, whatever `n` is: the histogram of `1 / k^s` is
-//! hidden under the curve `1 / x^s`, a point under the curve is drawn by inverting the curve's
-//! integral, and the few points that lie under the curve but not in the histogram are thrown away.
-//! The logarithm and the exponential are computed in software, so that a seed gives the same draws on
-//! every machine.
+//! Rejection-inversion draws in constant time and memory, whatever `n` is: the histogram of `1 /
+//! k^s` is hidden under the curve `1 / x^s`, a point under the curve is drawn by inverting the
+//! curve's integral, and the few points that lie under the curve but not in the histogram are
+//! thrown away. The logarithm and the exponential are computed in software, so that a seed gives
+//! the same draws on every machine.
 //!
 //! Source: W. Hoermann, G. Derflinger, "Rejection-inversion to generate variates from monotone
 //! discrete distributions", ACM TOMACS 6(3), 1996.

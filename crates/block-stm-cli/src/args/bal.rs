@@ -29,8 +29,8 @@ PATH is what `block-stm replay` takes: a block folder, a chain folder, or a fold
 several blocks, the lists come one after the other: in RLP as such, in JSON in an array.
 
 What a block comes to is compared with its header, the list's hash included where the header names \
-it; at a difference nothing is written, and the exit code is 1. Where ommers are known by their hash alone, the list lacks \
-their rewards, which is said on standard error.
+it; at a difference nothing is written, and the exit code is 1. Where ommers are known by their \
+hash alone, the list lacks their rewards, which is said on standard error.
 
 Examples:
   block-stm bal build blocks/17034870

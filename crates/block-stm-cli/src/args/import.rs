@@ -12,16 +12,16 @@ use super::{
 pub(super) const IMPORT_EXAMPLES: &str = "\
 Each block is checked in full: its header against its parent's, ommers, roots of the body, \
 signatures, and, by executing it in parallel, gas used, receipts root, bloom, requests hash, \
-access list hash and state root. The seal of proof of work is not checked. The state trie is kept in memory, and only \
-what a block changed is hashed again, partly while the block still runs. Branches are followed; \
-the head is the heaviest, after the Merge the last one.
+access list hash and state root. The seal of proof of work is not checked. The state trie is kept \
+in memory, and only what a block changed is hashed again, partly while the block still runs. \
+Branches are followed; the head is the heaviest, after the Merge the last one.
 
 What lies more than --branch-depth blocks below the head is forgotten: a block that follows on it \
 is refused, also where it was imported long ago.
 
-The first block that is refused ends the import, with its reason and exit code 1; one that can't be \
-read, with exit code 2. What was imported up to there is told in any case. Files without a block \
-end in exit code 1, too.
+The first block that is refused ends the import, with its reason and exit code 1; one that can't \
+be read, with exit code 2. What was imported up to there is told in any case. Files without a \
+block end in exit code 1, too.
 
 Examples:
   block-stm import --genesis genesis.json chain.rlp
@@ -40,7 +40,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
     pub(crate) threads: NonZeroUsize,
-    /// How many blocks below the head a branch may begin; what so many blocks changed is kept in memory
+    /// How many blocks below the head a branch may begin; what so many blocks changed is kept in
+    /// memory
     #[arg(long, value_name = "N", default_value_t = 256)]
     #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) branch_depth: u64,

@@ -61,8 +61,8 @@ Exit codes:
   2  bad usage, input that can't be read, or output that can't be written
 t8n has those of geth's, see `block-stm t8n --help`.
 
---json prints results as JSON, --json-file FILE writes them. A file is written whole or not at all, \
-and never over an input.";
+--json prints results as JSON, --json-file FILE writes them. A file is written whole or not at \
+all, and never over an input.";
 
 /// Execute blocks of Ethereum transactions in parallel, and measure what that brings
 ///
@@ -89,7 +89,8 @@ pub(crate) enum Command {
     /// Replay real blocks sequentially and in parallel, and check the results against their headers
     #[command(after_help = replay::REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
-    /// Measure the throughput of payments over accounts, block sizes and threads, as the Block-STM paper does
+    /// Measure the throughput of payments over accounts, block sizes and threads, as the Block-STM
+    /// paper does
     #[command(after_help = sweep::SWEEP_EXAMPLES)]
     Sweep(SweepArgs),
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
@@ -98,10 +99,12 @@ pub(crate) enum Command {
     /// Say what changed between two runs, beyond noise
     #[command(after_help = compare::COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Say what keeps blocks from running in parallel: where transactions wait for each other, by name
+    /// Say what keeps blocks from running in parallel: where transactions wait for each other, by
+    /// name
     #[command(after_help = explain::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
-    /// Forecast how blocks scale to more workers than there are cores, by simulation with measured costs
+    /// Forecast how blocks scale to more workers than there are cores, by simulation with measured
+    /// costs
     #[command(after_help = forecast::FORECAST_EXAMPLES)]
     Forecast(ForecastArgs),
     /// Build, verify and compare block access lists (EIP-7928), of blocks of any fork
@@ -113,7 +116,8 @@ pub(crate) enum Command {
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = official_tests::STATETEST_EXAMPLES)]
     Statetest(StateTestArgs),
-    /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel engine
+    /// Import the blocks of official blockchain tests, valid and invalid ones, with the parallel
+    /// engine
     #[command(after_help = official_tests::BLOCKTEST_EXAMPLES)]
     Blocktest(TestArgs),
     /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel

@@ -11,10 +11,10 @@ use super::{
 };
 
 pub(super) const STATETEST_EXAMPLES: &str = "\
-Each case, a transaction under a fork, is executed by the parallel engine, and must lead to the state \
-root and the logs that the test names; a transaction that must be rejected must be, for the reason \
-that the test names. All variants of a test are then joined into one block, which is executed in \
-parallel and one after another; both must agree in everything.
+Each case, a transaction under a fork, is executed by the parallel engine, and must lead to the \
+state root and the logs that the test names; a transaction that must be rejected must be, for the \
+reason that the test names. All variants of a test are then joined into one block, which is \
+executed in parallel and one after another; both must agree in everything.
 
 JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm statetest` of geth \
 prints it, with the variant beside. A case that is skipped does not pass; the reason is there. \
@@ -34,10 +34,10 @@ Examples:
 Exit code 1 if a case failed or none was wanted, 2 if a file can't be read.";
 
 pub(super) const BLOCKTEST_EXAMPLES: &str = "\
-Each block is checked in full, as by `block-stm import`, and executed by the parallel engine. A block \
-with an exception must be refused, for a reason of the class that the exception names; all others \
-must be accepted. In the end the head and its state must be those that the test names. A block that \
-comes with its access list is imported with the list, too.
+Each block is checked in full, as by `block-stm import`, and executed by the parallel engine. A \
+block with an exception must be refused, for a reason of the class that the exception names; all \
+others must be accepted. In the end the head and its state must be those that the test names. A \
+block that comes with its access list is imported with the list, too.
 
 JSON is a list of objects with name, pass, fork, stateRoot and error, as `evm blocktest` of geth \
 prints it. A test that is skipped does not pass; the reason is there.
@@ -77,7 +77,8 @@ pub(crate) struct TestArgs {
     /// Files at the same time [default: all cores; one with --trace or --bench]
     #[arg(long, value_name = "N", value_parser = threads_parser())]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Threads that execute a block, the job's own and helpers that the jobs share [default: all cores]
+    /// Threads that execute a block, the job's own and helpers that the jobs share [default: all
+    /// cores]
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
     pub(crate) threads: NonZeroUsize,

@@ -7,7 +7,8 @@ use clap::Parser;
 use super::Cli;
 use crate::{escape::escaped, output};
 
-/// The options that the process was started with, or a way out: help, the version, or a message and exit code 2.
+/// The options that the process was started with, or a way out: help, the version, or a message and
+/// exit code 2.
 pub(crate) fn parse() -> Cli {
     let words = with_negative_values(std::env::args_os());
     let are_shown_as_they_are = words
@@ -26,8 +27,8 @@ pub(crate) fn parse() -> Cli {
     })
 }
 
-/// The words, with each negative number bound to the option before it by `=`: it is then refused as a number that is
-/// out of its range, and not as an option that does not exist.
+/// The words, with each negative number bound to the option before it by `=`: it is then refused as
+/// a number that is out of its range, and not as an option that does not exist.
 fn with_negative_values(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut bound: Vec<OsString> = Vec::new();
     let mut only_values = false;

@@ -20,9 +20,9 @@ PATH is one of
 
 Each block is executed sequentially and in parallel. Both results are compared after every \
 execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests \
-hash, access list hash, and in a chain the state root. A check that can't be made (the receipts root of a lone \
-block from before Byzantium takes the whole state) is null in JSON and marked in the table. A \
-block that can't be read is reported and left out; the exit code is then 2.
+hash, access list hash, and in a chain the state root. A check that can't be made (the receipts \
+root of a lone block from before Byzantium takes the whole state) is null in JSON and marked in \
+the table. A block that can't be read is reported and left out; the exit code is then 2.
 
 Files may be wrapped as answers of a JSON-RPC server. What a node leaves out (the chain) or writes \
 under another name (data for input, 27 and 28 for the parity) is understood; what contradicts \
@@ -43,8 +43,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) paths: Vec<PathBuf>,
     /// Time also the execution with the block's access list (EIP-7928), which is built first
     ///
-    /// Every transaction is executed once, on the state that the list says the ones before it leave, and the
-    /// list is checked on the way. Building it is not timed.
+    /// Every transaction is executed once, on the state that the list says the ones before it
+    /// leave, and the list is checked on the way. Building it is not timed.
     #[arg(long)]
     pub(crate) bal: bool,
     /// How and where to.

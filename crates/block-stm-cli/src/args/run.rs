@@ -66,7 +66,8 @@ impl WorkloadArgs {
         }
     }
 
-    /// Makes sure that blocks of these parameters can be generated, and that there is memory for one.
+    /// Makes sure that blocks of these parameters can be generated, and that there is memory for
+    /// one.
     pub(crate) fn check(&self) -> Result<(), CliError> {
         let params = self.params();
         params.validate()?;
@@ -110,15 +111,16 @@ pub(crate) struct CommonArgs {
     pub(crate) repeat: usize,
     /// Time that each read of the state takes, for both sides, such as 50us or 1ms
     ///
-    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes some
-    /// 60us longer than asked for on Linux. Below 50us it spins.
+    /// From 50us on the reader sleeps, so that more threads than cores pay off, and a read takes
+    /// some 60us longer than asked for on Linux. Below 50us it spins.
     #[arg(long, value_name = "TIME", default_value = "0us")]
     pub(crate) read_latency: Latency,
     /// Measure also bounds of the speed-up: threads without coordination, and the dependencies
     ///
-    /// The hardware bound is the speed-up of threads that each execute a share of the transactions on the
-    /// state before the block; the results are wrong. The graph bound is what all transactions take over
-    /// what the most costly chain of dependencies takes, at most the number of threads.
+    /// The hardware bound is the speed-up of threads that each execute a share of the transactions
+    /// on the state before the block; the results are wrong. The graph bound is what all
+    /// transactions take over what the most costly chain of dependencies takes, at most the number
+    /// of threads.
     #[arg(long)]
     pub(crate) bounds: bool,
     /// Where results go as JSON.

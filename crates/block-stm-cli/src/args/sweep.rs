@@ -34,7 +34,8 @@ pub(crate) struct SweepArgs {
     pub(crate) vm: SweepVm,
     /// Numbers of accounts
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
-    #[arg(default_value = "2,10,100,1000,10000", value_parser = size_parser(2, Params::ACCOUNTS_MAX))]
+    #[arg(default_value = "2,10,100,1000,10000")]
+    #[arg(value_parser = size_parser(2, Params::ACCOUNTS_MAX))]
     pub(crate) accounts: Vec<usize>,
     /// Numbers of transactions in a block
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1000,10000")]

@@ -3,7 +3,8 @@
 use block_stm_evm::t8n::TraceOptions;
 use clap::{ArgAction, Args};
 
-/// What `statetest` and `blocktest` trace. Switches of geth's `evm` may be followed by `=true` or `=false`.
+/// What `statetest` and `blocktest` trace. Switches of geth's `evm` may be followed by `=true` or
+/// `=false`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TestTraceArgs {
     /// Write a trace of all transactions to standard error, opcode by opcode, as JSON (EIP-3155)

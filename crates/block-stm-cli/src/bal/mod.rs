@@ -20,7 +20,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Files that can't be read or written, blocks that can't be executed, threads that can't be started.
+/// Files that can't be read or written, blocks that can't be executed, threads that can't be
+/// started.
 pub(crate) fn bal(args: &BalArgs) -> Result<Exit, CliError> {
     match &args.command {
         BalCommand::Build(args) => build::build(args),
@@ -29,7 +30,8 @@ pub(crate) fn bal(args: &BalArgs) -> Result<Exit, CliError> {
     }
 }
 
-/// The largest file of lists that is read, in bytes: 64 MiB. In memory, lists take up to 32 times as much.
+/// The largest file of lists that is read, in bytes: 64 MiB. In memory, lists take up to 32 times
+/// as much.
 const MAX_LIST_FILE_BYTES: u64 = 64 << 20;
 
 /// The lists in `file`.

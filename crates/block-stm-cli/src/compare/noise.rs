@@ -1,8 +1,8 @@
 //! What is a change, and what is noise.
 //!
-//! Both sides of a run are executed in turn, so that each turn has a speed-up of its own, whatever the machine did
-//! meanwhile. Two runs differ if their median speed-ups are further apart than the medians are sure, and by more than
-//! one in a hundred.
+//! Both sides of a run are executed in turn, so that each turn has a speed-up of its own, whatever
+//! the machine did meanwhile. Two runs differ if their median speed-ups are further apart than the
+//! medians are sure, and by more than one in a hundred.
 
 use serde::Serialize;
 
@@ -45,7 +45,8 @@ pub(super) enum Verdict {
 pub(super) struct Change {
     pub(super) speedup_before: f64,
     pub(super) speedup_after: f64,
-    /// As a share of the speed-up: how far apart the two may be without meaning anything. Nothing with too few turns.
+    /// As a share of the speed-up: how far apart the two may be without meaning anything. Nothing
+    /// with too few turns.
     pub(super) noise: Option<f64>,
     pub(super) verdict: Verdict,
 }

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn turns_come_from_both_sides() -> Result<(), String> {
-        let row = r#"{"name": "a", "number": 7, "speedup": 2.0, "sequential_samples_ms": [4, 6], "parallel_samples_ms": [2, 2]}"#;
+        let row = r#"{"name": "a", "number": 7, "speedup": 2.0,
+            "sequential_samples_ms": [4, 6], "parallel_samples_ms": [2, 2]}"#;
         let results = parse(&format!("[{}]", report(row)))?;
         let key = Key { name: "a".to_owned(), number: Some(7), threads: 2 };
         assert_eq!(results.rows.get(&key), Some(&Samples { speedup: 2.0, turns: vec![2.0, 3.0] }));

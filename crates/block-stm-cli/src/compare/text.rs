@@ -59,7 +59,8 @@ pub(super) fn render(comparison: &Comparison) -> String {
         |verdict| comparison.rows.iter().filter(|row| row.change.verdict == verdict).count();
     let _ = writeln!(
         text,
-        "\n{BOLD}{}{BOLD:#} in the geometric mean of the speed-ups; {} faster, {} slower, {} the same.",
+        "\n{BOLD}{}{BOLD:#} in the geometric mean of the speed-ups; {} faster, {} slower, \
+         {} the same.",
         percent(comparison.mean_change - 1.0),
         count(Verdict::Faster),
         count(Verdict::Slower),

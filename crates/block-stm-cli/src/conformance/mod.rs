@@ -170,7 +170,8 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Runs files on as many threads as there are jobs; a thread without a file helps others with theirs.
+    /// Runs files on as many threads as there are jobs; a thread without a file helps others with
+    /// theirs.
     fn run_all(&self, files: &[PathBuf]) -> (Vec<FileResult>, Duration) {
         let Self { args, run, engine, jobs, watch } = self;
         let start = Instant::now();

@@ -2,7 +2,8 @@
 
 use std::io::{self, BufWriter, Stderr, Write};
 
-/// Standard error, of which the first failure is kept: a trace that can't be written is told in the end.
+/// Standard error, of which the first failure is kept: a trace that can't be written is told in the
+/// end.
 #[derive(Debug)]
 pub(super) struct TraceStream {
     stream: BufWriter<Stderr>,

@@ -1,7 +1,7 @@
 //! What a conflict graph says: chains, waits, and what would be without a place.
 //!
-//! All times are those of an execution in order, and there are as many workers as it takes: a transaction starts when the
-//! last of those that it reads from has ended.
+//! All times are those of an execution in order, and there are as many workers as it takes: a
+//! transaction starts when the last of those that it reads from has ended.
 
 /// A dependency between two transactions, at a place known by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub(super) struct Edge {
     pub(super) place: usize,
 }
 
-/// Transactions by what they cost, and who reads from whom; edges come in the order of their readers.
+/// Transactions by what they cost, and who reads from whom; edges come in the order of their
+/// readers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
     pub(super) costs: Vec<u64>,
@@ -21,7 +22,8 @@ pub(super) struct Graph {
 /// What a place costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Burden {
-    /// By how much its readers would start earlier, all together, if only this place were not there.
+    /// By how much its readers would start earlier, all together, if only this place were not
+    /// there.
     pub(super) lost_ns: u64,
     /// The transactions that read there what another one had written.
     pub(super) readers: usize,
@@ -58,8 +60,8 @@ impl Graph {
         self.ends(gone).into_iter().max().unwrap_or(0)
     }
 
-    /// By how much `workers` can shorten the block at the most, or any number of them: they share all transactions
-    /// evenly, or take as long as the most costly chain.
+    /// By how much `workers` can shorten the block at the most, or any number of them: they share
+    /// all transactions evenly, or take as long as the most costly chain.
     pub(super) fn speedup(&self, workers: Option<u64>, gone: impl Fn(usize) -> bool) -> f64 {
         let total = self.total();
         let share = workers.map_or(0, |workers| total.div_ceil(workers.max(1)));

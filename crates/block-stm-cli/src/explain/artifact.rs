@@ -29,7 +29,8 @@ pub(super) struct Contract {
     pub(super) layout: Option<Layout>,
 }
 
-/// An artefact of Foundry or Hardhat, or one contract of solc's standard output, or a storage layout alone.
+/// An artefact of Foundry or Hardhat, or one contract of solc's standard output, or a storage
+/// layout alone.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a compiler's artefact, or a storage layout")]
 struct Json {
@@ -170,7 +171,8 @@ impl JsonCode {
 }
 
 impl Pattern {
-    /// Whether `code` is this contract's: immutable variables and the compiler's notes at the end may differ.
+    /// Whether `code` is this contract's: immutable variables and the compiler's notes at the end
+    /// may differ.
     pub(super) fn fits(&self, code: &Bytes) -> bool {
         let own = without_notes(&self.code);
         let code = without_notes(code);
@@ -213,9 +215,11 @@ mod tests {
     #[test]
     fn the_forms_of_the_known_tools_are_read() -> Result<(), String> {
         let layout = r#"{"storage": [], "types": null}"#;
-        let abi = r#"[{"type":"function","name":"f","inputs":[{"name":"","type":"uint256"}],"outputs":[],"stateMutability":"view"}]"#;
+        let abi = r#"[{"type":"function","name":"f","inputs":[{"name":"","type":"uint256"}],
+            "outputs":[],"stateMutability":"view"}]"#;
         let foundry = format!(
-            r#"{{"abi": {abi}, "deployedBytecode": {{"object": "0x6001"}}, "storageLayout": {layout}}}"#
+            r#"{{"abi": {abi}, "deployedBytecode": {{"object": "0x6001"}},
+                "storageLayout": {layout}}}"#
         );
         let (all, selectors) = parse(&foundry)?;
         assert!(all[0].layout.is_some() && all[0].code.is_some());
@@ -240,7 +244,8 @@ mod tests {
             (r#"{"deployedBytecode": "0x60__$a$__"}"#, "not linked"),
             (r#"{"methodIdentifiers": {"f()": "12"}}"#, "not four bytes"),
             (
-                r#"{"storage": [{"label": "a", "offset": 0, "slot": "0", "type": "x"}], "types": {}}"#,
+                r#"{"storage": [{"label": "a", "offset": 0, "slot": "0", "type": "x"}],
+                    "types": {}}"#,
                 "no type",
             ),
         ] {

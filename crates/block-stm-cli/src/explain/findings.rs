@@ -131,7 +131,8 @@ impl Findings {
     }
 }
 
-/// The most costly places of `graph`: those at which most is lost, and among these those with most readers.
+/// The most costly places of `graph`: those at which most is lost, and among these those with most
+/// readers.
 fn burdened(
     graph: &super::analysis::Graph,
     places: usize,

@@ -41,7 +41,8 @@ impl Labels {
         Self(WELL_KNOWN.map(|(address, name)| (address, name.to_owned())).into())
     }
 
-    /// Adds the labels of files, each an object from address to name. They go before those that were there.
+    /// Adds the labels of files, each an object from address to name. They go before those that
+    /// were there.
     ///
     /// # Errors
     ///
@@ -71,7 +72,8 @@ impl Labels {
         self.0.entry(address).or_insert_with(|| name.to_owned());
     }
 
-    /// The account's name, with the beginning of its address if others have the same name; else the address by its ends.
+    /// The account's name, with the beginning of its address if others have the same name; else the
+    /// address by its ends.
     pub(super) fn short(&self, address: &Address) -> String {
         let hex = format!("{address:?}");
         let Some(name) = self.0.get(address) else {

@@ -69,7 +69,8 @@ struct Part<'l> {
 }
 
 impl Layout {
-    /// What is wrong with the layout, if something is: types that are missing, variables that lie over each other.
+    /// What is wrong with the layout, if something is: types that are missing, variables that lie
+    /// over each other.
     ///
     /// So there are no more variables in a slot than bytes.
     pub(super) fn fault(&self) -> Option<String> {
@@ -108,7 +109,8 @@ impl Layout {
         self.types.as_ref()?.get(name)
     }
 
-    /// What lies at the slot to which `path` leads, `key` writing keys of mappings. `None` if the layout knows of nothing there.
+    /// What lies at the slot to which `path` leads, `key` writing keys of mappings. `None` if the
+    /// layout knows of nothing there.
     pub(super) fn name(
         &self,
         path: &[Step],
@@ -253,10 +255,12 @@ mod tests {
 
     const JSON: &str = r#"{
       "storage": [
-        {"astId": 1, "contract": "a.sol:A", "label": "owner", "offset": 0, "slot": "0", "type": "t_address"},
+        {"astId": 1, "contract": "a.sol:A", "label": "owner", "offset": 0, "slot": "0",
+        "type": "t_address"},
         {"label": "paused", "offset": 20, "slot": "0", "type": "t_bool"},
         {"label": "balances", "offset": 0, "slot": "1", "type": "t_mapping(t_address,t_uint256)"},
-        {"label": "positions", "offset": 0, "slot": "2", "type": "t_mapping(t_address,t_mapping(t_uint256,t_struct(P)))"},
+        {"label": "positions", "offset": 0, "slot": "2",
+        "type": "t_mapping(t_address,t_mapping(t_uint256,t_struct(P)))"},
         {"label": "queue", "offset": 0, "slot": "3", "type": "t_array(t_struct(P))dyn_storage"},
         {"label": "fixed", "offset": 0, "slot": "4", "type": "t_array(t_uint64)6_storage"},
         {"label": "pair", "offset": 0, "slot": "6", "type": "t_struct(P)"},
@@ -269,11 +273,17 @@ mod tests {
         "t_uint64": {"encoding": "inplace", "label": "uint64", "numberOfBytes": "8"},
         "t_uint128": {"encoding": "inplace", "label": "uint128", "numberOfBytes": "16"},
         "t_string_storage": {"encoding": "bytes", "label": "string", "numberOfBytes": "32"},
-        "t_mapping(t_address,t_uint256)": {"encoding": "mapping", "key": "t_address", "label": "", "numberOfBytes": "32", "value": "t_uint256"},
-        "t_mapping(t_address,t_mapping(t_uint256,t_struct(P)))": {"encoding": "mapping", "key": "t_address", "label": "", "numberOfBytes": "32", "value": "t_mapping(t_uint256,t_struct(P))"},
-        "t_mapping(t_uint256,t_struct(P))": {"encoding": "mapping", "key": "t_uint256", "label": "", "numberOfBytes": "32", "value": "t_struct(P)"},
-        "t_array(t_struct(P))dyn_storage": {"base": "t_struct(P)", "encoding": "dynamic_array", "label": "", "numberOfBytes": "32"},
-        "t_array(t_uint64)6_storage": {"base": "t_uint64", "encoding": "inplace", "label": "", "numberOfBytes": "64"},
+        "t_mapping(t_address,t_uint256)": {"encoding": "mapping", "key": "t_address",
+        "label": "", "numberOfBytes": "32", "value": "t_uint256"},
+        "t_mapping(t_address,t_mapping(t_uint256,t_struct(P)))": {"encoding": "mapping",
+        "key": "t_address", "label": "", "numberOfBytes": "32",
+        "value": "t_mapping(t_uint256,t_struct(P))"},
+        "t_mapping(t_uint256,t_struct(P))": {"encoding": "mapping", "key": "t_uint256",
+        "label": "", "numberOfBytes": "32", "value": "t_struct(P)"},
+        "t_array(t_struct(P))dyn_storage": {"base": "t_struct(P)", "encoding": "dynamic_array",
+        "label": "", "numberOfBytes": "32"},
+        "t_array(t_uint64)6_storage": {"base": "t_uint64", "encoding": "inplace", "label": "",
+        "numberOfBytes": "64"},
         "t_struct(P)": {"encoding": "inplace", "label": "", "numberOfBytes": "64", "members": [
           {"label": "amount", "offset": 0, "slot": "0", "type": "t_uint256"},
           {"label": "low", "offset": 0, "slot": "1", "type": "t_uint128"},

@@ -38,8 +38,8 @@ pub(super) struct Study {
 }
 
 impl Study {
-    /// Executes `block` on the state `state`: in order for the costs, with an eye on its hashes for the names, and
-    /// once by the engine for the conflict graph.
+    /// Executes `block` on the state `state`: in order for the costs, with an eye on its hashes for
+    /// the names, and once by the engine for the conflict graph.
     ///
     /// # Errors
     ///
@@ -86,7 +86,8 @@ impl Study {
         })
     }
 
-    /// The graph with all places of a contract as one, and the contracts in the order of their numbers there.
+    /// The graph with all places of a contract as one, and the contracts in the order of their
+    /// numbers there.
     pub(super) fn by_account(&self) -> (Graph, Vec<Address>) {
         let mut numbers = BTreeMap::new();
         let mut accounts = Vec::new();

@@ -1,4 +1,5 @@
-//! A file that is written beside the one whose place it takes, so that no reader ever sees a part of it.
+//! A file that is written beside the one whose place it takes, so that no reader ever sees a part
+//! of it.
 
 use std::{
     fs::{self, File, Permissions},
@@ -21,7 +22,8 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// An empty draft of `target`, open for writing. A link stays one: what it leads to is replaced.
+    /// An empty draft of `target`, open for writing. A link stays one: what it leads to is
+    /// replaced.
     pub(crate) fn create(target: &Path) -> io::Result<(File, Self)> {
         let target = resolved(target);
         if target.file_name().is_none() {
@@ -52,7 +54,8 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Makes sure that the content has reached the disk, as the last thing that can fail for want of room.
+    /// Makes sure that the content has reached the disk, as the last thing that can fail for want
+    /// of room.
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(&self.temporary)?.sync_all()
     }

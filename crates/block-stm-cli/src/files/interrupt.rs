@@ -1,7 +1,8 @@
 //! What a signal leaves behind: nothing.
 //!
-//! A process that is interrupted while it writes a file would leave the half of it under its temporary name. So a
-//! thread waits for the signals that end the process, removes the temporary files, and lets the signal take its course.
+//! A process that is interrupted while it writes a file would leave the half of it under its
+//! temporary name. So a thread waits for the signals that end the process, removes the temporary
+//! files, and lets the signal take its course.
 
 use std::{
     collections::BTreeSet,
@@ -12,14 +13,16 @@ use std::{
 /// The temporary files that are there.
 static TEMPORARIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Runs `act`, which makes or renames temporary files, at a moment at which no signal ends the process.
+/// Runs `act`, which makes or renames temporary files, at a moment at which no signal ends the
+/// process.
 pub(super) fn guarded<T>(act: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
     signals::watch();
     act(&mut TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Lets a write beyond the limit on a file's size return an error, which else ends the process (`ulimit -f`), and
-/// lets a process that gets no more memory end with the exit code of bad input, after the message that says so.
+/// Lets a write beyond the limit on a file's size return an error, which else ends the process
+/// (`ulimit -f`), and lets a process that gets no more memory end with the exit code of bad input,
+/// after the message that says so.
 pub(crate) fn end_in_order() {
     signals::end_in_order();
 }

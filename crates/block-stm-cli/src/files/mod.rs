@@ -1,4 +1,5 @@
-//! The files of a command: none that it writes is one that it reads, and each is written whole or not at all.
+//! The files of a command: none that it writes is one that it reads, and each is written whole or
+//! not at all.
 
 mod draft;
 mod interrupt;
@@ -17,7 +18,8 @@ pub(crate) use self::{
 };
 use crate::error::CliError;
 
-/// What a command reads and writes. Inputs are told first, so that no output is opened that is one of them.
+/// What a command reads and writes. Inputs are told first, so that no output is opened that is one
+/// of them.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     inputs: Vec<Place>,

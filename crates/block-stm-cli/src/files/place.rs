@@ -1,4 +1,5 @@
-//! What a path stands for, however it is written: links, relative paths and second names lead to the same place.
+//! What a path stands for, however it is written: links, relative paths and second names lead to
+//! the same place.
 
 use std::{
     ffi::OsString,
@@ -16,7 +17,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The place of `path`; none where nothing can be destroyed: in pipes and devices, and where no folder is.
+    /// The place of `path`; none where nothing can be destroyed: in pipes and devices, and where no
+    /// folder is.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let path = resolved(path);
         match fs::metadata(&path) {
@@ -49,7 +51,8 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// `path` without links, as far as it is there; a link that leads nowhere stands for the file that it would lead to.
+/// `path` without links, as far as it is there; a link that leads nowhere stands for the file that
+/// it would lead to.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as the system follows.

@@ -175,7 +175,8 @@ pub(crate) struct Totals {
     pub(crate) speedup: f64,
     /// Geometric mean of the rows' speed-ups.
     pub(crate) geometric_mean: f64,
-    /// The summed times of the sequential side over those without coordination, if all rows have them.
+    /// The summed times of the sequential side over those without coordination, if all rows have
+    /// them.
     pub(crate) hardware_bound: Option<f64>,
     /// Rows that are slower in parallel.
     pub(crate) slower: usize,

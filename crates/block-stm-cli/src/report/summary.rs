@@ -74,7 +74,8 @@ fn losses(report: &Report) -> Option<String> {
     Some(format!("It is slower in {}: {named}.", count(slower.len(), report.kind.noun())))
 }
 
-/// The share of a block's gas that an execution without coordination may miss or exceed, and be called the same work.
+/// The share of a block's gas that an execution without coordination may miss or exceed, and be
+/// called the same work.
 const SAME_WORK: f64 = 0.05;
 
 /// Where the hardware bound is one of other work than the block's.
@@ -93,8 +94,8 @@ fn uncoordinated(report: &Report) -> Option<String> {
     let other = other.collect::<Vec<_>>().join(", ");
     (!other.is_empty()).then(|| {
         format!(
-            "Without coordination, transactions take other ways; the hardware bound is for so much of \
-             the block's gas: {other}."
+            "Without coordination, transactions take other ways; the hardware bound is for so much \
+             of the block's gas: {other}."
         )
     })
 }

@@ -1,4 +1,5 @@
-//! A sweep as an SVG: throughput over threads, one panel for each size of blocks, one line for each number of accounts.
+//! A sweep as an SVG: throughput over threads, one panel for each size of blocks, one line for each
+//! number of accounts.
 
 use plotters::{
     coord::Shift,
@@ -19,7 +20,7 @@ const LEGEND_WIDTH: u32 = 130;
 const TITLE_HEIGHT: u32 = 30;
 const FONT: &str = "sans-serif";
 
-/// Colours that people who see few of them can tell apart (Okabe and Ito).
+/// Colours that remain distinct under colour blindness (Okabe and Ito).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),

@@ -14,9 +14,9 @@ pub(crate) fn after_help() -> String {
 Options and files are those of geth's `evm t8n`. Inputs are files, or `stdin` for a field of the \
 JSON object on standard input: alloc, env, txs (or txsRlp), blobParams. Outputs are files below \
 the folder of --output.basedir, or `stdout` or `stderr` for a field of the JSON object there, or \
-nothing for an empty name. All of them appear together or not at all, and none takes the place of an \
-input, but for the state after the block, which may replace the one before. An absolute name lies below \
---output.basedir, too, if that is given.
+nothing for an empty name. All of them appear together or not at all, and none takes the place of \
+an input, but for the state after the block, which may replace the one before. An absolute name \
+lies below --output.basedir, too, if that is given.
 
 Transactions are signed, or carry a secretKey to be signed with. The block is executed in \
 parallel; invalid transactions are left out and listed in the result as rejected, with their place \
@@ -80,7 +80,8 @@ pub(crate) struct T8nArgs {
     #[arg(long = "state.chainid", value_name = "N", default_value_t = 1)]
     #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) chain_id: u64,
-    /// Block reward in wei; -1 for none, while before Paris 0 still touches the account of the block's producer
+    /// Block reward in wei; -1 for none, while before Paris 0 still touches the account of the
+    /// block's producer
     #[arg(long = "state.reward", value_name = "WEI", default_value_t = 0)]
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub(crate) reward: i64,

@@ -1,4 +1,5 @@
-//! `block-stm t8n`: a state transition from JSON to JSON, with the options, files and exit codes of geth's `evm t8n`.
+//! `block-stm t8n`: a state transition from JSON to JSON, with the options, files and exit codes of
+//! geth's `evm t8n`.
 
 mod args;
 mod failure;

@@ -46,8 +46,9 @@ pub(super) const BODY: &str = "body";
 pub(super) const OPCODE_COUNT: &str = "opcodeCount";
 
 impl Outputs {
-    /// Makes the folder for files, if it is not there, and sure that all outputs can be written and that no input is
-    /// lost. The state afterwards may take the place of the state before, as it does with geth's defaults.
+    /// Makes the folder for files, if it is not there, and sure that all outputs can be written and
+    /// that no input is lost. The state afterwards may take the place of the state before, as it
+    /// does with geth's defaults.
     pub(super) fn open(args: &T8nArgs) -> Result<Self, Failure> {
         let folder = PathBuf::from(&args.output_basedir);
         if !folder.as_os_str().is_empty() {
@@ -92,7 +93,8 @@ impl Outputs {
         Ok(())
     }
 
-    /// Where the file `name` is written: always below the folder, if there is one, also where the name is absolute.
+    /// Where the file `name` is written: always below the folder, if there is one, also where the
+    /// name is absolute.
     fn path(&self, name: &OsStr) -> PathBuf {
         let name = Path::new(name);
         match self.folder.as_os_str().is_empty() {

@@ -284,7 +284,7 @@ fn what_was_verified_is_told_before_a_block_that_cannot_be_executed() -> TestRes
     let sample = sample();
     let lists = built(&scratch, "lists.json", &[&sample, &sample])?;
     let spoilt = scratch.sample_block("spoilt")?;
-    // Nobody has anything.
+    // No account has anything.
     fs::write(spoilt.join("prestate.json"), "{}")?;
     let spoilt = spoilt.to_string_lossy().into_owned();
     let args = ["bal", "verify", &sample, &spoilt, "--list", &lists];

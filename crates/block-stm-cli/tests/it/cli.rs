@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 
-/// `block-stm` with `args`, away from the colour settings of whoever runs the tests.
+/// `block-stm` with `args`, away from the colour settings of the terminal.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_block-stm"));
     command.args(args).env_remove("CLICOLOR_FORCE").env_remove("NO_COLOR");
@@ -37,7 +37,8 @@ pub(crate) fn json(args: &[&str], code: i32) -> Result<Value, Box<dyn std::error
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// A call with `args` must end with exit code 2 and say all of `words` on standard error, and nothing else.
+/// A call with `args` must end with exit code 2 and say all of `words` on standard error, and
+/// nothing else.
 pub(crate) fn assert_refused(args: &[&str], words: &[&str]) -> TestResult {
     let output = call(args)?;
     let message = stderr(&output);

@@ -153,8 +153,8 @@ fn a_block_on_disk_is_explained_as_a_generated_one() -> TestResult {
     Ok(())
 }
 
-/// The longest chain in transactions' costs, over the graph that the JSON tells: for each block the path's costs must
-/// add up to it, and the total to all calls.
+/// The longest chain in transactions' costs, over the graph that the JSON tells: for each block the
+/// path's costs must add up to it, and the total to all calls.
 #[test]
 fn real_blocks_add_up() -> TestResult {
     let Some(folder) = fixtures::folder("real_blocks_add_up", "mainnet") else { return Ok(()) };

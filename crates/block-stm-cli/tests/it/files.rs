@@ -254,7 +254,8 @@ fn is_ignored(signal: u32) -> bool {
 fn an_interrupt_leaves_all_as_it_was() -> TestResult {
     use std::{process::Stdio, thread, time::Duration};
     let scratch = inputs()?;
-    // An endless loop of a contract: the trace grows until the gas is used up, long after the signal.
+    // An endless loop of a contract: the trace grows until the gas is used up, long after the
+    // signal.
     edit(&scratch.path().join("alloc.json"), |alloc| {
         alloc["0x00000000000000000000000000000000000c0de0"]["code"] = "0x5b600056".into();
         alloc["0x00000000000000000000000000000000000a11ce"]["balance"] =
@@ -269,7 +270,8 @@ fn an_interrupt_leaves_all_as_it_was() -> TestResult {
     let before = contents(scratch.path())?;
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         if is_ignored(number) {
-            // As of a shell that has put this test into the background. The command leaves such signals ignored.
+            // As of a shell that has put this test into the background. The command leaves such
+            // signals ignored.
             println!("SKIPPED SIG{signal}: this process was started with it ignored");
             continue;
         }

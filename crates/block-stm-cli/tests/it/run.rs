@@ -180,7 +180,8 @@ fn more_threads_than_cores_can_wait_for_slow_reads() -> TestResult {
     let report = json(&[&args[..], &slow].concat(), 0)?;
     let row = &rows(&report)[0];
     assert_eq!((&report["threads"], &report["ok"]), (&json!(16), &json!(true)));
-    // One after another, 800 reads take 40 ms and more; beside each other, how long is the machine's to say.
+    // One after another, 800 reads take 40 ms and more; beside each other, how long is the
+    // machine's to say.
     assert!(row["sequential_ms"].as_f64() >= Some(40.0), "{row}");
     assert!(row["bounds"]["hardware_ms"].as_f64() > Some(2.5), "{row}");
     Ok(())

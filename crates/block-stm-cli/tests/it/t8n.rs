@@ -1,8 +1,10 @@
 //! `block-stm t8n` and `block-stm t8n-input`.
 //!
-//! The input lies in `tests/t8n`: two senders, a contract that counts and logs its calls, six transactions of
-//! which two are
-//! invalid. What must come out was computed by the executable specification (ethereum-execution 2.20.0).
+//! The input lies in `tests/t8n`: two senders, a contract that counts and logs its calls, six
+//! transactions of which two are invalid. What must come out was computed by the executable
+//! specification (ethereum-execution 2.20.0).
+
+// LENGTH: every option of the command, each in a test of its own, on one set of inputs.
 
 use std::{
     fs,
@@ -160,7 +162,7 @@ fn the_body_is_an_input_again_in_a_file_or_as_a_field() -> TestResult {
 #[test]
 fn what_can_not_be_a_transaction_of_the_block_is_rejected_by_its_place() -> TestResult {
     let mut input = everything();
-    // An empty string, a type that nobody knows, half a transfer, and one for another chain.
+    // An empty string, an unknown type, half a transfer, and one for another chain.
     input["txs"] = json!("0xc7".to_owned() + "80" + "8205c0" + "8202c0");
     let made = t8n_of(&input, &[&FORK[..], &TO_STDOUT].concat())?;
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));

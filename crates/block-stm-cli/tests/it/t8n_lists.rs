@@ -1,7 +1,7 @@
 //! `block-stm t8n` with block access lists (EIP-7928).
 //!
-//! Each valid block of the official tests with lists becomes an input, and what comes out must be what its header says, list and
-//! all.
+//! Each valid block of the official tests with lists becomes an input, and what comes out must be
+//! what its header says, the list included.
 
 use std::{fs, path::PathBuf};
 
@@ -50,8 +50,8 @@ fn official_blocks_with_lists_come_out_as_their_headers_say() -> TestResult {
     Ok(())
 }
 
-/// Makes the transition of each valid block on the state that the one before it left, with one thread and with the next number of
-/// `others`; how many blocks there are.
+/// Makes the transition of each valid block on the state that the one before it left, with one
+/// thread and with the next number of `others`; how many blocks there are.
 fn run(
     test: &Value,
     others: &mut impl Iterator<Item = &'static str>,
@@ -125,7 +125,8 @@ fn env(block: &Value, parent: &Value, hashes: &Map<String, Value>) -> Value {
     json!({
         "currentCoinbase": header["coinbase"], "currentGasLimit": header["gasLimit"],
         "currentNumber": header["number"], "currentTimestamp": header["timestamp"],
-        "currentRandom": header["mixHash"], "parentBeaconBlockRoot": header["parentBeaconBlockRoot"],
+        "currentRandom": header["mixHash"],
+        "parentBeaconBlockRoot": header["parentBeaconBlockRoot"],
         "parentBaseFee": parent["baseFeePerGas"], "parentGasUsed": parent["gasUsed"],
         "parentGasLimit": parent["gasLimit"], "parentExcessBlobGas": parent["excessBlobGas"],
         "parentBlobGasUsed": parent["blobGasUsed"], "blockHashes": hashes,

@@ -1,11 +1,13 @@
 //! BlockchainTests: blocks, valid and invalid and on several branches, imported one after another.
 //!
-//! Each block is imported into a [`Chain`], which checks it in full and executes it in parallel. A block with an
-//! exception must be refused, for a reason of the class that the exception names; all others must be accepted. In
-//! the end the head must be the block that the test names, with the state that the test lists.
+//! Each block is imported into a [`Chain`], which checks it in full and executes it in parallel. A
+//! block with an exception must be refused, for a reason of the class that the exception names; all
+//! others must be accepted. In the end the head must be the block that the test names, with the
+//! state that the test lists.
 //!
-//! Where a test has the block's access list (EIP-7928), the block is imported twice, with the list and without, and must be accepted
-//! or refused both times. Without, the list is built, and compared with the one that the header names.
+//! Where a test has the block's access list (EIP-7928), the block is imported twice, with the list
+//! and without, and must be accepted or refused both times. Without, the list is built, and
+//! compared with the one that the header names.
 
 mod format;
 mod rejection;
@@ -100,8 +102,8 @@ impl BlockTestFile {
     ///
     /// # Cost
     ///
-    /// Executes each block once, and before Byzantium twice. Tests run at the same time, on the threads of rayon's
-    /// current pool.
+    /// Executes each block once, and before Byzantium twice. Tests run at the same time, on the
+    /// threads of rayon's current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
         self.run_watched(engine, wanted, &Watch::default())
     }
@@ -217,7 +219,8 @@ impl BlockCase {
 }
 
 impl BlockCase {
-    /// What is wrong with the transactions of a block whose header names others, if there is more to say.
+    /// What is wrong with the transactions of a block whose header names others, if there is more
+    /// to say.
     ///
     /// The tool that fills tests leaves invalid transactions out of the header's root.
     fn more_of(&self, error: BlockError, chain: &mut Chain, engine: &Engine) -> BlockError {

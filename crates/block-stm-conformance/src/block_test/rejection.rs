@@ -237,7 +237,8 @@ impl BlockRejection {
             | "UNCLE_UNKNOWN_PARENT" => &[Is::OmmerUnrelated],
             "SYSTEM_CONTRACT_EMPTY" => &[Is::NoSystemContract],
             "SYSTEM_CONTRACT_CALL_FAILED" => &[Is::SystemCall],
-            // Without the list, all that shows is that its hash is not the one of the list that execution leads to.
+            // Without the list, all that shows is that its hash is not the one of the list that
+            // execution leads to.
             "INCORRECT_BLOCK_FORMAT" => &[
                 Is::ListForm,
                 Is::Result("blockAccessListHash"),

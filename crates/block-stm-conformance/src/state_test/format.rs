@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{config::JsonConfig, info::JsonInfo};
 
-/// One test: an environment, a state, a transaction with variants, and what each leads to under each fork.
+/// One test: an environment, a state, a transaction with variants, and what each leads to under
+/// each fork.
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "a state test object")]
 pub(super) struct JsonTest {
@@ -45,7 +46,7 @@ pub(super) struct JsonTxn {
     pub(super) value: Vec<Number>,
     pub(super) nonce: Number,
     pub(super) sender: Address,
-    /// Nobody, written as an empty string, where the transaction creates a contract.
+    /// An empty string where the transaction creates a contract.
     #[serde(default, deserialize_with = "nobody_if_empty")]
     pub(super) to: Option<Address>,
     pub(super) gas_price: Option<Number>,

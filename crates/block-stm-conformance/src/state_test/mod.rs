@@ -1,8 +1,8 @@
 //! GeneralStateTests: one transaction on a state, under each fork.
 //!
-//! Each case is a block of its transaction and a companion: the same sender's, with a nonce that is far too high, so
-//! that it is invalid and left out. But a block of several transactions is executed speculatively, and that is what is to
-//! be tested.
+//! Each case is a block of its transaction and a companion: the same sender's, with a nonce that is
+//! far too high, so that it is invalid and left out. But a block of several transactions is
+//! executed speculatively, and that is what is to be tested.
 //!
 //! A joined block has all variants of a file's tests that start from one state under one fork, each
 //! with the nonce after the one before it. No test says what it must lead to: it is executed in
@@ -117,8 +117,8 @@ impl StateTestFile {
     ///
     /// # Errors
     ///
-    /// An [`ImportError`] that names the field: it is not the JSON that is expected, or an index is beyond its
-    /// list, or two fields contradict each other.
+    /// An [`ImportError`] that names the field: it is not the JSON that is expected, or an index is
+    /// beyond its list, or two fields contradict each other.
     pub fn parse(file: &Path, json: &[u8]) -> Result<Self, ImportError> {
         let document = Document::bare(file, json);
         let Entries::<JsonTest>(tests) = document.parse()?;
@@ -135,8 +135,8 @@ impl StateTestFile {
     ///
     /// # Cost
     ///
-    /// Executes each transaction once as a case, and twice in its joined block. Tests and forks run at the same
-    /// time, on the threads of rayon's current pool.
+    /// Executes each transaction once as a case, and twice in its joined block. Tests and forks run
+    /// at the same time, on the threads of rayon's current pool.
     pub fn run(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<CaseReport> {
         self.run_watched(engine, wanted, &Watch::default())
     }
@@ -192,7 +192,8 @@ impl StateTest {
 }
 
 impl StateTest {
-    /// What else is wanted of a variant that ends with `end`: the transaction alone, without its companion.
+    /// What else is wanted of a variant that ends with `end`: the transaction alone, without its
+    /// companion.
     fn watch(
         &self,
         variant: &Variant,

@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl StateTest {
-    /// The state root that `variant` and its companion lead to in a block, what it changes, and the exceptions that
-    /// were not compared, if all is as it must be.
+    /// The state root that `variant` and its companion lead to in a block, what it changes, and the
+    /// exceptions that were not compared, if all is as it must be.
     pub(super) fn run_variant(
         &self,
         variant: &Variant,

@@ -1,4 +1,5 @@
-//! Blockchain tests: valid, invalid and branching blocks, and each way to spoil the expectations is noticed.
+//! Blockchain tests: valid, invalid and branching blocks, and each way to spoil the expectations is
+//! noticed.
 
 use std::{fs, path::Path};
 
@@ -45,14 +46,16 @@ fn payments() -> Value {
     test("Shanghai", &blocks, second.hash_slow(), gwei(2))
 }
 
-/// A branch of two quick blocks outweighs one slow block, and is outweighed in turn by one with an ommer after it.
+/// A branch of two quick blocks outweighs one slow block, and is outweighed in turn by one with an
+/// ommer after it.
 ///
-/// Block 1 weighs 131,072 at least. Younger than 9 seconds it weighs 64 more, with an ommer another 64.
+/// Block 1 weighs 131,072 at least. Younger than 9 seconds it weighs 64 more, with an ommer another
+/// 64.
 fn branches() -> Value {
     let genesis = genesis("London");
     let slow = london(&genesis, 12, 131_072, 2_000, &[]);
     let quick = london(&genesis, 5, 131_136, 2_000, &[]);
-    // It rewards its ommer's producer, too, who is the same: 2 + 2 + 1/16 + 7/8 * 2 ether.
+    // It rewards its ommer's producer, too, which is the same: 2 + 2 + 1/16 + 7/8 * 2 ether.
     let ommers = vec![slow.clone()];
     let heavy = london(&quick, 5, 131_200, 5_812, &ommers);
     let mut heavy = heavy;

@@ -14,7 +14,7 @@ use block_stm_conformance::{CaseReport, Verdict};
 use block_stm_evm::{PreState, revm::state::AccountInfo};
 use serde_json::{Value, json};
 
-/// Who is paid in every block.
+/// The account that is paid in every block.
 pub(crate) const PAID: Address = Address::repeat_byte(0xaa);
 
 pub(crate) fn engine(threads: usize) -> Engine {
@@ -31,7 +31,8 @@ pub(crate) fn failures(cases: &[CaseReport]) -> Vec<String> {
     failed.collect()
 }
 
-/// The state in which [`PAID`] has `gwei`, after blocks under Shanghai, or `wei`, after blocks under London.
+/// The state in which [`PAID`] has `gwei`, after blocks under Shanghai, or `wei`, after blocks
+/// under London.
 pub(crate) fn state(wei: U256) -> PreState {
     let mut state = PreState::new();
     if !wei.is_zero() {
@@ -69,7 +70,8 @@ pub(crate) fn shanghai(parent: &Header, gwei: u64) -> (Header, Withdrawals) {
     (header, withdrawals)
 }
 
-/// A block after `parent`, `age` seconds younger and of this difficulty, that leaves its producer with `finney`.
+/// A block after `parent`, `age` seconds younger and of this difficulty, that leaves its producer
+/// with `finney`.
 pub(crate) fn london(
     parent: &Header,
     age: u64,

@@ -40,7 +40,7 @@ pub struct LanguageBlock {
     pub rules: Rules,
     /// Declared writes, right or wrong.
     pub hints: Option<LanguageHints>,
-    /// Who disturbs the executions.
+    /// What disturbs the executions.
     pub probe: Option<Arc<dyn Probe>>,
 }
 
@@ -66,14 +66,15 @@ impl LanguageBlock {
         self
     }
 
-    /// Sets who disturbs the executions.
+    /// Sets what disturbs the executions.
     #[must_use]
     pub fn probe(mut self, probe: impl Probe + 'static) -> Self {
         self.probe = Some(Arc::new(probe));
         self
     }
 
-    /// Gives each transaction the hints that are exactly right: what it writes in sequential execution.
+    /// Gives each transaction the hints that are exactly right: what it writes in sequential
+    /// execution.
     #[must_use]
     pub fn with_true_hints(mut self) -> Self {
         let stage = self.stage();
@@ -268,8 +269,9 @@ pub struct Stage<P: Place, N: Number> {
 }
 
 impl<P: Place, N: Number> Stage<P, N> {
-    /// The block as the engine takes it. One without scans does not use the order of slots. The conflict graph is asked for, but not
-    /// where there are scans and an odd number of transactions: scans read what was deleted for the graph alone.
+    /// The block as the engine takes it. One without scans does not use the order of slots. The
+    /// conflict graph is asked for, but not where there are scans and an odd number of
+    /// transactions: scans read what was deleted for the graph alone.
     #[must_use]
     pub fn block(&self) -> Block<'_, LanguageVm<P, N>> {
         let block = if self.spec.scans() {
@@ -304,7 +306,8 @@ impl<P: Place, N: Number> Stage<P, N> {
         }
         let reads = self.storage.reads();
         let readable = |slot: &u16| !self.spec.unreadable.contains(slot);
-        // Workers that ask for a slot at the same time are all answered; who comes later is not asked for again.
+        // Workers that ask for a slot at the same time are all answered; a later worker is not
+        // asked for again.
         let most = MOST_WORKERS as u64;
         if let Some((slot, times)) = reads.iter().find(|(slot, n)| readable(slot) && **n > most) {
             return Err(format!("slot {slot} was read {times} times from the storage"));

@@ -32,7 +32,8 @@ impl Place for Slot {
     }
 }
 
-/// A slot whose hash is the same for all: an engine that identifies a location by its hash mixes them up.
+/// A slot whose hash is the same for all: an engine that identifies a location by its hash mixes
+/// them up.
 ///
 /// Its key lies on the heap, so that one that is freed too early shows.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

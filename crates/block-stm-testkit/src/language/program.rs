@@ -33,8 +33,9 @@ pub enum At {
 pub enum Op {
     /// Loads a slot into the accumulator.
     Read(At),
-    /// Visits the slots from the first to the second one, both included, that hold something, at most this many (0: all). The
-    /// accumulator becomes the last one's number, 0 if there is none: what came before decides what comes next.
+    /// Visits the slots from the first to the second one, both included, that hold something, at
+    /// most this many (0: all). The accumulator becomes the last one's number, 0 if there is none:
+    /// what came before decides what comes next.
     Scan(At, At, u8),
     /// Stores a value.
     Write(At, Expr),
@@ -66,7 +67,8 @@ pub enum Op {
     Checkpoint,
     /// From here on, the program ignores interrupts.
     Swallow,
-    /// From here on, writes are kept back, and deltas are made to what is read: the program may revert.
+    /// From here on, writes are kept back, and deltas are made to what is read: the program may
+    /// revert.
     Attempt,
     /// Forgets what was kept back.
     Revert,
@@ -82,13 +84,14 @@ pub enum Op {
     LoseView,
 }
 
-/// How a program copes with a glimpsed value, which may be any: it comes to the same whatever the value is, and asks of
-/// the same slot alone.
+/// How a program copes with a glimpsed value, which may be any: it comes to the same whatever the
+/// value is, and asks of the same slot alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guess {
     /// It forgets the value.
     Forgotten,
-    /// It checks whether the slot has the value, then all others, and loads the one that it has into the accumulator.
+    /// It checks whether the slot has the value, then all others, and loads the one that it has
+    /// into the accumulator.
     Checked,
     /// The same, by assumptions.
     Assumed,

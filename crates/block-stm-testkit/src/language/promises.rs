@@ -1,4 +1,5 @@
-//! What the engine promises to a running program, also in executions that are thrown away: answers that fit together.
+//! What the engine promises to a running program, also in executions that are thrown away: answers
+//! that fit together.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;

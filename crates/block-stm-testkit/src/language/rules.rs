@@ -47,7 +47,8 @@ impl fmt::Display for Refusal {
 pub struct Rules {
     /// Transactions that are never admitted.
     pub refuse: BTreeSet<u32>,
-    /// Not admitted: a program with more operations than this budget has left. A committed one costs its weight and 1.
+    /// Not admitted: a program with more operations than this budget has left. A committed one
+    /// costs its weight and 1.
     pub budget: Option<u64>,
     /// Not settled: a transaction whose weight is a multiple of this, 0 apart.
     pub unsettled: Option<u64>,

@@ -111,7 +111,8 @@ impl Number for Small {
     }
 }
 
-/// A number on the heap that holds a share of a token, so that the token's count says how many are alive.
+/// A number on the heap that holds a share of a token, so that the token's count says how many are
+/// alive.
 #[derive(Clone)]
 pub struct Counted {
     value: Box<u8>,

@@ -43,7 +43,8 @@ pub trait Probe: fmt::Debug + Send + Sync {
         let _ = site;
     }
 
-    /// A value is about to be read; what is returned is dropped afterwards: a lock of the host's, say.
+    /// A value is about to be read; what is returned is dropped afterwards: a lock of the host's,
+    /// say.
     fn hold(&self) -> Option<Box<dyn Locked + '_>> {
         None
     }
@@ -70,10 +71,10 @@ pub trait Probe: fmt::Debug + Send + Sync {
 
 /// Executes [`Program`]s.
 ///
-/// Every other transaction takes its view apart as VMs do that own their database, and all of them record what
-/// breaks the engine's promises, also in executions that are thrown away: reads that contradict each other or the
-/// program's own writes, scans that contradict these or each other, and contexts that are used twice at once, or after a panic or the loss of a
-/// view.
+/// Every other transaction takes its view apart as VMs do that own their database, and all of them
+/// record what breaks the engine's promises, also in executions that are thrown away: reads that
+/// contradict each other or the program's own writes, scans that contradict these or each other,
+/// and contexts that are used twice at once, or after a panic or the loss of a view.
 pub struct LanguageVm<P: Place = Slot, N: Number = Small> {
     mint: N::Mint,
     probe: Option<Arc<dyn Probe>>,

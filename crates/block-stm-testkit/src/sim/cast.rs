@@ -1,4 +1,4 @@
-//! The workers of a simulation, and who of them is next.
+//! The workers of a simulation, and which of them is next.
 
 use block_stm::conductor::{Position, Step};
 use corosensei::stack::DefaultStack;
@@ -79,7 +79,7 @@ impl Worker {
 }
 
 impl Cast {
-    /// Whoever is next, who counts as the current worker from now on. `None` if nobody is left.
+    /// The next worker, which counts as the current one from now on. `None` if no worker is left.
     pub(super) fn choose(&mut self) -> Option<WorkerId> {
         let chosen = match self.circumstances.pace {
             Pace::Even { .. } => self.choose_by_schedule(),
@@ -145,7 +145,8 @@ impl Cast {
         self.candidates.extend(workers.filter(|(_, worker)| can_act(worker)).map(|(id, _)| id));
     }
 
-    /// Workers that wait awake until somebody moves, and one that is stalled, let others go first.
+    /// Workers that wait awake until another one moves, and one that is stalled, let others go
+    /// first.
     pub(super) fn leave_out_those_who_wait(&mut self) {
         let (steps, moves) = (self.steps, self.moves);
         let stalled = self.circumstances.stall;
@@ -160,7 +161,7 @@ impl Cast {
         }
     }
 
-    /// Nobody is awake: time passes until somebody's sleep is over.
+    /// No worker is awake: time passes until the sleep of one is over.
     pub(super) fn wake_by_time(&mut self) -> Option<WorkerId> {
         let until = |worker: &Worker| match worker.state {
             State::Asleep { until_ns, .. } => until_ns,
@@ -173,7 +174,7 @@ impl Cast {
         Some(first)
     }
 
-    /// Nobody can act. If somebody is still there, that is a bug: wakes all of them to their end.
+    /// No worker can act. If one is still there, that is a bug: wakes all of them to their end.
     pub(super) fn hang(&mut self) -> Option<WorkerId> {
         let asleep = self.workers.iter().position(|worker| worker.state != State::Gone)?;
         self.verdict.get_or_insert(Verdict::Hang);
@@ -185,7 +186,8 @@ impl Cast {
         Some(asleep)
     }
 
-    /// What a helper that has not begun would do, if it is to begin on top of the current worker now.
+    /// What a helper that has not begun would do, if it is to begin on top of the current worker
+    /// now.
     pub(super) fn begin_on_top(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
         let (of_64, seed) = self.circumstances.nested;
         if of_64 == 0 || self.verdict.is_some() {
@@ -250,7 +252,10 @@ impl Cast {
         let wake_ns = self.circumstances.pace.wake_ns();
         let now_ns = self.workers[self.current].clock.now_ns + wake_ns;
         let mut woken = 0;
-        let asleep = |worker: &&mut Worker| matches!(worker.state, State::Asleep { place: at, .. } if at == place);
+        let asleep = |worker: &&mut Worker| match worker.state {
+            State::Asleep { place: at, .. } => at == place,
+            _ => false,
+        };
         for worker in self.workers.iter_mut().filter(asleep).take(most) {
             worker.state = State::Awake;
             worker.clock.sleep_until(now_ns);

@@ -1,4 +1,5 @@
-//! One seed, one execution: a drawn block under a drawn schedule, held against the sequential oracle.
+//! One seed, one execution: a drawn block under a drawn schedule, held against the sequential
+//! oracle.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -57,7 +58,7 @@ pub struct Finding {
     pub block: LanguageBlock,
     /// What every worker did.
     pub log: Vec<(WorkerId, Step)>,
-    /// Who was chosen wherever there was a choice.
+    /// The workers that were chosen wherever there was a choice.
     pub choices: Vec<WorkerId>,
 }
 
@@ -86,7 +87,7 @@ pub struct Failure {
     pub what: String,
     /// What every worker did, if that was written down.
     pub log: Vec<(WorkerId, Step)>,
-    /// Who was chosen wherever there was a choice.
+    /// The workers that were chosen wherever there was a choice.
     pub choices: Vec<WorkerId>,
 }
 
@@ -207,7 +208,8 @@ pub struct Explorer {
 }
 
 impl Explorer {
-    /// Executes what `seed` stands for. The same seed does the same each time, with the same version of this code.
+    /// Executes what `seed` stands for. The same seed does the same each time, with the same
+    /// version of this code.
     ///
     /// # Errors
     /// The [`Finding`], shrunk.
@@ -282,7 +284,8 @@ pub struct Exhausted {
     pub all: bool,
 }
 
-/// Executes `block` in every order with up to `max_preemptions` preemptions, or in the first `max_runs` of them.
+/// Executes `block` in every order with up to `max_preemptions` preemptions, or in the first
+/// `max_runs` of them.
 ///
 /// # Errors
 /// The first [`Failure`], with its log.

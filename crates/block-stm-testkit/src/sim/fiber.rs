@@ -1,8 +1,9 @@
 //! Coroutines for virtual workers: the one place of the test kit with unsafe code.
 //!
-//! A worker of a simulation stops deep inside the engine, with many frames between it and whoever runs it, so it finds the
-//! way back through a pointer to its coroutine's yielder. A fiber that runs has its yielder in [`YIELDER`]: it is
-//! put there when the fiber begins, and again whenever a fiber goes on.
+//! A worker of a simulation stops deep inside the engine, with many frames between it and whoever
+//! runs it, so it finds the way back through a pointer to its coroutine's yielder. A fiber that
+//! runs has its yielder in [`YIELDER`]: it is put there when the fiber begins, and again whenever a
+//! fiber goes on.
 
 use std::cell::Cell;
 use std::fmt;
@@ -48,7 +49,8 @@ impl Fiber {
     }
 }
 
-/// Puts the yielder of whoever resumed a fiber back, also if the fiber's panic passes through.
+/// Puts the yielder of the code that resumed a fiber back, also if the fiber's panic passes
+/// through.
 struct Outer(*const Yielder<(), ()>);
 
 impl Drop for Outer {
@@ -70,8 +72,9 @@ impl fmt::Debug for Fiber {
 pub(super) fn suspend() {
     let yielder = YIELDER.get();
     assert!(!yielder.is_null(), "only a fiber can suspend itself");
-    // SAFETY: the pointer is the running fiber's: set when it began or went on, and taken away when it stopped or ended. So its
-    // yielder, which lives as long as the fiber's outermost function, is alive: that function is below us on the stack.
+    // SAFETY: the pointer is the running fiber's: set when it began or went on, and taken away when
+    // it stopped or ended. So its yielder, which lives as long as the fiber's outermost function,
+    // is alive: that function is below us on the stack.
     unsafe { (*yielder).suspend(()) };
     YIELDER.set(yielder);
 }

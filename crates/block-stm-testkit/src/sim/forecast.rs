@@ -1,14 +1,16 @@
 //! How an execution would go with other numbers of workers, from what its steps cost here.
 //!
-//! The *measuring* passes run the real work in a simulation in which each worker's clock goes on by the time that its
-//! steps really take: the engine's own code and the VM's, on one thread, in the order of two workers with a core each. Looking
-//! at the clock between steps makes them slower, the short ones most. So a *calibrating* pass runs the same steps without looking,
-//! and all costs are scaled to what the whole took. Then the *simulated* pass charges each step its cost, so that it is
-//! the same each time.
+//! The *measuring* passes run the real work in a simulation in which each worker's clock goes on by
+//! the time that its steps really take: the engine's own code and the VM's, on one thread, in the
+//! order of two workers with a core each. Looking at the clock between steps makes them slower, the
+//! short ones most. So a *calibrating* pass runs the same steps without looking, and all costs are
+//! scaled to what the whole took. Then the *simulated* pass charges each step its cost, so that it
+//! is the same each time.
 //!
-//! What it cannot know: caches and memory that cores share, or have each for itself; cache lines that travel between them; locks that
-//! are contended within a step; an operating system with other plans. So it is a forecast of the schedule. Where there are
-//! enough cores, print the real time beside it.
+//! What it cannot know: caches and memory that cores share, or have each for itself; cache lines
+//! that travel between them; locks that are contended within a step; an operating system with other
+//! plans. So it is a forecast of the schedule. Where there are enough cores, print the real time
+//! beside it.
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -50,8 +52,8 @@ pub struct Forecast<T> {
 }
 
 impl Profile {
-    /// Measures `work`, `repeat` times: it executes a block of `txns` transactions on the engine that it is given, and does
-    /// the same each time.
+    /// Measures `work`, `repeat` times: it executes a block of `txns` transactions on the engine
+    /// that it is given, and does the same each time.
     ///
     /// # Errors
     /// [`Stopped`] if it panics.
@@ -81,8 +83,8 @@ impl Profile {
         Ok(Forecast { workers, makespan_ns: clocks[0].now_ns, clocks, result: output })
     }
 
-    /// No schedule of the executions takes less time, in nanoseconds: all of them shared evenly by the workers, or the
-    /// most costly chain of dependencies.
+    /// No schedule of the executions takes less time, in nanoseconds: all of them shared evenly by
+    /// the workers, or the most costly chain of dependencies.
     #[must_use]
     pub fn bound_ns<L>(&self, conflicts: &ConflictGraph<L>, workers: usize) -> u64 {
         let total: u64 = self.executions_ns.iter().sum();
@@ -126,7 +128,8 @@ fn measure<T>(
     Ok((Rc::unwrap_or_clone(costs).scaled(factor), executions))
 }
 
-/// The time that the steps take when nobody looks at the clock in between, over what they are charged.
+/// The time that the steps take without a look at the clock in between, over what they are
+/// charged.
 fn calibrate<T>(
     simulator: &Simulator,
     work: &impl Fn(&Engine) -> T,
@@ -146,7 +149,8 @@ fn calibrate<T>(
         factors.push(taken_ns / charged_ns.max(1) as f64);
     }
     factors.sort_unstable_by(f64::total_cmp);
-    // Beyond these bounds something else went wrong, and a forecast without correction is the more honest one.
+    // Beyond these bounds something else went wrong, and a forecast without correction is the more
+    // honest one.
     Ok(Some(factors[factors.len() / 2]).filter(|factor| (0.2..2.0).contains(factor)).unwrap_or(1.0))
 }
 

@@ -2,12 +2,14 @@
 //!
 //! # The problem
 //!
-//! Bugs of parallel engines hide in interleavings that real threads meet once in a million blocks, and never again.
+//! Bugs of parallel engines hide in interleavings that real threads meet once in a million blocks,
+//! and never again.
 //!
 //! # The idea
 //!
 //! All workers of a block run on the calling thread, as coroutines. Wherever the engine takes a
-//! [`Step`](block_stm::conductor::Step), the [`Simulator`] asks a [`Schedule`] who acts next:
+//! [`Step`](block_stm::conductor::Step), the [`Simulator`] asks a [`Schedule`] which worker acts
+//! next:
 //!
 //! ```text
 //! worker 0   --turn--baton--head--execute--.            .--publish--commit--> ...
@@ -15,17 +17,19 @@
 //! worker 2                                             (asleep)
 //! ```
 //!
-//! So an execution is a function of its block, its [`Setup`] and its schedule. [`Explorer`] draws all three from a seed, holds what
-//! came of it against the sequential oracle, and shrinks what fails. [`exhaust`] tries every schedule of a tiny block.
+//! So an execution is a function of its block, its [`Setup`] and its schedule. [`Explorer`] draws
+//! all three from a seed, holds what came of it against the sequential oracle, and shrinks what
+//! fails. [`exhaust`] tries every schedule of a tiny block.
 //!
-//! Time is virtual. When exploring, each step takes the same time, so that deadlines and patience mean something. For a [`Profile`],
-//! steps are measured, and then each worker's clock goes on by the cost of what it does: a forecast.
+//! Time is virtual. When exploring, each step takes the same time, so that deadlines and patience
+//! mean something. For a [`Profile`], steps are measured, and then each worker's clock goes on by
+//! the cost of what it does: a forecast.
 //!
 //! # What it does not do
 //!
-//! It explores what happens between whole steps, not what happens within one: the memory model, the locks and the
-//! atomics are the concern of loom and shuttle in the core's own tests. And it runs on one thread, so a VM that waits for another
-//! thread of its own waits for real.
+//! It explores what happens between whole steps, not what happens within one: the memory model, the
+//! locks and the atomics are the concern of loom and shuttle in the core's own tests. And it runs
+//! on one thread, so a VM that waits for another thread of its own waits for real.
 //!
 //! # Examples
 //! An engine under two schedules, with a block of one's own:

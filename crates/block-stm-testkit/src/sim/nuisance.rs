@@ -10,8 +10,8 @@ use super::stage::{dawdle, position, user_code};
 use crate::faults::scramble;
 use crate::language::{Probe, Site};
 
-/// Lets executions ahead of their turn panic and fail, and every storage read take its time, and tells where the
-/// user's code runs.
+/// Lets executions ahead of their turn panic and fail, and every storage read take its time, and
+/// tells where the user's code runs.
 #[derive(Debug, Default)]
 pub(super) struct Nuisance {
     seed: AtomicU64,

@@ -1,4 +1,5 @@
-//! Who acts next: at random, by priorities, in turns, as recorded, in every possible order.
+//! Which worker acts next: at random, by priorities, in turns, as recorded, in every possible
+//! order.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,9 +13,9 @@ use rand_chacha::ChaCha8Rng;
 /// A number of a virtual worker; 0 is the caller.
 pub type WorkerId = usize;
 
-/// A moment at which somebody must be chosen.
+/// A moment at which a worker must be chosen.
 pub struct Moment<'a> {
-    /// Whoever can act, in ascending order; never empty.
+    /// The workers that can act, in ascending order; never empty.
     pub candidates: &'a [WorkerId],
     /// The worker that acted last, if it is among the candidates.
     pub current: Option<WorkerId>,
@@ -45,13 +46,14 @@ pub trait Schedule: fmt::Debug {
     /// One of the moment's candidates.
     fn choose(&mut self, moment: &Moment<'_>) -> WorkerId;
 
-    /// Whether it is asked even where there is no choice, and decides itself how long a worker waits awake.
+    /// Whether it is asked even where there is no choice, and decides itself how long a worker
+    /// waits awake.
     fn is_strict(&self) -> bool {
         false
     }
 }
 
-/// A schedule that somebody else looks at between runs.
+/// A schedule that its owner looks at between runs.
 impl<S: Schedule> Schedule for Rc<RefCell<S>> {
     fn choose(&mut self, moment: &Moment<'_>) -> WorkerId {
         self.borrow_mut().choose(moment)
@@ -86,11 +88,11 @@ impl Schedule for Random {
     }
 }
 
-/// Probabilistic concurrency testing: the candidate of the highest priority acts; at a few random moments, the one
-/// that acts falls to the lowest (Burckhardt et al., ASPLOS 2010).
+/// Probabilistic concurrency testing: the candidate of the highest priority acts; at a few random
+/// moments, the one that acts falls to the lowest (Burckhardt et al., ASPLOS 2010).
 ///
-/// Finds a bug that takes `d` ordering constraints among `n` workers and `k` steps with probability at least
-/// `1 / (n * k^(d - 1))`.
+/// Finds a bug that takes `d` ordering constraints among `n` workers and `k` steps with probability
+/// at least `1 / (n * k^(d - 1))`.
 #[derive(Debug)]
 pub struct Pct {
     rng: ChaCha8Rng,
@@ -133,7 +135,7 @@ impl Schedule for Pct {
     }
 }
 
-/// Everybody in turn, for a number of steps.
+/// All workers in turn, each for a number of steps.
 #[derive(Debug)]
 pub struct RoundRobin {
     quantum: u32,
@@ -164,7 +166,8 @@ impl Schedule for RoundRobin {
     }
 }
 
-/// The choices of an earlier run, and after their end, or where they do not fit, everybody in turn.
+/// The choices of an earlier run, and after their end, or where they do not fit, all workers in
+/// turn.
 #[derive(Debug)]
 pub struct Replay {
     choices: std::vec::IntoIter<WorkerId>,
@@ -188,9 +191,11 @@ impl Schedule for Replay {
     }
 }
 
-/// Every order, one after another, with up to a number of preemptions (Musuvathi and Qadeer, PLDI 2007).
+/// Every order, one after another, with up to a number of preemptions (Musuvathi and Qadeer, PLDI
+/// 2007).
 ///
-/// Taking over from a worker that could go on is a preemption; choosing after one that waits or spins is free. Most bugs need two.
+/// Taking over from a worker that could go on is a preemption; choosing after one that waits or
+/// spins is free. Most bugs need two.
 #[derive(Debug)]
 pub struct Exhaustive {
     max_preemptions: usize,
@@ -286,7 +291,8 @@ mod tests {
         assert_eq!(chosen.len(), 2, "one change: {chosen:?}");
     }
 
-    /// Two workers of three steps each, always runnable: the number of orders is the binomial (6 over 3) = 20.
+    /// Two workers of three steps each, always runnable: the number of orders is the binomial (6
+    /// over 3) = 20.
     #[test]
     fn every_order_is_tried_once() {
         let orders = |max_preemptions| {

@@ -15,8 +15,8 @@ use crate::strategies::{Mix, Shape};
 
 /// How one simulated execution is set up.
 ///
-/// The drawing is in the manner of swarm testing (Groce et al., ISSTA 2012): each set-up leaves most disturbances out, so that the
-/// others can unfold.
+/// The drawing is in the manner of swarm testing (Groce et al., ISSTA 2012): each set-up leaves
+/// most disturbances out, so that the others can unfold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// The number of virtual workers, the caller included.
@@ -25,7 +25,7 @@ pub struct Setup {
     pub window: Option<usize>,
     /// Whether deltas and assumptions are taken for granted until commit.
     pub deltas: bool,
-    /// Who acts next.
+    /// Which worker acts next.
     pub order: Order,
     /// What goes wrong.
     pub faults: Faults,
@@ -95,7 +95,8 @@ pub struct Faults {
     pub failures_ahead: u8,
     /// Each storage read lets others go first so many times.
     pub slow_reads: u32,
-    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does, with a helper on top.
+    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does, with a
+    /// helper on top.
     pub nested: u8,
     /// The block is cancelled at this step.
     pub cancel_at: Option<u64>,
@@ -180,7 +181,8 @@ pub(crate) fn borrow_pool(config: Config) -> Engine {
     config.pool(Arc::clone(pool)).build().expect("a borrowed pool needs no threads")
 }
 
-/// What blocks a number stands for: few or many conflicts, with or without deltas, checks, rules, failures.
+/// What blocks a number stands for: few or many conflicts, with or without deltas, checks, rules,
+/// failures.
 #[must_use]
 pub fn shape(number: u64) -> Shape {
     // A stream of its own: a block's number is also a seed of some set-up.

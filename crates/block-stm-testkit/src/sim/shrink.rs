@@ -1,4 +1,5 @@
-//! From a failure to a small one: fewer transactions, fewer operations, fewer workers, no faults, few preemptions.
+//! From a failure to a small one: fewer transactions, fewer operations, fewer workers, no faults,
+//! few preemptions.
 
 use std::time::{Duration, Instant};
 

@@ -17,7 +17,7 @@ use super::timing::{Clock, Pace};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Everybody sleeps, and nobody is left to wake them.
+    /// All workers sleep, and none is left to wake them.
     Hang,
     /// It took more steps than it was allowed.
     Endless,
@@ -45,8 +45,8 @@ pub struct Circumstances {
     pub cancel: Option<(CancelToken, u64)>,
     /// The most helpers that find room in the pool at the same time.
     pub room: usize,
-    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does: a helper that has not begun
-    /// begins there, on top of it. The other number chooses the moments.
+    /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does: a helper
+    /// that has not begun begins there, on top of it. The other number chooses the moments.
     pub nested: (u8, u64),
     /// Whether to write down what every worker does, up to 10,000 steps.
     pub log: bool,
@@ -66,7 +66,7 @@ impl Default for Circumstances {
     }
 }
 
-/// A worker that does nothing for a while, unless nobody else can do anything.
+/// A worker that does nothing for a while, unless no other worker can do anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stall {
     /// Which.
@@ -82,7 +82,7 @@ pub struct Stall {
 pub struct Run<T> {
     /// What the work returned, or why it has no result.
     pub result: Result<T, Stopped>,
-    /// Who was chosen wherever there was a choice.
+    /// The workers that were chosen wherever there was a choice.
     pub choices: Vec<WorkerId>,
     /// What every worker did, if it was asked for.
     pub log: Vec<(WorkerId, Step)>,

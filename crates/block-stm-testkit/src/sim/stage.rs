@@ -1,8 +1,9 @@
 //! The stage on which virtual workers act: a conductor that runs all of them on one thread.
 //!
-//! The calling thread is worker 0; every other worker is a [fiber](super::fiber). A worker that stops asks who is next. If it is
-//! itself, it goes on. Otherwise a fiber suspends itself, and worker 0 resumes the one that was chosen; worker 0
-//! resumes others right where it stands, and goes on when it is chosen.
+//! The calling thread is worker 0; every other worker is a [fiber](super::fiber). A worker that
+//! stops asks which worker is next. If it is itself, it goes on. Otherwise a fiber suspends itself,
+//! and worker 0 resumes the one that was chosen; worker 0 resumes others right where it stands, and
+//! goes on when it is chosen.
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;
@@ -37,7 +38,8 @@ impl Drop for Current {
     }
 }
 
-/// How the execution stands that this thread simulates: `None` outside of simulations and executions.
+/// How the execution stands that this thread simulates: `None` outside of simulations and
+/// executions.
 #[must_use]
 pub fn position() -> Option<Position> {
     let stage = CURRENT.with_borrow(Option::clone)?;
@@ -45,15 +47,17 @@ pub fn position() -> Option<Position> {
     cast.workers[cast.current].position
 }
 
-/// Makes the virtual worker on this thread slow: it stops so many times, as in waiting for the storage.
+/// Makes the virtual worker on this thread slow: it stops so many times, as in waiting for the
+/// storage.
 pub fn dawdle(steps: u32) {
     if let Some(stage) = CURRENT.with_borrow(Option::clone) {
         (0..steps).for_each(|_| stage.pause());
     }
 }
 
-/// The user's code runs: the storage, the VM, a method of a value. In a simulation in which such code waits now and then, the thread
-/// may run a helper's task meanwhile, as one of rayon's pools does in a `join`.
+/// The user's code runs: the storage, the VM, a method of a value. In a simulation in which such
+/// code waits now and then, the thread may run a helper's task meanwhile, as one of rayon's pools
+/// does in a `join`.
 pub(crate) fn user_code() {
     if let Some(stage) = CURRENT.with_borrow(Option::clone) {
         stage.wait_as_on_a_pool();
@@ -116,7 +120,7 @@ impl Stage {
         Self { cast: RefCell::new(cast), opening: Instant::now() }
     }
 
-    /// Lets whoever is chosen go on; returns when that is the calling worker.
+    /// Lets the chosen worker go on; returns when that is the calling worker.
     fn give_way(&self) {
         let mut cast = self.cast.borrow_mut();
         let me = cast.current;
@@ -139,7 +143,8 @@ impl Stage {
         }
     }
 
-    /// Lets a fiber go on until it stops. Whom it, or the schedule if it has ended, wants to go on then.
+    /// Lets a fiber go on until it stops. Whom it, or the schedule if it has ended, wants to go on
+    /// then.
     fn resume(&self, worker: WorkerId) -> Option<WorkerId> {
         let mut cast = self.cast.borrow_mut();
         let cast_mut = &mut *cast;
@@ -168,7 +173,7 @@ impl Stage {
         workers[0].clock.stop_at_end(&mut circumstances.pace);
     }
 
-    /// Lets everybody but the caller come to an end.
+    /// Lets all workers but the caller come to an end.
     pub(super) fn finish(&self) {
         let mut cast = self.cast.borrow_mut();
         cast.workers[0].state = State::Gone;
@@ -187,9 +192,11 @@ impl Stage {
         self.heed_verdict();
     }
 
-    /// Runs a helper that has not begun on top of the current worker, at moments of the circumstances' choice.
+    /// Runs a helper that has not begun on top of the current worker, at moments of the
+    /// circumstances' choice.
     fn wait_as_on_a_pool(&self) {
-        // In the middle of a step of the stage's own, a value is cloned, say, for what is written down.
+        // In the middle of a step of the stage's own, a value is cloned, say, for what is written
+        // down.
         let Ok(mut cast) = self.cast.try_borrow_mut() else { return };
         let Some(work) = cast.begin_on_top() else { return };
         let current = cast.current;
@@ -202,8 +209,8 @@ impl Stage {
     /// Ends a worker's part if the execution is to end now.
     fn heed_verdict(&self) {
         let cast = self.cast.borrow();
-        // The caller that unwinds already waits for the others on its way out. (The panic count is the thread's: while the
-        // caller unwinds, fibers seem to do so, too.)
+        // The caller that unwinds already waits for the others on its way out. (The panic count is
+        // the thread's: while the caller unwinds, fibers seem to do so, too.)
         let on_its_way_out = cast.current == 0 && std::thread::panicking();
         if cast.verdict.is_some() && !on_its_way_out {
             drop(cast);

@@ -11,15 +11,16 @@ use block_stm::conductor::{Conductor, Position, Step};
 /// How time passes in a simulation.
 #[derive(Clone, Debug)]
 pub enum Pace {
-    /// The schedule decides who acts, and each step takes the same time.
+    /// The schedule decides which worker acts, and each step takes the same time.
     Even {
         /// Nanoseconds for each step.
         step_ns: u64,
     },
-    /// Each worker has a core of its own: whoever is earliest acts. A step takes the time that it really took,
-    /// which is added to the measures.
+    /// Each worker has a core of its own: the earliest worker acts. A step takes the time that it
+    /// really took, which is added to the measures.
     Measured(Rc<RefCell<Measures>>, Latency),
-    /// As measured, but a step takes the time that is written here, so that the run is the same each time.
+    /// As measured, but a step takes the time that is written here, so that the run is the same
+    /// each time.
     Charged(Rc<Costs>, Latency),
 }
 
@@ -30,7 +31,7 @@ pub struct Latency {
     pub wake_ns: u64,
     /// From calling for a helper to its beginning.
     pub spawn_ns: u64,
-    /// Of whoever wakes a worker or calls for a helper.
+    /// Of the worker that wakes another or calls for a helper.
     pub call_ns: u64,
     /// For each read of the storage, beside what the storage itself takes.
     pub read_ns: u64,
@@ -73,7 +74,7 @@ enum Kind {
     Opening,
     /// What the caller does after its last step.
     Ending,
-    /// What a helper does before its first step, and whoever slept after that.
+    /// What a helper does before its first step, and a sleeper after it is woken.
     Waking,
     Turn,
     TakeBaton,
@@ -102,7 +103,8 @@ enum Kind {
 }
 
 impl Item {
-    /// Of a step; `None` is the beginning of a worker, of the caller if it `opens`, and of one that slept.
+    /// Of a step; `None` is the beginning of a worker, of the caller if it `opens`, and of one that
+    /// slept.
     #[must_use]
     pub fn of(step: Option<Step>, opens: bool) -> Self {
         let kind = match step {
@@ -161,7 +163,8 @@ impl Item {
 /// What steps took, one after another.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
-    /// Each step with its nanoseconds. A list, since whatever is done between two steps disturbs the caches of the next.
+    /// Each step with its nanoseconds. A list, since whatever is done between two steps disturbs
+    /// the caches of the next.
     steps: Vec<(Item, u32)>,
     /// What taking a step takes by itself, which is left out.
     overhead_ns: u64,
@@ -184,7 +187,8 @@ impl Measures {
         median(self.steps.iter().map(|(_, ns)| u64::from(*ns)).collect())
     }
 
-    /// What the steps of each item took on average, of each transaction and of all of the same kind.
+    /// What the steps of each item took on average, of each transaction and of all of the same
+    /// kind.
     fn means(&self) -> HashMap<Item, u64> {
         let mut sums: HashMap<Item, (u64, u64)> = HashMap::new();
         for (item, ns) in &self.steps {
@@ -199,7 +203,8 @@ impl Measures {
         sums.into_iter().map(|(item, sum)| (item, mean(sum))).collect()
     }
 
-    /// What an execution of each transaction took on average, where the storage takes `read_ns` for each of its reads.
+    /// What an execution of each transaction took on average, where the storage takes `read_ns` for
+    /// each of its reads.
     fn executions(&self, read_ns: u64) -> HashMap<TxnIndex, u64> {
         let mut sums: HashMap<TxnIndex, (u64, u64)> = HashMap::new();
         for (item, ns) in self.steps.iter().filter(|(item, _)| item.is_execution()) {
@@ -233,7 +238,8 @@ type Row = [u32; Kind::Unknown as usize + 1];
 const UNKNOWN: u32 = u32::MAX;
 
 impl Costs {
-    /// The median over several measured runs of what each step took on average, by transaction where it has one.
+    /// The median over several measured runs of what each step took on average, by transaction
+    /// where it has one.
     #[must_use]
     pub fn of(runs: &[Measures]) -> Self {
         let mut all: HashMap<Item, Vec<u64>> = HashMap::new();
@@ -279,8 +285,8 @@ impl Costs {
         self
     }
 
-    /// What an execution of each of `txns` transactions took on average, interrupted ones included, where the storage
-    /// takes `read_ns` for each of its reads.
+    /// What an execution of each of `txns` transactions took on average, interrupted ones included,
+    /// where the storage takes `read_ns` for each of its reads.
     #[must_use]
     pub fn executions(runs: &[Measures], txns: usize, read_ns: u64) -> Vec<u64> {
         let runs: Vec<_> = runs.iter().map(|run| run.executions(read_ns)).collect();
@@ -347,7 +353,7 @@ impl Clock {
         self.working_ns += ns;
         ns += match done.kind {
             Kind::Spin => u64::from(<dyn Conductor>::SPINS_PER_STEP) * latency.spin_ns,
-            // Never nothing: who waits for a lock must not be the earliest for ever.
+            // Never zero: a worker that waits for a lock must not be the earliest for ever.
             Kind::Blocked => latency.spin_ns.max(20),
             Kind::Storage => latency.read_ns,
             _ => 0,

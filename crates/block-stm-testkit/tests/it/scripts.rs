@@ -1,19 +1,20 @@
-//! Interleavings as stories: each script tells who acts until when, and shows every step that this leads to.
+//! Interleavings as stories: each script says which worker acts until when, and shows every step
+//! that this leads to.
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test -p block-stm-testkit --test it scripts` writes down what happens now. Read the
-//! difference before you believe it.
+//! `UPDATE_GOLDENFILES=1 cargo test -p block-stm-testkit --test it scripts` writes down what
+//! happens now. Read the difference before you believe it.
 //!
 //! | command | meaning |
 //! |---|---|
 //! | `state 5 0 3` | what the slots hold before the block |
 //! | `unreadable 2` | the storage fails at these slots |
 //! | `txn "read 0; write 1 acc+1"` | the next transaction |
-//! | `hint 0 1` | the next transaction will write these slots, somebody says |
+//! | `hint 0 1` | a hint says that the next transaction will write these slots |
 //! | `workers 3` | how many there are; worker 0 is the caller |
 //! | `max-txns 2` | the block is cut after so many |
 //! | `act 1 until="publishes txn 1"` | worker 1 acts until it is about to do this |
 //! | `act 1 steps=3` | worker 1 does so many steps |
-//! | `finish` | everybody acts in turn to the end; then what came of it |
+//! | `finish` | all workers act in turn to the end; then the result |
 //!
 //! Looking around, spinning and sleeping is not shown.
 
@@ -65,7 +66,7 @@ enum Until {
 /// The number of steps that were done when the last act was over, and what went wrong.
 type Over = (usize, Option<String>);
 
-/// Follows acts, then lets everybody act in turn.
+/// Follows acts, then lets all workers act in turn.
 #[derive(Debug)]
 struct Script {
     acts: VecDeque<Act>,

@@ -9,7 +9,8 @@ use super::*;
 /// A place in the state: a slot, or an account's balance and nonce.
 type Location = (Address, Option<U256>);
 
-/// The places of the transactions that touch a location that an earlier one changed, the beneficiary's aside.
+/// The places of the transactions that touch a location that an earlier one changed, the
+/// beneficiary's aside.
 fn dependent(generated: &Generated) -> Vec<usize> {
     let beneficiary = generated.block.env.beneficiary;
     let mut written: HashSet<Location> = HashSet::new();
@@ -86,7 +87,7 @@ fn one_contract_makes_almost_all_transactions_depend() {
         let generated = generate(workload, &params(1_000, 1));
         assert!(dependent(&generated).len() > 90, "{workload}");
     }
-    // Deposits and withdrawals meet nobody.
+    // Deposits and withdrawals meet no other transaction.
     let orders = generate(Workload::Orders, &params(1_000, 1));
     assert!(dependent(&orders).len() > 70);
 }

@@ -95,7 +95,8 @@ fn pairs_end_as_the_generator_followed_them_and_no_share_loses_value() {
             let supply = run.get(pair, PAIR.place("totalSupply"));
             assert_eq!(supply, market.supply);
             assert_eq!(run.sum(&PAIR, pair), supply);
-            // At the beginning each reserve equals the supply, so the product per share squared is 1.
+            // At the beginning each reserve equals the supply, so the product per share squared is
+            // 1.
             assert!(reserves[0] * reserves[1] >= supply * supply);
             let sums = ["price0Cumulative", "price1Cumulative"];
             assert!(sums.iter().all(|name| run.get(pair, PAIR.place(name)) > amm::price_sum()));
@@ -129,7 +130,7 @@ fn lending_totals_are_the_sums_of_the_positions() {
     }
 }
 
-/// Who is liquidated in a pool: they have positions and no account.
+/// The accounts that are liquidated in a pool: they have positions and no account.
 fn victims(generated: &Generated, pool: Address) -> impl Iterator<Item = Address> {
     let selector = LENDING_POOL.selector("liquidate(address,uint256)");
     let calls = generated

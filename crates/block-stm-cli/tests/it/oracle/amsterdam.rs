@@ -1,7 +1,7 @@
 //! Random blocks under the rules of Amsterdam, which the specification's package does not have.
 //!
-//! The oracle is plain revm, one transaction after another, and access lists by their definition: another engine,
-//! though not another VM.
+//! The oracle is plain revm, one transaction after another, and access lists by their definition:
+//! another engine, though not another VM.
 
 use std::path::Path;
 
@@ -93,7 +93,8 @@ fn ours(
     read(folder, OURS, "result.json")
 }
 
-/// What plain revm comes to, in the fields of the result; of receipts and rejected transactions the number.
+/// What plain revm comes to, in the fields of the result; of receipts and rejected transactions the
+/// number.
 fn plain(input: &Input) -> Result<Value, Box<dyn std::error::Error>> {
     let parts = [&input.alloc, &input.env, &input.txs].map(Value::to_string);
     let [alloc, env, txs] = [0, 1, 2].map(|part: usize| T8nSource::File {

@@ -5,11 +5,12 @@
 /// Writes W1 to slot W0 and W3 to slot W2: refunds of all kinds.
 pub(crate) const WRITER: &str =
     "32 CALLDATALOAD 0 CALLDATALOAD SSTORE 96 CALLDATALOAD 64 CALLDATALOAD SSTORE";
-/// Counts its calls: what everybody conflicts on.
+/// Counts its calls: all callers conflict on the count.
 pub(crate) const COUNTER: &str = "0 SLOAD 1 ADD 0 SSTORE";
 /// Counts its calls and destroys itself in favour of W0.
 pub(crate) const DESTROYER: &str = "0 SLOAD 1 ADD 0 SSTORE 0 CALLDATALOAD SELFDESTRUCT";
-/// Creates a contract with W0 wei from the code at W2 on, at a place that W1 decides, and keeps its address.
+/// Creates a contract with W0 wei from the code at W2 on, at a place that W1 decides, and keeps its
+/// address.
 pub(crate) const CREATOR2: &str = "64 CALLDATASIZE SUB 64 0 CALLDATACOPY \
     32 CALLDATALOAD 64 CALLDATASIZE SUB 0 0 CALLDATALOAD CREATE2 32 CALLDATALOAD SSTORE";
 /// The same at a place that its nonce decides.
@@ -17,37 +18,41 @@ pub(crate) const CREATOR: &str = "64 CALLDATASIZE SUB 64 0 CALLDATACOPY \
     64 CALLDATASIZE SUB 0 0 CALLDATALOAD CREATE 32 CALLDATALOAD SSTORE";
 /// Writes W0 and then stops, reverts, breaks or runs for ever, as W1 says.
 pub(crate) const FAILER: &str = "0 CALLDATALOAD 0 SSTORE 1 SLOAD 1 ADD 1 SSTORE \
-    32 CALLDATALOAD 1 EQ @revert JUMPI 32 CALLDATALOAD 2 EQ @break JUMPI 32 CALLDATALOAD 3 EQ @loop JUMPI STOP \
-    revert: 32 0 REVERT break: INVALID loop: @loop JUMP";
-/// Keeps balance, size and code hash of W0, its own balance and who asks.
-pub(crate) const PROBER: &str = "0 CALLDATALOAD BALANCE CALLER SSTORE 0 CALLDATALOAD EXTCODESIZE 1 SSTORE \
-    ADDRESS BALANCE 2 SSTORE ORIGIN 3 SSTORE 0 CALLDATALOAD EXTCODEHASH 0 CALLDATALOAD SSTORE";
+    32 CALLDATALOAD 1 EQ @revert JUMPI 32 CALLDATALOAD 2 EQ @break JUMPI 32 CALLDATALOAD 3 EQ \
+    @loop JUMPI STOP revert: 32 0 REVERT break: INVALID loop: @loop JUMP";
+/// Keeps balance, size and code hash of W0, its own balance and its caller.
+pub(crate) const PROBER: &str = "0 CALLDATALOAD BALANCE CALLER SSTORE 0 CALLDATALOAD EXTCODESIZE 1 \
+    SSTORE ADDRESS BALANCE 2 SSTORE ORIGIN 3 SSTORE 0 CALLDATALOAD EXTCODEHASH 0 CALLDATALOAD \
+    SSTORE";
 /// The same before there were code hashes.
-pub(crate) const EARLY_PROBER: &str = "0 CALLDATALOAD BALANCE CALLER SSTORE 0 CALLDATALOAD EXTCODESIZE 1 SSTORE \
-    ADDRESS BALANCE 2 SSTORE ORIGIN 3 SSTORE";
-/// Calls W1 with W2 wei and the data from W3 on in the way that W0 says, and keeps how it went, gas and all.
+pub(crate) const EARLY_PROBER: &str = "0 CALLDATALOAD BALANCE CALLER SSTORE 0 CALLDATALOAD \
+    EXTCODESIZE 1 SSTORE ADDRESS BALANCE 2 SSTORE ORIGIN 3 SSTORE";
+/// Calls W1 with W2 wei and the data from W3 on in the way that W0 says, and keeps how it went, the
+/// gas included.
 pub(crate) const CALLER: &str = "96 CALLDATASIZE SUB 96 0 CALLDATACOPY \
-    0 CALLDATALOAD 1 EQ @delegate JUMPI 0 CALLDATALOAD 2 EQ @static JUMPI 0 CALLDATALOAD 3 EQ @code JUMPI \
-    64 0 96 CALLDATASIZE SUB 0 64 CALLDATALOAD 32 CALLDATALOAD GAS CALL @keep JUMP \
+    0 CALLDATALOAD 1 EQ @delegate JUMPI 0 CALLDATALOAD 2 EQ @static JUMPI 0 CALLDATALOAD 3 EQ \
+    @code JUMPI 64 0 96 CALLDATASIZE SUB 0 64 CALLDATALOAD 32 CALLDATALOAD GAS CALL @keep JUMP \
     delegate: 64 0 96 CALLDATASIZE SUB 0 32 CALLDATALOAD GAS DELEGATECALL @keep JUMP \
     static: 64 0 96 CALLDATASIZE SUB 0 32 CALLDATALOAD GAS STATICCALL @keep JUMP \
     code: 64 0 96 CALLDATASIZE SUB 0 64 CALLDATALOAD 32 CALLDATALOAD GAS CALLCODE @keep JUMP \
     keep: 16 SSTORE 0 MLOAD 17 SSTORE RETURNDATASIZE 18 SSTORE GAS 19 SSTORE";
 /// Calls W1 with the data from W3 on, in the way that all forks know.
 pub(crate) const EARLY_CALLER: &str = "96 CALLDATASIZE SUB 96 0 CALLDATACOPY \
-    64 0 96 CALLDATASIZE SUB 0 64 CALLDATALOAD 32 CALLDATALOAD 50000 CALL 16 SSTORE 0 MLOAD 17 SSTORE GAS 19 SSTORE";
+    64 0 96 CALLDATASIZE SUB 0 64 CALLDATALOAD 32 CALLDATALOAD 50000 CALL 16 SSTORE 0 MLOAD 17 \
+    SSTORE GAS 19 SSTORE";
 /// Logs its data under the topics W0 and W1, and none, and four.
-pub(crate) const LOGGER: &str = "CALLDATASIZE 0 0 CALLDATACOPY 32 CALLDATALOAD 0 CALLDATALOAD CALLDATASIZE 0 LOG2 \
-    3 0 LOG0 1 2 3 4 0 0 LOG4";
+pub(crate) const LOGGER: &str = "CALLDATASIZE 0 0 CALLDATACOPY 32 CALLDATALOAD 0 CALLDATALOAD \
+    CALLDATASIZE 0 LOG2 3 0 LOG0 1 2 3 4 0 0 LOG4";
 /// Keeps what all forks tell about the block.
-pub(crate) const ENVIRONMENT: &str = "COINBASE 1 SSTORE TIMESTAMP 2 SSTORE NUMBER 3 SSTORE GASLIMIT 4 SSTORE \
-    DIFFICULTY 5 SSTORE 1 NUMBER SUB BLOCKHASH 6 SSTORE GASPRICE 7 SSTORE NUMBER BLOCKHASH 8 SSTORE";
+pub(crate) const ENVIRONMENT: &str = "COINBASE 1 SSTORE TIMESTAMP 2 SSTORE NUMBER 3 SSTORE \
+    GASLIMIT 4 SSTORE DIFFICULTY 5 SSTORE 1 NUMBER SUB BLOCKHASH 6 SSTORE GASPRICE 7 SSTORE NUMBER \
+    BLOCKHASH 8 SSTORE";
 /// Keeps what Istanbul and London added.
 pub(crate) const LONDON_ENVIRONMENT: &str =
     "CHAINID 9 SSTORE BASEFEE 10 SSTORE SELFBALANCE 11 SSTORE ORIGIN BALANCE 12 SSTORE";
 /// Keeps what Cancun added, and what transient storage forgets.
-pub(crate) const CANCUN_ENVIRONMENT: &str = "0 BLOBHASH 13 SSTORE BLOBBASEFEE 14 SSTORE 5 TLOAD 1 ADD 5 TSTORE \
-    5 TLOAD 15 SSTORE CALLDATASIZE 0 0 CALLDATACOPY 32 0 64 MCOPY 64 MLOAD 16 SSTORE";
+pub(crate) const CANCUN_ENVIRONMENT: &str = "0 BLOBHASH 13 SSTORE BLOBBASEFEE 14 SSTORE 5 TLOAD 1 \
+    ADD 5 TSTORE 5 TLOAD 15 SSTORE CALLDATASIZE 0 0 CALLDATACOPY 32 0 64 MCOPY 64 MLOAD 16 SSTORE";
 /// Keeps what Osaka added.
 pub(crate) const OSAKA_ENVIRONMENT: &str = "0 CALLDATALOAD CLZ 0 SSTORE";
 /// Keeps what Amsterdam added.
@@ -55,7 +60,7 @@ pub(crate) const AMSTERDAM_ENVIRONMENT: &str = "SLOTNUM 20 SSTORE";
 /// Logs its data as the deposit contract does.
 pub(crate) const DEPOSITOR: &str = "CALLDATASIZE 0 0 CALLDATACOPY \
     0x649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5 CALLDATASIZE 0 LOG1";
-/// Pays who calls it a wei, again and again: into an account that conflicts.
+/// Pays its caller a wei, again and again: into an account that conflicts.
 pub(crate) const PAYER: &str =
     "0 0 0 0 1 CALLER 30000 CALL 0 SSTORE 0 0 0 0 1 0 CALLDATALOAD 30000 CALL 1 SSTORE";
 
@@ -73,7 +78,8 @@ pub(crate) fn deployment(before: &str, runtime: &[u8]) -> Vec<u8> {
     code
 }
 
-/// Opcodes by name, decimal or hexadecimal numbers to push, `name:` for a place to jump to and `@name` to push it.
+/// Opcodes by name, decimal or hexadecimal numbers to push, `name:` for a place to jump to and
+/// `@name` to push it.
 pub(crate) fn assemble(source: &str) -> Vec<u8> {
     let mut code = Vec::new();
     let mut places = Vec::new();

@@ -1,9 +1,9 @@
-//! State transitions against the executable specification of Ethereum, an implementation that shares nothing
-//! with this one.
+//! State transitions against the executable specification of Ethereum, an implementation that
+//! shares nothing with this one.
 //!
-//! Blocks are workloads and random blocks of everything that is hard to get right. What the specification makes of
-//! them must be what `block-stm t8n` makes of them, with any number of threads: roots, receipts, requests, the
-//! whole state, and which transactions are rejected.
+//! Blocks are workloads and random blocks of everything that is hard to get right. What the
+//! specification makes of them must be what `block-stm t8n` makes of them, with any number of
+//! threads: roots, receipts, requests, the whole state, and which transactions are rejected.
 
 mod amsterdam;
 mod code;
@@ -47,7 +47,8 @@ const OURS: &str = "ours";
 const ACCEPTED: &str = "accepted";
 const THREADS: [&str; 4] = ["1", "2", "4", "8"];
 
-/// Random blocks, one per fork in turn; `BLOCK_STM_SPEC_BLOCKS` says how many, `BLOCK_STM_SPEC_SEED` which.
+/// Random blocks, one per fork in turn; `BLOCK_STM_SPEC_BLOCKS` says how many,
+/// `BLOCK_STM_SPEC_SEED` which.
 #[test]
 fn random_blocks_come_out_as_the_specification_says() -> TestResult {
     let Some(mut spec) = Spec::start("random_blocks_come_out_as_the_specification_says") else {
@@ -66,7 +67,8 @@ fn random_blocks_come_out_as_the_specification_says() -> TestResult {
         rejected += counts.1;
     }
     println!(
-        "{blocks} blocks from seed {first} on: {executed} transactions executed, {rejected} rejected"
+        "{blocks} blocks from seed {first} on: {executed} transactions executed, \
+         {rejected} rejected"
     );
     // A generator gone wrong would make the comparison worthless.
     assert!(executed >= 10 * blocks as usize, "{executed} of {blocks} blocks");
@@ -74,7 +76,8 @@ fn random_blocks_come_out_as_the_specification_says() -> TestResult {
     Ok(())
 }
 
-/// Blocks in which every transaction delegates, among few accounts; a fourth as many as others, at least one per fork.
+/// Blocks in which every transaction delegates, among few accounts; a fourth as many as others, at
+/// least one per fork.
 #[test]
 fn storms_of_delegations_come_out_as_the_specification_says() -> TestResult {
     let Some(mut spec) = Spec::start("storms_of_delegations_come_out_as_the_specification_says")
@@ -224,8 +227,8 @@ fn keep(scratch: &Scratch, fork: &str, seed: u64, error: &str) -> String {
     format!("{fork}, seed {seed}: {error}; input: {kept}; again: just spec-oracle 1 {seed}")
 }
 
-/// Makes the transition both ways, ours with several numbers of threads; how many transactions were executed
-/// and rejected.
+/// Makes the transition both ways, ours with several numbers of threads; how many transactions were
+/// executed and rejected.
 fn compare(
     spec: &mut Spec,
     folder: &Path,
@@ -240,7 +243,8 @@ fn compare(
     Ok(counts)
 }
 
-/// Lets the specification make the transition, and once more without the transactions that it rejects.
+/// Lets the specification make the transition, and once more without the transactions that it
+/// rejects.
 ///
 /// Its roots of transactions and receipts leave a gap where one was rejected, which no block has.
 fn transition(spec: &mut Spec, folder: &Path, fork: &str, reward: i64) -> TestResult {

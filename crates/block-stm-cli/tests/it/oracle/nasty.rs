@@ -1,4 +1,7 @@
-//! Random blocks of transactions that conflict, fail, destroy, re-create, delegate and are invalid, for any fork.
+//! Random blocks of transactions that conflict, fail, destroy, re-create, delegate and are invalid,
+//! for any fork.
+
+// LENGTH: one maker, whose draws follow each other and share the state of the block.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +56,8 @@ pub(crate) fn block(fork: &'static str, seed: u64, txns: usize) -> Input {
     Maker::new(fork, seed).block(txns)
 }
 
-/// The same, but every transaction delegates (EIP-7702) for some of the few accounts that all others come from, call and delegate for.
+/// The same, but every transaction delegates (EIP-7702) for some of the few accounts that all
+/// others come from, call and delegate for.
 pub(crate) fn delegations(fork: &'static str, seed: u64, txns: usize) -> Input {
     let mut maker = Maker::new(fork, seed);
     maker.only_delegations = true;
@@ -124,7 +128,8 @@ impl Maker {
                     account["code"] = code(&assemble(code::COUNTER));
                     self.stuck = true;
                 }
-                // Who delegates has a nonce. The specification takes one without, whose code is cleared, for empty.
+                // An account that delegates has a nonce. The specification takes an account
+                // without, whose code is cleared, for empty.
                 2 if self.since("Prague") => {
                     account["code"] = code(&delegation(contract(3)));
                     account["nonce"] = json!("0x1");
@@ -170,7 +175,8 @@ impl Maker {
             let storage: Map<String, Value> =
                 (0..3).map(|slot| (word(slot), json!(word(self.rng.random_range(1..5))))).collect();
             let account = json!({
-                "balance": hexed(wei), "nonce": "0x1", "code": code(&assemble(source)), "storage": storage,
+                "balance": hexed(wei), "nonce": "0x1", "code": code(&assemble(source)),
+                "storage": storage,
             });
             self.alloc.insert(address, account);
         }
@@ -216,7 +222,8 @@ impl Maker {
     fn env(&mut self) -> Value {
         let hash = |number: u64| keccak256(number.to_be_bytes());
         let mut env = json!({
-            "currentCoinbase": COINBASE, "currentGasLimit": hexed(self.gas_limit), "currentNumber": "0x40",
+            "currentCoinbase": COINBASE, "currentGasLimit": hexed(self.gas_limit),
+            "currentNumber": "0x40",
             "currentTimestamp": "0x3e8", "blockHashes": { "0x3f": hash(0x3f), "0x3e": hash(0x3e) },
         });
         let used = self.rng.random_range(0..self.gas_limit);
@@ -269,11 +276,12 @@ impl Maker {
 
     /// A transaction that is meant to be valid, or one with something wrong.
     fn txn(&mut self) -> Value {
-        // Who can't send anything does not try often.
+        // A sender that can't send anything does not try often.
         let least = if self.chance(12) { 0 } else { 1 + usize::from(self.stuck) };
         let from = self.rng.random_range(least..self.senders.len());
         let mut txn = self.valid(from);
-        // Whoever is left out has delegated for nobody, which sets all nonces after it apart.
+        // A transaction that is left out delegates for no account, which shifts all nonces after
+        // it.
         if !self.only_delegations && self.chance(22) {
             self.spoil(&mut txn);
         } else if from != 0 {
@@ -285,7 +293,8 @@ impl Maker {
     fn valid(&mut self, from: usize) -> Value {
         let gas = self.rng.random_range(60_000..600_000);
         let mut txn = json!({
-            "nonce": hexed(self.senders[from].nonce), "gas": hexed(gas), "secretKey": self.senders[from].key,
+            "nonce": hexed(self.senders[from].nonce), "gas": hexed(gas),
+            "secretKey": self.senders[from].key,
             "value": hexed(if self.chance(30) { self.rng.random_range(0..2_000) } else { 0 }),
         });
         let txn_type = self.txn_type();
@@ -382,13 +391,15 @@ impl Maker {
             self.senders[place].nonce += 1;
         }
         json!({
-            "chainId": signed.chain_id(), "address": signed.address(), "nonce": hexed(signed.nonce()),
-            "v": hexed(u64::from(signed.y_parity())), "yParity": hexed(u64::from(signed.y_parity())),
+            "chainId": signed.chain_id(), "address": signed.address(),
+            "nonce": hexed(signed.nonce()),
+            "v": hexed(u64::from(signed.y_parity())),
+            "yParity": hexed(u64::from(signed.y_parity())),
             "r": signed.r() ^ flip, "s": signed.s(),
         })
     }
 
-    /// Somebody: senders, contracts, contracts to be, nobodies, precompiles.
+    /// An account: senders, contracts, contracts to be, unused addresses, precompiles.
     fn address(&mut self) -> Address {
         match self.rng.random_range(0..10) {
             0..3 => self.senders[self.rng.random_range(0..SENDERS as usize)].address,
@@ -525,9 +536,10 @@ impl Maker {
         txn[field] = json!(value);
     }
 
-    /// Puts a signature in place of the key that is nobody's, or that nobody may make.
+    /// Puts a signature in place of the key that belongs to no account, or that no signer may make.
     ///
-    /// (A typed transaction for another chain is not among what is wrong: the specification executes it.)
+    /// (A typed transaction for another chain is not among what is wrong: the specification
+    /// executes it.)
     fn forge(&mut self, txn: &mut Value) {
         let parity = if txn["type"] == "0x0" { 27 } else { 0 };
         let high = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140";

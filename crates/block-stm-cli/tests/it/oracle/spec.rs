@@ -20,7 +20,8 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Starts the Python that `BLOCK_STM_SPEC_PYTHON` names; `None`, with a note, where it names none.
+    /// Starts the Python that `BLOCK_STM_SPEC_PYTHON` names; `None`, with a note, where it names
+    /// none.
     ///
     /// # Panics
     ///
