@@ -36,7 +36,7 @@ devnet:
     cargo run --release -- t8n --state.fork Osaka --state.reward -1 --output.basedir target/devnet \
         --input.alloc target/devnet/alloc.json --input.env target/devnet/env.json --input.txs target/devnet/txs.json \
         --output.alloc '' --output.result '' --output.body body.rlp
-    cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-evm/tests/data/devnet
+    cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-chain/tests/data/devnet
 
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:

@@ -3,9 +3,8 @@
 //! A state of 20,000 accounts, 200 of them contracts with 500 slots; a block changes 400 balances and 1,000 slots.
 
 use alloy_primitives::{Address, U256, keccak256};
-use block_stm_evm::{
-    AccountChange, PreState, SlotChange, StateChanges, StateTrie, revm::state::AccountInfo,
-};
+use block_stm_chain::{StateTrie, state_root};
+use block_stm_evm::{AccountChange, PreState, SlotChange, StateChanges, revm::state::AccountInfo};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const ACCOUNTS: u64 = 20_000;
@@ -54,7 +53,7 @@ fn roots(criterion: &mut Criterion) {
     let trie = StateTrie::from(&state);
     let mut after = state.clone();
     after.apply(&changes);
-    let root = after.state_root();
+    let root = state_root(&after);
     assert_eq!(trie.clone().apply(&changes), root);
     println!("state root: {root}");
 
@@ -69,7 +68,8 @@ fn roots(criterion: &mut Criterion) {
         trie.follow(|feed| {
             for change in changes.iter() {
                 let slots = change.storage.iter();
-                feed.committed(slots.map(|slot| (change.address, slot.slot, slot.after)));
+                let slots = slots.map(|slot| (change.address, slot.slot, slot.after));
+                feed.committed(slots.collect());
             }
         });
         trie
@@ -77,7 +77,7 @@ fn roots(criterion: &mut Criterion) {
     group.bench_function("after the storage was done ahead", |bencher| {
         bencher.iter_batched_ref(ahead, |trie| trie.apply(&changes), BatchSize::PerIteration);
     });
-    group.bench_function("from scratch", |bencher| bencher.iter(|| after.state_root()));
+    group.bench_function("from scratch", |bencher| bencher.iter(|| state_root(&after)));
     group.bench_function("building the tries", |bencher| bencher.iter(|| StateTrie::from(&state)));
     group.finish();
 }

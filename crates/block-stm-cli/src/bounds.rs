@@ -19,7 +19,7 @@ use std::{
 
 use block_stm::{Config, ConflictGraph, Engine};
 use block_stm_evm::{
-    Block, ParallelOptions, StateRef, apply_pre_block, execute_parallel,
+    Block, ParallelOptions, StateRef, execute_parallel,
     revm::{
         Context, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
         context::{CfgEnv, ContextTr, TxEnv},
@@ -28,6 +28,7 @@ use block_stm_evm::{
         primitives::{Address, B256, StorageKey, StorageValue, U256},
         state::{AccountInfo, Bytecode},
     },
+    steps::apply_pre_block,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 

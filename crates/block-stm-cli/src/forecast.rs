@@ -10,10 +10,10 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
+use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::{
     Block, InvalidTxn, ParallelOptions, ParallelResult, PreState, execute_parallel,
     execute_sequential,
-    import::{import_chain, import_folder},
 };
 use block_stm_testkit::sim::{Latency, Profile};
 

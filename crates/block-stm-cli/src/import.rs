@@ -7,7 +7,7 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
-use block_stm_evm::{BlockError, Chain, Genesis, Imported, import::json::read_file, rlp_blocks};
+use block_stm_chain::{BlockError, Chain, Genesis, Imported, import::json::read_file, rlp_blocks};
 use serde::Serialize;
 
 use crate::{

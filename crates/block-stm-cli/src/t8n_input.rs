@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use block_stm_evm::t8n::{T8nInput, T8nInputError};
+use block_stm_chain::t8n::{T8nInput, T8nInputError};
 use block_stm_workloads::Workload;
 use serde::Serialize;
 

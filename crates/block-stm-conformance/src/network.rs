@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
 use alloy_primitives::U256;
-use block_stm_evm::ForkSchedule;
+use block_stm_chain::ForkSchedule;
 
 /// The forks in order; the older and the newer name of one stand together.
 const FORKS: [&[&str]; 20] = [

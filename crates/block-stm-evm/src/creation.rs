@@ -32,7 +32,7 @@ use crate::state_ref::State;
 
 /// revm's journal, in which no contract is created over storage.
 #[derive(Debug)]
-pub(crate) struct CreationJournal<DB> {
+pub struct CreationJournal<DB> {
     pub(crate) journal: Journal<DB>,
     /// The account that was loaded last, if it has storage and neither nonce nor code.
     occupied: Option<Address>,

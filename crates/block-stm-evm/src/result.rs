@@ -57,7 +57,7 @@ impl BlockResult {
     /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they are.
     ///
     /// `roots` are the state roots after each executed transaction, as
-    /// [`PreState::state_roots_within`](crate::PreState::state_roots_within) returns them.
+    /// `block_stm_chain::state_roots_within` returns them.
     pub fn set_state_roots(&mut self, roots: &[B256]) {
         for (receipt, root) in self.receipts.iter_mut().zip(roots) {
             if let ReceiptStatus::StateRoot(known) = &mut receipt.status {

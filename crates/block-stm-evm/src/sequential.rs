@@ -61,7 +61,11 @@ pub fn execute_plain<DB: StateRef>(
 }
 
 /// [`execute_sequential`], which shows `observe` the state after every executed transaction.
-pub(crate) fn execute_observed<'db, DB: StateRef>(
+///
+/// # Errors
+///
+/// As [`execute_sequential`].
+pub fn execute_observed<'db, DB: StateRef>(
     block: &Block,
     db: &'db DB,
     policy: InvalidTxn,
@@ -76,8 +80,10 @@ pub(crate) fn execute_observed<'db, DB: StateRef>(
 type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
 type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 
-/// revm's context for `block` on `db`.
-pub(crate) fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
+/// revm's context for `block` on `db`, in which no contract is created over storage.
+///
+/// [`Block::adapt_instructions`] puts what this block has of its own into the instructions.
+pub fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
     ContextOn::new(db, block.spec).with_block(block.env.clone()).with_cfg(block.cfg_env())
 }
 

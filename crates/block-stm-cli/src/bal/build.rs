@@ -1,6 +1,7 @@
 //! `block-stm bal build`.
 
-use block_stm_evm::{ParallelOptions, access_lists_to_json, access_lists_to_rlp, execute_parallel};
+use block_stm_chain::import::{access_lists_to_json, access_lists_to_rlp};
+use block_stm_evm::{ParallelOptions, execute_parallel};
 
 use super::blocks::for_each_block;
 use crate::{

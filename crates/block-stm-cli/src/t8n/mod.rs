@@ -7,7 +7,7 @@ mod output;
 use std::{io, path::Path};
 
 use block_stm::Config;
-use block_stm_evm::{
+use block_stm_chain::{
     import::{
         MAX_FILE_BYTES,
         json::{read_file, read_within},

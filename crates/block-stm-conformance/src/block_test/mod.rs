@@ -14,13 +14,15 @@ use std::path::Path;
 
 use alloy_primitives::{B256, Bytes};
 use block_stm::Engine;
-use block_stm_evm::{
-    BlockAccessList, BlockError, Chain, Genesis, Imported, PreState,
+use block_stm_chain::{
+    BlockError, Chain, Genesis, Imported,
     import::{
         ImportError,
         json::{Alloc, Document, pre_state},
     },
+    state_root,
 };
+use block_stm_evm::{BlockAccessList, PreState};
 
 use rayon::prelude::*;
 
@@ -173,7 +175,7 @@ impl BlockTest {
         match &self.post {
             Post::Root(expected) if *expected == root => Ok(not_compared),
             Post::Root(expected) => Err(format!("the state root is {root}, not {expected}")),
-            Post::State(expected) if expected.state_root() == root => Ok(not_compared),
+            Post::State(expected) if state_root(expected) == root => Ok(not_compared),
             Post::State(expected) => Err(difference(expected, chain.head_state())),
         }
     }

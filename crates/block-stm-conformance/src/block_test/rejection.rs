@@ -1,9 +1,7 @@
 //! Which rule a block breaks, and what tests call it.
 
-use block_stm_evm::{
-    BlockError, ExecutionError, HeaderFault, ListFormError, ListedValue, OmmerFault,
-    SystemCallFailure,
-};
+use block_stm_chain::{BlockError, HeaderFault, OmmerFault};
+use block_stm_evm::{ExecutionError, ListFormError, ListedValue, SystemCallFailure};
 
 use crate::Rejection;
 

@@ -21,12 +21,15 @@ use std::path::Path;
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use block_stm::Engine;
-use block_stm_evm::{
-    Block, PreState, StateChanges, StateTrie,
+use block_stm_chain::{
+    StateTrie,
     import::{
         ImportError,
         json::{Document, pre_state},
     },
+};
+use block_stm_evm::{
+    Block, PreState, StateChanges,
     revm::{
         context::{BlockEnv, TxEnv},
         context_interface::block::BlobExcessGasAndPrice,
@@ -323,7 +326,7 @@ fn rules(fork: &str, env: &JsonEnv, config: &JsonConfig, chain_id: u64) -> Resul
     if let Some(blobs) = blobs {
         let excess = env.current_excess_blob_gas.unwrap_or_default().0;
         let fraction = u64::try_from(blobs.update_fraction).unwrap_or_default();
-        let price = block_stm_evm::blob_gas_price(excess, fraction);
+        let price = block_stm_chain::blob_gas_price(excess, fraction);
         let blob_gasprice = price.ok_or("currentExcessBlobGas makes a price beyond 128 bits")?;
         block.blob_excess_gas_and_price =
             Some(BlobExcessGasAndPrice { excess_blob_gas: excess, blob_gasprice });

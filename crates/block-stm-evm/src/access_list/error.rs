@@ -10,7 +10,6 @@ use crate::ExecutionError;
 
 /// Why a block is not executed with a list.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AccessListError<E> {
     /// The list is none of any block with so many transactions.
     #[error(transparent)]

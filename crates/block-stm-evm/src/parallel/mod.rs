@@ -94,7 +94,7 @@ pub struct ParallelOptions<'a> {
     /// What transactions will probably write.
     pub hints: Option<&'a dyn TxnHints>,
     /// Who is told of slots as they are committed.
-    pub feed: Option<&'a SlotFeed>,
+    pub feed: Option<&'a dyn SlotFeed>,
     /// Whether to return the block's access list (EIP-7928).
     pub access_list: bool,
 }
@@ -167,9 +167,9 @@ impl<'a> ParallelOptions<'a> {
         self
     }
 
-    /// The same options, feeding a trie while the block runs; see [`StateTrie::follow`](crate::StateTrie::follow).
+    /// The same options, telling `feed` of slots while the block runs.
     #[must_use]
-    pub fn with_slot_feed(mut self, feed: &'a SlotFeed) -> Self {
+    pub fn with_slot_feed(mut self, feed: &'a dyn SlotFeed) -> Self {
         self.feed = Some(feed);
         self
     }

@@ -10,9 +10,6 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256};
-
-use super::lists::assert_same_lists;
-use block_stm::{Config, Engine};
 use block_stm_evm::{
     Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult, StateRef,
     execute_parallel, execute_sequential, execute_with_oracle,
@@ -21,6 +18,9 @@ use block_stm_evm::{
         state::{AccountInfo, Bytecode},
     },
 };
+
+use super::lists::assert_same_lists;
+use block_stm::{Config, Engine};
 
 /// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel.
 pub(super) fn engines() -> &'static [Engine] {

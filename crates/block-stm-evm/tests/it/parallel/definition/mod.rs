@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
     AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList, BlockResult,
-    CodeChange, NonceChange, SlotChanges, StateRef, StorageChange, TxnOutcome, apply_post_block,
-    apply_pre_block,
+    CodeChange, NonceChange, SlotChanges, StateRef, StorageChange, TxnOutcome,
     revm::{
         Context, DatabaseCommit, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
         handler::MainnetContext,
     },
+    steps::{apply_post_block, apply_pre_block},
 };
 
 use self::{looked::Looked, world::World};
