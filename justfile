@@ -55,6 +55,10 @@ coverage:
         --exclude-files 'crates/block-stm/src/sync/loom.rs' --exclude-files 'crates/block-stm/src/sync/shuttle.rs'
     rm -f build_rs_cov.profraw
 
+# Lint the EVM crates with each Cargo feature alone, and count the packages that it brings.
+features:
+    scripts/features
+
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check

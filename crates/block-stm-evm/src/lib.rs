@@ -51,7 +51,7 @@ pub use parallel::{
 pub use post_block::{balance_increments, post_block_calls};
 pub use pre_block::{drain_dao, pre_block_calls};
 pub use pre_state::{PreAccount, PreState, PreStateError};
-pub use receipts::{Receipt, ReceiptStatus, logs_bloom, receipts_root};
+pub use receipts::{Receipt, ReceiptStatus};
 pub use result::{BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
 pub use sequential::{execute_plain, execute_sequential};
 pub use slot_feed::SlotFeed;

@@ -2,7 +2,6 @@
 
 use alloy_primitives::{B256, Bloom, Log};
 use alloy_rlp::{BufMut, Encodable, Header};
-use alloy_trie::root::ordered_trie_root_encoded;
 
 /// What a transaction leaves in the receipts trie.
 ///
@@ -83,7 +82,8 @@ impl Receipt {
 /// # Cost
 ///
 /// About a microsecond per receipt and half of one per log.
-pub fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
+#[cfg(feature = "trie")]
+pub(crate) fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
     let mut encoded = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let mut bytes = Vec::new();
@@ -92,11 +92,11 @@ pub fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
         }
         encoded.push(bytes);
     }
-    Some(ordered_trie_root_encoded(&encoded))
+    Some(alloy_trie::root::ordered_trie_root_encoded(&encoded))
 }
 
 /// The union of the blooms of `receipts`.
-pub fn logs_bloom(receipts: &[Receipt]) -> Bloom {
+pub(crate) fn logs_bloom(receipts: &[Receipt]) -> Bloom {
     receipts.iter().flat_map(|receipt| &receipt.logs).collect()
 }
 

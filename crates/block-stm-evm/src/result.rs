@@ -12,8 +12,7 @@ use revm::{
 };
 
 use crate::{
-    Block, BlockGas, InvalidTxnReason, Receipt, ReceiptStatus, StateChanges,
-    receipts::{logs_bloom, receipts_root},
+    Block, BlockGas, InvalidTxnReason, Receipt, ReceiptStatus, StateChanges, receipts::logs_bloom,
 };
 
 /// What happens to a transaction that is invalid at its place.
@@ -50,8 +49,9 @@ impl BlockResult {
     /// Root of the receipts trie, or `None` before Byzantium, where receipts hold state roots that
     /// can't be computed from the part of the state that a block touches. An owner of the whole
     /// state can supply them with [`set_state_roots`](Self::set_state_roots).
+    #[cfg(feature = "trie")]
     pub fn receipts_root(&self) -> Option<B256> {
-        receipts_root(&self.receipts)
+        crate::receipts::receipts_root(&self.receipts)
     }
 
     /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they are.

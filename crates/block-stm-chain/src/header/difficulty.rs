@@ -62,7 +62,7 @@ fn bomb(number: u64) -> Option<U256> {
 }
 
 /// All that is expected here is what the executable specification (`ethereum-execution` 2.20.0) comes to.
-#[cfg(test)]
+#[cfg(all(test, feature = "t8n"))]
 mod tests {
     use super::*;
     use crate::t8n::T8nFork;

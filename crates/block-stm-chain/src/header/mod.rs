@@ -86,6 +86,7 @@ impl fmt::Display for HeaderCheck {
 
 impl HeaderCheck {
     /// The state root, if the header's is not the computed one.
+    #[cfg(feature = "import")]
     pub(crate) fn state_root(header: B256, computed: B256) -> Option<Self> {
         (header != computed).then(|| check("stateRoot", header, Some(computed), ""))
     }

@@ -129,6 +129,7 @@ struct Envelope<'a> {
 
 impl<'a> Document<'a> {
     /// The document `json`, which lies in the file below `prefix`, such as `alloc.`.
+    #[cfg(feature = "t8n")]
     pub(crate) fn within(file: &'a Path, prefix: &'static str, json: &'a [u8]) -> Self {
         Self { file, prefix, json }
     }
@@ -169,6 +170,7 @@ impl<'a> Document<'a> {
     }
 
     /// What errors call the document.
+    #[cfg(feature = "t8n")]
     pub(crate) fn name(&self) -> String {
         format!("{}: {}", self.file.display(), self.prefix.trim_end_matches('.'))
     }

@@ -93,12 +93,14 @@ impl JsonTxn {
     }
 
     /// Whether there is no signature, or one of zeroes.
+    #[cfg(feature = "t8n")]
     pub(crate) fn is_unsigned(&self) -> bool {
         let zero = |number: Option<Quantity<U256>>| number.is_none_or(|number| number.0.is_zero());
         zero(self.r) && zero(self.s) && self.v.is_none_or(|v| v.0 == 0)
     }
 
     /// Why a transaction that names no receiver can't be built, if its type must name one.
+    #[cfg(feature = "t8n")]
     pub(crate) fn creates_in_vain(&self) -> Option<&'static str> {
         match (self.txn_type.0, self.to) {
             (3, None) => Some("blob transaction of type create"),

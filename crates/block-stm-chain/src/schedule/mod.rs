@@ -1,5 +1,6 @@
 //! Which rules are in force at which block.
 
+#[cfg(feature = "import")]
 mod config;
 mod names;
 mod price;
@@ -7,7 +8,6 @@ mod price;
 use std::ops::Range;
 
 use alloy_eips::eip7840::BlobParams;
-use alloy_genesis::ChainConfig;
 use alloy_primitives::{Address, U256};
 use block_stm_evm::SystemContracts;
 use revm::primitives::hardfork::SpecId;
@@ -197,7 +197,8 @@ impl ForkSchedule {
     /// # Errors
     ///
     /// A [`ScheduleError`] if forks are out of order, missing or unknown.
-    pub fn from_genesis(config: &ChainConfig) -> Result<Self, ScheduleError> {
+    #[cfg(feature = "import")]
+    pub fn from_genesis(config: &alloy_genesis::ChainConfig) -> Result<Self, ScheduleError> {
         config::schedule(config)
     }
 
