@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use block_stm::Config;
 use block_stm_chain::{Chain, Genesis, rlp_blocks, state_root};
+use block_stm::Config;
 use libfuzzer_sys::fuzz_target;
 
 /// Shanghai, with less gas than on mainnet, so that no block takes long; the seed's blocks follow it.

@@ -5,13 +5,13 @@
 //! (receipts, requests and state changes) comes out.
 #![forbid(unsafe_code)]
 
+pub use alloy_eip7928;
 pub use block_stm;
 pub use revm;
 
-mod access_list;
+pub mod access_list;
 mod admission;
 mod alone;
-mod blake2f;
 mod block;
 mod block_state;
 mod creation;
@@ -35,36 +35,25 @@ mod state_ref;
 mod system_call;
 mod warm_up;
 
-pub use access_list::{
-    AccessListError, AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange,
-    ListDifference, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges, StorageChange,
-    check_list_form, check_list_length, execute_sequential_with_list, execute_with_access_list,
-    list_differences,
-};
-pub use admission::BlockGas;
-pub use blake2f::choose_blake2f;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
-pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
-pub use parallel::{
-    Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel, execute_with_oracle,
-};
-pub use post_block::{balance_increments, post_block_calls};
-pub use pre_block::{drain_dao, pre_block_calls};
+pub use parallel::{Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel};
 pub use pre_state::{PreAccount, PreState, PreStateError};
 pub use receipts::{Receipt, ReceiptStatus};
 pub use result::{BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
-pub use sequential::{execute_plain, execute_sequential};
+pub use sequential::execute_sequential;
 pub use slot_feed::SlotFeed;
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
 pub use state_ref::StateRef;
-pub use system_call::SystemCall;
 pub use warm_up::warm_up;
 
-use block_state::BlockState;
-use post_block::apply_post_block;
-use pre_block::apply_pre_block;
-use result::BlockRecord;
+pub mod baseline {
+    //! What the parallel path is compared with, beside
+    //! [`execute_sequential`](crate::execute_sequential): the loop that users of revm have, and the
+    //! same VM without threads.
+
+    pub use crate::{parallel::execute_with_oracle, sequential::execute_plain};
+}
 
 pub mod steps {
     //! The parts of a block's execution, for a host with a loop of its own over the transactions: a
@@ -80,3 +69,9 @@ pub mod steps {
         state_ref::State,
     };
 }
+
+// For the crate's own modules.
+use admission::BlockGas;
+use block_state::BlockState;
+use result::BlockRecord;
+use system_call::SystemCall;

@@ -22,7 +22,7 @@ use crate::{
 
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
 /// returns: withdrawals (EIP-7002), then consolidations (EIP-7251).
-pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
+pub(crate) fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
     if block.txns_only || !block.spec.is_enabled_in(SpecId::PRAGUE) {
         return Vec::new();
     }
@@ -44,7 +44,9 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 /// # Errors
 ///
 /// [`ExecutionError::Ommer`] for an ommer that is not 1 to 6 generations older.
-pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, ExecutionError<E>> {
+pub(crate) fn balance_increments<E>(
+    block: &Block,
+) -> Result<BTreeMap<Address, U256>, ExecutionError<E>> {
     let mut increments = BTreeMap::<Address, U256>::new();
     let mut credit = |address, wei: U256| {
         let balance = increments.entry(address).or_default();

@@ -146,7 +146,7 @@ impl BlockRecord {
     ///
     /// # Errors
     ///
-    /// What [`BlockGas::admit`] returns.
+    /// Which rule it breaks.
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         self.gas.admit(txn)
     }
@@ -175,11 +175,6 @@ impl BlockRecord {
     /// Appends the next transaction, which was left out.
     pub fn skipped(&mut self, reason: InvalidTxnReason) {
         self.outcomes.push(TxnOutcome::Skipped(reason));
-    }
-
-    /// Gas and blob gas so far.
-    pub fn gas(&self) -> &BlockGas {
-        &self.gas
     }
 
     /// Receipts so far.

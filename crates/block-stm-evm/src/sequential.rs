@@ -13,7 +13,8 @@ use revm::{
 
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Receipt, Stage,
-    StateRef, apply_post_block, apply_pre_block, creation::CreationJournal, state_ref::State,
+    StateRef, creation::CreationJournal, post_block::apply_post_block, pre_block::apply_pre_block,
+    state_ref::State,
 };
 
 /// Executes `block` on the state `db`, one transaction after another on one reused revm instance.

@@ -2,7 +2,8 @@
 
 use alloy_primitives::B256;
 use block_stm_evm::{
-    AccessListError, ExecutionError, ListDifference, ListFormError, PreStateError,
+    ExecutionError, PreStateError,
+    access_list::{AccessListError, ListDifference, ListFormError},
 };
 
 use crate::{HeaderCheck, HeaderFault, import::TxnError};

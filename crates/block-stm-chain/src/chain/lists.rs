@@ -3,8 +3,9 @@
 use alloy_eip7928::{BlockAccessList, compute_block_access_list_hash};
 use block_stm_evm::block_stm::Engine;
 use block_stm_evm::{
-    Block, BlockResult, ParallelOptions, PreState, SlotFeed, check_list_form, check_list_length,
-    execute_parallel, execute_with_access_list,
+    Block, BlockResult, ParallelOptions, PreState, SlotFeed,
+    access_list::{check_list_form, check_list_length, execute_with_access_list},
+    execute_parallel,
 };
 
 use super::BlockError;

@@ -34,7 +34,8 @@ use alloy_consensus::{Block as RlpBlock, Header};
 use alloy_primitives::{B256, Sealed};
 use block_stm_evm::block_stm::Engine;
 use block_stm_evm::{
-    Block, BlockAccessList, BlockResult, InvalidTxn, ParallelOptions, PreState, execute_parallel,
+    Block, BlockResult, InvalidTxn, ParallelOptions, PreState, alloy_eip7928::BlockAccessList,
+    execute_parallel,
 };
 
 pub use error::{BlockError, OmmerFault};

@@ -1,6 +1,6 @@
 //! Why a transition can't be made.
 
-use block_stm_evm::{ExecutionError, ListFormError, PreStateError};
+use block_stm_evm::{ExecutionError, PreStateError, access_list::ListFormError};
 
 use crate::import::ImportError;
 

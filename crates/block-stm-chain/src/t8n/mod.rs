@@ -35,7 +35,7 @@ use alloy_rlp::encode;
 use block_stm_evm::block_stm::Engine;
 use block_stm_evm::{
     Block, BlockResult, InvalidTxn, ParallelOptions, PreState, Rewards, TxnOutcome,
-    check_list_length, execute_parallel,
+    access_list::check_list_length, execute_parallel,
 };
 use revm::context::TxEnv;
 use serde::{Deserialize, Deserializer};

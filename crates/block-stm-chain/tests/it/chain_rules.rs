@@ -18,7 +18,8 @@ use alloy_trie::EMPTY_ROOT_HASH;
 use block_stm_chain::{BlockError, Chain, ForkSchedule, Genesis, state_root};
 use block_stm_evm::block_stm::{Config, Engine};
 use block_stm_evm::{
-    AccountChanges, ExecutionError, InvalidTxnReason, PreState, SystemContracts,
+    ExecutionError, InvalidTxnReason, PreState, SystemContracts,
+    alloy_eip7928::AccountChanges,
     revm::{
         context::result::InvalidTransaction,
         primitives::hardfork::SpecId,

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use block_stm_chain::import::json::Alloc;
-use block_stm_evm::BlockAccessList;
+use block_stm_evm::alloy_eip7928::BlockAccessList;
 use serde::Deserialize;
 
 use crate::{config::JsonConfig, info::JsonInfo};

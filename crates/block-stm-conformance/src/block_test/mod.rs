@@ -22,7 +22,7 @@ use block_stm_chain::{
     },
     state_root,
 };
-use block_stm_evm::{BlockAccessList, PreState};
+use block_stm_evm::{PreState, alloy_eip7928::BlockAccessList};
 
 use rayon::prelude::*;
 

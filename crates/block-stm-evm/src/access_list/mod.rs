@@ -63,10 +63,6 @@ mod touch;
 mod txn;
 mod view;
 
-pub use alloy_eip7928::{
-    AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
-    SlotChanges, StorageChange,
-};
 pub use difference::{ListDifference, ListPart, ListedValue, list_differences};
 pub use error::{AccessListError, ListFormError, check_list_form, check_list_length};
 pub use execute::execute_with_access_list;

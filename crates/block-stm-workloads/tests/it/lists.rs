@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use block_stm::Config;
 use block_stm_evm::{
-    InvalidTxn, ParallelOptions, execute_parallel, execute_sequential_with_list,
-    execute_with_access_list,
+    InvalidTxn, ParallelOptions,
+    access_list::{execute_sequential_with_list, execute_with_access_list},
+    execute_parallel,
 };
 use block_stm_workloads::{Params, Workload};
 

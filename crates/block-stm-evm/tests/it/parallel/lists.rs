@@ -2,10 +2,15 @@
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
-    AccessListError, AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList,
-    BlockResult, InvalidTxn, ListDifference, ListedValue, NonceChange, ParallelOptions,
-    SlotChanges, StateRef, StorageChange, execute_sequential_with_list, execute_with_access_list,
-    list_differences,
+    Block, BlockResult, InvalidTxn, ParallelOptions, StateRef,
+    access_list::{
+        AccessListError, ListDifference, ListedValue, execute_sequential_with_list,
+        execute_with_access_list, list_differences,
+    },
+    alloy_eip7928::{
+        AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, NonceChange, SlotChanges,
+        StorageChange,
+    },
 };
 
 use super::{

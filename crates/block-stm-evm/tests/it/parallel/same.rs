@@ -12,7 +12,8 @@ use std::{
 use alloy_primitives::{Address, B256, U256};
 use block_stm_evm::{
     Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult, StateRef,
-    execute_parallel, execute_sequential, execute_with_oracle,
+    baseline::execute_with_oracle,
+    execute_parallel, execute_sequential,
     revm::{
         DatabaseRef,
         state::{AccountInfo, Bytecode},

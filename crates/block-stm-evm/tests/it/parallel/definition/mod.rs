@@ -14,8 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
-    AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList, BlockResult,
-    CodeChange, NonceChange, SlotChanges, StateRef, StorageChange, TxnOutcome,
+    Block, BlockResult, StateRef, TxnOutcome,
+    alloy_eip7928::{
+        AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
+        SlotChanges, StorageChange,
+    },
     revm::{
         Context, DatabaseCommit, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
         handler::MainnetContext,

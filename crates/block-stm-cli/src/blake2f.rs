@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use revm::precompile::{Crypto, blake2, install_crypto};
+use block_stm_evm::revm::precompile::{Crypto, blake2, install_crypto};
 
 /// What is compressed: rounds, state, message, offset, and whether it is the last block.
 type Compress = fn(u32, &mut [u64; 8], &[u64; 16], &[u64; 2], bool);
@@ -15,20 +15,15 @@ type Compress = fn(u32, &mut [u64; 8], &[u64; 16], &[u64; 2], bool);
 const RACE: u32 = 1_500;
 const RACES: usize = 3;
 
-/// Lets this process execute the precompile BLAKE2F with the faster of revm's code and ours; what comes out is the same.
+/// Lets this process execute the precompile BLAKE2F with the faster of revm's code and ours; what
+/// comes out is the same. Holds for all executions with revm, sequential ones included, which takes
+/// some 200 us.
 ///
-/// Whether that is ours. Holds for all executions with revm, sequential ones included.
-///
-/// revm takes one provider of cryptography for a process ([`install_crypto`]), the first: without effect if there was one before or a
-/// precompile was executed; and where ours was faster, one that is installed later has no effect. A host with a provider of its own installs that,
-/// and does not call this.
-///
-/// # Cost
-///
-/// Some 200 us.
-pub fn choose_blake2f() -> bool {
-    let (theirs, ours) = (time(blake2::compress), time(compress));
-    ours < theirs && install_crypto(PlainWords)
+/// revm takes one provider of cryptography for a process ([`install_crypto`]), and keeps the first.
+pub(crate) fn choose() {
+    if time(compress) < time(blake2::compress) {
+        install_crypto(PlainWords);
+    }
 }
 
 /// The shortest of a few races.
@@ -171,16 +166,22 @@ mod tests {
 
     #[test]
     fn the_precompile_is_right_whoever_has_won() {
-        choose_blake2f();
+        choose();
         // The sixth example of EIP-152: one round on "abc".
         let mut state = START;
         state[0] ^= 0x0101_0040;
         let mut message = [0; 16];
         message[0] = 0x0063_6261;
-        revm::precompile::crypto().blake2_compress(1, &mut state, &message, &[3, 0], true);
+        block_stm_evm::revm::precompile::crypto().blake2_compress(
+            1,
+            &mut state,
+            &message,
+            &[3, 0],
+            true,
+        );
         let bytes = state.map(u64::to_le_bytes).concat();
         let expected = "b63a380cb2897d521994a85234ee2c181b5f844d2c624c002677e9703449d2fb\
                         a551b3a8333bcdf5f2f7e08993d53923de3d64fcc68c034e717b9293fed7a421";
-        assert_eq!(alloy_primitives::hex::encode(bytes), expected);
+        assert_eq!(block_stm_evm::revm::primitives::hex::encode(bytes), expected);
     }
 }
