@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         .build()
         .expect("no threads are started");
     // So that there is something to forget.
-    let mut chain = Chain::new(genesis).with_branch_depth(2);
+    let mut chain = Chain::new(genesis).branch_depth(2);
     for (_, block) in rlp_blocks(bytes) {
         let Ok(block) = block else { break };
         let _refused = chain.import(block, &engine);

@@ -33,7 +33,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
     let mut import = Import {
         engine: Config::default().threads(args.threads).build()?,
-        chain: Chain::new(genesis).with_branch_depth(args.branch_depth),
+        chain: Chain::new(genesis).branch_depth(args.branch_depth),
         blocks: 0,
         txns: 0,
         gas: 0,

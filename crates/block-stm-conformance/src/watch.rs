@@ -161,7 +161,7 @@ const MEASURED: Duration = Duration::from_millis(100);
 
 /// The average time of `block`, after a first execution that does not count, and the gas that it uses.
 pub(crate) fn stats(block: &Block, state: &PreState, engine: &Engine) -> Option<Stats> {
-    let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+    let options = ParallelOptions::default().policy(InvalidTxn::Skip);
     let gas_used = execute_parallel(engine, block, state, &options).ok()?.result.gas_used;
     let (start, mut runs) = (Instant::now(), 0_u32);
     while start.elapsed() < MEASURED {

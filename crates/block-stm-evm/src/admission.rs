@@ -35,7 +35,7 @@ impl BlockGas {
     /// Nothing used yet.
     pub(crate) fn new(block: &Block) -> Self {
         let amsterdam = block.spec.is_enabled_in(SpecId::AMSTERDAM);
-        let blobs = block.blob_params();
+        let blobs = block.blob_limits();
         Self {
             gas_limit: block.env.gas_limit,
             blob_gas_limit: blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block()),

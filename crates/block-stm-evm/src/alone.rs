@@ -59,7 +59,7 @@ pub(crate) fn execute_alone<DB: StateRef>(
     let (state, requests) = access_list::finish(block, record.receipts(), state, list.as_mut())?;
     let result = record.finish(requests, state.into_changes());
     Ok(match list {
-        Some(list) => result.with_access_list(list.finish()),
+        Some(list) => result.access_list(list.finish()),
         None => result,
     })
 }

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn transactions_alone_touch_their_producer_and_no_more() {
         for spec in [SpecId::FRONTIER, SpecId::SHANGHAI, SpecId::OSAKA] {
-            let block = block(spec, None).with_txns_only();
+            let block = block(spec, None).txns_only();
             assert_eq!(credits(&block), [(MINER, 0)]);
             assert!(post_block_calls(&block).is_empty());
         }
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn withdrawals_add_up_and_there_is_no_reward_after_the_merge() {
         let withdrawal = Withdrawal { address: UNCLE, amount: 3, ..Withdrawal::default() };
-        let block = block(SpecId::SHANGHAI, None).with_withdrawals(vec![withdrawal; 2]);
+        let block = block(SpecId::SHANGHAI, None).withdrawals(vec![withdrawal; 2]);
         assert_eq!(credits(&block), [(UNCLE, 6 * 1_000_000_000)]);
     }
 }

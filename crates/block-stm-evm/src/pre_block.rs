@@ -118,8 +118,8 @@ mod tests {
 
     fn calls(spec: SpecId) -> Vec<SystemCall> {
         let block = Block::new(spec, BlockEnv::default(), Vec::new())
-            .with_parent_hash(B256::repeat_byte(1))
-            .with_parent_beacon_block_root(B256::repeat_byte(2));
+            .parent_hash(B256::repeat_byte(1))
+            .parent_beacon_block_root(B256::repeat_byte(2));
         pre_block_calls::<PreStateError>(&block).expect("the root is there")
     }
 

@@ -17,6 +17,7 @@ use crate::{
 
 /// What happens to a transaction that is invalid at its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidTxn {
     /// The block is invalid: execution ends with an error that names the transaction. For validators.
     #[default]
@@ -78,7 +79,7 @@ impl BlockResult {
 
     /// The same result with the block's access list.
     #[must_use]
-    pub(crate) fn with_access_list(mut self, list: BlockAccessList) -> Self {
+    pub(crate) fn access_list(mut self, list: BlockAccessList) -> Self {
         self.access_list = Some(list);
         self
     }

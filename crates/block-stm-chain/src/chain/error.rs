@@ -26,7 +26,7 @@ pub enum BlockError {
     /// Nobody has told of the parent, or it was refused, or forgotten with a branch that the head left behind.
     #[error("the parent {0} is unknown")]
     UnknownParent(B256),
-    /// The parent is below the block that branches may begin at, see [`Chain::with_branch_depth`](super::Chain::with_branch_depth).
+    /// The parent is below the block that branches may begin at, see [`Chain::branch_depth`](super::Chain::branch_depth).
     #[error(
         "the parent {parent} is unknown, or was forgotten: no branch can begin below block {root}, {depth} blocks below \
          the heads so far"

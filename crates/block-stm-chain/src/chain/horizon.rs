@@ -19,7 +19,7 @@ use alloy_primitives::B256;
 
 use super::{Chain, error::BlockError, ommers::GENERATIONS, tree::Known};
 
-/// How deep below the head a branch may begin, unless [`Chain::with_branch_depth`] says it.
+/// How deep below the head a branch may begin, unless [`Chain::branch_depth`] says it.
 const DEPTH: u64 = 256;
 /// BLOCKHASH answers for so many blocks.
 const BLOCK_HASHES: u64 = 256;
@@ -51,7 +51,7 @@ impl Chain {
     ///
     /// What so many blocks changed is kept in memory; what is deeper is forgotten, and a block that follows on it is refused with
     /// [`BlockError::TooDeep`]. What was forgotten before is gone.
-    pub fn with_branch_depth(mut self, depth: u64) -> Self {
+    pub fn branch_depth(mut self, depth: u64) -> Self {
         self.horizon.depth = depth;
         self.move_to(self.head);
         self.forget();
@@ -144,7 +144,7 @@ mod tests {
     fn chain(spec: SpecId, depth: u64) -> Chain {
         let genesis =
             Genesis::new(ForkSchedule::fixed(1, spec), Header::default(), PreState::new());
-        Chain::new(genesis).with_branch_depth(depth)
+        Chain::new(genesis).branch_depth(depth)
     }
 
     fn child(parent: B256, number: u64, difficulty: u64, name: u64) -> Header {

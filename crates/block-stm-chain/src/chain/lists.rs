@@ -66,8 +66,10 @@ pub(super) fn execute(
     claims: &HeaderChecks,
     feed: &dyn SlotFeed,
 ) -> Result<BlockResult, BlockError> {
-    let mut options = ParallelOptions::default().with_slot_feed(feed);
-    options.access_list = claims.access_list_hash.is_some();
+    let mut options = ParallelOptions::default().slot_feed(feed);
+    if claims.access_list_hash.is_some() {
+        options = options.access_list();
+    }
     let result = execute_parallel(engine, block, state, &options)?.result;
     if let Some(list) = &result.access_list {
         check_list_length(list, block.env.gas_limit)?;

@@ -18,7 +18,7 @@
 //!
 //! There is one state and one trie, those after some block. Each block keeps what it changed and the inverse of
 //! that, so that the state can move along the tree of blocks to any parent. A move costs as much as the blocks on
-//! the way changed. What lies deeper below the head than [`Chain::with_branch_depth`] says is forgotten, so that memory
+//! the way changed. What lies deeper below the head than [`Chain::branch_depth`] says is forgotten, so that memory
 //! grows with the state and not with the length of the chain. It does grow with the blocks of one height, and with branches that never become the
 //! head's: a host that imports from strangers limits these.
 

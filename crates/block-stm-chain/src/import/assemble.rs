@@ -73,7 +73,7 @@ impl Parts {
             let message = format!("the root of the withdrawals is {root}");
             return Err(AssembleError::Field("withdrawalsRoot", message));
         }
-        let mut block = Block::new(spec, env, recovered).with_chain_id(schedule.chain_id());
+        let mut block = Block::new(spec, env, recovered).chain_id(schedule.chain_id());
         block.parent_hash = header.parent_hash;
         block.parent_beacon_block_root = header.parent_beacon_block_root;
         block.withdrawals = withdrawals;

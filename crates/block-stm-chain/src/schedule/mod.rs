@@ -242,7 +242,7 @@ impl ForkSchedule {
     }
 
     /// The same schedule with the prices of EIP-1283 in `blocks`.
-    pub fn with_net_metering_in(mut self, blocks: Range<u64>) -> Self {
+    pub fn net_metering_in(mut self, blocks: Range<u64>) -> Self {
         self.net_metering = blocks;
         self
     }
@@ -266,13 +266,13 @@ impl ForkSchedule {
     }
 
     /// The same schedule with block access lists from `timestamp` on, whatever the other rules are.
-    pub fn with_access_lists_from(mut self, timestamp: u64) -> Self {
+    pub fn access_lists_from(mut self, timestamp: u64) -> Self {
         self.access_lists = Some(timestamp);
         self
     }
 
     /// The same schedule with `blobs` as limits at all times.
-    pub fn with_blob_params(mut self, blobs: BlobParams) -> Self {
+    pub fn blob_params(mut self, blobs: BlobParams) -> Self {
         self.blobs = vec![(0, blobs)];
         self
     }

@@ -19,21 +19,16 @@ use crate::import::SignedTxn;
 
 /// The three files of a transition, to be written as JSON.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct T8nInput {
-    /// The state before the block.
-    pub alloc: JsonAlloc,
-    /// What its header says.
-    pub env: InputEnv,
-    /// Its transactions, signed, in JSON as clients return them.
-    pub txs: Vec<SignedTxn>,
+    alloc: JsonAlloc,
+    env: InputEnv,
+    txs: Vec<SignedTxn>,
 }
 
 /// An environment that leaves nothing to be computed from a parent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct InputEnv {
+struct InputEnv {
     current_coinbase: Address,
     current_gas_limit: U64,
     current_number: U256,
@@ -104,6 +99,21 @@ impl T8nInput {
             env: InputEnv::new(block, state),
             txs: block.txns.iter().enumerate().map(sign).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The state before the block.
+    pub fn alloc(&self) -> &impl Serialize {
+        &self.alloc
+    }
+
+    /// What its header says.
+    pub fn env(&self) -> &impl Serialize {
+        &self.env
+    }
+
+    /// Its transactions, signed, as clients return them.
+    pub fn txs(&self) -> &impl Serialize {
+        &self.txs
     }
 }
 

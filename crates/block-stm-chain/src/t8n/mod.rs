@@ -38,19 +38,18 @@ use block_stm_evm::{
     access_list::check_list_length, execute_parallel,
 };
 use revm::context::TxEnv;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use self::{
     env::{Env, JsonEnv},
-    result::{Place, alloc, logs_hash},
+    result::{JsonReceipt, Place, RejectedTxn, T8nResult, alloc, logs_hash},
     txns::{Parsed, TxnRules},
 };
 pub use self::{
     error::T8nError,
     fork::T8nFork,
-    input::{InputEnv, T8nInput, T8nInputError},
-    result::{JsonAccount, JsonAlloc, JsonReceipt, RejectedTxn, T8nResult},
+    input::{T8nInput, T8nInputError},
     trace::{OpcodeCounts, OpenTrace, TraceError, TraceOptions, trace_block},
 };
 use crate::import::{SignedTxn, files::Document, quantity::Quantity};
@@ -114,7 +113,7 @@ pub struct Transition {
 #[non_exhaustive]
 pub struct T8nOutput {
     /// What the header will say, receipts and rejected transactions.
-    pub result: T8nResult,
+    result: T8nResult,
     /// The whole state afterwards.
     pub state: PreState,
     /// The RLP list of the transactions that were executed.
@@ -212,8 +211,10 @@ impl Transition {
     ///
     /// Never: the state is in memory.
     pub fn execute(self, engine: &Engine) -> Result<T8nOutput, T8nError> {
-        let mut options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
-        options.access_list = self.access_list;
+        let mut options = ParallelOptions::default().policy(InvalidTxn::Skip);
+        if self.access_list {
+            options = options.access_list();
+        }
         let mut result = execute_parallel(engine, &self.block, &self.state, &options)?.result;
         if let Some(list) = &result.access_list {
             check_list_length(list, self.block.env.gas_limit)?;
@@ -276,8 +277,13 @@ impl Transition {
 }
 
 impl T8nOutput {
+    /// What the header will say, receipts and rejected transactions: the fields of geth's `result`.
+    pub fn result(&self) -> &impl Serialize {
+        &self.result
+    }
+
     /// The whole state afterwards, for JSON, by ascending address.
-    pub fn alloc(&self) -> JsonAlloc {
+    pub fn alloc(&self) -> impl Serialize + use<> {
         alloc(&self.state)
     }
 }
@@ -351,7 +357,7 @@ fn block(
     options: &T8nOptions<'_>,
     txns: Vec<TxEnv>,
 ) -> Result<Block, T8nError> {
-    let mut block = Block::new(fork.spec, env.block.clone(), txns).with_chain_id(options.chain_id);
+    let mut block = Block::new(fork.spec, env.block.clone(), txns).chain_id(options.chain_id);
     block.parent_hash = env.parent_hash();
     block.parent_beacon_block_root = env.beacon_root;
     block.withdrawals = env.withdrawals.clone().unwrap_or_default();

@@ -17,66 +17,64 @@ const BLOCK_HASH: B256 = b256!("133700000000000000000000000000000000000000000000
 /// What a transition says about its block; the fields of geth's `result`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct T8nResult {
+pub(super) struct T8nResult {
     /// Root of the state after the block.
-    pub state_root: B256,
+    pub(super) state_root: B256,
     /// Root of the transactions that were executed.
-    pub tx_root: B256,
+    pub(super) tx_root: B256,
     /// Root of their receipts.
-    pub receipts_root: B256,
+    pub(super) receipts_root: B256,
     /// Keccak-256 of the RLP list of all logs.
-    pub logs_hash: B256,
+    pub(super) logs_hash: B256,
     /// Union of the receipts' blooms.
-    pub logs_bloom: Bloom,
+    pub(super) logs_bloom: Bloom,
     /// One for each transaction that was executed.
-    pub receipts: Vec<JsonReceipt>,
+    pub(super) receipts: Vec<JsonReceipt>,
     /// The transactions that were left out, by their place in the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rejected: Vec<RejectedTxn>,
+    pub(super) rejected: Vec<RejectedTxn>,
     /// The block's difficulty before the Merge.
-    pub current_difficulty: Option<U256>,
+    pub(super) current_difficulty: Option<U256>,
     /// Gas that the transactions used.
-    pub gas_used: U64,
+    pub(super) gas_used: U64,
     /// From London on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_base_fee: Option<U64>,
+    pub(super) current_base_fee: Option<U64>,
     /// From Shanghai on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub withdrawals_root: Option<B256>,
+    pub(super) withdrawals_root: Option<B256>,
     /// From Cancun on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_excess_blob_gas: Option<U64>,
+    pub(super) current_excess_blob_gas: Option<U64>,
     /// From Cancun on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blob_gas_used: Option<U64>,
+    pub(super) blob_gas_used: Option<U64>,
     /// From Prague on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_hash: Option<B256>,
+    pub(super) requests_hash: Option<B256>,
     /// From Prague on: requests that are not empty, each with its type in front.
-    pub requests: Option<Vec<Bytes>>,
+    pub(super) requests: Option<Vec<Bytes>>,
     /// From Amsterdam on, and with `+7928`: the RLP of the block's access list (EIP-7928).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub block_access_list: Option<Bytes>,
+    pub(super) block_access_list: Option<Bytes>,
     /// As the list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub block_access_list_hash: Option<B256>,
+    pub(super) block_access_list_hash: Option<B256>,
 }
 
 /// A transaction that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RejectedTxn {
+pub(super) struct RejectedTxn {
     /// Its place in the input, from 0.
-    pub index: usize,
+    pub(super) index: usize,
     /// Why; starts with the words that geth has for it.
-    pub error: String,
+    pub(super) error: String,
 }
 
 /// A receipt with what follows from its transaction.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct JsonReceipt {
+pub(super) struct JsonReceipt {
     #[serde(skip_serializing_if = "U64::is_zero")]
     r#type: U64,
     root: Bytes,
@@ -183,12 +181,11 @@ pub(super) fn logs_hash(receipts: &[Receipt]) -> B256 {
 }
 
 /// A state in JSON, by ascending address.
-pub type JsonAlloc = BTreeMap<Address, JsonAccount>;
+pub(super) type JsonAlloc = BTreeMap<Address, JsonAccount>;
 
 /// An account; what is zero or empty is left out, but for the balance.
 #[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct JsonAccount {
+pub(super) struct JsonAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<Bytes>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

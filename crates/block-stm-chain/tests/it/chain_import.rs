@@ -84,7 +84,7 @@ fn a_long_chain_keeps_few_blocks_and_is_the_same() -> TestResult {
     let test = "a_long_chain_keeps_few_blocks_and_is_the_same";
     let Some((start, bytes)) = chain(test)? else { return Ok(()) };
     let engine = engine(2)?;
-    let mut chain = start.with_branch_depth(3);
+    let mut chain = start.branch_depth(3);
     for (_, rlp) in rlp_blocks(&bytes) {
         assert!(chain.import(rlp?, &engine)?.is_head);
         assert!(chain.kept_blocks() <= 3 + 7, "{}", chain.kept_blocks());
@@ -110,7 +110,7 @@ fn a_reorganisation_within_the_depth_works_and_a_deeper_one_is_refused() -> Test
     let Some((start, bytes)) = chain(test)? else { return Ok(()) };
     let blocks = rlp_blocks(&bytes).map(|(_, block)| block).collect::<Result<Vec<_>, _>>()?;
     let engine = engine(2)?;
-    let mut chain = start.with_branch_depth(4);
+    let mut chain = start.branch_depth(4);
     for block in &blocks {
         chain.import(block, &engine)?;
     }

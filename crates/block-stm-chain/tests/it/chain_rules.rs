@@ -132,7 +132,7 @@ fn a_block_may_be_8_mebibytes_long_since_osaka_and_not_a_byte_more() {
     import(osaka(), LIMIT, 12).expect("as long as is allowed");
     let error = import(osaka(), LIMIT + 1, 12).expect_err("a byte too long");
     assert!(matches!(error, BlockError::Size { bytes, max: LIMIT } if bytes == LIMIT + 1));
-    let lists = osaka().with_access_lists_from(1_000_000);
+    let lists = osaka().access_lists_from(1_000_000);
     let error = import(lists, LIMIT + 1, 12).expect_err("a byte too long");
     assert!(matches!(error, BlockError::Size { .. }), "{error}");
 }
@@ -185,7 +185,7 @@ fn payment() -> (Txn, Address, Address) {
 /// A block with a payment whose header names, and that comes with, a list in which nothing is
 /// right.
 fn with_wrong_list(state: PreState, spoil: impl FnOnce(&mut Header), threads: usize) -> BlockError {
-    let schedule = ForkSchedule::fixed(1, SpecId::OSAKA).with_access_lists_from(0);
+    let schedule = ForkSchedule::fixed(1, SpecId::OSAKA).access_lists_from(0);
     let mut chain = Chain::new(genesis(schedule, state));
     let list = vec![AccountChanges::new(Address::repeat_byte(1))];
     let (txn, ..) = payment();

@@ -133,7 +133,7 @@ impl BlockTest {
         };
         let mut chain = match Chain::with_genesis_header(genesis) {
             // A test may branch off anywhere.
-            Ok(chain) => chain.with_branch_depth(u64::MAX),
+            Ok(chain) => chain.branch_depth(u64::MAX),
             Err(error) => {
                 return CaseReport::ran(&self.name, &self.network, Err(error.to_string()));
             }
@@ -145,7 +145,7 @@ impl BlockTest {
             watched.state = Some(StateDump::of(chain.head_state(), root));
         }
         let report = CaseReport::ran(&self.name, &self.network, result);
-        report.with_state_root(Some(root)).with_watched(watched)
+        report.state_root(Some(root)).watched(watched)
     }
 
     /// Imports all blocks; the exceptions that were not compared.

@@ -95,8 +95,8 @@ struct Rules {
 impl Rules {
     /// A block of `txns` alone.
     fn block(&self, txns: Vec<TxEnv>) -> Block {
-        let block = Block::new(self.spec, self.env.clone(), txns).with_txns_only();
-        let mut block = block.with_chain_id(self.chain_id);
+        let block = Block::new(self.spec, self.env.clone(), txns).txns_only();
+        let mut block = block.chain_id(self.chain_id);
         block.net_metering = self.net_metering;
         block.blob_params = self.blobs;
         block
@@ -180,7 +180,7 @@ impl StateTest {
                     let (root, state, result) = self.run_variant(variant, rules, engine);
                     let report = CaseReport::ran(&self.name, &fork.name, result);
                     let watched = self.watch(variant, rules, engine, watch, (root, state));
-                    report.with_state_root(root).with_watched(watched)
+                    report.state_root(root).watched(watched)
                 }
                 Err(NotRun::Skipped(reason)) => {
                     CaseReport::skipped(&self.name, &fork.name, *reason)

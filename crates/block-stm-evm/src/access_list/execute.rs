@@ -152,7 +152,7 @@ fn execute_and_compare<DB: StateRef + Sync>(
     db: &DB,
     list: &[AccountChanges],
 ) -> Result<BlockResult, AccessListError<DB::Error>> {
-    let options = ParallelOptions::default().with_access_list();
+    let options = ParallelOptions::default().access_list();
     let mut result = execute_parallel(engine, block, db, &options)?.result;
     let actual = result.access_list.take().unwrap_or_default();
     match first_difference(list, &actual) {

@@ -37,7 +37,7 @@ pub(super) fn assert_same_lists<DB: StateRef + Sync>(
     let differences = list_differences(&list, &defined);
     assert!(differences.is_empty(), "sequentially, not as defined: {}", differences[0]);
     assert_eq!(list, defined, "sequentially");
-    let options = ParallelOptions::default().with_policy(policy).with_access_list();
+    let options = ParallelOptions::default().policy(policy).access_list();
     for (path, executed) in parallel_runs(block, db, &options) {
         let mut executed = executed.expect("valid sequentially").result;
         let built = executed.access_list.take().expect("it was asked for");

@@ -66,7 +66,7 @@ pub(super) fn assert_same_under<DB: StateRef + Sync>(
     policy: InvalidTxn,
 ) -> Result<BlockResult, String> {
     let expected = execute_sequential(block, db, policy).map_err(|error| error.to_string());
-    let options = ParallelOptions::default().with_policy(policy);
+    let options = ParallelOptions::default().policy(policy);
     let check = |path: String, executed: Result<ParallelResult, ExecutionError<DB::Error>>| {
         let result = executed.map(|executed| executed.result).map_err(|error| error.to_string());
         assert_eq!(digest(&result), digest(&expected), "{path}, {policy:?}");
