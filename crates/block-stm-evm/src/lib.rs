@@ -1,8 +1,61 @@
-//! Ethereum blocks on the `block-stm` engine, executed by [`revm`].
+//! Ethereum blocks on the [`block_stm`] engine, executed by [`revm`].
 //!
-//! A [`Block`] (what a header and its body mean to execution) and a [`PreState`] (the state before
-//! it, or a [`StateRef`] of your own, which is any revm database) go in; a [`BlockResult`]
-//! (receipts, requests and state changes) comes out.
+//! A [`Block`] (what a header and its body mean to execution) and the state before it go in. The
+//! state is a [`PreState`], or a [`StateRef`] of the host's: any revm database. A [`BlockResult`]
+//! comes out: receipts, requests and state changes, the same as from [`execute_sequential`].
+//!
+//! # Examples
+//!
+//! Two payments, executed with all threads of the machine and one after the other:
+//!
+//! ```
+//! use block_stm_evm::{
+//!     Block, InvalidTxn, ParallelOptions, PreState,
+//!     block_stm::Config,
+//!     execute_parallel, execute_sequential,
+//!     revm::{
+//!         context::{BlockEnv, TxEnv},
+//!         primitives::{Address, TxKind, U256, hardfork::SpecId},
+//!         state::AccountInfo,
+//!     },
+//! };
+//!
+//! let [alice, bob] = [1, 2].map(Address::repeat_byte);
+//! let mut state = PreState::new();
+//! for address in [alice, bob] {
+//!     state.insert_account(address, AccountInfo::from_balance(U256::from(1_000_000)));
+//! }
+//! let pay = |caller, to, wei| TxEnv {
+//!     caller,
+//!     kind: TxKind::Call(to),
+//!     value: U256::from(wei),
+//!     gas_limit: 21_000,
+//!     ..TxEnv::default()
+//! };
+//! let txns = vec![pay(alice, bob, 5), pay(bob, alice, 7)];
+//! let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), txns);
+//!
+//! // Once; its threads sleep between blocks.
+//! let engine = Config::default().build()?;
+//! let options = ParallelOptions::default();
+//! let executed = execute_parallel(&engine, &block, &state, &options)?;
+//! assert_eq!(executed.result, execute_sequential(&block, &state, InvalidTxn::Reject)?);
+//!
+//! state.apply(&executed.result.state);
+//! let account = state.account(&alice).ok_or("paid")?;
+//! assert_eq!(account.info.balance, U256::from(1_000_002));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! All are on by default; none changes a result.
+//!
+//! * `kzg`: point evaluation (EIP-4844) by c-kzg, which is faster than blst and written in C.
+//! * `trie`: [`BlockResult::receipts_root`].
+//! * `digest`: [`StateChanges::digest`].
+//!
+//! Headers, fork schedules, state roots and files are in the crate `block-stm-chain`.
 #![forbid(unsafe_code)]
 
 pub use alloy_eip7928;
