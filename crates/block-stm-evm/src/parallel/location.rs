@@ -11,7 +11,6 @@ use alloy_primitives::{Address, U256};
 /// them together; that two transactions touch different fields, or the same field in ways that commute, is
 /// expressed by predicates and deltas. Every storage slot is a location of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Location {
     /// The fields of an account.
     Account(Address),
