@@ -173,13 +173,13 @@ fn chain_checks(
     mut result: BlockResult,
 ) -> Result<Vec<Check>, impl std::fmt::Display> {
     if result.receipts_root().is_none() {
-        match state_roots_within(&state, &block.block, InvalidTxn::Reject) {
+        match state_roots_within(state, &block.block, InvalidTxn::Reject) {
             Ok(roots) => result.set_state_roots(&roots),
             Err(error) => return Err(error),
         }
     }
     let mut checks = Check::all_of_header(&block.header, &result);
     state.apply(&result.state);
-    checks.push(Check::header("state_root", block.header.state_root, state_root(&state)));
+    checks.push(Check::header("state_root", block.header.state_root, state_root(state)));
     Ok(checks)
 }
