@@ -115,7 +115,7 @@ impl Chain {
     /// # Cost
     ///
     /// As [`import`](Self::import), but for execution, see
-    /// [`execute_with_access_list`](block_stm_evm::execute_with_access_list). A block whose list is wrong
+    /// [`execute_with_access_list`](block_stm_evm::access_list::execute_with_access_list). A block whose list is wrong
     /// is executed once more without it.
     pub fn import_with_access_list(
         &mut self,

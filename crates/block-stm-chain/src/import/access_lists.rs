@@ -37,7 +37,7 @@ pub enum ListFileError {
 /// The lists in `bytes`: RLP, one list after the other, as such or in hex digits that start with 0x; or JSON, one list (an array of
 /// accounts), or an array of lists.
 ///
-/// They need not be in order, or make sense in any other way, see [`check_list_form`](block_stm_evm::check_list_form).
+/// They need not be in order, or make sense in any other way, see [`check_list_form`](block_stm_evm::access_list::check_list_form).
 ///
 /// # Errors
 ///

@@ -19,7 +19,7 @@ pub enum AccessListError<E> {
     #[error("the access list is wrong: {0}")]
     Wrong(Box<ListDifference>),
     /// The block can't be executed, and the list is right up to there; where lists are compared after ordinary execution, see
-    /// [`execute_with_access_list`](crate::execute_with_access_list), it may be wrong before, too.
+    /// [`execute_with_access_list`](crate::access_list::execute_with_access_list), it may be wrong before, too.
     #[error(transparent)]
     Execution(#[from] ExecutionError<E>),
 }

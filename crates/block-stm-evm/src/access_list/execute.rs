@@ -44,7 +44,7 @@ use crate::{
 /// where a listed account can't be read.
 ///
 /// Whether the list is the one that the header names, and not longer than a block's list may be
-/// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
+/// ([`check_list_length`](crate::access_list::check_list_length)), is for the caller to check.
 ///
 /// # Errors
 ///
@@ -66,7 +66,8 @@ use crate::{
 ///
 /// ```
 /// use block_stm::Config;
-/// use block_stm_evm::{AccessListError, AccountChanges, Block, PreState, execute_with_access_list};
+/// use block_stm_evm::{Block, PreState, access_list::execute_with_access_list};
+/// use block_stm_evm::alloy_eip7928::AccountChanges;
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::{Address, hardfork::SpecId}};
 ///
 /// let engine = Config::default().build()?;

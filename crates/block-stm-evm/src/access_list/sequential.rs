@@ -23,7 +23,7 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential_with_list};
+/// use block_stm_evm::{Block, InvalidTxn, PreState, access_list::execute_sequential_with_list};
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
 ///
 /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
