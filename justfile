@@ -36,7 +36,7 @@ devnet:
     cargo run --release -- t8n --state.fork Osaka --state.reward -1 --output.basedir target/devnet \
         --input.alloc target/devnet/alloc.json --input.env target/devnet/env.json --input.txs target/devnet/txs.json \
         --output.alloc '' --output.result '' --output.body body.rlp
-    cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-evm/tests/data/devnet
+    cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-chain/tests/data/devnet
 
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
@@ -54,6 +54,10 @@ coverage:
         --include-files 'crates/block-stm/src/*' --exclude-files 'crates/block-stm/src/mvmemory/model.rs' \
         --exclude-files 'crates/block-stm/src/sync/loom.rs' --exclude-files 'crates/block-stm/src/sync/shuttle.rs'
     rm -f build_rs_cov.profraw
+
+# Lint the EVM crates with each Cargo feature alone, and count the packages that it brings.
+features:
+    scripts/features
 
 # Build the book of docs/ into target/book; installs mdbook below target/ where it is missing.
 book:

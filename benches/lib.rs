@@ -10,7 +10,7 @@ mod steps;
 use std::env;
 use std::path::PathBuf;
 
-use block_stm_evm::import::import_folder;
+use block_stm_chain::import::import_folder;
 use block_stm_evm::{Block, PreState};
 use block_stm_workloads::{Params, Workload};
 

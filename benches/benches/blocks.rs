@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use block_stm::{Config, Engine};
 use block_stm_benches::{Case, real_block, workloads};
 use block_stm_evm::{
-    InvalidTxn, ParallelOptions, execute_parallel, execute_plain, execute_sequential,
+    InvalidTxn, ParallelOptions, baseline::execute_plain, execute_parallel, execute_sequential,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

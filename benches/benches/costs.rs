@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use block_stm::{Block, Config, Engine};
 use block_stm_benches::{Ahead, Case, Discard, Lone, PerOperation, Step, Steps, opening};
 use block_stm_evm::{
-    InvalidTxn, ParallelOptions, execute_parallel, execute_plain, execute_sequential,
+    InvalidTxn, ParallelOptions, baseline::execute_plain, execute_parallel, execute_sequential,
 };
 use block_stm_workloads::Workload;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};

@@ -4,9 +4,8 @@
 //! and 1,000 slots.
 
 use alloy_primitives::{Address, U256, keccak256};
-use block_stm_evm::{
-    AccountChange, PreState, SlotChange, StateChanges, StateTrie, revm::state::AccountInfo,
-};
+use block_stm_chain::{StateTrie, state_root};
+use block_stm_evm::{AccountChange, PreState, SlotChange, StateChanges, revm::state::AccountInfo};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const ACCOUNTS: u64 = 20_000;
@@ -55,7 +54,7 @@ fn roots(criterion: &mut Criterion) {
     let trie = StateTrie::from(&state);
     let mut after = state.clone();
     after.apply(&changes);
-    let root = after.state_root();
+    let root = state_root(&after);
     assert_eq!(trie.clone().apply(&changes), root);
     println!("state root: {root}");
 
@@ -70,7 +69,8 @@ fn roots(criterion: &mut Criterion) {
         trie.follow(|feed| {
             for change in changes.iter() {
                 let slots = change.storage.iter();
-                feed.committed(slots.map(|slot| (change.address, slot.slot, slot.after)));
+                let slots = slots.map(|slot| (change.address, slot.slot, slot.after));
+                feed.committed(slots.collect());
             }
         });
         trie
@@ -78,7 +78,7 @@ fn roots(criterion: &mut Criterion) {
     group.bench_function("after the storage was done ahead", |bencher| {
         bencher.iter_batched_ref(ahead, |trie| trie.apply(&changes), BatchSize::PerIteration);
     });
-    group.bench_function("from scratch", |bencher| bencher.iter(|| after.state_root()));
+    group.bench_function("from scratch", |bencher| bencher.iter(|| state_root(&after)));
     group.bench_function("building the tries", |bencher| bencher.iter(|| StateTrie::from(&state)));
     group.finish();
 }

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use block_stm_chain::{Chain, Genesis, rlp_blocks, state_root};
 use block_stm::Config;
-use block_stm_evm::{Chain, Genesis, rlp_blocks};
 use libfuzzer_sys::fuzz_target;
 
 /// Shanghai, with less gas than on mainnet, so that no block takes long; the seed's blocks follow
@@ -21,11 +21,11 @@ fuzz_target!(|bytes: &[u8]| {
     let engine = Config::default().threads(std::num::NonZeroUsize::MIN).build();
     let engine = engine.expect("no threads are started");
     // So that there is something to forget.
-    let mut chain = Chain::new(genesis).with_branch_depth(2);
+    let mut chain = Chain::new(genesis).branch_depth(2);
     for (_, block) in rlp_blocks(bytes) {
         let Ok(block) = block else { break };
         let _refused = chain.import(block, &engine);
         let root = chain.head_header().state_root;
-        assert_eq!(chain.head_state().state_root(), root);
+        assert_eq!(state_root(chain.head_state()), root);
     }
 });

@@ -2,7 +2,7 @@
 //! the file.
 #![no_main]
 
-use block_stm_evm::import::{MemoryFiles, import_files};
+use block_stm_chain::import::{MemoryFiles, import_files};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 4] = ["prestate.json", "blockhashes.json", "ommers.json", "chain.json"];
@@ -10,7 +10,7 @@ const NAMES: [&str; 4] = ["prestate.json", "blockhashes.json", "ommers.json", "c
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, content)) = bytes.split_first() else { return };
     let name = NAMES[usize::from(*first) % NAMES.len()];
-    let block = include_bytes!("../../crates/block-stm-evm/tests/data/two-txns/block.json");
+    let block = include_bytes!("../../crates/block-stm-chain/tests/data/two-txns/block.json");
     let mut files = MemoryFiles::from([("block.json", block.as_slice()), ("prestate.json", b"{}")]);
     files.insert(name, content);
     if let Err(error) = import_files(&files) {

@@ -1,7 +1,7 @@
 //! Any bytes as `block.json` are imported or refused with an error that says why; never a panic.
 #![no_main]
 
-use block_stm_evm::import::{MemoryFiles, import_files};
+use block_stm_chain::import::{MemoryFiles, import_files};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,7 @@
 //! chain's rules.
 #![no_main]
 
-use block_stm_evm::import::{MemoryFiles, import_chain_files};
+use block_stm_chain::import::{MemoryFiles, import_chain_files};
 use libfuzzer_sys::fuzz_target;
 
 /// Frontier, Byzantium, London, Shanghai, Cancun, Osaka.

@@ -2,7 +2,7 @@
 //! that says why; never a panic.
 #![no_main]
 
-use block_stm_evm::t8n::{T8nFiles, T8nFork, T8nOptions, T8nSource, Transition};
+use block_stm_chain::t8n::{T8nFiles, T8nFork, T8nOptions, T8nSource, Transition};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

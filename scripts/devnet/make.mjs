@@ -1,4 +1,4 @@
-// Makes the chain in crates/block-stm-evm/tests/data/devnet: EthereumJS, a client that shares no code with revm, builds
+// Makes the chain in crates/block-stm-chain/tests/data/devnet: EthereumJS, a client that shares no code with revm, builds
 // blocks of our contracts' transactions.
 //
 //   npm install && node make.mjs INPUT FOLDER

@@ -20,7 +20,7 @@ use std::{
 
 use block_stm::{Config, ConflictGraph, Engine};
 use block_stm_evm::{
-    Block, ParallelOptions, StateRef, apply_pre_block, execute_parallel,
+    Block, ParallelOptions, StateRef, execute_parallel,
     revm::{
         Context, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
         context::{CfgEnv, ContextTr, TxEnv},
@@ -29,6 +29,7 @@ use block_stm_evm::{
         primitives::{Address, B256, StorageKey, StorageValue, U256},
         state::{AccountInfo, Bytecode},
     },
+    steps::apply_pre_block,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -87,7 +88,7 @@ impl Bounder {
         DB: StateRef + Sync,
     {
         let (costs, gas) = costs(block, state, self.repeat)?;
-        let options = ParallelOptions::default().with_conflict_graph();
+        let options = ParallelOptions::default().conflict_graph();
         let executed = execute_parallel(&self.engine, block, state, &options);
         let executed = executed.map_err(|error| error.to_string())?;
         let conflicts = executed.conflict_graph.ok_or("no conflict graph")?;
@@ -279,7 +280,7 @@ mod tests {
             let params = Params { txns: 60, accounts: 120, pools, ..Params::default() };
             let generated = Workload::Amm.generate(&params).expect("in range");
             let engine = Config::default().threads(NonZeroUsize::MIN).build().expect("it starts");
-            let options = ParallelOptions::default().with_conflict_graph();
+            let options = ParallelOptions::default().conflict_graph();
             let (block, state) = (&generated.block, &generated.pre_state);
             let executed = execute_parallel(&engine, block, state, &options).expect("valid");
             let conflicts = executed.conflict_graph.expect("asked for");

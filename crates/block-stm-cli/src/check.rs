@@ -1,6 +1,7 @@
 //! One claim about a result, and what came of checking it.
 
-use block_stm_evm::{BlockResult, CheckOutcome, HeaderChecks};
+use block_stm_chain::{CheckOutcome, HeaderChecks};
+use block_stm_evm::BlockResult;
 
 use crate::difference::Difference;
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use block_stm_evm::import::{BLOCK_FILES, CHAIN_FILES};
+use block_stm_chain::import::{BLOCK_FILES, CHAIN_FILES};
 
 use crate::{error::CliError, files::Files};
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use block_stm::BuildError;
-use block_stm_evm::import::ImportError;
+use block_stm_chain::import::ImportError;
 use block_stm_workloads::ParamsError;
 
 /// Bad usage or a world that does not play along; a failed check is not an error but a result.

@@ -15,10 +15,8 @@ mod text;
 use std::num::NonZeroUsize;
 
 use block_stm::{Config, Engine};
-use block_stm_evm::{
-    Block, InvalidTxn, PreState, execute_sequential,
-    import::{import_chain, import_folder},
-};
+use block_stm_chain::import::{import_chain, import_folder};
+use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use serde::Serialize;
 
 pub(crate) use self::artifact::LayoutFile;

@@ -10,10 +10,10 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
+use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::{
     Block, InvalidTxn, ParallelOptions, ParallelResult, PreState, execute_parallel,
     execute_sequential,
-    import::{import_chain, import_folder},
 };
 use block_stm_testkit::sim::{Latency, Profile};
 
@@ -129,7 +129,7 @@ impl Studio<'_> {
     /// One line for each number of workers.
     fn study(&self, block: &Block, state: &PreState) -> Result<Vec<Line>, String> {
         let work = |engine: &Engine| execute(engine, block, state);
-        let options = ParallelOptions::default().with_conflict_graph();
+        let options = ParallelOptions::default().conflict_graph();
         let ordered = execute_parallel(&engine(1)?, block, state, &options);
         let ordered = ordered.map_err(|error| error.to_string())?;
         let conflicts = ordered.conflict_graph.ok_or("no conflict graph")?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
-use block_stm_evm::{BlockError, Chain, Genesis, Imported, import::json::read_file, rlp_blocks};
+use block_stm_chain::{BlockError, Chain, Genesis, Imported, import::json::read_file, rlp_blocks};
 use serde::Serialize;
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
     let mut import = Import {
         engine: Config::default().threads(args.threads).build()?,
-        chain: Chain::new(genesis).with_branch_depth(args.branch_depth),
+        chain: Chain::new(genesis).branch_depth(args.branch_depth),
         blocks: 0,
         txns: 0,
         gas: 0,

@@ -4,6 +4,7 @@
 mod allocator;
 mod args;
 mod bal;
+mod blake2f;
 mod bounds;
 mod check;
 mod command;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     if cli.evm_version {
         return version::print_as_evm().into();
     }
-    block_stm_evm::choose_blake2f();
+    blake2f::choose();
     let command = cli.command.unwrap_or_else(Command::default_run);
     let exit = match command {
         Command::Run(args) => run::run(&args),

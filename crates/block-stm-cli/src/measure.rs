@@ -17,9 +17,11 @@ use std::{
 
 use block_stm::{Engine, Stats};
 use block_stm_evm::{
-    AccessListError, Block, BlockAccessList, BlockResult, ExecutionError, InvalidTxn,
-    ParallelOptions, PreState, Receipt, StateRef, execute_parallel, execute_plain,
-    execute_sequential, execute_sequential_with_list, execute_with_access_list,
+    Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, PreState, Receipt, StateRef,
+    access_list::{AccessListError, execute_sequential_with_list, execute_with_access_list},
+    alloy_eip7928::BlockAccessList,
+    baseline::execute_plain,
+    execute_parallel, execute_sequential,
 };
 
 use crate::{

@@ -4,10 +4,12 @@
 use std::{num::NonZeroUsize, path::Path};
 
 use block_stm::{Config, Engine};
-use block_stm_evm::{
-    Block, BlockResult, HeaderChecks, InvalidTxn, PreState,
+use block_stm_chain::{
+    HeaderChecks,
     import::{ChainBlock, import_chain, import_folder},
+    state_root, state_roots_within,
 };
+use block_stm_evm::{Block, BlockResult, InvalidTxn, PreState};
 use indicatif::ProgressBar;
 
 use crate::{
@@ -173,13 +175,13 @@ fn chain_checks(
     mut result: BlockResult,
 ) -> Result<Vec<Check>, impl std::fmt::Display> {
     if result.receipts_root().is_none() {
-        match state.state_roots_within(&block.block, InvalidTxn::Reject) {
+        match state_roots_within(state, &block.block, InvalidTxn::Reject) {
             Ok(roots) => result.set_state_roots(&roots),
             Err(error) => return Err(error),
         }
     }
     let mut checks = Check::all_of_header(&block.header, &result);
     state.apply(&result.state);
-    checks.push(Check::header("state_root", block.header.state_root, state.state_root()));
+    checks.push(Check::header("state_root", block.header.state_root, state_root(state)));
     Ok(checks)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use block_stm_evm::t8n::{T8nInput, T8nInputError};
+use block_stm_chain::t8n::{T8nInput, T8nInputError};
 use block_stm_workloads::Workload;
 use serde::Serialize;
 
@@ -56,9 +56,9 @@ fn written(
     let input = input.map_err(failed)?;
     fs::create_dir_all(folder).map_err(|source| CliError::not_written(folder, source))?;
     Ok([
-        draft(&folder.join("alloc.json"), &input.alloc, files)?,
-        draft(&folder.join("env.json"), &input.env, files)?,
-        draft(&folder.join("txs.json"), &input.txs, files)?,
+        draft(&folder.join("alloc.json"), input.alloc(), files)?,
+        draft(&folder.join("env.json"), input.env(), files)?,
+        draft(&folder.join("txs.json"), input.txs(), files)?,
     ])
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_eips::eip7840::BlobParams;
-use block_stm_evm::import::json::Quantity;
+use block_stm_chain::import::json::Quantity;
 use serde::Deserialize;
 
 /// The `config` of a test; chain id and limits are those of the mainnet where it has none.

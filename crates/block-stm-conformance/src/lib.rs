@@ -3,7 +3,7 @@
 //! [`state_test`] executes single transactions and compares state root and logs; it also joins all
 //! variants of a test into one block, which it executes in parallel and one after another.
 //! [`block_test`] imports blocks, valid and invalid ones, on all branches. Both read untrusted
-//! files: what is malformed is an [`ImportError`](block_stm_evm::import::ImportError) that names
+//! files: what is malformed is an [`ImportError`](block_stm_chain::import::ImportError) that names
 //! the place.
 //!
 //! # Examples

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
 use alloy_primitives::U256;
-use block_stm_evm::ForkSchedule;
+use block_stm_chain::ForkSchedule;
 
 /// The forks in order; the older and the newer name of one stand together.
 const FORKS: [&[&str]; 20] = [
@@ -75,13 +75,13 @@ pub(crate) fn schedule(
     }
     let schedule = ForkSchedule::from_genesis(&config).map_err(|error| error.to_string())?;
     let schedule = match lists {
-        Some(from) => schedule.with_access_lists_from(from),
+        Some(from) => schedule.access_lists_from(from),
         None => schedule,
     };
     // A schedule takes Petersburg to come with Constantinople unless it is set.
     let last = to.map_or((from, At::Start), |(to, at)| (to, at));
     Ok(match (last.0, block(last.1)) {
-        (CONSTANTINOPLE, Some(from)) => schedule.with_net_metering_in(from..u64::MAX),
+        (CONSTANTINOPLE, Some(from)) => schedule.net_metering_in(from..u64::MAX),
         _ => schedule,
     })
 }

@@ -1,9 +1,7 @@
 //! Which rule breaks a transaction, and what tests call it.
 
-use block_stm_evm::{
-    InvalidTxnReason, import::TxnError, import::json::TooLarge,
-    revm::context::result::InvalidTransaction,
-};
+use block_stm_chain::import::{TxnError, json::TooLarge};
+use block_stm_evm::{InvalidTxnReason, revm::context::result::InvalidTransaction};
 
 /// The class of rule that a transaction breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

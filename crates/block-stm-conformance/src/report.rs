@@ -90,13 +90,13 @@ impl CaseReport {
     }
 
     /// The same report with what else was wanted.
-    pub(crate) fn with_watched(mut self, watched: Watched) -> Self {
+    pub(crate) fn watched(mut self, watched: Watched) -> Self {
         self.watched = watched;
         self
     }
 
     /// The same report with the state root.
-    pub(crate) fn with_state_root(mut self, state_root: Option<B256>) -> Self {
+    pub(crate) fn state_root(mut self, state_root: Option<B256>) -> Self {
         self.state_root = state_root;
         self
     }

@@ -11,10 +11,11 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use block_stm::Engine;
-use block_stm_evm::{
-    Block, InvalidTxn, ParallelOptions, PreState, execute_parallel,
+use block_stm_chain::{
+    storage_root,
     t8n::{TraceOptions, trace_block},
 };
+use block_stm_evm::{Block, InvalidTxn, ParallelOptions, PreState, execute_parallel};
 use serde::Serialize;
 
 /// What is wanted beside verdicts.
@@ -95,7 +96,7 @@ impl StateDump {
             let dump = AccountDump {
                 balance: account.info.balance.to_string(),
                 nonce: account.info.nonce,
-                root: account.storage_root(),
+                root: storage_root(account),
                 code_hash: account.info.code_hash,
                 code: (!code.is_empty()).then(|| code.original_bytes()),
                 storage: slots.map(|(slot, value)| ((*slot).into(), digits(value))).collect(),
@@ -126,7 +127,7 @@ impl Watch<'_> {
     ///
     /// What writing returns. A block that can't be executed has no more to trace.
     pub(crate) fn trace(&self, block: &Block, state: &PreState) -> io::Result<()> {
-        use block_stm_evm::t8n::TraceError;
+        use block_stm_chain::t8n::TraceError;
         let Some(trace) = self.trace else { return Ok(()) };
         let mut open = |_, _| Ok(Box::new(Shared(trace.output)) as Box<dyn Write + '_>);
         match trace_block(block, state, Some(trace.options), &mut open) {
@@ -163,7 +164,7 @@ const MEASURED: Duration = Duration::from_millis(100);
 /// The average time of `block`, after a first execution that does not count, and the gas that it
 /// uses.
 pub(crate) fn stats(block: &Block, state: &PreState, engine: &Engine) -> Option<Stats> {
-    let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+    let options = ParallelOptions::default().policy(InvalidTxn::Skip);
     let gas_used = execute_parallel(engine, block, state, &options).ok()?.result.gas_used;
     let (start, mut runs) = (Instant::now(), 0_u32);
     while start.elapsed() < MEASURED {

@@ -18,7 +18,7 @@ use crate::{Block, InvalidTxnReason};
 /// Fed in block order with what every committed transaction used. A transaction that is left out
 /// uses nothing.
 #[derive(Clone, Debug)]
-pub struct BlockGas {
+pub(crate) struct BlockGas {
     gas_limit: u64,
     blob_gas_limit: u64,
     /// Whether the rules know set-code transactions.
@@ -33,9 +33,9 @@ pub struct BlockGas {
 
 impl BlockGas {
     /// Nothing used yet.
-    pub fn new(block: &Block) -> Self {
+    pub(crate) fn new(block: &Block) -> Self {
         let amsterdam = block.spec.is_enabled_in(SpecId::AMSTERDAM);
-        let blobs = block.blob_params();
+        let blobs = block.blob_limits();
         Self {
             gas_limit: block.env.gas_limit,
             blob_gas_limit: blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block()),
@@ -56,7 +56,7 @@ impl BlockGas {
     /// others: [`InvalidTxnReason::SetCodeCreate`] and revm's
     /// [`BlobCreateTransaction`](InvalidTransaction::BlobCreateTransaction). A transaction of a
     /// type that comes later passes; that it is unknown is for revm to say.
-    pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
+    pub(crate) fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         let fits = |gas_limit: u64, used: u64| {
             let available = self.gas_limit.saturating_sub(used);
             let reason = InvalidTxnReason::BlockGas { gas_limit, available };
@@ -88,7 +88,7 @@ impl BlockGas {
     }
 
     /// Counts a transaction that was executed, and returns the block's cumulative gas for its receipt.
-    pub fn record(&mut self, txn: &TxEnv, gas: &ResultGas) -> u64 {
+    pub(crate) fn record(&mut self, txn: &TxEnv, gas: &ResultGas) -> u64 {
         self.cumulative = self.cumulative.saturating_add(gas.tx_gas_used());
         self.regular = self.regular.saturating_add(gas.block_regular_gas_used());
         self.state = self.state.saturating_add(gas.block_state_gas_used());
@@ -107,7 +107,7 @@ impl BlockGas {
     }
 
     /// The header's gas used: what the transactions paid for, from Amsterdam on the larger dimension before refunds.
-    pub fn gas_used(&self) -> u64 {
+    pub(crate) fn gas_used(&self) -> u64 {
         match self.two_dimensional_cap {
             None => self.cumulative,
             Some(_) => self.regular.max(self.state),
@@ -115,7 +115,7 @@ impl BlockGas {
     }
 
     /// The header's blob gas used.
-    pub fn blob_gas_used(&self) -> u64 {
+    pub(crate) fn blob_gas_used(&self) -> u64 {
         self.blob
     }
 }

@@ -7,12 +7,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use revm::{
-    Context, Database, DatabaseCommit, MainnetEvm,
+    Context, Database, DatabaseCommit, DatabaseRef, MainnetEvm,
     bytecode::opcode,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr, Evm, JournalTr, LocalContext, TxEnv,
+        BlockEnv, CfgEnv, ContextTr, Evm, JournalTr, LocalContext, TxEnv,
         result::{EVMError, ExecutionResult, InvalidTransaction},
     },
     handler::{EthFrame, EthPrecompiles, Handler, MainnetHandler, instructions::EthInstructions},
@@ -23,10 +23,9 @@ use revm::{
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Stage, StateRef,
     access_list::{self, ListBuilder},
-    block_state::CachedAccount,
     creation::CreationJournal,
     keccak::{HasKeccaks, Keccaks, keccak_of_memory},
-    plain_call::{Costs, parties},
+    payment::{Payment, PaymentState},
     state_ref::State,
 };
 
@@ -60,7 +59,7 @@ pub(crate) fn execute_alone<DB: StateRef>(
     let (state, requests) = access_list::finish(block, record.receipts(), state, list.as_mut())?;
     let result = record.finish(requests, state.into_changes());
     Ok(match list {
-        Some(list) => result.with_access_list(list.finish()),
+        Some(list) => result.access_list(list.finish()),
         None => result,
     })
 }
@@ -155,54 +154,66 @@ fn execute_txn<'s, DB: StateRef>(
     Ok(result)
 }
 
-/// Does an ordinary payment; `None` if it is none, or cannot be done.
+/// Makes an ordinary payment; `None` if it is none, or cannot be made.
 fn pay<DB: StateRef>(
     index: usize,
     txn: &TxEnv,
     evm: &mut AloneEvm<'_, BlockState<&DB>>,
 ) -> Result<Option<ExecutionResult>, ExecutionError<DB::Error>> {
-    let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
-    let Some(costs) = Costs::of(&Handling::default(), evm, txn) else { return Ok(None) };
-    let beneficiary = evm.ctx.block.beneficiary();
-    let state = evm.ctx.db_mut();
+    let Some(payment) = Payment::of(&Handling::default(), evm, txn) else { return Ok(None) };
     let failed = |source| ExecutionError::Database { stage: Stage::Txn(index), source };
-    let mut account =
-        |address: Address| -> Result<_, _> { Ok(payable(state.cached(address).map_err(failed)?)) };
-    let Some(mut payer) = account(sender)? else { return Ok(None) };
-    if payer.nonce != txn.nonce || payer.balance < costs.funds {
-        return Ok(None);
-    }
-    payer.nonce += 1;
-    payer.balance -= txn.value + costs.fee;
-    let Some(mut payee) = account(recipient)? else { return Ok(None) };
-    let Some(balance) = payee.balance.checked_add(txn.value) else { return Ok(None) };
-    payee.balance = balance;
-    let mut keeper = None;
-    let paid = match beneficiary {
-        address if address == sender => &mut payer,
-        address if address == recipient => &mut payee,
-        // Its balance alone counts, whether it has code or not.
-        address => {
-            let now = state.cached(address).map_err(failed)?.now.clone();
-            keeper.insert(now.unwrap_or_default())
-        }
-    };
-    paid.balance = paid.balance.checked_add(costs.reward).unwrap_or(paid.balance);
-    // What is touched and empty ceases to exist, or not, depending on the rules.
-    if paid.is_empty() || payee.is_empty() {
-        return Ok(None);
-    }
-    let keeper = keeper.map(|keeper| (beneficiary, keeper));
-    for (address, info) in [(sender, payer), (recipient, payee)].into_iter().chain(keeper) {
-        state.cached(address).map_err(failed)?.now = Some(info);
-    }
-    Ok(Some(costs.result()))
+    payment.make(evm.ctx.db_mut()).map_err(failed)
 }
 
-/// The account as one that pays or is paid, if it has no code.
-fn payable(cached: &CachedAccount) -> Option<AccountInfo> {
-    match &cached.now {
-        None => Some(AccountInfo::default()),
-        Some(info) => info.is_empty_code_hash().then(|| info.clone()),
+impl<DB: DatabaseRef> PaymentState for BlockState<DB> {
+    type Account = (Address, AccountInfo);
+    type Error = DB::Error;
+
+    fn account(&mut self, address: Address) -> Result<Option<Self::Account>, DB::Error> {
+        Ok(match &self.cached(address)?.now {
+            None => Some((address, AccountInfo::default())),
+            Some(info) => info.is_empty_code_hash().then(|| (address, info.clone())),
+        })
+    }
+
+    fn may_send(
+        &mut self,
+        (_, payer): &Self::Account,
+        nonce: u64,
+        funds: U256,
+    ) -> Result<bool, DB::Error> {
+        Ok(payer.nonce == nonce && payer.balance >= funds)
+    }
+
+    fn has_room(&mut self, (_, payee): &Self::Account, credit: U256) -> Result<bool, DB::Error> {
+        Ok(payee.balance.checked_add(credit).is_some())
+    }
+
+    fn settle(
+        &mut self,
+        (mut payer, debit): (Self::Account, U256),
+        (mut payee, credit): (Self::Account, U256),
+        reward: Option<(Address, U256)>,
+    ) -> Result<bool, DB::Error> {
+        payer.1.nonce += 1;
+        payer.1.balance -= debit;
+        payee.1.balance += credit;
+        let keeper = match reward {
+            // Its balance alone counts, whether it has code or not.
+            Some((address, reward)) => {
+                let mut keeper = self.cached(address)?.now.clone().unwrap_or_default();
+                keeper.balance = keeper.balance.checked_add(reward).unwrap_or(keeper.balance);
+                Some((address, keeper))
+            }
+            None => None,
+        };
+        // What is touched and empty ceases to exist, or not, depending on the rules.
+        if payee.1.is_empty() || keeper.as_ref().is_some_and(|(_, keeper)| keeper.is_empty()) {
+            return Ok(false);
+        }
+        for (address, info) in [payer, payee].into_iter().chain(keeper) {
+            self.cached(address)?.now = Some(info);
+        }
+        Ok(true)
     }
 }

@@ -19,8 +19,8 @@ use crate::net_metering;
 /// A block as execution sees it: rules, environment, transactions and what surrounds them.
 ///
 /// The block is self-contained: nothing about it is looked up in a fork schedule or a header while
-/// it is executed. [`Block::new`] fills in what follows from the rules alone; the `with_*` methods
-/// and the public fields set the rest.
+/// it is executed. [`Block::new`] fills in what follows from the rules alone; the methods that
+/// return the block, and the public fields, set the rest.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Block {
@@ -65,7 +65,7 @@ impl Block {
     /// ```
     /// use block_stm_evm::{Block, revm::{context::BlockEnv, primitives::hardfork::SpecId}};
     ///
-    /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new()).with_chain_id(5);
+    /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new()).chain_id(5);
     /// assert_eq!(block.cfg_env().chain_id, 5);
     /// ```
     pub fn new(spec: SpecId, env: BlockEnv, txns: Vec<TxEnv>) -> Self {
@@ -88,37 +88,37 @@ impl Block {
     }
 
     /// The same block with nothing around its transactions.
-    pub fn with_txns_only(mut self) -> Self {
+    pub fn txns_only(mut self) -> Self {
         self.txns_only = true;
         self
     }
 
     /// The same block on the chain `chain_id`.
-    pub fn with_chain_id(mut self, chain_id: u64) -> Self {
+    pub fn chain_id(mut self, chain_id: u64) -> Self {
         self.chain_id = chain_id;
         self
     }
 
     /// The same block after the parent `parent_hash`.
-    pub fn with_parent_hash(mut self, parent_hash: B256) -> Self {
+    pub fn parent_hash(mut self, parent_hash: B256) -> Self {
         self.parent_hash = parent_hash;
         self
     }
 
     /// The same block with the beacon chain's root of its parent.
-    pub fn with_parent_beacon_block_root(mut self, root: B256) -> Self {
+    pub fn parent_beacon_block_root(mut self, root: B256) -> Self {
         self.parent_beacon_block_root = Some(root);
         self
     }
 
     /// The same block followed by `withdrawals`.
-    pub fn with_withdrawals(mut self, withdrawals: Vec<Withdrawal>) -> Self {
+    pub fn withdrawals(mut self, withdrawals: Vec<Withdrawal>) -> Self {
         self.withdrawals = withdrawals;
         self
     }
 
     /// The same block with `blob_params` in place of the defaults of its rules.
-    pub fn with_blob_params(mut self, blob_params: BlobParams) -> Self {
+    pub fn blob_params(mut self, blob_params: BlobParams) -> Self {
         self.blob_params = Some(blob_params);
         self
     }
@@ -129,7 +129,7 @@ impl Block {
     }
 
     /// The blob limits in force, or `None` before Cancun.
-    pub fn blob_params(&self) -> Option<BlobParams> {
+    pub fn blob_limits(&self) -> Option<BlobParams> {
         let default = match self.spec {
             spec if spec.is_enabled_in(SpecId::OSAKA) => BlobParams::osaka(),
             SpecId::PRAGUE => BlobParams::prague(),
@@ -155,7 +155,7 @@ impl Block {
     /// The configuration under which revm executes this block's transactions.
     pub fn cfg_env(&self) -> CfgEnv {
         let mut cfg = CfgEnv::new_with_spec(self.spec).with_chain_id(self.chain_id);
-        if let Some(blobs) = self.blob_params() {
+        if let Some(blobs) = self.blob_limits() {
             cfg.set_max_blobs_per_tx(blobs.max_blobs_per_tx.min(blobs.max_blob_count));
             cfg.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
         }
@@ -180,6 +180,7 @@ impl Block {
 
 /// What is credited for the work on a block, after its transactions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rewards {
     /// What the rules say: [`Block::block_reward`] and shares of it for [`Block::ommers`].
     #[default]
@@ -244,11 +245,11 @@ mod tests {
     #[test]
     fn blob_limits_follow_the_rules_unless_set() {
         let block = |spec| Block::new(spec, BlockEnv::default(), Vec::new());
-        assert_eq!(block(SpecId::SHANGHAI).blob_params(), None);
+        assert_eq!(block(SpecId::SHANGHAI).blob_limits(), None);
         let cancun = block(SpecId::CANCUN).cfg_env();
         assert_eq!(cancun.max_blobs_per_tx, Some(6));
         assert_eq!(cancun.blob_base_fee_update_fraction, Some(3_338_477));
-        let bpo2 = block(SpecId::OSAKA).with_blob_params(BlobParams::bpo2()).cfg_env();
+        let bpo2 = block(SpecId::OSAKA).blob_params(BlobParams::bpo2()).cfg_env();
         assert_eq!(bpo2.max_blobs_per_tx, Some(6));
         assert_eq!(bpo2.blob_base_fee_update_fraction, Some(11_684_671));
     }

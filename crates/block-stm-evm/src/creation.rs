@@ -28,11 +28,11 @@ use revm::{
     state::{Account, Bytecode, EvmState},
 };
 
-use crate::state_ref::State;
+use crate::{delegate::delegate_to_journal, state_ref::State};
 
 /// revm's journal, in which no contract is created over storage.
 #[derive(Debug)]
-pub(crate) struct CreationJournal<DB> {
+pub struct CreationJournal<DB> {
     pub(crate) journal: Journal<DB>,
     /// The account that was loaded last, if it has storage and neither nonce nor code.
     occupied: Option<Address>,
@@ -93,14 +93,6 @@ impl<DB: State> JournalTr for CreationJournal<DB> {
     }
 
     // All else is revm's.
-
-    fn db_and_state(&self) -> (&DB, &EvmState) {
-        self.journal.db_and_state()
-    }
-
-    fn db_and_state_mut(&mut self) -> (&mut DB, &mut EvmState) {
-        self.journal.db_and_state_mut()
-    }
 
     fn load_account_with_code(
         &mut self,
@@ -172,114 +164,7 @@ impl<DB: State> JournalTr for CreationJournal<DB> {
         self.journal.selfdestruct(address, target, skip_cold_load)
     }
 
-    #[expect(deprecated, reason = "part of the trait")]
-    fn caller_accounting_journal_entry(&mut self, address: Address, old: U256, bump_nonce: bool) {
-        self.journal.caller_accounting_journal_entry(address, old, bump_nonce);
-    }
-
-    #[expect(deprecated, reason = "part of the trait")]
-    fn nonce_bump_journal_entry(&mut self, address: Address) {
-        self.journal.nonce_bump_journal_entry(address);
-    }
-
-    fn sload_skip_cold_load(
-        &mut self,
-        address: Address,
-        key: StorageKey,
-        skip_cold_load: bool,
-    ) -> LoadResult<StateLoad<StorageValue>, DB> {
-        self.journal.sload_skip_cold_load(address, key, skip_cold_load)
-    }
-
-    fn sstore_skip_cold_load(
-        &mut self,
-        address: Address,
-        key: StorageKey,
-        value: StorageValue,
-        skip_cold_load: bool,
-    ) -> LoadResult<StateLoad<SStoreResult>, DB> {
-        self.journal.sstore_skip_cold_load(address, key, value, skip_cold_load)
-    }
-
-    fn tload(&mut self, address: Address, key: StorageKey) -> StorageValue {
-        self.journal.tload(address, key)
-    }
-
-    fn tstore(&mut self, address: Address, key: StorageKey, value: StorageValue) {
-        self.journal.tstore(address, key, value);
-    }
-
-    fn log(&mut self, log: Log) {
-        self.journal.log(log);
-    }
-
-    fn take_logs(&mut self) -> Vec<Log> {
-        self.journal.take_logs()
-    }
-
-    fn logs(&self) -> &[Log] {
-        self.journal.logs()
-    }
-
-    fn warm_access_list(&mut self, access_list: AddressMap<HashSet<StorageKey>>) {
-        self.journal.warm_access_list(access_list);
-    }
-
-    fn warm_coinbase_account(&mut self, address: Address) {
-        self.journal.warm_coinbase_account(address);
-    }
-
-    fn warm_precompiles(&mut self, addresses: &AddressSet) {
-        self.journal.warm_precompiles(addresses);
-    }
-
-    fn precompile_addresses(&self) -> &AddressSet {
-        self.journal.precompile_addresses()
-    }
-
-    fn set_spec_id(&mut self, spec_id: SpecId) {
-        self.journal.set_spec_id(spec_id);
-    }
-
-    fn set_eip7708_config(&mut self, disabled: bool, delayed_clear_disabled: bool) {
-        self.journal.set_eip7708_config(disabled, delayed_clear_disabled);
-    }
-
-    fn touch_account(&mut self, address: Address) {
-        self.journal.touch_account(address);
-    }
-
-    fn set_code_with_hash(&mut self, address: Address, code: Bytecode, hash: B256) {
-        self.journal.set_code_with_hash(address, code, hash);
-    }
-
-    fn checkpoint(&mut self) -> JournalCheckpoint {
-        self.journal.checkpoint()
-    }
-
-    fn checkpoint_commit(&mut self) {
-        self.journal.checkpoint_commit();
-    }
-
-    fn checkpoint_revert(&mut self, checkpoint: JournalCheckpoint) {
-        self.journal.checkpoint_revert(checkpoint);
-    }
-
-    fn depth(&self) -> usize {
-        self.journal.depth()
-    }
-
-    fn commit_tx(&mut self) {
-        self.journal.commit_tx();
-    }
-
-    fn discard_tx(&mut self) {
-        self.journal.discard_tx();
-    }
-
-    fn finalize(&mut self) -> EvmState {
-        self.journal.finalize()
-    }
+    delegate_to_journal!();
 }
 
 /// For inspectors.

@@ -25,7 +25,7 @@ const REQUEST_LENGTH: usize = 192;
 ///
 /// [`ExecutionError::DepositLog`] if a log has another layout than the deposit contract's: the
 /// block is invalid then.
-pub fn deposit_requests<E>(
+pub(crate) fn deposit_requests<E>(
     receipts: &[Receipt],
     contract: Address,
 ) -> Result<Vec<u8>, ExecutionError<E>> {

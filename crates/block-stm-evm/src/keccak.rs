@@ -5,9 +5,14 @@
 //! spent there. So each worker remembers the last hashes of 64 bytes in a small table. What is looked up is compared in
 //! full; an entry can only be missing, never wrong. Nothing is remembered from block to block but the table's memory.
 
-use std::{cell::RefCell, marker::PhantomData};
+use std::{
+    cell::RefCell,
+    hash::{BuildHasher, Hasher},
+    marker::PhantomData,
+};
 
 use alloy_primitives::{B256, U256, keccak256};
+use foldhash::fast::RandomState;
 use revm::interpreter::{
     Host, InstructionContext, InstructionExecResult, instructions::system,
     interpreter::EthInterpreter, interpreter_types::MemoryTr,
@@ -58,6 +63,8 @@ pub(crate) struct Keccaks {
     credit: i32,
     /// How many hashes were wanted while it did not pay.
     passed: u32,
+    /// Keyed at random: keys that an attacker chose to meet are no worse than others.
+    hasher: RandomState,
     _on_its_thread: PhantomData<*const ()>,
 }
 
@@ -67,7 +74,8 @@ impl Default for Keccaks {
             table.owners += 1;
             table.owners
         });
-        Self { number, credit: MOST_CREDIT, passed: 0, _on_its_thread: PhantomData }
+        let hasher = RandomState::default();
+        Self { number, credit: MOST_CREDIT, passed: 0, hasher, _on_its_thread: PhantomData }
     }
 }
 
@@ -82,13 +90,21 @@ impl Keccaks {
         self.look_up(key)
     }
 
+    /// Where a key is remembered.
+    fn place(&self, key: &[u8; KEY]) -> usize {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        hasher.finish() as usize % ENTRIES
+    }
+
     fn look_up(&mut self, key: &[u8; KEY]) -> B256 {
+        let place = self.place(key);
         TABLE.with_borrow_mut(|table| {
             if table.entries.is_empty() {
                 let nothing = Entry { key: [0; KEY], hash: B256::ZERO, owner: 0 };
                 table.entries = vec![nothing; ENTRIES];
             }
-            let entry = &mut table.entries[place(key)];
+            let entry = &mut table.entries[place];
             if entry.owner != self.number || entry.key != *key {
                 *entry = Entry { key: *key, hash: keccak256(key), owner: self.number };
                 self.credit = (self.credit - 1).max(0);
@@ -98,28 +114,6 @@ impl Keccaks {
             entry.hash
         })
     }
-}
-
-/// Odd numbers without a pattern: the hexadecimal digits of pi.
-const FACTORS: [u64; KEY / 8] = [
-    0x243f_6a88_85a3_08d3,
-    0x1319_8a2e_0370_7345,
-    0xa409_3822_299f_31d1,
-    0x082e_fa98_ec4e_6c89,
-    0x4528_21e6_38d0_1377,
-    0xbe54_66cf_34e9_0c6d,
-    0xc0ac_29b7_c97c_50dd,
-    0x3f84_d5b5_b547_0917,
-];
-
-/// Where a key is remembered. Somebody who makes many keys meet gets nothing but misses.
-fn place(key: &[u8; KEY]) -> usize {
-    let words = key.chunks_exact(8).zip(FACTORS);
-    let sum = words.fold(0_u64, |sum, (word, factor)| {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        sum.wrapping_add((word ^ word >> 32).wrapping_mul(factor))
-    });
-    (sum >> 40) as usize % ENTRIES
 }
 
 /// KECCAK256: revm's, but for 64 bytes that lie in memory already.
@@ -182,10 +176,11 @@ mod tests {
 
     #[test]
     fn keys_that_differ_little_are_spread() {
+        let keccaks = Keccaks::default();
         let place = |slot: u64| {
             let mut key = [0; KEY];
             key[24..32].copy_from_slice(&slot.to_be_bytes());
-            super::place(&key)
+            keccaks.place(&key)
         };
         let places: std::collections::HashSet<_> = (0..1000).map(place).collect();
         assert!(places.len() > 700, "{}", places.len());

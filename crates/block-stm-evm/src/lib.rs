@@ -1,77 +1,130 @@
-//! Ethereum blocks on the `block-stm` engine, executed by [`revm`].
+//! Ethereum blocks on the [`block_stm`] engine, executed by [`revm`].
 //!
-//! A [`Block`] (what a header and its body mean to execution) and a [`PreState`] (the state before
-//! it, or a [`StateRef`] of your own, which is any revm database) go in; a [`BlockResult`]
-//! (receipts, requests and state changes) comes out.
+//! A [`Block`] (what a header and its body mean to execution) and the state before it go in. The
+//! state is a [`PreState`], or a [`StateRef`] of the host's: any revm database. A [`BlockResult`]
+//! comes out: receipts, requests and state changes, the same as from [`execute_sequential`].
+//!
+//! # Examples
+//!
+//! Two payments, executed with all threads of the machine and one after the other:
+//!
+//! ```
+//! use block_stm_evm::{
+//!     Block, InvalidTxn, ParallelOptions, PreState,
+//!     block_stm::Config,
+//!     execute_parallel, execute_sequential,
+//!     revm::{
+//!         context::{BlockEnv, TxEnv},
+//!         primitives::{Address, TxKind, U256, hardfork::SpecId},
+//!         state::AccountInfo,
+//!     },
+//! };
+//!
+//! let [alice, bob] = [1, 2].map(Address::repeat_byte);
+//! let mut state = PreState::new();
+//! for address in [alice, bob] {
+//!     state.insert_account(address, AccountInfo::from_balance(U256::from(1_000_000)));
+//! }
+//! let pay = |caller, to, wei| TxEnv {
+//!     caller,
+//!     kind: TxKind::Call(to),
+//!     value: U256::from(wei),
+//!     gas_limit: 21_000,
+//!     ..TxEnv::default()
+//! };
+//! let txns = vec![pay(alice, bob, 5), pay(bob, alice, 7)];
+//! let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), txns);
+//!
+//! // Once; its threads sleep between blocks.
+//! let engine = Config::default().build()?;
+//! let options = ParallelOptions::default();
+//! let executed = execute_parallel(&engine, &block, &state, &options)?;
+//! assert_eq!(executed.result, execute_sequential(&block, &state, InvalidTxn::Reject)?);
+//!
+//! state.apply(&executed.result.state);
+//! let account = state.account(&alice).ok_or("paid")?;
+//! assert_eq!(account.info.balance, U256::from(1_000_002));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! All are on by default; none changes a result.
+//!
+//! * `kzg`: point evaluation (EIP-4844) by c-kzg, which is faster than blst and written in C.
+//! * `trie`: [`BlockResult::receipts_root`].
+//! * `digest`: [`StateChanges::digest`].
+//!
+//! Headers, fork schedules, state roots and files are in the crate `block-stm-chain`.
 #![forbid(unsafe_code)]
 
+pub use alloy_eip7928;
+pub use block_stm;
 pub use revm;
 
-mod access_list;
+pub mod access_list;
 mod admission;
 mod alone;
-mod blake2f;
 mod block;
-mod block_size;
 mod block_state;
-mod chain;
 mod creation;
 mod dao;
+mod delegate;
 mod deposits;
-mod difficulty;
 mod error;
-mod header;
-pub mod import;
 mod keccak;
 mod net_metering;
 mod parallel;
-mod plain_call;
+mod payment;
 mod post_block;
 mod pre_block;
 mod pre_state;
 mod receipts;
 mod result;
-mod schedule;
 mod sequential;
+mod slot_feed;
 mod state_changes;
 mod state_ref;
-mod state_root;
-mod state_trie;
 mod system_call;
-pub mod t8n;
 mod warm_up;
 
-pub use access_list::{
-    AccessListError, AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange,
-    ListDifference, ListFileError, ListFormError, ListPart, ListedValue, NonceChange, SlotChanges,
-    StorageChange, access_lists_to_json, access_lists_to_rlp, check_list_form, check_list_length,
-    execute_sequential_with_list, execute_with_access_list, list_differences, read_access_lists,
-};
-pub use admission::BlockGas;
-pub use blake2f::choose_blake2f;
 pub use block::{Block, Ommer, Rewards, SystemContracts};
-pub use block_state::BlockState;
-pub use chain::{
-    BlockError, Chain, Genesis, GenesisError, HeaderFault, Imported, OmmerFault, check_header,
-    rlp_blocks,
-};
-pub use deposits::deposit_requests;
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
-pub use header::{CheckOutcome, HeaderCheck, HeaderChecks};
-pub use parallel::{
-    Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel, execute_with_oracle,
-};
-pub use post_block::{apply_post_block, balance_increments, post_block_calls};
-pub use pre_block::{apply_pre_block, drain_dao, pre_block_calls};
+pub use parallel::{Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel};
 pub use pre_state::{PreAccount, PreState, PreStateError};
-pub use receipts::{Receipt, ReceiptStatus, logs_bloom, receipts_root};
-pub use result::{BlockRecord, BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
-pub use schedule::{
-    FORK_NAMES, ForkSchedule, ScheduleError, UnknownFork, blob_gas_price, spec_by_name,
-};
-pub use sequential::{execute_plain, execute_sequential};
+pub use receipts::{Receipt, ReceiptStatus};
+pub use result::{BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
+pub use sequential::execute_sequential;
+pub use slot_feed::SlotFeed;
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
 pub use state_ref::StateRef;
-pub use state_trie::{SlotFeed, StateTrie};
-pub use system_call::SystemCall;
 pub use warm_up::warm_up;
+
+pub mod baseline {
+    //! What the parallel path is compared with, beside
+    //! [`execute_sequential`](crate::execute_sequential): the loop that users of revm have, and the
+    //! same VM without threads.
+
+    pub use crate::{parallel::execute_with_oracle, sequential::execute_plain};
+}
+
+pub mod steps {
+    //! The parts of a block's execution, for a host with a loop of its own over the transactions: a
+    //! tracer, or another handler of revm's.
+
+    pub use crate::{
+        block_state::BlockState,
+        creation::CreationJournal,
+        post_block::apply_post_block,
+        pre_block::apply_pre_block,
+        result::BlockRecord,
+        sequential::{context_for, execute_observed},
+        state_ref::State,
+    };
+}
+
+// For the crate's own modules.
+use admission::BlockGas;
+use block_state::BlockState;
+use result::BlockRecord;
+use system_call::SystemCall;

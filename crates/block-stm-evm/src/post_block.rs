@@ -22,7 +22,7 @@ use crate::{
 
 /// The calls after the last transaction, from Prague on, each with the type of the requests it
 /// returns: withdrawals (EIP-7002), then consolidations (EIP-7251).
-pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
+pub(crate) fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
     if block.txns_only || !block.spec.is_enabled_in(SpecId::PRAGUE) {
         return Vec::new();
     }
@@ -44,7 +44,9 @@ pub fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 /// # Errors
 ///
 /// [`ExecutionError::Ommer`] for an ommer that is not 1 to 6 generations older.
-pub fn balance_increments<E>(block: &Block) -> Result<BTreeMap<Address, U256>, ExecutionError<E>> {
+pub(crate) fn balance_increments<E>(
+    block: &Block,
+) -> Result<BTreeMap<Address, U256>, ExecutionError<E>> {
     let mut increments = BTreeMap::<Address, U256>::new();
     let mut credit = |address, wei: U256| {
         let balance = increments.entry(address).or_default();
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn transactions_alone_touch_their_producer_and_no_more() {
         for spec in [SpecId::FRONTIER, SpecId::SHANGHAI, SpecId::OSAKA] {
-            let block = block(spec, None).with_txns_only();
+            let block = block(spec, None).txns_only();
             assert_eq!(credits(&block), [(MINER, 0)]);
             assert!(post_block_calls(&block).is_empty());
         }
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn withdrawals_add_up_and_there_is_no_reward_after_the_merge() {
         let withdrawal = Withdrawal { address: UNCLE, amount: 3, ..Withdrawal::default() };
-        let block = block(SpecId::SHANGHAI, None).with_withdrawals(vec![withdrawal; 2]);
+        let block = block(SpecId::SHANGHAI, None).withdrawals(vec![withdrawal; 2]);
         assert_eq!(credits(&block), [(UNCLE, 6 * 1_000_000_000)]);
     }
 }

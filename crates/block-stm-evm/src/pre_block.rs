@@ -17,7 +17,7 @@ use crate::{Block, ExecutionError, Stage, SystemCall, dao, sequential::evm_for, 
 /// # Errors
 ///
 /// [`ExecutionError::MissingBeaconRoot`] if the block should name that root and doesn't.
-pub fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, ExecutionError<E>> {
+pub(crate) fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, ExecutionError<E>> {
     let contracts = &block.system_contracts;
     let mut calls = Vec::new();
     if block.txns_only {
@@ -77,7 +77,7 @@ pub(crate) fn prepare_state<DB: State + DatabaseCommit>(
 /// # Errors
 ///
 /// What reading an account returns; nothing has been moved then.
-pub fn drain_dao<DB: Database + DatabaseCommit>(db: &mut DB) -> Result<(), DB::Error> {
+pub(crate) fn drain_dao<DB: Database + DatabaseCommit>(db: &mut DB) -> Result<(), DB::Error> {
     let mut total = U256::ZERO;
     let mut changes = Vec::with_capacity(dao::DRAINED_ACCOUNTS.len() + 1);
     for address in dao::DRAINED_ACCOUNTS {
@@ -118,8 +118,8 @@ mod tests {
 
     fn calls(spec: SpecId) -> Vec<SystemCall> {
         let block = Block::new(spec, BlockEnv::default(), Vec::new())
-            .with_parent_hash(B256::repeat_byte(1))
-            .with_parent_beacon_block_root(B256::repeat_byte(2));
+            .parent_hash(B256::repeat_byte(1))
+            .parent_beacon_block_root(B256::repeat_byte(2));
         pre_block_calls::<PreStateError>(&block).expect("the root is there")
     }
 

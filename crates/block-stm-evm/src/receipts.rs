@@ -2,7 +2,6 @@
 
 use alloy_primitives::{B256, Bloom, Log};
 use alloy_rlp::{BufMut, Encodable, Header};
-use alloy_trie::root::ordered_trie_root_encoded;
 
 /// What a transaction leaves in the receipts trie.
 ///
@@ -83,7 +82,8 @@ impl Receipt {
 /// # Cost
 ///
 /// About a microsecond per receipt and half of one per log.
-pub fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
+#[cfg(feature = "trie")]
+pub(crate) fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
     let mut encoded = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let mut bytes = Vec::new();
@@ -92,17 +92,17 @@ pub fn receipts_root(receipts: &[Receipt]) -> Option<B256> {
         }
         encoded.push(bytes);
     }
-    Some(ordered_trie_root_encoded(&encoded))
+    Some(alloy_trie::root::ordered_trie_root_encoded(&encoded))
 }
 
 /// The union of the blooms of `receipts`.
-pub fn logs_bloom(receipts: &[Receipt]) -> Bloom {
+pub(crate) fn logs_bloom(receipts: &[Receipt]) -> Bloom {
     receipts.iter().flat_map(|receipt| &receipt.logs).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{b256, hex};
+    use alloy_primitives::hex;
 
     use super::*;
 
@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(bytes[4..36], root.0);
     }
 
+    #[cfg(feature = "trie")]
     #[test]
     fn without_the_state_root_there_is_no_receipts_root() {
         let known = Receipt::new(0, ReceiptStatus::Success(false), 1, Vec::new());
@@ -136,9 +137,12 @@ mod tests {
         assert_eq!(receipts_root(&[known, unknown]), None);
     }
 
+    #[cfg(feature = "trie")]
     #[test]
     fn no_receipts_hash_to_the_empty_trie() {
-        let empty = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
+        let empty = alloy_primitives::b256!(
+            "56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
+        );
         assert_eq!(receipts_root(&[]), Some(empty));
         assert_eq!(logs_bloom(&[]), Bloom::ZERO);
     }

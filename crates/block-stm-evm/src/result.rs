@@ -12,12 +12,12 @@ use revm::{
 };
 
 use crate::{
-    Block, BlockGas, InvalidTxnReason, Receipt, ReceiptStatus, StateChanges,
-    receipts::{logs_bloom, receipts_root},
+    Block, BlockGas, InvalidTxnReason, Receipt, ReceiptStatus, StateChanges, receipts::logs_bloom,
 };
 
 /// What happens to a transaction that is invalid at its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidTxn {
     /// The block is invalid: execution ends with an error that names the transaction. For validators.
     #[default]
@@ -50,14 +50,15 @@ impl BlockResult {
     /// Root of the receipts trie, or `None` before Byzantium, where receipts hold state roots that
     /// can't be computed from the part of the state that a block touches. An owner of the whole
     /// state can supply them with [`set_state_roots`](Self::set_state_roots).
+    #[cfg(feature = "trie")]
     pub fn receipts_root(&self) -> Option<B256> {
-        receipts_root(&self.receipts)
+        crate::receipts::receipts_root(&self.receipts)
     }
 
     /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they are.
     ///
     /// `roots` are the state roots after each executed transaction, as
-    /// [`PreState::state_roots_within`](crate::PreState::state_roots_within) returns them.
+    /// `block_stm_chain::state_roots_within` returns them.
     pub fn set_state_roots(&mut self, roots: &[B256]) {
         for (receipt, root) in self.receipts.iter_mut().zip(roots) {
             if let ReceiptStatus::StateRoot(known) = &mut receipt.status {
@@ -78,7 +79,7 @@ impl BlockResult {
 
     /// The same result with the block's access list.
     #[must_use]
-    pub(crate) fn with_access_list(mut self, list: BlockAccessList) -> Self {
+    pub(crate) fn access_list(mut self, list: BlockAccessList) -> Self {
         self.access_list = Some(list);
         self
     }
@@ -146,7 +147,7 @@ impl BlockRecord {
     ///
     /// # Errors
     ///
-    /// What [`BlockGas::admit`] returns.
+    /// Which rule it breaks.
     pub fn admit(&self, txn: &TxEnv) -> Result<(), InvalidTxnReason> {
         self.gas.admit(txn)
     }
@@ -175,11 +176,6 @@ impl BlockRecord {
     /// Appends the next transaction, which was left out.
     pub fn skipped(&mut self, reason: InvalidTxnReason) {
         self.outcomes.push(TxnOutcome::Skipped(reason));
-    }
-
-    /// Gas and blob gas so far.
-    pub fn gas(&self) -> &BlockGas {
-        &self.gas
     }
 
     /// Receipts so far.

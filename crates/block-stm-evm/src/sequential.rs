@@ -13,7 +13,8 @@ use revm::{
 
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Receipt, Stage,
-    StateRef, apply_post_block, apply_pre_block, creation::CreationJournal, state_ref::State,
+    StateRef, creation::CreationJournal, post_block::apply_post_block, pre_block::apply_pre_block,
+    state_ref::State,
 };
 
 /// Executes `block` on the state `db`, one transaction after another on one reused revm instance.
@@ -61,7 +62,11 @@ pub fn execute_plain<DB: StateRef>(
 }
 
 /// [`execute_sequential`], which shows `observe` the state after every executed transaction.
-pub(crate) fn execute_observed<'db, DB: StateRef>(
+///
+/// # Errors
+///
+/// As [`execute_sequential`].
+pub fn execute_observed<'db, DB: StateRef>(
     block: &Block,
     db: &'db DB,
     policy: InvalidTxn,
@@ -76,8 +81,10 @@ pub(crate) fn execute_observed<'db, DB: StateRef>(
 type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
 type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 
-/// revm's context for `block` on `db`.
-pub(crate) fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
+/// revm's context for `block` on `db`, in which no contract is created over storage.
+///
+/// [`Block::adapt_instructions`] puts what this block has of its own into the instructions.
+pub fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
     ContextOn::new(db, block.spec).with_block(block.env.clone()).with_cfg(block.cfg_env())
 }
 

@@ -157,6 +157,7 @@ impl StateChanges {
     ///
     /// Every account counts with its address and, if it exists after the block, balance, nonce, code
     /// hash, wiped flag and slots with the values after the block, all big-endian and of fixed width.
+    #[cfg(feature = "digest")]
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         for change in self.sorted() {

@@ -108,7 +108,7 @@ impl<DB: StateRef> StateRef for CacheDB<DB> {
 
 /// A state in the middle of a block: revm's [`Database`], which says whether an account has storage
 /// at the moment.
-pub(crate) trait State: Database {
+pub trait State: Database {
     /// Whether a slot of the account at `address` is not zero. What can't be said is taken for no.
     fn has_storage(&mut self, address: Address) -> Result<bool, Self::Error>;
 }

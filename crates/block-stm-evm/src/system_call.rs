@@ -26,19 +26,18 @@ const GAS_LIMIT: u64 = 30_000_000;
 /// What it is and what its failure means is data, so that any path can make the call on the VM
 /// instance it likes; [`run`](Self::run) makes it on a revm instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SystemCall {
+pub(crate) struct SystemCall {
     /// The contract's role, for messages.
-    pub contract: &'static str,
+    pub(crate) contract: &'static str,
     /// Where the contract is.
-    pub address: Address,
+    pub(crate) address: Address,
     /// The call's input.
-    pub data: Bytes,
+    pub(crate) data: Bytes,
     /// When the call is made.
-    pub stage: Stage,
+    pub(crate) stage: Stage,
     /// Whether the block is invalid when there is no code or the call fails (EIP-7002, EIP-7251);
     /// otherwise a failed call has no effect (EIP-4788, EIP-2935).
-    pub must_succeed: bool,
+    pub(crate) must_succeed: bool,
 }
 
 impl SystemCall {
@@ -58,7 +57,7 @@ impl SystemCall {
     ///
     /// [`ExecutionError::SystemCall`] if the call must succeed and doesn't, and what the database
     /// returns.
-    pub fn run<CTX>(
+    pub(crate) fn run<CTX>(
         &self,
         evm: &mut MainnetEvm<CTX>,
     ) -> Result<(Bytes, EvmState), ExecutionError<ContextTrDbError<CTX>>>

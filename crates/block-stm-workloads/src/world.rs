@@ -278,9 +278,9 @@ impl World {
             slot_num: 0,
         };
         let block = Block::new(SpecId::OSAKA, env, self.txns)
-            .with_chain_id(CHAIN_ID)
-            .with_parent_hash(parent_hash)
-            .with_parent_beacon_block_root(keccak256("parent beacon block"));
+            .chain_id(CHAIN_ID)
+            .parent_hash(parent_hash)
+            .parent_beacon_block_root(keccak256("parent beacon block"));
         Generated {
             block,
             pre_state: self.pre_state,

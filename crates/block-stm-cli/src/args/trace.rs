@@ -1,6 +1,6 @@
 //! Options of traces, under the names that geth's `evm` has for them.
 
-use block_stm_evm::t8n::TraceOptions;
+use block_stm_chain::t8n::TraceOptions;
 use clap::{ArgAction, Args};
 
 /// What `statetest` and `blocktest` trace. Switches of geth's `evm` may be followed by `=true` or

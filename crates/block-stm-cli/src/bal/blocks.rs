@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use block_stm::{Config, Engine};
-use block_stm_evm::{
-    Block, HeaderChecks, PreState, StateChanges,
+use block_stm_chain::{
+    HeaderChecks,
     import::{import_chain, import_folder},
 };
+use block_stm_evm::{Block, PreState, StateChanges};
 use indicatif::ProgressBar;
 
 use crate::{args::BalBlocks, discover::Source, error::CliError, output, progress, units::count};

@@ -1,6 +1,7 @@
 //! `block-stm bal build`.
 
-use block_stm_evm::{ParallelOptions, access_lists_to_json, access_lists_to_rlp, execute_parallel};
+use block_stm_chain::import::{access_lists_to_json, access_lists_to_rlp};
+use block_stm_evm::{ParallelOptions, execute_parallel};
 
 use super::blocks::for_each_block;
 use crate::{
@@ -17,7 +18,7 @@ pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     let sources = sources(&args.blocks.paths, &mut files)?;
     let target = files.writes(&args.out)?;
-    let options = ParallelOptions::default().with_access_list();
+    let options = ParallelOptions::default().access_list();
     let (mut lists, mut exit) = (Vec::new(), Exit::Success);
     for_each_block(&args.blocks, &sources, |at| {
         let executed = execute_parallel(at.engine, at.block, at.state, &options);

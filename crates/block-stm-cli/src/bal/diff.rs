@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use block_stm_evm::{AccountChanges, ListDifference, ListPart, ListedValue, list_differences};
+use block_stm_evm::{
+    access_list::{ListDifference, ListPart, ListedValue, list_differences},
+    alloy_eip7928::AccountChanges,
+};
 
 use super::{json, read_lists};
 use crate::{
@@ -90,7 +93,7 @@ fn in_words(difference: &ListDifference) -> String {
 #[cfg(test)]
 mod tests {
     use block_stm_evm::{
-        BalanceChange, BlockAccessIndex, NonceChange,
+        alloy_eip7928::{BalanceChange, BlockAccessIndex, NonceChange},
         revm::primitives::{Address, U256},
     };
 

@@ -1,6 +1,9 @@
 //! Verdicts and differences of lists as JSON, for programs.
 
-use block_stm_evm::{AccountChanges, ListDifference, ListPart, ListedValue};
+use block_stm_evm::{
+    access_list::{ListDifference, ListPart, ListedValue},
+    alloy_eip7928::AccountChanges,
+};
 use serde::Serialize;
 
 use super::{

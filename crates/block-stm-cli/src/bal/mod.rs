@@ -8,7 +8,8 @@ mod verify;
 
 use std::path::Path;
 
-use block_stm_evm::{BlockAccessList, import::json::read_file_within, read_access_lists};
+use block_stm_chain::import::{json::read_file_within, read_access_lists};
+use block_stm_evm::alloy_eip7928::BlockAccessList;
 
 use crate::{
     args::{BalArgs, BalCommand},

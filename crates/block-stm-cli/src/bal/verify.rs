@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use block_stm_evm::{
-    AccessListError, AccountChanges, BlockAccessList, ListDifference, StateChanges,
-    check_list_length, execute_with_access_list,
+    StateChanges,
+    access_list::{AccessListError, ListDifference, check_list_length, execute_with_access_list},
+    alloy_eip7928::{AccountChanges, BlockAccessList},
 };
 use serde::Serialize;
 

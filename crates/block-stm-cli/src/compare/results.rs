@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use block_stm_evm::import::json::{Document, read_file};
+use block_stm_chain::import::json::{Document, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::noise::Samples;

@@ -13,10 +13,10 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
+use block_stm_chain::import::{ImportError, json::read_file};
 use block_stm_conformance::{
     CaseReport, TraceTo, Verdict, Watch, block_test::BlockTestFile, state_test::StateTestFile,
 };
-use block_stm_evm::import::{ImportError, json::read_file};
 use rayon::{ThreadPool, prelude::*};
 
 use self::{summary::Summary, trace::TraceStream};

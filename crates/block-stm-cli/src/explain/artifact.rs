@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use block_stm_evm::{
-    import::json::{Document, read_file},
-    revm::primitives::{Address, Bytes, hex},
-};
+use block_stm_chain::import::json::{Document, read_file};
+use block_stm_evm::revm::primitives::{Address, Bytes, hex};
 use serde::Deserialize;
 
 use super::{layout::Layout, selectors::Selectors};

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use block_stm_evm::{
-    import::json::{Document, Unique, read_file},
-    revm::primitives::{Address, address},
-};
+use block_stm_chain::import::json::{Document, Unique, read_file};
+use block_stm_evm::revm::primitives::{Address, address};
 
 use crate::error::CliError;
 

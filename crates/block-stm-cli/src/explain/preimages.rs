@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use block_stm_evm::{
-    Block, StateRef, apply_pre_block,
+    Block, StateRef,
     revm::{
         DatabaseCommit, ExecuteEvm, InspectEvm, Inspector,
         bytecode::opcode,
@@ -14,6 +14,7 @@ use block_stm_evm::{
         },
         primitives::{Bytes, U256, keccak256},
     },
+    steps::apply_pre_block,
 };
 
 use crate::bounds::evm;

@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use alloy_json_abi::JsonAbi;
-use block_stm_evm::{
-    import::json::{Document, read_file},
-    revm::primitives::keccak256,
-};
+use block_stm_chain::import::json::{Document, read_file};
+use block_stm_evm::revm::primitives::keccak256;
 
 use crate::error::CliError;
 

@@ -53,7 +53,7 @@ impl Study {
     ) -> Result<Self, String> {
         let (costs, _) = costs(block, state, repeat)?;
         let preimages = Preimages::of_block(block, state)?;
-        let options = ParallelOptions::default().with_conflict_graph();
+        let options = ParallelOptions::default().conflict_graph();
         let executed = execute_parallel(engine, block, state, &options);
         let executed = executed.map_err(|error| error.to_string())?;
         let conflicts = executed.conflict_graph.ok_or("no conflict graph")?;

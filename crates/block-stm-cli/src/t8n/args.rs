@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
 
-use block_stm_evm::t8n::T8nFork;
+use block_stm_chain::t8n::T8nFork;
 use clap::{ArgAction, Args};
 
 use crate::args::{default_threads, number_parser, threads_parser};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use block_stm::BuildError;
-use block_stm_evm::{
+use block_stm_chain::{
     import::ImportError,
     t8n::{T8nError, TraceError},
 };

@@ -8,7 +8,7 @@ mod output;
 use std::{io, path::Path};
 
 use block_stm::Config;
-use block_stm_evm::{
+use block_stm_chain::{
     import::{
         MAX_FILE_BYTES,
         json::{read_file, read_within},
@@ -52,7 +52,7 @@ fn transition(args: &T8nArgs) -> Result<(), Failure> {
     let engine = Config::default().threads(args.threads).inline_below(0).build()?;
     trace(args, &transition, &mut outputs)?;
     let output = transition.execute(&engine)?;
-    outputs.write(RESULT, &output.result)?;
+    outputs.write(RESULT, output.result())?;
     outputs.write(BODY, &output.body)?;
     // The last one, as it may take the place of the state before.
     outputs.write(ALLOC, &output.alloc())?;

@@ -14,7 +14,7 @@ fn sample() -> String {
 
 /// A chain of twelve blocks.
 fn devnet() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-evm/tests/data/devnet");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data/devnet");
     folder.to_string_lossy().into_owned()
 }
 

@@ -94,7 +94,7 @@ impl Drop for Scratch {
 
 /// The folder of a small block of our own.
 pub(crate) fn sample_block() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-evm/tests/data/two-txns")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data/two-txns")
 }
 
 /// Rewrites a JSON file.

@@ -1,7 +1,8 @@
 //! BlockchainTests as they stand in JSON.
 
 use alloy_primitives::{B256, Bytes};
-use block_stm_evm::{BlockAccessList, import::json::Alloc};
+use block_stm_chain::import::json::Alloc;
+use block_stm_evm::alloy_eip7928::BlockAccessList;
 use serde::Deserialize;
 
 use crate::{config::JsonConfig, info::JsonInfo};

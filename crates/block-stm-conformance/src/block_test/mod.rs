@@ -16,13 +16,15 @@ use std::path::Path;
 
 use alloy_primitives::{B256, Bytes};
 use block_stm::Engine;
-use block_stm_evm::{
-    BlockAccessList, BlockError, Chain, Genesis, Imported, PreState,
+use block_stm_chain::{
+    BlockError, Chain, Genesis, Imported,
     import::{
         ImportError,
         json::{Alloc, Document, pre_state},
     },
+    state_root,
 };
+use block_stm_evm::{PreState, alloy_eip7928::BlockAccessList};
 
 use rayon::prelude::*;
 
@@ -133,7 +135,7 @@ impl BlockTest {
         };
         let mut chain = match Chain::with_genesis_header(genesis) {
             // A test may branch off anywhere.
-            Ok(chain) => chain.with_branch_depth(u64::MAX),
+            Ok(chain) => chain.branch_depth(u64::MAX),
             Err(error) => {
                 return CaseReport::ran(&self.name, &self.network, Err(error.to_string()));
             }
@@ -145,7 +147,7 @@ impl BlockTest {
             watched.state = Some(StateDump::of(chain.head_state(), root));
         }
         let report = CaseReport::ran(&self.name, &self.network, result);
-        report.with_state_root(Some(root)).with_watched(watched)
+        report.state_root(Some(root)).watched(watched)
     }
 
     /// Imports all blocks; the exceptions that were not compared.
@@ -175,7 +177,7 @@ impl BlockTest {
         match &self.post {
             Post::Root(expected) if *expected == root => Ok(not_compared),
             Post::Root(expected) => Err(format!("the state root is {root}, not {expected}")),
-            Post::State(expected) if expected.state_root() == root => Ok(not_compared),
+            Post::State(expected) if state_root(expected) == root => Ok(not_compared),
             Post::State(expected) => Err(difference(expected, chain.head_state())),
         }
     }

@@ -1,8 +1,9 @@
 //! Which rule a block breaks, and what tests call it.
 
+use block_stm_chain::{BlockError, HeaderFault, OmmerFault};
 use block_stm_evm::{
-    BlockError, ExecutionError, HeaderFault, ListFormError, ListedValue, OmmerFault,
-    SystemCallFailure,
+    ExecutionError, SystemCallFailure,
+    access_list::{ListFormError, ListedValue},
 };
 
 use crate::Rejection;
@@ -264,7 +265,11 @@ impl BlockRejection {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Address, B256};
-    use block_stm_evm::{AccountChanges, BlockAccessList, InvalidTxnReason, list_differences};
+    use block_stm_evm::{
+        InvalidTxnReason,
+        access_list::list_differences,
+        alloy_eip7928::{AccountChanges, BlockAccessList},
+    };
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use block_stm_evm::import::json::{Alloc, Number, Quantity};
+use block_stm_chain::import::json::{Alloc, Number, Quantity};
 use serde::{Deserialize, Deserializer};
 
 use crate::{config::JsonConfig, info::JsonInfo};

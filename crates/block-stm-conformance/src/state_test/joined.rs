@@ -89,7 +89,7 @@ impl Group<'_> {
 impl Joined {
     /// Compares everything that the two executions lead to.
     fn run(&self, engine: &Engine) -> Result<(), String> {
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         let parallel = execute_parallel(engine, &self.block, &self.pre, &options);
         let sequential = execute_sequential(&self.block, &self.pre, InvalidTxn::Skip);
         match (parallel, sequential) {

@@ -21,12 +21,15 @@ use std::path::Path;
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use block_stm::Engine;
-use block_stm_evm::{
-    Block, PreState, StateChanges, StateTrie,
+use block_stm_chain::{
+    StateTrie,
     import::{
         ImportError,
         json::{Document, pre_state},
     },
+};
+use block_stm_evm::{
+    Block, PreState, StateChanges,
     revm::{
         context::{BlockEnv, TxEnv},
         context_interface::block::BlobExcessGasAndPrice,
@@ -92,8 +95,8 @@ struct Rules {
 impl Rules {
     /// A block of `txns` alone.
     fn block(&self, txns: Vec<TxEnv>) -> Block {
-        let block = Block::new(self.spec, self.env.clone(), txns).with_txns_only();
-        let mut block = block.with_chain_id(self.chain_id);
+        let block = Block::new(self.spec, self.env.clone(), txns).txns_only();
+        let mut block = block.chain_id(self.chain_id);
         block.net_metering = self.net_metering;
         block.blob_params = self.blobs;
         block
@@ -177,7 +180,7 @@ impl StateTest {
                     let (root, state, result) = self.run_variant(variant, rules, engine);
                     let report = CaseReport::ran(&self.name, &fork.name, result);
                     let watched = self.watch(variant, rules, engine, watch, (root, state));
-                    report.with_state_root(root).with_watched(watched)
+                    report.state_root(root).watched(watched)
                 }
                 Err(NotRun::Skipped(reason)) => {
                     CaseReport::skipped(&self.name, &fork.name, *reason)
@@ -324,7 +327,7 @@ fn rules(fork: &str, env: &JsonEnv, config: &JsonConfig, chain_id: u64) -> Resul
     if let Some(blobs) = blobs {
         let excess = env.current_excess_blob_gas.unwrap_or_default().0;
         let fraction = u64::try_from(blobs.update_fraction).unwrap_or_default();
-        let price = block_stm_evm::blob_gas_price(excess, fraction);
+        let price = block_stm_chain::blob_gas_price(excess, fraction);
         let blob_gasprice = price.ok_or("currentExcessBlobGas makes a price beyond 128 bits")?;
         block.blob_excess_gas_and_price =
             Some(BlobExcessGasAndPrice { excess_blob_gas: excess, blob_gasprice });

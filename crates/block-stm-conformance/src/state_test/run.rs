@@ -26,7 +26,7 @@ impl StateTest {
         if let Ok(txn) = &variant.txn {
             txns.insert(0, txn.clone());
         }
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         let executed = execute_parallel(engine, &rules.block(txns), &self.pre, &options);
         let result = match executed {
             Ok(executed) => executed.result,

@@ -5,7 +5,8 @@ use alloy_eips::{
     eip7702::{Authorization, SignedAuthorization},
 };
 use alloy_primitives::{B256, TxKind};
-use block_stm_evm::{import::authorization, revm::context::TxEnv};
+use block_stm_chain::import::authorization;
+use block_stm_evm::revm::context::TxEnv;
 
 use super::format::{Indexes, JsonAccessListItem, JsonAuthorization, JsonTxn};
 use crate::Rejection;

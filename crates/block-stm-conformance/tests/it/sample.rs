@@ -10,6 +10,7 @@ use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_primitives::{Address, B256, U256, hex};
 use alloy_trie::EMPTY_ROOT_HASH;
 use block_stm::{Config, Engine};
+use block_stm_chain::state_root;
 use block_stm_conformance::{CaseReport, Verdict};
 use block_stm_evm::{PreState, revm::state::AccountInfo};
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ pub(crate) fn shanghai(parent: &Header, gwei: u64) -> (Header, Withdrawals) {
     let withdrawal = Withdrawal { address: PAID, amount: 1, ..Withdrawal::default() };
     let withdrawals = Withdrawals::new(vec![withdrawal]);
     let header = Header {
-        state_root: state(U256::from(gwei) * U256::from(1_000_000_000)).state_root(),
+        state_root: state_root(&state(U256::from(gwei) * U256::from(1_000_000_000))),
         withdrawals_root: Some(calculate_withdrawals_root(&withdrawals)),
         ..child(parent)
     };
@@ -82,7 +83,7 @@ pub(crate) fn london(
     let wei = U256::from(finney) * U256::from(10_u64.pow(15));
     Header {
         beneficiary: PAID,
-        state_root: state(wei).state_root(),
+        state_root: state_root(&state(wei)),
         ommers_hash: calculate_ommers_root(ommers),
         difficulty: U256::from(difficulty),
         timestamp: parent.timestamp + age,

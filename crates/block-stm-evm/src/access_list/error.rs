@@ -10,7 +10,6 @@ use crate::ExecutionError;
 
 /// Why a block is not executed with a list.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AccessListError<E> {
     /// The list is none of any block with so many transactions.
     #[error(transparent)]
@@ -20,7 +19,7 @@ pub enum AccessListError<E> {
     #[error("the access list is wrong: {0}")]
     Wrong(Box<ListDifference>),
     /// The block can't be executed, and the list is right up to there; where lists are compared after ordinary execution, see
-    /// [`execute_with_access_list`](crate::execute_with_access_list), it may be wrong before, too.
+    /// [`execute_with_access_list`](crate::access_list::execute_with_access_list), it may be wrong before, too.
     #[error(transparent)]
     Execution(#[from] ExecutionError<E>),
 }

@@ -44,7 +44,7 @@ use crate::{
 /// where a listed account can't be read.
 ///
 /// Whether the list is the one that the header names, and not longer than a block's list may be
-/// ([`check_list_length`](crate::check_list_length)), is for the caller to check.
+/// ([`check_list_length`](crate::access_list::check_list_length)), is for the caller to check.
 ///
 /// # Errors
 ///
@@ -66,7 +66,8 @@ use crate::{
 ///
 /// ```
 /// use block_stm::Config;
-/// use block_stm_evm::{AccessListError, AccountChanges, Block, PreState, execute_with_access_list};
+/// use block_stm_evm::{Block, PreState, access_list::execute_with_access_list};
+/// use block_stm_evm::alloy_eip7928::AccountChanges;
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::{Address, hardfork::SpecId}};
 ///
 /// let engine = Config::default().build()?;
@@ -152,7 +153,7 @@ fn execute_and_compare<DB: StateRef + Sync>(
     db: &DB,
     list: &[AccountChanges],
 ) -> Result<BlockResult, AccessListError<DB::Error>> {
-    let options = ParallelOptions::default().with_access_list();
+    let options = ParallelOptions::default().access_list();
     let mut result = execute_parallel(engine, block, db, &options)?.result;
     let actual = result.access_list.take().unwrap_or_default();
     match first_difference(list, &actual) {

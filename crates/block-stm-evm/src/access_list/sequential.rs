@@ -23,7 +23,7 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential_with_list};
+/// use block_stm_evm::{Block, InvalidTxn, PreState, access_list::execute_sequential_with_list};
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
 ///
 /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
@@ -56,5 +56,5 @@ pub fn execute_sequential_with_list<DB: StateRef>(
     let state = std::mem::replace(evm.ctx.db_mut(), BlockState::new(db));
     let (state, requests) = finish(block, record.receipts(), state, Some(&mut list))?;
     let result = record.finish(requests, state.into_changes());
-    Ok(result.with_access_list(list.finish()))
+    Ok(result.access_list(list.finish()))
 }

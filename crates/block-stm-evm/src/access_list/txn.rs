@@ -1,9 +1,9 @@
 //! One transaction on the state that a list describes.
 
 use alloy_eip7928::BlockAccessIndex;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use revm::{
-    context::{Block as _, CfgEnv, ContextTr, JournalTr, TxEnv, result::ExecutionResult},
+    context::{CfgEnv, ContextTr, JournalTr, TxEnv, result::ExecutionResult},
     handler::Handler,
 };
 
@@ -19,7 +19,7 @@ use crate::{
     Block, ExecutionError, Stage, StateRef,
     alone::{AloneEvm, Handling, evm},
     block_state::Fields,
-    plain_call::{Costs, parties},
+    payment::{Payment, PaymentState},
 };
 
 /// A worker's instance of revm.
@@ -73,52 +73,79 @@ impl<'s, DB: StateRef + Sync> TxnRunner<'s, DB> {
         Ok(result)
     }
 
-    /// Does an ordinary payment; `None` if it is none, or for revm to say what is wrong with it.
+    /// Makes an ordinary payment; `None` if it is none, or for revm to say what is wrong with it.
     fn pay(
         &mut self,
         index: usize,
         txn: &TxEnv,
     ) -> Result<Option<ExecutionResult>, AccessListError<DB::Error>> {
-        let evm = &mut self.0;
-        let Some((sender, recipient)) = parties(evm, txn) else { return Ok(None) };
-        let Some(costs) = Costs::of(&Handling::default(), evm, txn) else { return Ok(None) };
-        let beneficiary = evm.ctx.block.beneficiary();
-        let view = evm.ctx.db();
-        let (state, at) = (view.state, view.index);
-        let party = |address| {
-            let party = Party::of(state, address, at);
-            party.map_err(|source| ExecutionError::Database { stage: Stage::Txn(index), source })
-        };
-        let Some(mut payer) = party(sender)?.filter(Party::has_no_code) else { return Ok(None) };
-        if payer.before.nonce != txn.nonce || payer.before.balance < costs.funds {
+        let Some(payment) = Payment::of(&Handling::default(), &mut self.0, txn) else {
             return Ok(None);
-        }
+        };
+        let view = self.0.ctx.db();
+        payment.make(&mut ListedPayment { state: view.state, at: view.index, index })
+    }
+}
+
+/// The state at an index, on which a payment is compared with what is listed for it.
+struct ListedPayment<'a, DB> {
+    state: &'a ListedState<'a, DB>,
+    at: BlockAccessIndex,
+    /// The transaction's place in the block.
+    index: usize,
+}
+
+impl<DB: StateRef> ListedPayment<'_, DB> {
+    /// The account, if it is listed.
+    fn party(&self, address: Address) -> Result<Option<Party>, AccessListError<DB::Error>> {
+        let party = Party::of(self.state, address, self.at);
+        let stage = Stage::Txn(self.index);
+        Ok(party.map_err(|source| ExecutionError::Database { stage, source })?)
+    }
+}
+
+impl<DB: StateRef> PaymentState for ListedPayment<'_, DB> {
+    type Account = Party;
+    type Error = AccessListError<DB::Error>;
+
+    fn account(&mut self, address: Address) -> Result<Option<Party>, Self::Error> {
+        Ok(self.party(address)?.filter(Party::has_no_code))
+    }
+
+    fn may_send(&mut self, payer: &Party, nonce: u64, funds: U256) -> Result<bool, Self::Error> {
+        Ok(payer.before.nonce == nonce && payer.before.balance >= funds)
+    }
+
+    fn has_room(&mut self, payee: &Party, credit: U256) -> Result<bool, Self::Error> {
+        Ok(payee.before.balance.checked_add(credit).is_some())
+    }
+
+    fn settle(
+        &mut self,
+        (mut payer, debit): (Party, U256),
+        (mut payee, credit): (Party, U256),
+        reward: Option<(Address, U256)>,
+    ) -> Result<bool, Self::Error> {
         payer.after.nonce += 1;
-        payer.after.balance -= txn.value + costs.fee;
-        let Some(mut payee) = party(recipient)?.filter(Party::has_no_code) else {
-            return Ok(None);
+        payer.after.balance -= debit;
+        payee.after.balance += credit;
+        let keeper = match reward {
+            // Its balance alone counts, whether it has code or not.
+            Some((address, reward)) => {
+                let Some(mut keeper) = self.party(address)? else { return Ok(false) };
+                let balance = keeper.after.balance;
+                keeper.after.balance = balance.checked_add(reward).unwrap_or(balance);
+                Some(keeper)
+            }
+            None => None,
         };
-        let Some(balance) = payee.after.balance.checked_add(txn.value) else { return Ok(None) };
-        payee.after.balance = balance;
-        let mut keeper = None;
-        let paid = match beneficiary {
-            address if address == sender => &mut payer,
-            address if address == recipient => &mut payee,
-            address => match party(address)? {
-                // Its balance alone counts, whether it has code or not.
-                Some(party) => keeper.insert(party),
-                None => return Ok(None),
-            },
-        };
-        let balance = paid.after.balance;
-        paid.after.balance = balance.checked_add(costs.reward).unwrap_or(balance);
         let parties = [Some(payer), Some(payee), keeper];
         let parties = parties.iter().flatten();
         // What is touched and empty ceases to exist, which is for revm.
         if parties.clone().any(|party| party.after == nothing()) {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut check = IndexCheck::new(state, at);
+        let mut check = IndexCheck::new(self.state, self.at);
         parties
             .clone()
             .for_each(|party| check.fields(Some(party.place), &party.before, &party.after));
@@ -129,7 +156,7 @@ impl<'s, DB: StateRef + Sync> TxnRunner<'s, DB> {
             });
         });
         verdict.map_err(AccessListError::Wrong)?;
-        Ok(Some(costs.result()))
+        Ok(true)
     }
 }
 

@@ -10,6 +10,7 @@ use alloy_primitives::{
     map::{AddressMap, AddressSet, HashSet},
 };
 use revm::{
+    Database,
     context::{Journal, JournalEntry, JournalInner, JournalTr},
     context_interface::{
         context::{SStoreResult, SelfDestructResult, StateLoad},
@@ -26,7 +27,7 @@ use super::{
     database::{Interrupted, TxnDb},
     observed::{Current, Observed},
 };
-use crate::creation::CreationJournal;
+use crate::{creation::CreationJournal, delegate::delegate_to_journal};
 
 /// What the code that loads an account is going to look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,14 +157,6 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
 
     fn new(database: TxnDb<'b, 's>) -> Self {
         Self { journal: CreationJournal::new(database), intent: Intent::Everything, fee: None }
-    }
-
-    fn db_and_state(&self) -> (&TxnDb<'b, 's>, &EvmState) {
-        self.journal.db_and_state()
-    }
-
-    fn db_and_state_mut(&mut self) -> (&mut TxnDb<'b, 's>, &mut EvmState) {
-        self.journal.db_and_state_mut()
     }
 
     // Loading accounts: noted by intent.
@@ -304,114 +297,7 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         Ok(result)
     }
 
-    #[expect(deprecated, reason = "part of the trait")]
-    fn caller_accounting_journal_entry(&mut self, address: Address, old: U256, bump_nonce: bool) {
-        self.journal.caller_accounting_journal_entry(address, old, bump_nonce);
-    }
-
-    #[expect(deprecated, reason = "part of the trait")]
-    fn nonce_bump_journal_entry(&mut self, address: Address) {
-        self.journal.nonce_bump_journal_entry(address);
-    }
-
     // Everything else has no need of notes: slots are noted by the database, and the rest is the run's own.
 
-    fn sload_skip_cold_load(
-        &mut self,
-        address: Address,
-        key: StorageKey,
-        skip_cold_load: bool,
-    ) -> LoadResult<StateLoad<StorageValue>> {
-        self.journal.sload_skip_cold_load(address, key, skip_cold_load)
-    }
-
-    fn sstore_skip_cold_load(
-        &mut self,
-        address: Address,
-        key: StorageKey,
-        value: StorageValue,
-        skip_cold_load: bool,
-    ) -> LoadResult<StateLoad<SStoreResult>> {
-        self.journal.sstore_skip_cold_load(address, key, value, skip_cold_load)
-    }
-
-    fn tload(&mut self, address: Address, key: StorageKey) -> StorageValue {
-        self.journal.tload(address, key)
-    }
-
-    fn tstore(&mut self, address: Address, key: StorageKey, value: StorageValue) {
-        self.journal.tstore(address, key, value);
-    }
-
-    fn log(&mut self, log: Log) {
-        self.journal.log(log);
-    }
-
-    fn take_logs(&mut self) -> Vec<Log> {
-        self.journal.take_logs()
-    }
-
-    fn logs(&self) -> &[Log] {
-        self.journal.logs()
-    }
-
-    fn warm_access_list(&mut self, access_list: AddressMap<HashSet<StorageKey>>) {
-        self.journal.warm_access_list(access_list);
-    }
-
-    fn warm_coinbase_account(&mut self, address: Address) {
-        self.journal.warm_coinbase_account(address);
-    }
-
-    fn warm_precompiles(&mut self, addresses: &AddressSet) {
-        self.journal.warm_precompiles(addresses);
-    }
-
-    fn precompile_addresses(&self) -> &AddressSet {
-        self.journal.precompile_addresses()
-    }
-
-    fn set_spec_id(&mut self, spec_id: SpecId) {
-        self.journal.set_spec_id(spec_id);
-    }
-
-    fn set_eip7708_config(&mut self, disabled: bool, delayed_clear_disabled: bool) {
-        self.journal.set_eip7708_config(disabled, delayed_clear_disabled);
-    }
-
-    fn touch_account(&mut self, address: Address) {
-        self.journal.touch_account(address);
-    }
-
-    fn set_code_with_hash(&mut self, address: Address, code: Bytecode, hash: B256) {
-        self.journal.set_code_with_hash(address, code, hash);
-    }
-
-    fn checkpoint(&mut self) -> JournalCheckpoint {
-        self.journal.checkpoint()
-    }
-
-    fn checkpoint_commit(&mut self) {
-        self.journal.checkpoint_commit();
-    }
-
-    fn checkpoint_revert(&mut self, checkpoint: JournalCheckpoint) {
-        self.journal.checkpoint_revert(checkpoint);
-    }
-
-    fn depth(&self) -> usize {
-        self.journal.depth()
-    }
-
-    fn commit_tx(&mut self) {
-        self.journal.commit_tx();
-    }
-
-    fn discard_tx(&mut self) {
-        self.journal.discard_tx();
-    }
-
-    fn finalize(&mut self) -> EvmState {
-        self.journal.finalize()
-    }
+    delegate_to_journal!();
 }

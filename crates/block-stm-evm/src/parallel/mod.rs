@@ -83,20 +83,19 @@ use crate::{
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
 #[derive(Clone, Default)]
-#[non_exhaustive]
 pub struct ParallelOptions<'a> {
     /// What happens to invalid transactions.
-    pub policy: InvalidTxn,
+    policy: InvalidTxn,
     /// Where the block ends early, and who may stop it. A transaction's weight is the gas that it used.
-    pub limits: Limits,
+    limits: Limits,
     /// Whether to report who read what from whom.
-    pub conflict_graph: bool,
+    conflict_graph: bool,
     /// What transactions will probably write.
-    pub hints: Option<&'a dyn TxnHints>,
+    hints: Option<&'a dyn TxnHints>,
     /// Who is told of slots as they are committed.
-    pub feed: Option<&'a SlotFeed>,
+    feed: Option<&'a dyn SlotFeed>,
     /// Whether to return the block's access list (EIP-7928).
-    pub access_list: bool,
+    access_list: bool,
 }
 
 /// Knows, or guesses, which locations a transaction will write; safe when wrong.
@@ -141,35 +140,35 @@ impl std::fmt::Debug for ParallelOptions<'_> {
 impl<'a> ParallelOptions<'a> {
     /// The same options with another policy.
     #[must_use]
-    pub fn with_policy(mut self, policy: InvalidTxn) -> Self {
+    pub fn policy(mut self, policy: InvalidTxn) -> Self {
         self.policy = policy;
         self
     }
 
     /// The same options with limits.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// The same options, asking for the conflict graph.
     #[must_use]
-    pub fn with_conflict_graph(mut self) -> Self {
+    pub fn conflict_graph(mut self) -> Self {
         self.conflict_graph = true;
         self
     }
 
     /// The same options with hints.
     #[must_use]
-    pub fn with_hints(mut self, hints: &'a dyn TxnHints) -> Self {
+    pub fn hints(mut self, hints: &'a dyn TxnHints) -> Self {
         self.hints = Some(hints);
         self
     }
 
-    /// The same options, feeding a trie while the block runs; see [`StateTrie::follow`](crate::StateTrie::follow).
+    /// The same options, telling `feed` of slots while the block runs.
     #[must_use]
-    pub fn with_slot_feed(mut self, feed: &'a SlotFeed) -> Self {
+    pub fn slot_feed(mut self, feed: &'a dyn SlotFeed) -> Self {
         self.feed = Some(feed);
         self
     }
@@ -182,7 +181,7 @@ impl<'a> ParallelOptions<'a> {
     /// Each committed transaction is remembered with all that it looked at, and the list is put together on the calling thread
     /// in the end.
     #[must_use]
-    pub fn with_access_list(mut self) -> Self {
+    pub fn access_list(mut self) -> Self {
         self.access_list = true;
         self
     }

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct RecordSink<'a> {
     block: &'a Block,
     record: &'a mut BlockRecord,
-    feed: Option<&'a SlotFeed>,
+    feed: Option<&'a dyn SlotFeed>,
     /// The transactions that said what they looked at, for an access list.
     pub(crate) committed: Vec<Committed>,
 }
@@ -28,7 +28,7 @@ impl<'a> RecordSink<'a> {
     pub(crate) fn new(
         block: &'a Block,
         record: &'a mut BlockRecord,
-        feed: Option<&'a SlotFeed>,
+        feed: Option<&'a dyn SlotFeed>,
     ) -> Self {
         Self { block, record, feed, committed: Vec::new() }
     }
@@ -49,12 +49,16 @@ impl<'s> CommitSink<BlockVm<'s>> for RecordSink<'_> {
         writes: Writes<'_, BlockVm<'s>>,
     ) -> Flow {
         if let Some(feed) = self.feed {
-            feed.committed(writes.iter().filter_map(|(location, value)| match (location, value) {
+            let slots = writes.iter().filter_map(|(location, value)| match (location, value) {
                 (Location::Slot { address, key, .. }, StateValue::Slot(now)) => {
                     Some((*address, *key, *now))
                 }
                 _ => None,
-            }));
+            });
+            let slots: Vec<_> = slots.collect();
+            if !slots.is_empty() {
+                feed.committed(slots);
+            }
         }
         match outcome {
             Outcome::Done(TxnOutput { result, accesses }) => {

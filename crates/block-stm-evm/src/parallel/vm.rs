@@ -23,10 +23,10 @@ use super::{
     journal::WatchedJournal,
     location::Location,
     observed::Observed,
-    payment,
+    payment::PaymentView,
     value::{Delta, Fate, Shift, StateValue},
 };
-use crate::{Block, InvalidTxnReason, access_list::RunAccesses};
+use crate::{Block, InvalidTxnReason, access_list::RunAccesses, payment::Payment};
 
 /// The VM for the transactions of one block.
 pub(crate) struct BlockVm<'s> {
@@ -116,7 +116,12 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
-        if let Some(result) = payment::execute(evm, view)? {
+        if let Some(payment) = Payment::of(&TxnHandler::default(), evm, txn)
+            && let Some(result) = payment.make(&mut PaymentView {
+                view: &mut *view,
+                clears_empty: self.block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
+            })?
+        {
             let accesses = self.tells_accesses.then(|| self.accesses_of_payment(txn));
             return Ok(Execution::Done(TxnOutput { result, accesses }));
         }

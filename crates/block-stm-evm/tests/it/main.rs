@@ -1,14 +1,6 @@
-//! Integration tests of the chain-facing part: real blocks, a whole chain, and wrong input.
+//! Integration tests: every path against the plain loop, on made blocks and on real ones.
 
-mod chain;
-mod chain_import;
-mod chain_rules;
-mod devnet;
 mod fixtures;
-mod mainnet;
-mod malformed;
 mod parallel;
 mod policy;
-mod sample;
-mod schedule;
 mod state_changes;

@@ -181,7 +181,7 @@ fn a_block_hash_that_nobody_gave_is_an_error_with_its_number() {
 }
 
 fn prague_block() -> Block {
-    let mut block = block(Vec::new()).with_parent_beacon_block_root(B256::ZERO);
+    let mut block = block(Vec::new()).parent_beacon_block_root(B256::ZERO);
     block.spec = SpecId::PRAGUE;
     block
 }

@@ -1,14 +1,14 @@
 //! Changes of real blocks, handed on to the databases that revm's users have.
 
-use std::error::Error;
+use std::{error::Error, path::Path};
 
+use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::{
     InvalidTxn, PreState, StateChanges, execute_sequential,
-    import::{import_chain, import_folder},
     revm::{Database, database::CacheDB},
 };
 
-use crate::{fixtures, sample};
+use crate::fixtures;
 
 /// Holds what `changes` make of `before` against revm's own databases.
 fn compare(changes: &StateChanges, before: &PreState) -> Result<(), Box<dyn Error>> {
@@ -41,7 +41,9 @@ fn compare(changes: &StateChanges, before: &PreState) -> Result<(), Box<dyn Erro
 
 #[test]
 fn the_sample_reaches_cache_and_bundle() -> Result<(), Box<dyn Error>> {
-    let sample = import_folder(&sample::folder())?;
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data");
+    let folder = data.join("two-txns");
+    let sample = import_folder(&folder)?;
     let result = execute_sequential(&sample.block, &sample.pre_state, InvalidTxn::Reject)?;
     assert_eq!(result.state.len(), 5);
     let sorted = result.state.sorted();

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use block_stm::Config;
 use block_stm_evm::{
-    InvalidTxn, ParallelOptions, execute_parallel, execute_sequential_with_list,
-    execute_with_access_list,
+    InvalidTxn, ParallelOptions,
+    access_list::{execute_sequential_with_list, execute_with_access_list},
+    execute_parallel,
 };
 use block_stm_workloads::{Params, Workload};
 
@@ -20,7 +21,7 @@ fn every_workload_has_one_list_and_comes_to_the_same_with_it() {
             let (block, state) = (&generated.block, &generated.pre_state);
             let expected = execute_sequential_with_list(block, state, InvalidTxn::Reject);
             let mut expected = expected.expect("valid");
-            let options = ParallelOptions::default().with_access_list();
+            let options = ParallelOptions::default().access_list();
             let executed = execute_parallel(&engine, block, state, &options).expect("valid");
             assert_eq!(executed.result, expected, "{workload}, {threads} threads");
             let list = expected.access_list.take().expect("it was asked for");

@@ -296,7 +296,7 @@ fn an_answer_that_fails_is_an_error_of_its_transaction() {
             for policy in [InvalidTxn::Reject, InvalidTxn::Skip] {
                 let sequential = execute_sequential(&block, &db, policy).expect_err("unreadable");
                 assert_eq!(sequential.to_string(), message);
-                let options = ParallelOptions::default().with_policy(policy);
+                let options = ParallelOptions::default().policy(policy);
                 for (path, executed) in parallel_runs(&block, &db, &options) {
                     let error = executed.expect_err(&path);
                     assert_eq!(error.to_string(), message, "{path}");

@@ -125,7 +125,7 @@ fn whichever_read_fails_the_block_fails_or_comes_out_right() {
     watched(|| {
         let (block, state) = mixed();
         let right = execute_sequential(&block, &state, InvalidTxn::Skip).expect("right");
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         for at in 0..READS {
             for path in 0..PATHS {
                 let db = Faulty::at(state.clone(), at, false);
@@ -147,7 +147,7 @@ fn whichever_read_fails_the_block_fails_or_comes_out_right() {
 fn a_database_that_stays_broken_fails_every_path() {
     watched(|| {
         let (block, state) = mixed();
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         // Each path needs at least every sender and contract, whatever else it tries.
         for at in 0..8 {
             for path in 0..PATHS {
@@ -166,7 +166,7 @@ fn a_database_that_stays_broken_fails_every_path() {
 fn on_the_oracle_a_failing_read_is_blamed_on_a_txn_that_needs_it() {
     watched(|| {
         let (block, state) = mixed();
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         let mut last = 0;
         for at in 0..READS {
             let db = Faulty::at(state.clone(), at, false);
@@ -189,7 +189,7 @@ fn whichever_read_panics_nothing_hangs_and_nothing_is_wrong() {
     watched(|| {
         let (block, state) = mixed();
         let right = execute_sequential(&block, &state, InvalidTxn::Skip).expect("right");
-        let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+        let options = ParallelOptions::default().policy(InvalidTxn::Skip);
         for at in 0..READS {
             for path in 0..PATHS {
                 let db = Faulty::at(state.clone(), at, true);
@@ -213,7 +213,7 @@ fn whichever_read_panics_nothing_hangs_and_nothing_is_wrong() {
 fn an_error_comes_with_its_source() -> Result<(), Box<dyn Error>> {
     let (block, state) = mixed();
     let db = Faulty::failing_on(state, eoa(4));
-    let options = ParallelOptions::default().with_policy(InvalidTxn::Skip);
+    let options = ParallelOptions::default().policy(InvalidTxn::Skip);
     for (path, result) in parallel_runs(&block, &db, &options) {
         let error = result.map(|executed| executed.result).expect_err(&path);
         let is_it = matches!(

@@ -1,14 +1,23 @@
 //! Real blocks.
 
-use std::error::Error;
+use std::{error::Error, path::PathBuf};
 
-use block_stm_evm::{
-    InvalidTxn,
-    import::{import_chain, import_folder},
-};
+use block_stm_chain::import::{import_chain, import_folder};
+use block_stm_evm::InvalidTxn;
 
 use super::same::{assert_same, assert_same_under};
-use crate::{fixtures, mainnet::block_folders};
+use crate::fixtures;
+
+fn block_folders(test: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let Some(root) = fixtures::folder(test, "mainnet") else {
+        return Ok(Vec::new());
+    };
+    let entries = std::fs::read_dir(root)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut folders = entries.collect::<Result<Vec<_>, _>>()?;
+    folders.sort();
+    assert!(folders.len() >= 40, "only {} blocks", folders.len());
+    Ok(folders)
+}
 
 #[test]
 fn mainnet_blocks_come_out_the_same() -> Result<(), Box<dyn Error>> {

@@ -57,7 +57,7 @@ fn a_cut_block_is_the_block_of_its_first_transactions() {
         let by_gas = Limits { max_weight: Some(3 * 21_000 + 1), ..Limits::default() };
         let by_count = Limits { max_txns: Some(3), ..Limits::default() };
         for (limits, cut) in [(by_gas, Cut::Weight), (by_count, Cut::Count)] {
-            let options = ParallelOptions::default().with_limits(limits);
+            let options = ParallelOptions::default().limits(limits);
             for (path, executed) in parallel_runs(&whole, &state([]), &options) {
                 let executed = executed.expect(&path);
                 assert_eq!(executed.cut, Some(cut), "{path}");
@@ -72,7 +72,7 @@ fn a_cancelled_block_says_so() {
     let token = CancelToken::new();
     token.cancel();
     let limits = Limits { cancel: Some(token), ..Limits::default() };
-    let options = ParallelOptions::default().with_limits(limits);
+    let options = ParallelOptions::default().limits(limits);
     let block = block(SpecId::CANCUN, [transfer(eoa(0), 0, eoa(9), 1)]);
     for (path, executed) in parallel_runs(&block, &state([]), &options) {
         let error = executed.map(|executed| executed.result).expect_err(&path);
@@ -101,7 +101,7 @@ fn hints_change_nothing_and_the_graph_names_the_slot() {
         let state = state([counts]);
         let expected = execute_sequential(&block, &state, InvalidTxn::Reject).expect("valid");
         assert_eq!(slot(&expected, contract(0), 0), Some(6));
-        let options = ParallelOptions::default().with_hints(&Claims).with_conflict_graph();
+        let options = ParallelOptions::default().hints(&Claims).conflict_graph();
         for (path, executed) in parallel_runs(&block, &state, &options) {
             let executed = executed.expect(&path);
             assert_eq!(executed.result, expected, "{path}");

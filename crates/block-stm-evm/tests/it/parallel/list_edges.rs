@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alloy_primitives::{Address, B256, U256, hex};
 use block_stm_evm::{
-    AccessListError, Block, ExecutionError, InvalidTxnReason, NonceChange, PreState, PreStateError,
-    StateRef, execute_with_access_list,
+    Block, ExecutionError, InvalidTxnReason, PreState, PreStateError, StateRef,
+    access_list::{AccessListError, execute_with_access_list},
+    alloy_eip7928::NonceChange,
     revm::{
         DatabaseRef,
         bytecode::opcode as op,

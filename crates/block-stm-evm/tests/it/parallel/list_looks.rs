@@ -5,7 +5,8 @@
 use alloy_eips::{eip2930::AccessListItem, eip4895::Withdrawal};
 use alloy_primitives::{Address, B256, U256, address};
 use block_stm_evm::{
-    AccountChanges, Block, Rewards,
+    Block, Rewards,
+    alloy_eip7928::AccountChanges,
     revm::{
         bytecode::opcode as op,
         context::TxEnv,

@@ -2,9 +2,12 @@
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
-    AccessListError, AccountChanges, Block, BlockAccessList, ExecutionError, InvalidTxn,
-    InvalidTxnReason, ListPart, PreState, Stage, check_list_length, execute_sequential_with_list,
-    execute_with_access_list,
+    Block, ExecutionError, InvalidTxn, InvalidTxnReason, PreState, Stage,
+    access_list::{
+        AccessListError, ListPart, check_list_length, execute_sequential_with_list,
+        execute_with_access_list,
+    },
+    alloy_eip7928::{AccountChanges, BlockAccessList},
     revm::{bytecode::opcode as op, primitives::hardfork::SpecId, state::AccountInfo},
 };
 

@@ -2,10 +2,15 @@
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
-    AccessListError, AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList,
-    BlockResult, InvalidTxn, ListDifference, ListedValue, NonceChange, ParallelOptions,
-    SlotChanges, StateRef, StorageChange, execute_sequential_with_list, execute_with_access_list,
-    list_differences,
+    Block, BlockResult, InvalidTxn, ParallelOptions, StateRef,
+    access_list::{
+        AccessListError, ListDifference, ListedValue, execute_sequential_with_list,
+        execute_with_access_list, list_differences,
+    },
+    alloy_eip7928::{
+        AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, NonceChange, SlotChanges,
+        StorageChange,
+    },
 };
 
 use super::{
@@ -32,7 +37,7 @@ pub(super) fn assert_same_lists<DB: StateRef + Sync>(
     let differences = list_differences(&list, &defined);
     assert!(differences.is_empty(), "sequentially, not as defined: {}", differences[0]);
     assert_eq!(list, defined, "sequentially");
-    let options = ParallelOptions::default().with_policy(policy).with_access_list();
+    let options = ParallelOptions::default().policy(policy).access_list();
     for (path, executed) in parallel_runs(block, db, &options) {
         let mut executed = executed.expect("valid sequentially").result;
         let built = executed.access_list.take().expect("it was asked for");

@@ -204,7 +204,7 @@ fn the_database_panics_in_a_worker() {
         for (n, victim) in [(0, eoa(0)), (2, eoa(2)), (3, eoa(8)), (0, BENEFICIARY)] {
             for policy in [InvalidTxn::Reject, InvalidTxn::Skip] {
                 let db = Faulty::panicking_on(state([]), victim);
-                let options = ParallelOptions::default().with_policy(policy);
+                let options = ParallelOptions::default().policy(policy);
                 for (path, result) in parallel_runs(&payments(), &db, &options) {
                     let error = result.map(|executed| executed.result).expect_err(&path);
                     let ExecutionError::Panicked { stage, message } = error else {

@@ -1,8 +1,7 @@
 //! Random blocks over few accounts with small programs, under every set of rules.
 
-use proptest::{collection::vec, prelude::*};
-
 use block_stm_evm::{InvalidTxn, TxnOutcome, execute_sequential};
+use proptest::{collection::vec, prelude::*};
 
 use super::{
     decode::Case,

@@ -10,17 +10,18 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256};
-
-use super::lists::assert_same_lists;
-use block_stm::{Config, Engine};
 use block_stm_evm::{
     Block, BlockResult, ExecutionError, InvalidTxn, ParallelOptions, ParallelResult, StateRef,
-    execute_parallel, execute_sequential, execute_with_oracle,
+    baseline::execute_with_oracle,
+    execute_parallel, execute_sequential,
     revm::{
         DatabaseRef,
         state::{AccountInfo, Bytecode},
     },
 };
+
+use super::lists::assert_same_lists;
+use block_stm::{Config, Engine};
 
 /// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel.
 pub(super) fn engines() -> &'static [Engine] {
@@ -65,7 +66,7 @@ pub(super) fn assert_same_under<DB: StateRef + Sync>(
     policy: InvalidTxn,
 ) -> Result<BlockResult, String> {
     let expected = execute_sequential(block, db, policy).map_err(|error| error.to_string());
-    let options = ParallelOptions::default().with_policy(policy);
+    let options = ParallelOptions::default().policy(policy);
     let check = |path: String, executed: Result<ParallelResult, ExecutionError<DB::Error>>| {
         let result = executed.map(|executed| executed.result).map_err(|error| error.to_string());
         assert_eq!(digest(&result), digest(&expected), "{path}, {policy:?}");

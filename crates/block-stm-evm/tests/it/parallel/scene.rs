@@ -71,7 +71,7 @@ pub(super) fn block(spec: SpecId, txns: impl IntoIterator<Item = TxEnv>) -> Bloc
         ..BlockEnv::default()
     };
     let txns = txns.into_iter().collect();
-    Block::new(spec, env, txns).with_parent_beacon_block_root(B256::ZERO)
+    Block::new(spec, env, txns).parent_beacon_block_root(B256::ZERO)
 }
 
 /// A payment that uses all of its 21,000 gas at the price of 10.

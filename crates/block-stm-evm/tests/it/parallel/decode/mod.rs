@@ -144,7 +144,7 @@ impl Case {
             basefee: 0,
             ..BlockEnv::default()
         };
-        Block::new(self.spec, env, Vec::new()).with_parent_beacon_block_root(B256::ZERO)
+        Block::new(self.spec, env, Vec::new()).parent_beacon_block_root(B256::ZERO)
     }
 
     pub(super) fn block(&self, state: &PreState) -> Block {

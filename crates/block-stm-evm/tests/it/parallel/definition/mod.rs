@@ -14,13 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
-    AccountChanges, BalanceChange, Block, BlockAccessIndex, BlockAccessList, BlockResult,
-    CodeChange, NonceChange, SlotChanges, StateRef, StorageChange, TxnOutcome, apply_post_block,
-    apply_pre_block,
+    Block, BlockResult, StateRef, TxnOutcome,
+    alloy_eip7928::{
+        AccountChanges, BalanceChange, BlockAccessIndex, BlockAccessList, CodeChange, NonceChange,
+        SlotChanges, StorageChange,
+    },
     revm::{
         Context, DatabaseCommit, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
         handler::MainnetContext,
     },
+    steps::{apply_post_block, apply_pre_block},
 };
 
 use self::{looked::Looked, world::World};
