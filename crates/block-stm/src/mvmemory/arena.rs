@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::chunks::{ALIGN, Chunk, ChunkPool};
-use crate::sync::Mutex;
+use crate::primitives::sync::Mutex;
 
 /// What a chunk holds unless one thing, or one row of things, is larger.
 const CHUNK_BYTES: usize = if cfg!(miri) { 4 << 10 } else { 64 << 10 };
@@ -31,11 +31,11 @@ struct Idle {
 }
 
 impl<T> Arena<T> {
-    pub(super) fn new(pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn new(pool: Arc<ChunkPool>) -> Self {
         Self { pool, idle: Mutex::new(Idle::default()), _owns: std::marker::PhantomData }
     }
 
-    pub(super) fn shelf(&self) -> Shelf<'_, T> {
+    pub(crate) fn shelf(&self) -> Shelf<'_, T> {
         Shelf { arena: self, chunk: RefCell::new(None), len: Cell::new(0) }
     }
 }
@@ -82,7 +82,7 @@ pub(crate) struct Shelf<'a, T> {
 
 impl<T> Shelf<'_, T> {
     /// Keeps `thing`; the pointer is good, for shared use, until the arena is dropped.
-    pub(super) fn push(&self, thing: T) -> *mut T {
+    pub(crate) fn push(&self, thing: T) -> *mut T {
         let place = self.room(1);
         // SAFETY: `room` made room for one.
         unsafe { place.write(thing) };
@@ -91,7 +91,7 @@ impl<T> Shelf<'_, T> {
     }
 
     /// Drops the last thing again, which `push` returned and nobody else knows.
-    pub(super) fn take_back(&self, thing: *mut T) {
+    pub(crate) fn take_back(&self, thing: *mut T) {
         self.len.set(self.len.get() - 1);
         debug_assert_eq!(self.room(1), thing, "not the last one");
         // SAFETY: made by `push`, not counted any more, and known to nobody, says the caller.
@@ -99,7 +99,7 @@ impl<T> Shelf<'_, T> {
     }
 
     /// Keeps `things` in a row.
-    pub(super) fn extend(&self, things: impl ExactSizeIterator<Item = T>) -> *mut [T] {
+    pub(crate) fn extend(&self, things: impl ExactSizeIterator<Item = T>) -> *mut [T] {
         let len = things.len();
         let first = self.room(len);
         // Counted one by one: should the iterator panic, what is there already is dropped in time.

@@ -51,23 +51,18 @@ use crossbeam_epoch::Guard;
 use super::arena::{Arena, Shelf};
 use super::cell::Cell;
 use super::chunks::ChunkPool;
-use crate::canary::{Canary, sings};
-use crate::ids::TxnIndex;
-use crate::named::{Ahead, Named};
-use crate::order::{Cut, Order};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use crate::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
-use crate::vm::{Value, is_present};
+use super::named::{Ahead, Named};
+pub(crate) use super::place::Which;
+use super::place::{Link, Node, Place};
+use crate::contract::value::{Value, is_present};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::order::{Cut, Order};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
 
 /// How many levels there are. A node is in each with a quarter of those in the one below.
 const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
-
-/// The lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Held,
-    Pending,
-}
 
 pub(crate) struct Index<L, V: Value> {
     order: Order<L>,
@@ -76,46 +71,26 @@ pub(crate) struct Index<L, V: Value> {
     lists: [List<L, V>; 2],
     /// Only ever tried, for a moment.
     named: Mutex<Named<L>>,
-    places: Arena<Place<L, V>>,
-    upper: Arena<Link<L, V>>,
+    places: Arena<Place<Cell<L, V>>>,
+    upper: Arena<Link<Cell<L, V>>>,
 }
 
 struct List<L, V: Value> {
-    first: [AtomicPtr<Place<L, V>>; LEVELS],
+    first: [AtomicPtr<Place<Cell<L, V>>>; LEVELS],
     /// Held by whoever sets links.
     linking: Mutex<()>,
 }
 
-/// A location's places in the lists.
-pub(super) struct Place<L, V: Value> {
-    cell: *const Cell<L, V>,
-    nodes: [Node<L, V>; 2],
-}
-
-struct Node<L, V: Value> {
-    is_listed: AtomicBool,
-    lowest: Link<L, V>,
-    /// Those of the higher levels.
-    upper: *const [Link<L, V>],
-}
-
-/// A node's neighbours on one level.
-struct Link<L, V: Value> {
-    next: AtomicPtr<Place<L, V>>,
-    /// Null for the first node. Only used under the lock.
-    previous: AtomicPtr<Place<L, V>>,
-}
-
 /// Where one worker makes places.
-pub(super) struct Lister<'m, L, V: Value> {
-    places: Shelf<'m, Place<L, V>>,
-    upper: Shelf<'m, Link<L, V>>,
+pub(crate) struct Lister<'m, L, V: Value> {
+    places: Shelf<'m, Place<Cell<L, V>>>,
+    upper: Shelf<'m, Link<Cell<L, V>>>,
     /// How many it has made.
     made: std::cell::Cell<u64>,
 }
 
 /// A place and the one behind it, on one level of a list.
-type Gap<L, V> = (*mut Place<L, V>, *mut Place<L, V>);
+type Gap<L, V> = (*mut Place<Cell<L, V>>, *mut Place<Cell<L, V>>);
 
 // SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
 // lives as long as that memory.
@@ -123,40 +98,9 @@ unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, V: Value> Send for Index<L, V> {}
 
-impl<L, V: Value> Link<L, V> {
-    fn new() -> Self {
-        Self { next: AtomicPtr::new(ptr::null_mut()), previous: AtomicPtr::new(ptr::null_mut()) }
-    }
-}
-
-impl<L, V: Value> Node<L, V> {
-    fn link(&self, level: usize) -> &Link<L, V> {
-        match level.checked_sub(1) {
-            None => &self.lowest,
-            // SAFETY: in an arena that lives as long as the node.
-            Some(level) => unsafe { &(&*self.upper)[level] },
-        }
-    }
-
-    fn levels(&self) -> usize {
-        1 + self.upper.len()
-    }
-}
-
-impl<L, V: Value> Place<L, V> {
-    fn cell(&self) -> &Cell<L, V> {
-        // SAFETY: cells live as long as the memory, and so do places.
-        unsafe { &*self.cell }
-    }
-
-    const fn node(&self, which: Which) -> &Node<L, V> {
-        &self.nodes[which as usize]
-    }
-}
-
 impl<L, V: Value> Index<L, V> {
     /// An empty index.
-    pub(super) fn new(order: Order<L>, keeps_deleted: bool, pool: &Arc<ChunkPool>) -> Self
+    pub(crate) fn new(order: Order<L>, keeps_deleted: bool, pool: &Arc<ChunkPool>) -> Self
     where
         L: Clone,
     {
@@ -175,7 +119,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Where the calling thread makes places.
-    pub(super) fn lister(&self) -> Lister<'_, L, V> {
+    pub(crate) fn lister(&self) -> Lister<'_, L, V> {
         let (places, upper) = (self.places.shelf(), self.upper.shelf());
         Lister { places, upper, made: std::cell::Cell::new(0) }
     }
@@ -186,7 +130,12 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// The link that leads on from a place, or into the list.
-    fn next(&self, which: Which, place: *mut Place<L, V>, level: usize) -> &AtomicPtr<Place<L, V>> {
+    fn next(
+        &self,
+        which: Which,
+        place: *mut Place<Cell<L, V>>,
+        level: usize,
+    ) -> &AtomicPtr<Place<Cell<L, V>>> {
         // SAFETY: places live as long as the index.
         unsafe { place.as_ref() }.map_or(&self.lists[which as usize].first[level], |place| {
             &place.node(which).link(level).next
@@ -200,7 +149,7 @@ impl<L, V: Value> Index<L, V> {
         which: Which,
         before: impl Fn(&L) -> bool,
         mut found: impl FnMut(usize, Gap<L, V>),
-    ) -> *mut Place<L, V> {
+    ) -> *mut Place<Cell<L, V>> {
         let (mut at, mut next) = (ptr::null_mut(), ptr::null_mut());
         for level in (0..LEVELS).rev() {
             loop {
@@ -238,7 +187,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Puts the location of `cell` into a list, unless it is there.
-    pub(super) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+    pub(crate) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
         let place = self.place(cell, lister);
         // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
         // before.
@@ -251,12 +200,12 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Notes that something is about to be written at the location of `cell`.
-    pub(super) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+    pub(crate) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
         self.list(Which::Pending, cell, lister);
     }
 
     /// Notes that the storage named the location of `cell`.
-    pub(super) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+    pub(crate) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
         // What is written there is the committer's to list.
         if self.keeps_deleted || !cell.is_committed() {
             self.list(Which::Held, cell, lister);
@@ -264,7 +213,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// The places of `cell`, made on first use.
-    fn place<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) -> &'m Place<L, V> {
+    fn place<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) -> &'m Place<Cell<L, V>> {
         // ORDERING: Acquire pairs with the Release below: the place is seen whole.
         let mut place = cell.place.load(Ordering::Acquire);
         if place.is_null() {
@@ -284,7 +233,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Links a place into these gaps, if they are still there and it is not linked.
-    fn link(&self, which: Which, place: &Place<L, V>, gaps: &[Gap<L, V>; LEVELS]) {
+    fn link(&self, which: Which, place: &Place<Cell<L, V>>, gaps: &[Gap<L, V>; LEVELS]) {
         let (node, this) = (place.node(which), ptr::from_ref(place).cast_mut());
         let gaps = &gaps[..node.levels()];
         let _linking = self.lists[which as usize].linking.lock();
@@ -319,7 +268,7 @@ impl<L, V: Value> Index<L, V> {
 
     /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only
     /// called by the holder of the baton.
-    pub(super) fn delist(&self, which: Which, cell: &Cell<L, V>) {
+    pub(crate) fn delist(&self, which: Which, cell: &Cell<L, V>) {
         // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
         let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
         let node = place.node(which);
@@ -351,7 +300,7 @@ impl<L, V: Value> Index<L, V> {
 
     /// Lists the location of a cell whose committed value has changed, or takes it out. Only called
     /// by the holder of the baton, with the lowest transaction that is not committed.
-    pub(super) fn settle<'m>(
+    pub(crate) fn update<'m>(
         &'m self,
         cell: &Cell<L, V>,
         head: TxnIndex,
@@ -400,7 +349,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// The storage was asked for its first location between the cuts. What is known from there on.
-    pub(super) fn note(&self, from: Cut<L>, to: Cut<L>, answer: Option<&L>) -> Ahead<L>
+    pub(crate) fn note(&self, from: Cut<L>, to: Cut<L>, answer: Option<&L>) -> Ahead<L>
     where
         L: Clone,
     {
@@ -412,7 +361,7 @@ impl<L, V: Value> Index<L, V> {
 }
 
 impl<L, V: Value> Lister<'_, L, V> {
-    fn make(&self, cell: &Cell<L, V>) -> *mut Place<L, V> {
+    fn make(&self, cell: &Cell<L, V>) -> *mut Place<Cell<L, V>> {
         let node = || Node {
             is_listed: AtomicBool::new(false),
             lowest: Link::new(),

@@ -8,8 +8,9 @@
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
 //! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
 
-use crate::canary::{Canary, sings};
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::key::is_same;
+use crate::primitives::sync::atomic::{AtomicPtr, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::ptr;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use foldhash::fast::RandomState;
 use super::arena::{Arena, Shelf};
 use super::cell::Cell;
 use super::chunks::{Chunk, ChunkPool};
-use crate::vm::Value;
+use crate::contract::value::Value;
 
 const BRANCH_BITS: u32 = 4;
 const BRANCH: usize = 1 << BRANCH_BITS;
@@ -85,7 +86,7 @@ fn branch_word<L, V: Value>(branch: *mut Branch<L, V>) -> *mut Cell<L, V> {
 }
 
 /// The block's locations, each with its cell.
-pub(super) struct Table<L, V: Value> {
+pub(crate) struct Table<L, V: Value> {
     hasher: RandomState,
     root: Root<L, V>,
     cells: Arena<Cell<L, V>>,
@@ -93,18 +94,18 @@ pub(super) struct Table<L, V: Value> {
 }
 
 /// Where one worker makes cells and branches.
-pub(super) struct Maker<'t, L, V: Value> {
+pub(crate) struct Maker<'t, L, V: Value> {
     cells: Shelf<'t, Cell<L, V>>,
     branches: Shelf<'t, Branch<L, V>>,
 }
 
 impl<L, V: Value> Maker<'_, L, V> {
-    pub(super) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
+    pub(crate) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
         self.cells.push(Cell::new(location, hash))
     }
 
     /// Takes back a cell that lost a race.
-    pub(super) fn unmake_cell(&self, cell: *mut Cell<L, V>) {
+    pub(crate) fn unmake_cell(&self, cell: *mut Cell<L, V>) {
         self.cells.take_back(cell);
     }
 }
@@ -151,11 +152,11 @@ impl<L, V: Value> Drop for Root<L, V> {
 
 impl<L, V: Value> Table<L, V> {
     /// A table with room for `locations` before it branches.
-    pub(super) fn new(locations: usize, pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn new(locations: usize, pool: Arc<ChunkPool>) -> Self {
         Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two(), pool)
     }
 
-    pub(super) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
         Self {
             hasher: RandomState::default(),
             root: Root::new(len, Arc::clone(&pool)),
@@ -165,20 +166,20 @@ impl<L, V: Value> Table<L, V> {
     }
 
     /// Where the calling thread makes cells.
-    pub(super) fn maker(&self) -> Maker<'_, L, V> {
+    pub(crate) fn maker(&self) -> Maker<'_, L, V> {
         Maker { cells: self.cells.shelf(), branches: self.branches.shelf() }
     }
 }
 
 impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     /// The cell of `location`, if it has one.
-    pub(super) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
+    pub(crate) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
         let hash = self.hasher.hash_one(location);
         let (mut slot, mut shift) = self.start(hash);
         loop {
             match slot.load().0 {
                 Content::Empty => return None,
-                Content::Cell(cell) => return cell.find_twin(location),
+                Content::Cell(cell) => return find_twin(cell, location),
                 Content::Branch(branch) => slot = &branch[branch_index(hash, shift)],
             }
             shift += BRANCH_BITS;
@@ -186,7 +187,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     }
 
     /// The cell of `location`, made on first use.
-    pub(super) fn find_or_insert<'t>(
+    pub(crate) fn find_or_insert<'t>(
         &'t self,
         location: &L,
         maker: &Maker<'t, L, V>,
@@ -194,7 +195,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         self.find_or_insert_hashed(location, self.hasher.hash_one(location), maker)
     }
 
-    pub(super) fn find_or_insert_hashed<'t>(
+    pub(crate) fn find_or_insert_hashed<'t>(
         &'t self,
         location: &L,
         hash: u64,
@@ -216,7 +217,7 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return cell.find_or_insert_twin(location, maker);
+                    return find_or_insert_twin(cell, location, maker);
                 }
                 (Content::Cell(cell), word) => {
                     grow(slot, word, branch_index(cell.hash(), shift), &maker.branches);
@@ -230,6 +231,44 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
         let slots = self.root.slots();
         (&slots[(hash as usize) & (slots.len() - 1)], self.root.bits)
     }
+}
+
+/// The cell of `location` among those with the first one's hash, if there is one.
+fn find_twin<'t, L: Eq, V: Value>(first: &'t Cell<L, V>, location: &L) -> Option<&'t Cell<L, V>> {
+    let mut cell = first;
+    while !is_same(cell.location(), location) {
+        // ORDERING: Acquire, as below. SAFETY: twins live as long as the table.
+        cell = unsafe { cell.twin.load(Ordering::Acquire).as_ref() }?;
+    }
+    Some(cell)
+}
+
+/// The cell of `location` among those with the first one's hash, made on first use.
+fn find_or_insert_twin<'t, L: Eq + Clone, V: Value>(
+    first: &'t Cell<L, V>,
+    location: &L,
+    maker: &Maker<'t, L, V>,
+) -> &'t Cell<L, V> {
+    let mut cell = first;
+    while !is_same(cell.location(), location) && !sings(Canary::CompareByHash) {
+        // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
+        let mut twin = cell.twin.load(Ordering::Acquire);
+        if twin.is_null() {
+            let new = maker.cell(location.clone(), first.hash());
+            // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
+            twin = match cell.twin.compare_exchange(twin, new, Ordering::Release, Ordering::Acquire)
+            {
+                Ok(_) => new,
+                Err(other) => {
+                    maker.unmake_cell(new);
+                    other
+                }
+            };
+        }
+        // SAFETY: twins live as long as the table.
+        cell = unsafe { &*twin };
+    }
+    cell
 }
 
 /// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
@@ -297,11 +336,11 @@ mod tests {
         let maker = &table.maker();
         let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, maker);
         let first = find(0, 0);
-        assert!(ptr::eq(find(1, 0), first.find_twin(&1).expect("a twin")));
+        assert!(ptr::eq(find(1, 0), find_twin(first, &1).expect("a twin")));
         find(2, 1);
         find(3, 1 << 63);
         // A chain of all that meet in a slot would be a list to walk along.
-        assert!(first.find_twin(&2).is_none() && first.find_twin(&3).is_none());
+        assert!(find_twin(first, &2).is_none() && find_twin(first, &3).is_none());
     }
 
     #[test]

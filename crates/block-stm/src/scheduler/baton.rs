@@ -5,12 +5,12 @@
 //! comes first, and the holder sees the ready head; or the holder's does, and the maker
 //! finds the baton free (or in the hands of a third, who will give it back and look). So a ready head is never left lying.
 
-use crate::canary::{Canary, sings};
-use crate::sync::atomic::{Ordering, fence};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::sync::atomic::{Ordering, fence};
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
-use crate::sync::{Mutex, MutexGuard, Padded};
+use crate::primitives::sync::{Mutex, MutexGuard, Padded};
 
 pub(crate) struct Baton<T>(Padded<Mutex<T>>);
 

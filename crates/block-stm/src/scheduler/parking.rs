@@ -6,12 +6,12 @@
 //! that the worker waits already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by the
 //! wrong one: a worker that is woken for nothing looks, and sleeps again.
 
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::primitives::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
-use crate::canary::{Canary, sings};
-use crate::conductor::{self, Step};
-use crate::sync::{Condvar, Mutex};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::conductor::{self, Step};
+use crate::primitives::sync::{Condvar, Mutex};
 
 pub(crate) struct Parking {
     /// Workers that sleep or are about to.

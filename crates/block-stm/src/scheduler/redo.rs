@@ -3,9 +3,9 @@
 //! A bit is a hint: whoever takes it must still claim the transaction. A bit that is
 //! lost or set for nothing costs time, never a result: the head is executed in any case.
 
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::primitives::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::ids::TxnIndex;
+use crate::primitives::ids::TxnIndex;
 
 const WORD: usize = u64::BITS as usize;
 

@@ -1,6 +1,6 @@
 //! Whether declared writes are still believed.
 
-use crate::sync::atomic::{AtomicI32, Ordering};
+use crate::primitives::sync::atomic::{AtomicI32, Ordering};
 
 /// How far wrong declarations may outweigh right ones before readers stop waiting for them.
 const PATIENCE: i32 = 8;
