@@ -68,10 +68,15 @@
 //! ```
 //!
 //! # How it is built
-//! `sequential.rs` defines the right answer; `commit.rs` is the one place that decides what is right in a
-//! parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
-//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`, `final_state.rs` over it (made in `engine.rs`), `crew.rs`,
-//! `scheduler/baton.rs`, `sync/handover.rs` and `sync/set_once.rs`.
+//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction to
+//! its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
+//! `execution/executor.rs`, and end in `judge/judge.rs`.
+//!
+//! `engine/sequential.rs` defines the right answer; `judge/judge.rs` is the one place that decides
+//! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
+//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
+//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
+//! `primitives/sync/handover.rs` and `primitives/sync/set_once.rs`.
 
 mod contract;
 mod engine;

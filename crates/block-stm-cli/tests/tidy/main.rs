@@ -7,6 +7,7 @@
 mod commands;
 mod documents;
 mod layout;
+mod layers;
 mod lists;
 mod markdown;
 mod packages;

@@ -94,7 +94,7 @@ fn production() -> impl Iterator<Item = File> {
 }
 
 /// The file's code up to its tests, which come last.
-fn before_tests(file: &File) -> Vec<String> {
+pub(crate) fn before_tests(file: &File) -> Vec<String> {
     let is_for_tests = |line: &str| line.starts_with("#[cfg(") && line.contains("test");
     let attribute = file.text.lines().position(is_for_tests);
     let is_inline =

@@ -65,7 +65,7 @@ impl Door {
 
     /// A helper came where it cannot begin.
     pub(crate) fn refuse(&self) {
-        // ORDERING: Relaxed: see `Crew::hire`.
+        // ORDERING: Relaxed: see `Helpers::hire`.
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.hired.fetch_sub(1, Ordering::Relaxed);
     }
@@ -79,10 +79,10 @@ impl Door {
         guests.inside += 1;
         let seat = guests.sit_down();
         drop(guests);
-        // SAFETY: we are inside, and got in while the door was open: `Crew::gather` has not returned, and does not before
+        // SAFETY: we are inside, and got in while the door was open: `Helpers::gather` has not returned, and does not before
         // we leave.
         let panic = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.help.0)(seat) })).err();
-        // ORDERING: Relaxed: see `Crew::hire`.
+        // ORDERING: Relaxed: see `Helpers::hire`.
         self.hired.fetch_sub(1, Ordering::Relaxed);
         let mut guests = self.guests.lock();
         let second = match &mut guests.panic {

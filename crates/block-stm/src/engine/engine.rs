@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::call_queue::CallQueue;
 use super::config::{BuildError, Config, Settings};
-use super::crew::Crew;
 use super::executed::Executed;
-use super::lobby::Lobby;
+use super::helpers::Helpers;
 use super::parallel::Source;
 use super::sequential;
 use super::spawn::{Conducted, Spawn};
@@ -29,7 +29,7 @@ pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
     /// Where helpers are called for.
-    lobby: Arc<Lobby>,
+    call_queue: Arc<CallQueue>,
     /// Memory of earlier blocks.
     chunks: Arc<ChunkPool>,
 }
@@ -41,11 +41,11 @@ impl Engine {
     /// [`BuildError`] if a thread cannot be started.
     pub fn new(config: Config) -> Result<Self, BuildError> {
         let settings = Settings::of(&config);
-        let lobby = Lobby::new(settings.threads - 1);
+        let call_queue = CallQueue::new(settings.threads - 1);
         let pool = match config.pool {
             Some(pool) => {
                 stack::survey_borrowed(&pool);
-                lobby.serve(&pool);
+                call_queue.serve(&pool);
                 Some(pool)
             }
             None if settings.threads == 1 => None,
@@ -56,12 +56,12 @@ impl Engine {
                 let pool = builder.build().map_err(|source| BuildError { source })?;
                 stack::survey(&pool);
                 let pool = Arc::new(pool);
-                lobby.serve(&pool);
+                call_queue.serve(&pool);
                 Some(pool)
             }
         };
         let chunks = Arc::new(ChunkPool::new(config.kept_memory));
-        Ok(Self { pool, settings, lobby, chunks })
+        Ok(Self { pool, settings, call_queue, chunks })
     }
 
     /// The number of workers, the calling thread included.
@@ -92,7 +92,7 @@ impl Engine {
             return;
         };
         let threads = self.settings.threads.min(self.settings.cores);
-        self.lobby.wake(threads.saturating_sub(1), &**pool);
+        self.call_queue.wake(threads.saturating_sub(1), &**pool);
     }
 
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
@@ -105,12 +105,12 @@ impl Engine {
         // ORDERING: Relaxed: hands out numbers.
         let part = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|part| *part < parts);
         let work_off = || std::iter::from_fn(part).for_each(&work);
-        let helpers = (self.settings.threads - 1).min(parts.saturating_sub(1));
+        let wanted = (self.settings.threads - 1).min(parts.saturating_sub(1));
         match &self.pool {
-            Some(pool) if helpers > 0 && conductor::present().is_none() => {
+            Some(pool) if wanted > 0 && conductor::present().is_none() => {
                 let pool: &dyn Spawn = &**pool;
-                Crew::gather(pool, &self.lobby, &|_, _| work_off(), |crew| {
-                    (0..helpers).for_each(|_| crew.hire(helpers, 0));
+                Helpers::gather(pool, &self.call_queue, &|_, _| work_off(), |helpers| {
+                    (0..wanted).for_each(|_| helpers.hire(wanted, 0));
                     work_off();
                 });
             }
@@ -128,10 +128,10 @@ impl Engine {
         let helpers = self.settings.helpers_for(block.check_length()?);
         match (&self.pool, Working::start()) {
             (Some(pool), Some(_working)) if helpers > 0 => {
-                let source = Source { pool: &**pool, lobby: &self.lobby };
+                let source = Source { pool: &**pool, call_queue: &self.call_queue };
                 if conductor::present().is_some() {
                     // What a simulation leaves behind is its own.
-                    let source = Source { pool: &Conducted, lobby: &Lobby::new(helpers) };
+                    let source = Source { pool: &Conducted, call_queue: &CallQueue::new(helpers) };
                     return source.execute(
                         block,
                         sink,

@@ -7,7 +7,7 @@ use crate::contract::block::Block;
 use crate::contract::stats::Stats;
 use crate::contract::types::Types;
 use crate::execution::attempts::Attempts;
-use crate::execution::names::DeskOf;
+use crate::execution::names::HandleOf;
 use crate::execution::shared::Shared;
 use crate::judge::judge::Judge;
 use crate::primitives::ids::TxnIndex;
@@ -39,9 +39,9 @@ impl<'b, V: Types> Job<'b, V> {
     /// Puts estimates where the block's first transactions will probably write.
     pub(crate) fn declare_first(&self) {
         if self.block.hints.is_some() {
-            let desk = self.shared.memory.desk();
+            let handle = self.shared.memory.handle();
             let first = self.hint_distance.min(self.block.txns.len() as u32);
-            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &desk));
+            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
         }
     }
 
@@ -55,15 +55,15 @@ impl<'b, V: Types> Job<'b, V> {
     }
 
     /// Puts estimates where `txn` will probably write, if somebody said so.
-    pub(crate) fn declare(&self, txn: TxnIndex, desk: &DeskOf<'b, V>) {
+    pub(crate) fn declare(&self, txn: TxnIndex, handle: &HandleOf<'b, V>) {
         let Some(hints) = self.block.hints else { return };
         let Some(entry) = self.block.txns.get(txn.as_usize()) else { return };
         let memory = self.shared.memory;
         let mut cells = Vec::new();
-        hints.declare(txn, entry, &mut |location| cells.push(memory.cell(&location, desk)));
+        hints.declare(txn, entry, &mut |location| cells.push(memory.cell(&location, handle)));
         cells.sort_unstable_by_key(|cell| std::ptr::from_ref(*cell).addr());
         cells.dedup_by(|a, b| std::ptr::eq(*a, *b));
-        cells.iter().for_each(|cell| memory.list_pending(cell, desk));
-        memory.declare(txn, &cells, desk);
+        cells.iter().for_each(|cell| memory.list_pending(cell, handle));
+        memory.declare(txn, &cells, handle);
     }
 }

@@ -1,12 +1,12 @@
 //! The engine: its threads, and how they take a block from its first transaction to its last.
 
+pub(crate) mod call_queue;
 pub(crate) mod config;
-pub(crate) mod crew;
 pub(crate) mod door;
 pub(crate) mod engine;
 pub(crate) mod executed;
+pub(crate) mod helpers;
 pub(crate) mod job;
-pub(crate) mod lobby;
 pub(crate) mod parallel;
 pub(crate) mod sequential;
 pub(crate) mod spawn;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::call_queue::CallQueue;
 use super::config::Settings;
-use super::crew::Crew;
 use super::executed::Executed;
+use super::helpers::Helpers;
 use super::job::{Job, Tally};
-use super::lobby::Lobby;
 use super::spawn::Spawn;
-use super::worker::{Role, Worker};
+use super::worker::Worker;
 use super::working::Working;
 use crate::contract::block::Block;
 use crate::contract::conflicts::ConflictGraph;
@@ -34,7 +34,7 @@ use crate::scheduler::baton::Baton;
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'p> {
     pub(crate) pool: &'p dyn Spawn,
-    pub(crate) lobby: &'p Arc<Lobby>,
+    pub(crate) call_queue: &'p Arc<CallQueue>,
 }
 
 impl Source<'_> {
@@ -101,14 +101,14 @@ impl Source<'_> {
         job.declare_first();
         // Under a conductor, all workers are on the caller's thread.
         let conducted = scheduler.is_conducted();
-        let help = |crew: &Crew<'_>, seat| {
+        let help = |helpers: &Helpers<'_>, seat| {
             let working = if conducted { None } else { Working::start() };
             if conducted || working.is_some() {
-                Worker::work_for(&job, crew, Role::Helper, seat);
+                Worker::work_for(&job, helpers, seat);
             }
         };
-        Crew::gather(self.pool, self.lobby, &help, |crew| {
-            Worker::work_for(&job, crew, Role::Caller, 0);
+        Helpers::gather(self.pool, self.call_queue, &help, |helpers| {
+            Worker::work_for(&job, helpers, 0);
         });
         let stats = job.finish_stats();
         Ok((job.baton.into_inner().finish()?, stats))

@@ -19,23 +19,15 @@ use crate::scheduler::room::{Doing, Looks};
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Stride};
 
-use super::crew::Crew;
 use super::door::POOL_INTERVAL;
+use super::helpers::Helpers;
 use super::job::Job;
 
-/// On whose thread a worker runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The caller's: stays until the block is over.
-    Caller,
-    /// A pool's: leaves when there is no work, see `crew.rs`.
-    Helper,
-}
-
+/// One thread's part in a block. The caller's worker is in seat 0, and stays until the block is over; those of a pool leave when
+/// there is no work.
 pub(crate) struct Worker<'j, 'b, V: Executable> {
     job: &'j Job<'b, V>,
-    crew: &'j Crew<'j>,
-    role: Role,
+    helpers: &'j Helpers<'j>,
     executor: Executor<'j, 'b, V>,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
@@ -71,13 +63,12 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     ///
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
-    pub(crate) fn work_for(job: &'j Job<'b, V>, crew: &'j Crew<'j>, role: Role, seat: usize) {
+    pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, seat: usize) {
         let end = EndOnPanic(job);
         job.shared.scheduler.room.tell(seat, Doing::Running);
         let mut worker = Self {
             job,
-            crew,
-            role,
+            helpers,
             executor: Executor::new(job.block, job.shared, &job.attempts, seat),
             swept: 0,
             // ORDERING: Relaxed: only a number.
@@ -164,6 +155,10 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         mine || scheduler.lags(head)
     }
 
+    fn is_helper(&self) -> bool {
+        self.executor.tools.seat > 0
+    }
+
     fn step(&self, step: Step) {
         self.executor.step(step);
     }
@@ -172,9 +167,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     fn call_for_help(&self) {
         let scheduler = self.job.shared.scheduler;
         let (wanted, done) = (scheduler.workers_wanted() as usize - 1, scheduler.head().as_usize());
-        if self.crew.is_short(wanted, done) && scheduler.has_executions() {
+        if self.helpers.is_short(wanted, done) && scheduler.has_executions() {
             self.step(Step::Hire);
-            self.crew.hire(wanted, done);
+            self.helpers.hire(wanted, done);
         }
     }
 
@@ -185,7 +180,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             scheduler.room.look(&mut self.looks);
         }
         let wanted = scheduler.workers_wanted().max(2) as usize;
-        self.role == Role::Helper && self.executor.tools.seat >= wanted && self.stride.is_over()
+        self.is_helper() && self.executor.tools.seat >= wanted && self.stride.is_over()
     }
 
     /// Waits for work. Whether to go on.
@@ -198,7 +193,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
                 || scheduler.has_executions()
                 || scheduler.rewrites() != swept
         };
-        if self.role == Role::Helper {
+        if self.is_helper() {
             // Whoever sleeps here keeps the caller waiting until he is awake again, at the block's end.
             let stays = scheduler.linger(has_work);
             scheduler.poll_limits();
@@ -232,7 +227,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         let Self { job, executor, stride, .. } = self;
         job.shared.scheduler.claim_for_execution(stride, |started| {
             let declared = started.get().saturating_add(job.hint_distance);
-            job.declare(TxnIndex::new(declared), executor.desk());
+            job.declare(TxnIndex::new(declared), executor.handle());
         })
     }
 
@@ -274,7 +269,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
                 aborts.estimate += 1;
                 Some(Awaited { writer, until: State::Executed })
             }
-            Interruption::Unsettled(writer) => {
+            Interruption::Uncommitted(writer) => {
                 aborts.estimate += 1;
                 Some(Awaited { writer, until: State::Committed })
             }

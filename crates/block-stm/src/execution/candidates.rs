@@ -12,7 +12,7 @@ use crate::contract::value::{Value, is_present};
 use crate::mvmemory::Which;
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::order::Cut;
+use crate::primitives::order::Boundary;
 
 /// How many candidates are looked for at once, at most. Short scans look for few.
 const MOST_AHEAD: usize = 64;
@@ -98,7 +98,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         loop {
             let next = self.next_candidate(index, &course, &mut upcoming, &mut effort);
             if let Some(below) = effort.exceeds() {
-                return Err(self.interrupt(Interruption::Unsettled(below)));
+                return Err(self.interrupt(Interruption::Uncommitted(below)));
             }
             let location = next.as_ref().map(|next| next.cell.location());
             if !course.may_pass(location) {
@@ -141,7 +141,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let (question, answer) =
             course.ask().map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
         let memory = self.shared.memory;
-        let ahead = memory.note_named(question, answer.as_ref(), &self.tools.desk);
+        let ahead = memory.note_named(question, answer.as_ref(), &self.tools.handle);
         ahead.into_iter().for_each(|ahead| course.learn(ahead));
         Ok(())
     }
@@ -198,7 +198,7 @@ impl<'b, V: Types> Speculation<'b, V> {
                 break;
             }
             let next_scanned = self.run.next_scanned(&at).filter(|start| **start < end);
-            let up_to: &Cut<_> = next_scanned.unwrap_or(&end);
+            let up_to: &Boundary<_> = next_scanned.unwrap_or(&end);
             index.walk(*which, at.as_lower(), up_to.as_upper(), |cell| {
                 if self.is_candidate(index, *which, cell) {
                     cells.push(cell);
@@ -249,7 +249,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let Some(index) = memory.index() else { return };
         for (cell, value) in self.run.written() {
             if index.keeps_deleted() || value.is_none_or(is_present) {
-                memory.list_pending(cell, &self.tools.desk);
+                memory.list_pending(cell, &self.tools.handle);
             }
         }
     }

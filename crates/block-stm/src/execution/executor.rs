@@ -9,7 +9,7 @@ use super::attempts::Attempts;
 use super::backend::Backend;
 use super::interruption::Interruption;
 use super::machine::{Executable, Machine};
-use super::names::DeskOf;
+use super::names::HandleOf;
 use super::run::Run;
 use super::shared::{Shared, Tools};
 use super::speculation::Speculation;
@@ -47,7 +47,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         attempts: &'j Attempts<'b, V>,
         seat: usize,
     ) -> Self {
-        let tools = Rc::new(Tools::new(shared.memory.desk(), seat));
+        let tools = Rc::new(Tools::new(shared.memory.handle(), seat));
         let machine = V::Machine::new(block.vm, fresh_view(shared, &tools));
         let (spare, stats) = (Vec::new(), Stats::default());
         Self { block, shared, attempts, tools, machine, spare, stats }
@@ -60,11 +60,11 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Keeps versions that others retire from being freed.
     pub(crate) fn pin(&self) -> Guard {
-        self.tools.desk.pin()
+        self.tools.handle.pin()
     }
 
-    pub(crate) fn desk(&self) -> &DeskOf<'b, V> {
-        &self.tools.desk
+    pub(crate) fn handle(&self) -> &HandleOf<'b, V> {
+        &self.tools.handle
     }
 
     /// What is inside the machine's view, unless the VM has lost it.
@@ -147,14 +147,14 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     ) {
         let Claim { txn, incarnation } = claim;
         self.step(Step::Publish(txn));
-        let desk = &self.tools.desk;
+        let handle = &self.tools.handle;
         let Shared { memory, scheduler, .. } = self.shared;
         let Published { changed, right_hints, wrong_hints } = match execution {
-            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), desk),
-            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), desk),
+            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), handle),
+            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), handle),
         };
         if right_hints + wrong_hints > 0 {
-            scheduler.trust.report(right_hints, wrong_hints);
+            scheduler.hint_score.report(right_hints, wrong_hints);
         }
         if changed && scheduler.next() > txn.get() + 1 {
             scheduler.note_rewrite();
@@ -163,7 +163,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     pub(crate) fn withdraw(&self, txn: TxnIndex) {
-        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.tools.desk) {
+        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.tools.handle) {
             self.shared.scheduler.note_rewrite();
         }
     }
@@ -187,7 +187,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         let mut stats = self.stats;
         stats.base_reads = self.tools.base_reads.get();
         stats.waits = self.tools.waits.get();
-        stats.versions = self.tools.desk.finder.visited.get();
+        stats.versions = self.tools.handle.finder.visited.get();
         stats
     }
 }

@@ -9,7 +9,7 @@ pub(crate) enum Interruption {
     /// The write of this transaction is awaited.
     Estimate(TxnIndex),
     /// What this transaction wrote is unknown though it was executed: it is awaited to the end.
-    Unsettled(TxnIndex),
+    Uncommitted(TxnIndex),
     /// Something that the run took for granted contradicts what it saw afterwards.
     Contradiction,
     /// What the run saw is no longer there.

@@ -28,7 +28,7 @@ struct Below<T> {
 }
 
 /// A write of the transaction that is being executed.
-struct Own<T> {
+struct OwnWrite<T> {
     value: T,
     /// Made by deltas alone, so that reading it observes what lies below.
     by_delta: bool,
@@ -51,7 +51,7 @@ struct Scannable<'b, V: Types> {
 
 impl<V: Types> Scannable<'_, V> {
     /// Lists a location or takes it out, as its value demands. Whether it was listed.
-    fn settle(&mut self, location: &V::Location, value: &V::Value) -> bool {
+    fn update(&mut self, location: &V::Location, value: &V::Value) -> bool {
         if self.keeps_deleted || is_present(value) {
             !self.list(location)
         } else {
@@ -78,7 +78,7 @@ pub(crate) struct Overlay<'b, V: Types> {
     /// The places in `known` of what was ever written, in the order of the first committed write.
     written: Vec<usize>,
     /// In the order of the first write.
-    own: IndexMap<Key<V::Location>, Own<V::Value>, RandomState>,
+    own: IndexMap<Key<V::Location>, OwnWrite<V::Value>, RandomState>,
     /// What the running transaction read from others, for the conflict graph.
     own_reads: IndexMap<Key<V::Location>, TxnIndex, RandomState>,
     pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
@@ -287,14 +287,14 @@ impl<'b, V: Types> Overlay<'b, V> {
 
     fn set(&mut self, location: &V::Location, value: V::Value, by_delta: bool) {
         let was_listed =
-            self.scannable.as_mut().is_some_and(|scannable| scannable.settle(location, &value));
+            self.scannable.as_mut().is_some_and(|scannable| scannable.update(location, &value));
         match self.own.entry(Key(location.clone())) {
             MapEntry::Occupied(mut entry) => {
                 let own = entry.get_mut();
                 (own.value, own.by_delta) = (value, by_delta);
             }
             MapEntry::Vacant(entry) => {
-                entry.insert(Own { value, by_delta, was_listed });
+                entry.insert(OwnWrite { value, by_delta, was_listed });
             }
         }
     }

@@ -123,7 +123,7 @@ use crate::contract::error::Failure;
 use crate::contract::storage::Ordered;
 use crate::contract::types::Types;
 use crate::mvmemory::named::Ahead;
-use crate::primitives::order::{Cut, Ranked};
+use crate::primitives::order::{Boundary, Ranked};
 
 /// Why a scan fails on a block without an order.
 pub(crate) const UNORDERED: &str =
@@ -153,7 +153,7 @@ pub(crate) struct Course<'a, L, V> {
 pub(crate) type CourseOf<'b, V> = Course<'b, <V as Types>::Location, <V as Types>::Value>;
 
 /// A question to the storage: where it begins and ends.
-pub(crate) type Question<L> = (Cut<L>, Cut<L>);
+pub(crate) type Question<L> = (Boundary<L>, Boundary<L>);
 
 impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
     /// A scan between the bounds; `None` if nothing can lie there.
@@ -172,18 +172,18 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
     }
 
     /// Where the range begins.
-    pub(crate) fn start(&self) -> Cut<L> {
-        Cut::below(self.from.clone())
+    pub(crate) fn start(&self) -> Boundary<L> {
+        Boundary::below(self.from.clone())
     }
 
     /// Where the range ends.
-    pub(crate) fn end(&self) -> Cut<L> {
-        Cut::above(self.to.clone())
+    pub(crate) fn end(&self) -> Boundary<L> {
+        Boundary::above(self.to.clone())
     }
 
     /// The end of what was passed, candidate by candidate.
-    pub(crate) fn reached(&self) -> Cut<L> {
-        Cut::below(self.rest.clone())
+    pub(crate) fn reached(&self) -> Boundary<L> {
+        Boundary::below(self.rest.clone())
     }
 
     /// What is left of the range begins here.
@@ -225,7 +225,7 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
         let behind = self.named.clone().map(Bound::Excluded);
         let from = behind.unwrap_or_else(|| self.from.clone());
         let range = (from.as_ref().map(|from| &from.location), self.to());
-        let question = || (Cut::below(from.clone()), self.end());
+        let question = || (Boundary::below(from.clone()), self.end());
         if order.is_empty(range.0, range.1) {
             let question = question();
             self.all_named = true;

@@ -6,7 +6,7 @@ use super::run::Run;
 use super::scans::Scans;
 use crate::contract::types::Types;
 use crate::primitives::ids::Version;
-use crate::primitives::order::{Cut, Order, Ranked};
+use crate::primitives::order::{Boundary, Order, Ranked};
 
 impl<'b, V: Types> Run<'b, V> {
     /// Notes that a scan begins.
@@ -20,7 +20,7 @@ impl<'b, V: Types> Run<'b, V> {
     }
 
     /// Notes that the scan under way ends, and how far it went.
-    pub(crate) fn end_scan(&mut self, start: Cut<V::Location>, end: Cut<V::Location>) {
+    pub(crate) fn end_scan(&mut self, start: Boundary<V::Location>, end: Boundary<V::Location>) {
         self.scans.ranges.add(start, end, (), |(), ()| {});
     }
 
@@ -30,12 +30,18 @@ impl<'b, V: Types> Run<'b, V> {
     }
 
     /// The end of what was scanned from `at` on.
-    pub(crate) fn scanned_onward(&self, at: &Cut<V::Location>) -> Option<&Cut<V::Location>> {
+    pub(crate) fn scanned_onward(
+        &self,
+        at: &Boundary<V::Location>,
+    ) -> Option<&Boundary<V::Location>> {
         self.scans.ranges.onward(at).map(|span| &span.end)
     }
 
     /// Where the next range behind `at` begins that was scanned.
-    pub(crate) fn next_scanned(&self, at: &Cut<V::Location>) -> Option<&Cut<V::Location>> {
+    pub(crate) fn next_scanned(
+        &self,
+        at: &Boundary<V::Location>,
+    ) -> Option<&Boundary<V::Location>> {
         self.scans.ranges.next_start(at)
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::names::{DeskOf, MemoryOf};
+use super::names::{HandleOf, MemoryOf};
 use crate::contract::storage::{Ordered, Storage};
 use crate::contract::types::Types;
 use crate::scheduler::Scheduler;
@@ -28,7 +28,7 @@ impl<V: Types> Copy for Shared<'_, V> {}
 
 /// What a worker's views share with it, so that it survives a view that the VM loses.
 pub(crate) struct Tools<'b, V: Types> {
-    pub(crate) desk: DeskOf<'b, V>,
+    pub(crate) handle: HandleOf<'b, V>,
     /// Values read from the storage.
     pub(crate) base_reads: Cell<u64>,
     /// Times that a run waited briefly for a writer.
@@ -38,8 +38,8 @@ pub(crate) struct Tools<'b, V: Types> {
 }
 
 impl<'b, V: Types> Tools<'b, V> {
-    pub(crate) fn new(desk: DeskOf<'b, V>, seat: usize) -> Self {
-        Self { desk, base_reads: Cell::new(0), waits: Cell::new(0), seat }
+    pub(crate) fn new(handle: HandleOf<'b, V>, seat: usize) -> Self {
+        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0), seat }
     }
 
     pub(super) fn count_base_read(&self, fetched: bool) {

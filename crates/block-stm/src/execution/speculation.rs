@@ -61,7 +61,7 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// Starts an execution of `txn`.
     pub(crate) fn begin(&mut self, txn: TxnIndex, position: Position) {
-        self.guard = Some(self.tools.desk.pin());
+        self.guard = Some(self.tools.handle.pin());
         self.txn = txn;
         self.position = position;
         self.interruption = None;
@@ -214,7 +214,7 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
-        let guard = &self.tools.desk.pin();
+        let guard = &self.tools.handle.pin();
         let holds = || {
             run.validate(Position::Ahead, |cell| self.look(txn, cell, guard)).is_ok()
                 && !run.misses_now(self.shared.memory, txn, guard)
@@ -229,7 +229,7 @@ impl<'b, V: Types> Speculation<'b, V> {
     /// Fetches what the judge will need, so that he need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
         let Shared { storage, scheduler, .. } = self.shared;
-        let guard = &self.tools.desk.pin();
+        let guard = &self.tools.handle.pin();
         for cell in self.run.unseen_cells() {
             if cell.base().is_some() || !cell.rests_on_base(self.txn, guard) {
                 continue;
@@ -254,10 +254,10 @@ impl<'b, V: Types> Speculation<'b, V> {
         guard: &Guard,
     ) -> Option<(Option<Version>, Cow<'b, V::Value>)> {
         let trust_hints = false;
-        match cell.latest_below(txn, trust_hints, &self.tools.desk.finder.visited, guard) {
+        match cell.latest_below(txn, trust_hints, &self.tools.handle.finder.visited, guard) {
             Found::Value(version, value) => Some((version, Cow::Owned(value))),
             Found::Base => Some((Some(Version::BASE), Cow::Borrowed(cell.base()?))),
-            Found::Unsettled(_) => None,
+            Found::Unknown(_) => None,
         }
     }
 
@@ -266,7 +266,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         if let Some(place) = self.run.recent(location) {
             return Ok(place);
         }
-        Ok(self.run.place(self.shared.memory.cell(location, &self.tools.desk)))
+        Ok(self.run.place(self.shared.memory.cell(location, &self.tools.handle)))
     }
 
     /// The place of an access by which the VM comes to know something of what is there.
@@ -377,7 +377,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let mut waited_for = None;
         loop {
             let guard = self.guard.as_ref().expect("pinned while an execution is under way");
-            let visited = &self.tools.desk.finder.visited;
+            let visited = &self.tools.handle.finder.visited;
             match cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard) {
                 Found::Value(version, value) => return Ok(Seen { version, value }),
                 Found::Base => {
@@ -386,9 +386,9 @@ impl<'b, V: Types> Speculation<'b, V> {
                     }
                     self.fetch_base(cell)?;
                 }
-                Found::Unsettled(writer) => {
+                Found::Unknown(writer) => {
                     if waited_for == Some(writer) {
-                        return Err(self.interrupt(Interruption::Unsettled(writer)));
+                        return Err(self.interrupt(Interruption::Uncommitted(writer)));
                     }
                     if !scheduler.wait_briefly(writer) {
                         return Err(self.interrupt(Interruption::Estimate(writer)));

@@ -155,7 +155,7 @@ impl<'b, V: Types> Run<'b, V> {
                 && match cell.latest_below(txn, trust_hints, &Count::new(0), pinned) {
                     Found::Value(_, value) => index.keeps_deleted() || is_present(&value),
                     Found::Base => false,
-                    Found::Unsettled(_) => true,
+                    Found::Unknown(_) => true,
                 }
         };
         // No more is looked at than the scans themselves did.

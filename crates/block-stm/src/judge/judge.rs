@@ -261,7 +261,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         memory.put_right(&self.stray);
         examined?;
         let deltas_apply = match execution {
-            Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.desk),
+            Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.handle),
             // The writes are dropped, but the VM may have come here because it was told that they apply.
             Execution::Invalid(_) => {
                 sings(Canary::SkipDeltas)
@@ -318,19 +318,19 @@ impl<'b, V: Executable> Judge<'b, V> {
         output: V::Output,
         run: &Run<'b, V>,
     ) -> Result<(), EndOf<V>> {
-        let (memory, desk) = (executor.shared.memory, executor.desk());
+        let (memory, handle) = (executor.shared.memory, executor.handle());
         if let Some(edges) = &mut self.edges {
             self.ledger.contain(txn, || add_edges(edges, txn, run))?;
         }
         self.writes.clear();
         if let Some(watch) = &self.watch {
-            watch.before_commit(txn, run.cells(), &desk.pin());
+            watch.before_commit(txn, run.cells(), &handle.pin());
         }
         memory.commit(txn, |n| run.asked_before(n), &mut self.writes, &mut self.touched);
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
         }
-        self.ledger.contain(txn, || memory.update_index(txn, desk))?;
+        self.ledger.contain(txn, || memory.update_index(txn, handle))?;
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }
 }

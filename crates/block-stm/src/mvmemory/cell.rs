@@ -20,9 +20,9 @@ use std::ptr;
 use crate::primitives::sync::{Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
-use super::arena::Shelf;
+use super::arena::LocalArena;
 use super::entry::{Entry, Payload};
-use super::place::Place;
+use super::listing::Listing;
 use super::shortcuts::Shortcuts;
 use crate::contract::storage::{BoxError, Storage};
 use crate::contract::value::{Value, is_present};
@@ -46,7 +46,7 @@ const MOST_DELTAS: usize = 32;
 pub(crate) struct Finder<'m, L, V: Value> {
     /// How many versions it looked at.
     pub(crate) visited: Count,
-    pub(crate) shortcuts: Shelf<'m, ShortcutsOf<L, V>>,
+    pub(crate) shortcuts: LocalArena<'m, ShortcutsOf<L, V>>,
 }
 
 /// What every access needs comes first, on one cache line; neighbours share none.
@@ -59,7 +59,7 @@ pub(crate) struct Cell<L, V: Value> {
     /// The next cell with the same hash.
     pub(super) twin: AtomicPtr<Cell<L, V>>,
     /// The location's place in the index, if it was ever in it.
-    pub(super) place: AtomicPtr<Place<Self>>,
+    pub(super) place: AtomicPtr<Listing<Self>>,
     /// Held by whoever changes `versions`.
     chain_lock: Mutex<()>,
     /// Held while the base value is set, never while the storage is asked for it.
@@ -87,7 +87,7 @@ pub(crate) enum Found<V> {
     /// No transaction below wrote here: the base value stands, which may not have been fetched yet.
     Base,
     /// This transaction's write is not known yet.
-    Unsettled(TxnIndex),
+    Unknown(TxnIndex),
 }
 
 impl<L, V: Value> Cell<L, V> {
@@ -282,14 +282,14 @@ impl<L, V: Value> Cell<L, V> {
                 if entry.is_hint() && !trust_hints {
                     continue;
                 }
-                return Found::Unsettled(entry.txn());
+                return Found::Unknown(entry.txn());
             }
             match entry.value() {
                 Some(value) if deltas.is_empty() => {
                     return Found::Value(Some(entry.version()), value.clone());
                 }
                 Some(value) => return sum_up(value.clone(), &deltas),
-                None if deltas.len() == MOST_DELTAS => return Found::Unsettled(entry.txn()),
+                None if deltas.len() == MOST_DELTAS => return Found::Unknown(entry.txn()),
                 None => deltas.push(entry),
             }
         }
@@ -496,7 +496,7 @@ fn sum_up<L, V: Value>(mut value: V, deltas: &[&EntryOf<L, V>]) -> Found<V> {
     for entry in deltas.iter().rev() {
         match entry.apply_to(&value) {
             Some(sum) => value = sum,
-            None => return Found::Unsettled(entry.txn()),
+            None => return Found::Unknown(entry.txn()),
         }
     }
     Found::Value(None, value)

@@ -26,9 +26,9 @@ use crate::primitives::key::{Key, Lookup};
 ///     real.map(|change| *change.location).collect()
 /// }
 /// ```
-pub struct FinalState<L, V: Value>(Held<L, V>);
+pub struct FinalState<L, V: Value>(Backing<L, V>);
 
-enum Held<L, V: Value> {
+enum Backing<L, V: Value> {
     Memory(Box<InMemory<L, V>>),
     Maps(InMaps<L, V>),
 }
@@ -101,19 +101,19 @@ impl<L: Clone, V: Value> FinalState<L, V> {
         memory: MvMemory<L, V>,
         touched: Vec<*const Cell<L, V>>,
     ) -> Self {
-        Self(Held::Memory(Box::new(InMemory { touched, memory })))
+        Self(Backing::Memory(Box::new(InMemory { touched, memory })))
     }
 
     pub(crate) fn in_maps(written: Vec<usize>, known: Known<L, V>) -> Self {
-        Self(Held::Maps(InMaps { written, known }))
+        Self(Backing::Maps(InMaps { written, known }))
     }
 
     /// The number of locations.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Held::Memory(held) => held.touched.len(),
-            Held::Maps(held) => held.written.len(),
+            Backing::Memory(held) => held.touched.len(),
+            Backing::Maps(held) => held.written.len(),
         }
     }
 
@@ -132,13 +132,13 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn nth(&self, n: usize) -> Change<'_, L, V> {
         match &self.0 {
-            Held::Memory(held) => {
+            Backing::Memory(held) => {
                 // SAFETY: a cell of `held.memory`, says `in_memory`.
                 let cell = unsafe { &*held.touched[n] };
                 let (_, after) = cell.committed().expect("has a committed write, says `in_memory`");
                 Change { location: cell.location(), before: cell.base_for_writer(), after }
             }
-            Held::Maps(held) => {
+            Backing::Maps(held) => {
                 let place = held.known.get_index(held.written[n]);
                 let (location, values) = place.expect("nothing is taken out");
                 let (_, after) = values.after.as_ref().expect("what was written has a value");
@@ -156,11 +156,11 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn value(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Held::Memory(held) => {
+            Backing::Memory(held) => {
                 let cell = held.memory.find(location)?;
                 cell.is_committed().then_some(cell.committed()?.1)
             }
-            Held::Maps(held) => Some(&held.known.get(&Lookup(location))?.after.as_ref()?.1),
+            Backing::Maps(held) => Some(&held.known.get(&Lookup(location))?.after.as_ref()?.1),
         }
     }
 
@@ -168,8 +168,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn before(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Held::Memory(held) => held.memory.find(location)?.base_for_writer(),
-            Held::Maps(held) => held.known.get(&Lookup(location))?.before_for_writer(),
+            Backing::Memory(held) => held.memory.find(location)?.base_for_writer(),
+            Backing::Maps(held) => held.known.get(&Lookup(location))?.before_for_writer(),
         }
     }
 
@@ -181,8 +181,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn cached(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Held::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
-            Held::Maps(held) => held.known.get(&Lookup(location))?.latest(),
+            Backing::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
+            Backing::Maps(held) => held.known.get(&Lookup(location))?.latest(),
         }
     }
 

@@ -5,20 +5,20 @@ use std::hash::Hash;
 use std::ptr;
 use std::sync::Arc;
 
-use crossbeam_epoch::{Collector, Guard, LocalHandle};
+use crossbeam_epoch::{Collector, Guard};
 use foldhash::fast::RandomState;
 
-use super::arena::{Arena, Shelf};
+use super::arena::{Arena, LocalArena};
 use super::cell::{Cell, Count, EntryOf, Finder, ShortcutsOf};
 use super::chunks::ChunkPool;
 use super::entry::{Entry, Payload};
-use super::index::{Index, Lister};
+use super::index::{Index, LocalIndex};
 use super::named::Ahead;
-use super::table::{Maker, Table};
+use super::table::{LocalTable, Table};
 use crate::contract::value::Value;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::order::{Cut, Order};
+use crate::primitives::order::{Boundary, Order};
 use crate::primitives::sync::Mutex;
 use crate::primitives::sync::atomic::{AtomicBool, Ordering};
 
@@ -54,19 +54,19 @@ pub(crate) struct MvMemory<L, V: Value> {
 }
 
 /// A thread's place at the memory: what it needs to read and to write there.
-pub(crate) struct Desk<'m, L, V: Value> {
-    handle: LocalHandle,
+pub(crate) struct LocalHandle<'m, L, V: Value> {
+    epoch: crossbeam_epoch::LocalHandle,
     pub(crate) finder: Finder<'m, L, V>,
-    maker: Maker<'m, L, V>,
-    lister: Option<Lister<'m, L, V>>,
-    entries: Shelf<'m, EntryOf<L, V>>,
-    sums: Shelf<'m, V>,
+    local_table: LocalTable<'m, L, V>,
+    local_index: Option<LocalIndex<'m, L, V>>,
+    entries: LocalArena<'m, EntryOf<L, V>>,
+    sums: LocalArena<'m, V>,
 }
 
-impl<L, V: Value> Desk<'_, L, V> {
+impl<L, V: Value> LocalHandle<'_, L, V> {
     /// Keeps versions that others retire from being freed.
     pub(crate) fn pin(&self) -> Guard {
-        self.handle.pin()
+        self.epoch.pin()
     }
 }
 
@@ -110,7 +110,7 @@ impl<L, V: Value> Set<L, V> {
         Self { entries: Box::into_raw(entries.into_boxed_slice()), on_heap: true }
     }
 
-    fn on_shelf(entries: *mut [EntryOf<L, V>]) -> Self {
+    fn in_arena(entries: *mut [EntryOf<L, V>]) -> Self {
         Self { entries, on_heap: false }
     }
 
@@ -198,9 +198,9 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Lets scans find a location, if there may be any, where something is about to be written.
-    pub(crate) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, desk: &Desk<'m, L, V>) {
-        if let (Some(index), Some(lister)) = (&self.index, &desk.lister) {
-            index.list_pending(cell, lister);
+    pub(crate) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, handle: &LocalHandle<'m, L, V>) {
+        if let (Some(index), Some(local_index)) = (&self.index, &handle.local_index) {
+            index.list_pending(cell, local_index);
         }
     }
 
@@ -208,32 +208,36 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     /// any there. What is known of its locations from there on.
     pub(crate) fn note_named<'m>(
         &'m self,
-        (from, to): (Cut<L>, Cut<L>),
+        (from, to): (Boundary<L>, Boundary<L>),
         answer: Option<&L>,
-        desk: &Desk<'m, L, V>,
+        handle: &LocalHandle<'m, L, V>,
     ) -> Option<Ahead<L>> {
-        let (index, lister) = (self.index.as_ref()?, desk.lister.as_ref()?);
+        let (index, local_index) = (self.index.as_ref()?, handle.local_index.as_ref()?);
         if let Some(named) = answer {
-            index.list_stored(self.cell(named, desk), lister);
+            index.list_stored(self.cell(named, handle), local_index);
         }
         Some(index.note(from, to, answer))
     }
 
     /// A place for the calling thread.
-    pub(crate) fn desk(&self) -> Desk<'_, L, V> {
-        Desk {
-            handle: self.collector.register(),
-            finder: Finder { visited: Count::new(0), shortcuts: self.shortcuts.shelf() },
-            maker: self.table.maker(),
-            lister: self.index.as_ref().map(Index::lister),
-            entries: self.entries.shelf(),
-            sums: self.sums.shelf(),
+    pub(crate) fn handle(&self) -> LocalHandle<'_, L, V> {
+        LocalHandle {
+            epoch: self.collector.register(),
+            finder: Finder { visited: Count::new(0), shortcuts: self.shortcuts.local_arena() },
+            local_table: self.table.local_table(),
+            local_index: self.index.as_ref().map(Index::local_index),
+            entries: self.entries.local_arena(),
+            sums: self.sums.local_arena(),
         }
     }
 
     /// The cell of `location`, made on first use.
-    pub(crate) fn cell<'m>(&'m self, location: &L, desk: &Desk<'m, L, V>) -> &'m Cell<L, V> {
-        self.table.find_or_insert(location, &desk.maker)
+    pub(crate) fn cell<'m>(
+        &'m self,
+        location: &L,
+        handle: &LocalHandle<'m, L, V>,
+    ) -> &'m Cell<L, V> {
+        self.table.find_or_insert(location, &handle.local_table)
     }
 
     /// The cell of `location`, if it has one.
@@ -242,12 +246,22 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Puts estimates at the locations that `txn` will probably write, unless it was executed already.
-    pub(crate) fn declare(&self, txn: TxnIndex, cells: &[&Cell<L, V>], desk: &Desk<'_, L, V>) {
-        let guard = desk.pin();
+    pub(crate) fn declare(
+        &self,
+        txn: TxnIndex,
+        cells: &[&Cell<L, V>],
+        handle: &LocalHandle<'_, L, V>,
+    ) {
+        let guard = handle.pin();
         let mut written = self.written[txn.as_usize()].lock();
         if written.phase == Phase::Declared && written.entries.entries().is_empty() {
             let hint = |cell: &&Cell<L, V>| cell.entry(txn, 0, None, false);
-            self.swap(&mut written, self.heap_set(cells.iter().map(hint).collect()), desk, &guard);
+            self.swap(
+                &mut written,
+                self.heap_set(cells.iter().map(hint).collect()),
+                handle,
+                &guard,
+            );
         }
     }
 
@@ -257,7 +271,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         txn: TxnIndex,
         incarnation: u32,
         writes: impl ExactSizeIterator<Item = Write<'m, L, V>>,
-        desk: &Desk<'m, L, V>,
+        handle: &LocalHandle<'m, L, V>,
     ) -> Published {
         let (declared, before) = {
             let mut written = self.written[txn.as_usize()].lock();
@@ -288,14 +302,14 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         let entries = writes.enumerate().map(entry);
         // What is written first mostly stays. What replaces it may be replaced any number of times, and so is freed by epoch.
         let set = match any {
-            true if declared => Set::on_shelf(desk.entries.extend(entries)),
+            true if declared => Set::in_arena(handle.entries.extend(entries)),
             true => self.heap_set(entries.collect()),
             false => Set::empty(),
         };
         let right = if declared { count_common(before, set.entries()) } else { 0 };
         let wrong = if declared { before.len() - right } else { 0 };
-        let guard = desk.pin();
-        self.swap(&mut self.written[txn.as_usize()].lock(), set, desk, &guard);
+        let guard = handle.pin();
+        self.swap(&mut self.written[txn.as_usize()].lock(), set, handle, &guard);
         Published { changed: seen && !same, right_hints: right, wrong_hints: wrong }
     }
 
@@ -306,21 +320,21 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Takes back whatever `txn` wrote or was declared to write. Whether there was anything.
-    pub(crate) fn withdraw(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
-        let guard = desk.pin();
+    pub(crate) fn withdraw(&self, txn: TxnIndex, handle: &LocalHandle<'_, L, V>) -> bool {
+        let guard = handle.pin();
         let mut written = self.written[txn.as_usize()].lock();
         assert!(written.phase != Phase::Committed, "txn {txn} is final");
         written.phase = Phase::Published;
         let any = !written.entries.entries().is_empty();
         if any {
-            self.swap(&mut written, Set::empty(), desk, &guard);
+            self.swap(&mut written, Set::empty(), handle, &guard);
         }
         any
     }
 
     /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not apply or
     /// rests on a base value that nobody has fetched.
-    pub(crate) fn sum_deltas(&self, txn: TxnIndex, desk: &Desk<'_, L, V>) -> bool {
+    pub(crate) fn sum_deltas(&self, txn: TxnIndex, handle: &LocalHandle<'_, L, V>) -> bool {
         let entries = self.written[txn.as_usize()].lock().entries.entries;
         // Not under the lock: deltas are applied by code of the user's.
         // SAFETY: only the owner of `txn`, which the caller is, replaces its set.
@@ -336,7 +350,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
                 // SAFETY: sums live as long as the memory, and so longer than any entry that somebody may reach.
-                unsafe { entry.set_sum(desk.sums.push(sum)) };
+                unsafe { entry.set_sum(handle.sums.push(sum)) };
                 true
             })
         })
@@ -374,14 +388,14 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     /// Puts the locations into the index or takes them out, as what a committed transaction left
     /// there demands. Apart from [`commit`](MvMemory::commit), as locations are compared, which is
     /// not done under a lock.
-    pub(crate) fn update_index<'m>(&'m self, txn: TxnIndex, desk: &Desk<'m, L, V>) {
-        let (Some(index), Some(lister)) = (&self.index, &desk.lister) else { return };
+    pub(crate) fn update_index<'m>(&'m self, txn: TxnIndex, handle: &LocalHandle<'m, L, V>) {
+        let (Some(index), Some(local_index)) = (&self.index, &handle.local_index) else { return };
         let entries = self.written[txn.as_usize()].lock().entries.entries;
-        let pinned = &desk.pin();
+        let pinned = &handle.pin();
         // SAFETY: a committed set is freed only with the memory.
         for entry in unsafe { &*entries } {
             // SAFETY: cells live as long as the memory.
-            index.update(unsafe { &*entry.cell }, txn.next(), lister, pinned);
+            index.update(unsafe { &*entry.cell }, txn.next(), local_index, pinned);
         }
     }
 
@@ -403,10 +417,10 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         &self,
         written: &mut Written<L, V>,
         new: Set<L, V>,
-        desk: &Desk<'_, L, V>,
+        handle: &LocalHandle<'_, L, V>,
         guard: &Guard,
     ) {
-        let finder = &desk.finder;
+        let finder = &handle.finder;
         // SAFETY: the sets are alive, and so are cells.
         let shown = |pointer: &*mut EntryOf<L, V>| unsafe { &**pointer }.is_shown();
         for pointer in new.pointers().filter(shown) {
@@ -458,7 +472,7 @@ mod tests {
     use crate::primitives::ids::Version;
 
     type Memory = MvMemory<&'static str, Number>;
-    type Place<'m> = Desk<'m, &'static str, Number>;
+    type Local<'m> = LocalHandle<'m, &'static str, Number>;
 
     fn txn(index: u32) -> TxnIndex {
         TxnIndex::new(index)
@@ -472,21 +486,21 @@ mod tests {
         Memory::new(10, &Arc::new(ChunkPool::new(0)))
     }
 
-    fn x<'m>(memory: &'m Memory, desk: &Place<'m>) -> &'m Cell<&'static str, Number> {
-        memory.cell(&"x", desk)
+    fn x<'m>(memory: &'m Memory, handle: &Local<'m>) -> &'m Cell<&'static str, Number> {
+        memory.cell(&"x", handle)
     }
 
     /// What a reader at `at` sees, as `(writer, value)`.
     fn seen<'m>(
         memory: &'m Memory,
         at: u32,
-        desk: &Place<'m>,
+        handle: &Local<'m>,
     ) -> Result<(Option<Version>, u8), u32> {
-        let cell = x(memory, desk);
-        match cell.latest_below(txn(at), true, &desk.finder.visited, &desk.pin()) {
+        let cell = x(memory, handle);
+        match cell.latest_below(txn(at), true, &handle.finder.visited, &handle.pin()) {
             Found::Value(version, value) => Ok((version, value.0)),
             Found::Base => Ok((Some(Version::BASE), cell.fetch_base(&storage).expect("reads").0.0)),
-            Found::Unsettled(writer) => Err(writer.get()),
+            Found::Unknown(writer) => Err(writer.get()),
         }
     }
 
@@ -495,23 +509,23 @@ mod tests {
         at: u32,
         incarnation: u32,
         payload: Payload<Number>,
-        desk: &Place<'m>,
+        handle: &Local<'m>,
     ) -> bool {
-        let writes = vec![(x(memory, desk), payload)];
-        memory.publish(txn(at), incarnation, writes.into_iter(), desk).changed
+        let writes = vec![(x(memory, handle), payload)];
+        memory.publish(txn(at), incarnation, writes.into_iter(), handle).changed
     }
 
     #[test]
     fn a_reader_sees_the_highest_version_below() {
         let memory = memory();
-        let desk = &memory.desk();
+        let handle = &memory.handle();
         for at in [7, 1, 4] {
-            assert!(write(&memory, at, 0, Payload::Value(Number(at as u8)), desk));
+            assert!(write(&memory, at, 0, Payload::Value(Number(at as u8)), handle));
         }
-        assert_eq!(seen(&memory, 1, desk), Ok((Some(Version::BASE), 100)));
+        assert_eq!(seen(&memory, 1, handle), Ok((Some(Version::BASE), 100)));
         for (at, writer) in [(2, 1), (4, 1), (5, 4), (7, 4), (8, 7), (9, 7)] {
             let expected = Ok((Some(Version::new(txn(writer), 0)), writer as u8));
-            assert_eq!(seen(&memory, at, desk), expected, "at {at}");
+            assert_eq!(seen(&memory, at, handle), expected, "at {at}");
         }
     }
 
@@ -519,36 +533,37 @@ mod tests {
     fn a_long_chain_is_walked_by_shortcuts() {
         const TXNS: u32 = if cfg!(miri) { 300 } else { 5_000 };
         let memory = Memory::new(TXNS as usize, &Arc::new(ChunkPool::new(0)));
-        let desk = &memory.desk();
+        let handle = &memory.handle();
         let value = |at: u32| Number((at % 251) as u8);
         let of = |at| Ok((Some(Version::new(txn(at), 0)), value(at).0));
         // As many workers write, each a row of its own: from the highest row down.
         let rows = || (0..TXNS / 100).rev();
         let walk = |work: &mut dyn FnMut()| {
-            let before = desk.finder.visited.get();
+            let before = handle.finder.visited.get();
             work();
-            desk.finder.visited.get() - before
+            handle.finder.visited.get() - before
         };
         let mut longest = 0;
         for at in (0..100).flat_map(|n| rows().map(move |row| 100 * row + n)).filter(|n| n % 3 > 0)
         {
             let steps = walk(&mut || {
-                assert!(write(&memory, at, 0, Payload::Value(value(at)), desk));
+                assert!(write(&memory, at, 0, Payload::Value(value(at)), handle));
             });
             longest = longest.max(steps);
         }
-        assert!(x(&memory, desk).has_shortcuts() && longest < 100, "{longest} versions");
+        assert!(x(&memory, handle).has_shortcuts() && longest < 100, "{longest} versions");
         for at in (4..TXNS).step_by(37) {
             let below = (0..at).rev().find(|n| n % 3 > 0).expect("1 is one");
-            let steps = walk(&mut || assert_eq!(seen(&memory, at, desk), of(below), "below {at}"));
+            let steps =
+                walk(&mut || assert_eq!(seen(&memory, at, handle), of(below), "below {at}"));
             assert!(steps < 40, "{steps} versions below {at}");
         }
         // What is taken back is not met again, nor what was replaced.
         for at in (3..TXNS).filter(|n| n % 3 == 2) {
             if at % 2 == 0 {
-                assert!(memory.withdraw(txn(at), desk));
+                assert!(memory.withdraw(txn(at), handle));
             } else {
-                write(&memory, at, 1, Payload::Value(value(at)), desk);
+                write(&memory, at, 1, Payload::Value(value(at)), handle);
             }
         }
         for at in (6..TXNS).step_by(3) {
@@ -557,86 +572,86 @@ mod tests {
                 0 => of(below - 1),
                 _ => Ok((Some(Version::new(txn(below), 1)), value(below).0)),
             };
-            assert_eq!(seen(&memory, at, desk), expected, "below {at}");
+            assert_eq!(seen(&memory, at, handle), expected, "below {at}");
         }
         // Readers above a committed version end there.
         memory.commit(txn(1), |_| false, &mut Vec::new(), &mut Vec::new());
-        assert_eq!(seen(&memory, 2, desk), of(1));
+        assert_eq!(seen(&memory, 2, handle), of(1));
     }
 
     #[test]
     fn a_reader_above_many_deltas_waits_for_their_commit() {
         let memory = Memory::new(100, &Arc::new(ChunkPool::new(0)));
-        let desk = &memory.desk();
-        x(&memory, desk).fetch_base(&storage).expect("reads");
-        x(&memory, desk).show_deltas();
+        let handle = &memory.handle();
+        x(&memory, handle).fetch_base(&storage).expect("reads");
+        x(&memory, handle).show_deltas();
         for at in 0..50 {
-            assert!(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), desk));
+            assert!(write(&memory, at, 0, Payload::Deltas(Deltas::One(1)), handle));
         }
-        assert_eq!(seen(&memory, 32, desk), Ok((None, 132)));
-        assert_eq!(seen(&memory, 33, desk), Err(0), "far from its turn");
-        assert_eq!(seen(&memory, 50, desk), Err(17));
+        assert_eq!(seen(&memory, 32, handle), Ok((None, 132)));
+        assert_eq!(seen(&memory, 33, handle), Err(0), "far from its turn");
+        assert_eq!(seen(&memory, 50, handle), Err(17));
     }
 
     #[test]
     fn a_new_incarnation_replaces_or_removes() {
         let memory = memory();
-        let desk = &memory.desk();
-        assert!(write(&memory, 3, 0, Payload::Value(Number(1)), desk));
+        let handle = &memory.handle();
+        assert!(write(&memory, 3, 0, Payload::Value(Number(1)), handle));
         memory.mark_estimates(txn(3));
-        assert_eq!(seen(&memory, 5, desk), Err(3));
-        assert!(!write(&memory, 3, 1, Payload::Value(Number(1)), desk), "same value");
-        assert_eq!(seen(&memory, 5, desk), Ok((Some(Version::new(txn(3), 1)), 1)));
-        assert!(memory.publish(txn(3), 2, std::iter::empty(), desk).changed, "written no more");
-        assert_eq!(seen(&memory, 5, desk), Ok((Some(Version::BASE), 100)));
-        assert!(!memory.withdraw(txn(3), desk));
+        assert_eq!(seen(&memory, 5, handle), Err(3));
+        assert!(!write(&memory, 3, 1, Payload::Value(Number(1)), handle), "same value");
+        assert_eq!(seen(&memory, 5, handle), Ok((Some(Version::new(txn(3), 1)), 1)));
+        assert!(memory.publish(txn(3), 2, std::iter::empty(), handle).changed, "written no more");
+        assert_eq!(seen(&memory, 5, handle), Ok((Some(Version::BASE), 100)));
+        assert!(!memory.withdraw(txn(3), handle));
     }
 
     #[test]
     fn deltas_add_up_and_never_wrap() {
         let memory = memory();
-        let desk = &memory.desk();
-        x(&memory, desk).fetch_base(&storage).expect("reads");
-        x(&memory, desk).show_deltas();
-        write(&memory, 1, 0, Payload::Deltas(Deltas::One(50)), desk);
-        write(&memory, 2, 0, Payload::Deltas(Deltas::Many(vec![100, -60])), desk);
-        write(&memory, 3, 0, Payload::Deltas(Deltas::One(66)), desk);
-        assert_eq!(seen(&memory, 2, desk), Ok((None, 150)));
-        assert_eq!(seen(&memory, 3, desk), Ok((None, 190)));
-        assert_eq!(seen(&memory, 4, desk), Err(3), "190 + 66 does not fit");
+        let handle = &memory.handle();
+        x(&memory, handle).fetch_base(&storage).expect("reads");
+        x(&memory, handle).show_deltas();
+        write(&memory, 1, 0, Payload::Deltas(Deltas::One(50)), handle);
+        write(&memory, 2, 0, Payload::Deltas(Deltas::Many(vec![100, -60])), handle);
+        write(&memory, 3, 0, Payload::Deltas(Deltas::One(66)), handle);
+        assert_eq!(seen(&memory, 2, handle), Ok((None, 150)));
+        assert_eq!(seen(&memory, 3, handle), Ok((None, 190)));
+        assert_eq!(seen(&memory, 4, handle), Err(3), "190 + 66 does not fit");
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
         for at in [1, 2] {
-            assert!(memory.sum_deltas(txn(at), desk));
+            assert!(memory.sum_deltas(txn(at), handle));
             memory.commit(txn(at), |_| false, &mut writes, &mut touched);
         }
-        assert!(!memory.sum_deltas(txn(3), desk));
+        assert!(!memory.sum_deltas(txn(3), handle));
         assert_eq!(writes, [(&"x", &Number(150)), (&"x", &Number(190))]);
         assert_eq!(touched.len(), 1);
-        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(2), 0)), 190)));
+        assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::new(txn(2), 0)), 190)));
     }
 
     #[test]
     fn deltas_that_nobody_wants_to_see_are_found_once_they_are_committed() {
         let memory = memory();
-        let desk = &memory.desk();
-        let cell = x(&memory, desk);
+        let handle = &memory.handle();
+        let cell = x(&memory, handle);
         cell.fetch_base(&storage).expect("reads");
         for at in [1, 2] {
-            write(&memory, at, 0, Payload::Deltas(Deltas::One(5)), desk);
+            write(&memory, at, 0, Payload::Deltas(Deltas::One(5)), handle);
         }
-        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
+        assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::BASE), 100)));
         let commit = |at| {
-            assert!(memory.sum_deltas(txn(at), desk));
+            assert!(memory.sum_deltas(txn(at), handle));
             memory.commit(txn(at), |_| false, &mut Vec::new(), &mut Vec::new());
         };
         commit(1);
-        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::new(txn(1), 0)), 105)));
-        assert!(!cell.rests_on_base(txn(3), &desk.pin()));
+        assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::new(txn(1), 0)), 105)));
+        assert!(!cell.rests_on_base(txn(3), &handle.pin()));
         cell.show_deltas();
-        write(&memory, 3, 0, Payload::Deltas(Deltas::One(7)), desk);
-        assert_eq!(seen(&memory, 4, desk), Ok((None, 112)), "what comes now is seen at once");
+        write(&memory, 3, 0, Payload::Deltas(Deltas::One(7)), handle);
+        assert_eq!(seen(&memory, 4, handle), Ok((None, 112)), "what comes now is seen at once");
         commit(2);
-        assert_eq!(seen(&memory, 4, desk), Ok((None, 117)));
+        assert_eq!(seen(&memory, 4, handle), Ok((None, 117)));
         assert!(cell.hid_a_delta(), "the second one");
         commit(3);
         assert!(!cell.hid_a_delta());
@@ -648,10 +663,10 @@ mod tests {
         let wanted = memory();
         wanted.show_deltas();
         for memory in [scanned, wanted] {
-            let desk = &memory.desk();
-            x(&memory, desk).fetch_base(&storage).expect("reads");
-            assert!(write(&memory, 1, 0, Payload::Deltas(Deltas::One(5)), desk));
-            assert_eq!(seen(&memory, 2, desk), Ok((None, 105)));
+            let handle = &memory.handle();
+            x(&memory, handle).fetch_base(&storage).expect("reads");
+            assert!(write(&memory, 1, 0, Payload::Deltas(Deltas::One(5)), handle));
+            assert_eq!(seen(&memory, 2, handle), Ok((None, 105)));
         }
     }
 
@@ -675,12 +690,12 @@ mod tests {
     #[test]
     fn a_retired_write_set_outlives_the_readers_that_may_reach_it() {
         let memory = MvMemory::<&'static str, Alive>::new(2, &Arc::new(ChunkPool::new(0)));
-        let (desk, reader) = (memory.desk(), memory.desk());
-        let cell = memory.cell(&"x", &desk);
+        let (handle, reader) = (memory.handle(), memory.handle());
+        let cell = memory.cell(&"x", &handle);
         let publish = |incarnation| {
             let token = Arc::new(());
             let write = (cell, Payload::Value(Alive(Arc::clone(&token))));
-            memory.publish(txn(0), incarnation, std::iter::once(write), &desk);
+            memory.publish(txn(0), incarnation, std::iter::once(write), &handle);
             token
         };
         let alive = |token: &Arc<()>| Arc::strong_count(token) > 1;
@@ -689,15 +704,15 @@ mod tests {
         let second = publish(1);
         let guard = reader.pin();
         let third = publish(2);
-        memory.withdraw(txn(0), &desk);
+        memory.withdraw(txn(0), &handle);
         // Whatever others do, and however long.
-        (0..1_000).for_each(|_| desk.pin().flush());
+        (0..1_000).for_each(|_| handle.pin().flush());
         assert!(alive(&second) && alive(&third), "freed under a reader");
         drop(guard);
-        (0..1_000).for_each(|_| desk.pin().flush());
+        (0..1_000).for_each(|_| handle.pin().flush());
         assert!(!alive(&second) && !alive(&third), "never freed");
         assert!(alive(&first));
-        drop((desk, reader));
+        drop((handle, reader));
         drop(memory);
         assert!(!alive(&first));
     }
@@ -721,15 +736,16 @@ mod tests {
     #[test]
     fn hints_are_estimates_until_the_first_execution() {
         let memory = memory();
-        let desk = &memory.desk();
-        memory.declare(txn(2), &[x(&memory, desk)], desk);
-        assert_eq!(seen(&memory, 3, desk), Err(2));
-        let found = x(&memory, desk).latest_below(txn(3), false, &desk.finder.visited, &desk.pin());
+        let handle = &memory.handle();
+        memory.declare(txn(2), &[x(&memory, handle)], handle);
+        assert_eq!(seen(&memory, 3, handle), Err(2));
+        let found =
+            x(&memory, handle).latest_below(txn(3), false, &handle.finder.visited, &handle.pin());
         assert!(matches!(found, Found::Base));
-        let published = memory.publish(txn(2), 0, std::iter::empty(), desk);
+        let published = memory.publish(txn(2), 0, std::iter::empty(), handle);
         assert_eq!((published.right_hints, published.wrong_hints), (0, 1));
-        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)));
-        memory.declare(txn(2), &[x(&memory, desk)], desk);
-        assert_eq!(seen(&memory, 3, desk), Ok((Some(Version::BASE), 100)), "too late to declare");
+        assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::BASE), 100)));
+        memory.declare(txn(2), &[x(&memory, handle)], handle);
+        assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::BASE), 100)), "too late to declare");
     }
 }

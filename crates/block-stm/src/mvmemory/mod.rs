@@ -54,9 +54,9 @@ pub(crate) mod chunks;
 pub(crate) mod entry;
 pub(crate) mod final_state;
 pub(crate) mod index;
+pub(crate) mod listing;
 pub(crate) mod memory;
 pub(crate) mod named;
-pub(crate) mod place;
 pub(crate) mod shortcuts;
 pub(crate) mod table;
 
@@ -64,4 +64,4 @@ pub(crate) use cell::{Cell, Count, Found};
 pub(crate) use chunks::ChunkPool;
 pub(crate) use entry::{Deltas, Payload};
 pub(crate) use index::{Index, Which};
-pub(crate) use memory::{Desk, MvMemory, Published, Write};
+pub(crate) use memory::{LocalHandle, MvMemory, Published, Write};

@@ -4,7 +4,7 @@
 //! Such an answer holds for the rest of the block, like a value that was read. Without it, a scan
 //! would have to ask for each location that the block has deleted, again and again.
 
-use crate::primitives::order::{Cut, Order, Side};
+use crate::primitives::order::{Boundary, Order, Side};
 use crate::primitives::spans::Spans;
 
 /// The answers so far.
@@ -18,7 +18,7 @@ pub(crate) struct Named<L> {
 pub(crate) struct Ahead<L> {
     /// The last location that was named on the way.
     pub(crate) last: Option<L>,
-    pub(crate) end: Cut<L>,
+    pub(crate) end: Boundary<L>,
 }
 
 impl<L: Clone> Named<L> {
@@ -27,13 +27,18 @@ impl<L: Clone> Named<L> {
     }
 
     /// What is known from `at` on.
-    pub(crate) fn onward(&self, at: &Cut<L>) -> Option<Ahead<L>> {
+    pub(crate) fn onward(&self, at: &Boundary<L>) -> Option<Ahead<L>> {
         let span = self.ranges.onward(at)?;
         Some(Ahead { last: span.known.clone(), end: span.end.clone() })
     }
 
     /// The storage was asked for its first location between the cuts. What is known from there on.
-    pub(crate) fn note(&mut self, from: Cut<L>, to: Cut<L>, answer: Option<&L>) -> Ahead<L> {
+    pub(crate) fn note(
+        &mut self,
+        from: Boundary<L>,
+        to: Boundary<L>,
+        answer: Option<&L>,
+    ) -> Ahead<L> {
         let Self { order, ranges } = self;
         let ahead = Ahead::of(*order, to, answer);
         let later = |a: &mut Option<L>, b: Option<L>| {
@@ -48,8 +53,8 @@ impl<L: Clone> Named<L> {
 
 impl<L: Clone> Ahead<L> {
     /// What one answer says.
-    pub(crate) fn of(order: Order<L>, to: Cut<L>, answer: Option<&L>) -> Self {
-        let named = |named: &L| Cut::Beside(order.rank(named.clone()), Side::Behind);
+    pub(crate) fn of(order: Order<L>, to: Boundary<L>, answer: Option<&L>) -> Self {
+        let named = |named: &L| Boundary::Beside(order.rank(named.clone()), Side::Behind);
         Self { last: answer.cloned(), end: answer.map_or(to, named) }
     }
 }
@@ -63,21 +68,21 @@ mod tests {
     #[test]
     fn what_was_asked_once_is_known_with_the_last_location_on_the_way() {
         let order = Order::natural();
-        let at = |location: u8| Cut::below(Bound::Included(order.rank(location)));
-        let behind = |location: u8| Cut::below(Bound::Excluded(order.rank(location)));
+        let at = |location: u8| Boundary::below(Bound::Included(order.rank(location)));
+        let behind = |location: u8| Boundary::below(Bound::Excluded(order.rank(location)));
         let mut named = Named::new(order);
-        let known = |named: &Named<u8>, from: &Cut<u8>| {
+        let known = |named: &Named<u8>, from: &Boundary<u8>| {
             named.onward(from).map(|ahead| (ahead.last, ahead.end))
         };
         named.note(at(20), at(40), Some(&30));
         named.note(behind(30), at(40), None);
         assert!(known(&named, &at(20)) == Some((Some(30), at(40))), "up to where it was asked");
         assert!(known(&named, &at(10)).is_none() && known(&named, &at(40)).is_none());
-        let ahead = named.note(Cut::Start, Cut::End, Some(&25));
+        let ahead = named.note(Boundary::Start, Boundary::End, Some(&25));
         assert!((ahead.last, ahead.end) == (Some(30), at(40)), "what lies behind was known");
-        let ahead = named.note(Cut::Start, at(9), None);
+        let ahead = named.note(Boundary::Start, at(9), None);
         assert!((ahead.last, ahead.end) == (Some(30), at(40)), "nothing new");
-        named.note(behind(30), Cut::End, None);
-        assert!(known(&named, &Cut::Start) == Some((Some(30), Cut::End)));
+        named.note(behind(30), Boundary::End, None);
+        assert!(known(&named, &Boundary::Start) == Some((Some(30), Boundary::End)));
     }
 }

@@ -21,7 +21,7 @@ use foldhash::fast::FixedState as RandomState;
 #[cfg(not(shuttle))]
 use foldhash::fast::RandomState;
 
-use super::arena::{Arena, Shelf};
+use super::arena::{Arena, LocalArena};
 use super::cell::Cell;
 use super::chunks::{Chunk, ChunkPool};
 use crate::contract::value::Value;
@@ -94,12 +94,12 @@ pub(crate) struct Table<L, V: Value> {
 }
 
 /// Where one worker makes cells and branches.
-pub(crate) struct Maker<'t, L, V: Value> {
-    cells: Shelf<'t, Cell<L, V>>,
-    branches: Shelf<'t, Branch<L, V>>,
+pub(crate) struct LocalTable<'t, L, V: Value> {
+    cells: LocalArena<'t, Cell<L, V>>,
+    branches: LocalArena<'t, Branch<L, V>>,
 }
 
-impl<L, V: Value> Maker<'_, L, V> {
+impl<L, V: Value> LocalTable<'_, L, V> {
     pub(crate) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
         self.cells.push(Cell::new(location, hash))
     }
@@ -166,8 +166,8 @@ impl<L, V: Value> Table<L, V> {
     }
 
     /// Where the calling thread makes cells.
-    pub(crate) fn maker(&self) -> Maker<'_, L, V> {
-        Maker { cells: self.cells.shelf(), branches: self.branches.shelf() }
+    pub(crate) fn local_table(&self) -> LocalTable<'_, L, V> {
+        LocalTable { cells: self.cells.local_arena(), branches: self.branches.local_arena() }
     }
 }
 
@@ -190,37 +190,37 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     pub(crate) fn find_or_insert<'t>(
         &'t self,
         location: &L,
-        maker: &Maker<'t, L, V>,
+        local_table: &LocalTable<'t, L, V>,
     ) -> &'t Cell<L, V> {
-        self.find_or_insert_hashed(location, self.hasher.hash_one(location), maker)
+        self.find_or_insert_hashed(location, self.hasher.hash_one(location), local_table)
     }
 
     pub(crate) fn find_or_insert_hashed<'t>(
         &'t self,
         location: &L,
         hash: u64,
-        maker: &Maker<'t, L, V>,
+        local_table: &LocalTable<'t, L, V>,
     ) -> &'t Cell<L, V> {
         let (mut slot, mut shift) = self.start(hash);
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
-                    let new = maker.cell(location.clone(), hash);
+                    let new = local_table.cell(location.clone(), hash);
                     if slot.replace(word, new) {
                         // SAFETY: just published; lives as long as the table.
                         return unsafe { &*new };
                     }
-                    maker.unmake_cell(new);
+                    local_table.unmake_cell(new);
                 }
                 (Content::Branch(branch), _) => {
                     slot = &branch[branch_index(hash, shift)];
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return find_or_insert_twin(cell, location, maker);
+                    return find_or_insert_twin(cell, location, local_table);
                 }
                 (Content::Cell(cell), word) => {
-                    grow(slot, word, branch_index(cell.hash(), shift), &maker.branches);
+                    grow(slot, word, branch_index(cell.hash(), shift), &local_table.branches);
                 }
             }
         }
@@ -247,20 +247,20 @@ fn find_twin<'t, L: Eq, V: Value>(first: &'t Cell<L, V>, location: &L) -> Option
 fn find_or_insert_twin<'t, L: Eq + Clone, V: Value>(
     first: &'t Cell<L, V>,
     location: &L,
-    maker: &Maker<'t, L, V>,
+    local_table: &LocalTable<'t, L, V>,
 ) -> &'t Cell<L, V> {
     let mut cell = first;
     while !is_same(cell.location(), location) && !sings(Canary::CompareByHash) {
         // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
         let mut twin = cell.twin.load(Ordering::Acquire);
         if twin.is_null() {
-            let new = maker.cell(location.clone(), first.hash());
+            let new = local_table.cell(location.clone(), first.hash());
             // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
             twin = match cell.twin.compare_exchange(twin, new, Ordering::Release, Ordering::Acquire)
             {
                 Ok(_) => new,
                 Err(other) => {
-                    maker.unmake_cell(new);
+                    local_table.unmake_cell(new);
                     other
                 }
             };
@@ -276,7 +276,7 @@ fn grow<L, V: Value>(
     slot: &Slot<L, V>,
     word: *mut Cell<L, V>,
     index: usize,
-    branches: &Shelf<'_, Branch<L, V>>,
+    branches: &LocalArena<'_, Branch<L, V>>,
 ) {
     let branch: Branch<L, V> = std::array::from_fn(|_| Slot::empty());
     // ORDERING: Relaxed: not shared yet.
@@ -306,14 +306,14 @@ mod tests {
     #[test]
     fn each_location_has_one_cell() {
         let table = table(1);
-        let maker = &table.maker();
+        let local_table = &table.local_table();
         let locations = if cfg!(miri) { 100 } else { 2_000 };
         assert!(table.find(&7).is_none());
         let cells: Vec<_> =
-            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n, maker))).collect();
+            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n, local_table))).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), cells.len());
         for (n, cell) in cells.iter().enumerate() {
-            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64), maker)));
+            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64), local_table)));
             assert_eq!(table.find(&(n as u64)).map(ptr::from_ref), Some(*cell));
         }
     }
@@ -321,10 +321,11 @@ mod tests {
     #[test]
     fn equal_and_nearly_equal_hashes_stay_apart() {
         let table = table(2);
-        let maker = &table.maker();
+        let local_table = &table.local_table();
         let hashes = [0, 0, 1 << 63, 1 << 62, u64::MAX, u64::MAX, u64::MAX >> 1];
-        let find =
-            |n: usize| ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n], maker));
+        let find = |n: usize| {
+            ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n], local_table))
+        };
         let cells: Vec<_> = (0..hashes.len()).map(find).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), hashes.len());
         assert!((0..hashes.len()).all(|n| find(n) == cells[n]));
@@ -333,8 +334,8 @@ mod tests {
     #[test]
     fn only_equal_hashes_make_twins() {
         let table = table(1);
-        let maker = &table.maker();
-        let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, maker);
+        let local_table = &table.local_table();
+        let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, local_table);
         let first = find(0, 0);
         assert!(ptr::eq(find(1, 0), find_twin(first, &1).expect("a twin")));
         find(2, 1);
@@ -348,9 +349,9 @@ mod tests {
         let table = table(1);
         let locations = if cfg!(miri) { 30 } else { 500 };
         let addresses = || {
-            let maker = table.maker();
+            let local_table = table.local_table();
             (0..locations)
-                .map(|n| ptr::from_ref(table.find_or_insert(&n, &maker)).addr())
+                .map(|n| ptr::from_ref(table.find_or_insert(&n, &local_table)).addr())
                 .collect::<Vec<_>>()
         };
         std::thread::scope(|scope| {

@@ -110,7 +110,7 @@ impl<B: Borrow<L>, L> Ord for Ranked<B, L> {
 }
 
 /// A place between locations, where a range begins or ends.
-pub(crate) enum Cut<L> {
+pub(crate) enum Boundary<L> {
     /// Before all locations.
     Start,
     Beside(Ranked<L, L>, Side),
@@ -124,21 +124,21 @@ pub(crate) enum Side {
     Behind,
 }
 
-impl<L> PartialEq for Cut<L> {
+impl<L> PartialEq for Boundary<L> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<L> Eq for Cut<L> {}
+impl<L> Eq for Boundary<L> {}
 
-impl<L> PartialOrd for Cut<L> {
+impl<L> PartialOrd for Boundary<L> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<L> Ord for Cut<L> {
+impl<L> Ord for Boundary<L> {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Start, Self::Start) | (Self::End, Self::End) => Ordering::Equal,
@@ -149,7 +149,7 @@ impl<L> Ord for Cut<L> {
     }
 }
 
-impl<L: Clone> Clone for Cut<L> {
+impl<L: Clone> Clone for Boundary<L> {
     fn clone(&self) -> Self {
         match self {
             Self::Start => Self::Start,
@@ -159,7 +159,7 @@ impl<L: Clone> Clone for Cut<L> {
     }
 }
 
-impl<L> Cut<L> {
+impl<L> Boundary<L> {
     /// Where a range with this lower bound begins.
     pub(crate) fn below(from: Bound<Ranked<L, L>>) -> Self {
         match from {
@@ -223,16 +223,16 @@ mod tests {
     fn cuts_lie_as_their_bounds_do() {
         let order = Order::natural();
         let bounds = |at: i32| [Included(order.rank(at)), Excluded(order.rank(at))];
-        let lower: Vec<_> = (1..3).flat_map(bounds).map(Cut::below).collect();
-        assert!(lower.is_sorted() && Cut::Start < lower[0] && lower[3] < Cut::End);
-        assert!(lower.iter().map(Cut::as_lower).eq([
+        let lower: Vec<_> = (1..3).flat_map(bounds).map(Boundary::below).collect();
+        assert!(lower.is_sorted() && Boundary::Start < lower[0] && lower[3] < Boundary::End);
+        assert!(lower.iter().map(Boundary::as_lower).eq([
             Included(&1),
             Excluded(&1),
             Included(&2),
             Excluded(&2)
         ]));
-        let upper: Vec<_> = (1..3).flat_map(bounds).map(Cut::above).collect();
-        assert!(upper.iter().map(Cut::as_upper).eq([
+        let upper: Vec<_> = (1..3).flat_map(bounds).map(Boundary::above).collect();
+        assert!(upper.iter().map(Boundary::as_upper).eq([
             Included(&1),
             Excluded(&1),
             Included(&2),

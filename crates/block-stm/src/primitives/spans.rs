@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::primitives::order::{Cut, Ranked};
+use crate::primitives::order::{Boundary, Ranked};
 
-pub(crate) struct Spans<L, T>(BTreeMap<Cut<L>, Span<L, T>>);
+pub(crate) struct Spans<L, T>(BTreeMap<Boundary<L>, Span<L, T>>);
 
 /// A range, but for its beginning.
 pub(crate) struct Span<L, T> {
-    pub(crate) end: Cut<L>,
+    pub(crate) end: Boundary<L>,
     pub(crate) known: T,
 }
 
@@ -28,23 +28,23 @@ impl<L: Clone, T> Spans<L, T> {
         self.0.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cut<L>, &Cut<L>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Boundary<L>, &Boundary<L>)> {
         self.0.iter().map(|(start, span)| (start, &span.end))
     }
 
     /// The range that goes on from `at`.
-    pub(crate) fn onward(&self, at: &Cut<L>) -> Option<&Span<L, T>> {
+    pub(crate) fn onward(&self, at: &Boundary<L>) -> Option<&Span<L, T>> {
         let (_, span) = self.0.range(..=at).next_back()?;
         (span.end > *at).then_some(span)
     }
 
     /// Whether a location lies in a range.
     pub(crate) fn holds(&self, location: Ranked<L, L>) -> bool {
-        !self.0.is_empty() && self.onward(&Cut::below(Bound::Included(location))).is_some()
+        !self.0.is_empty() && self.onward(&Boundary::below(Bound::Included(location))).is_some()
     }
 
     /// Where the first range behind `at` begins.
-    pub(crate) fn next_start(&self, at: &Cut<L>) -> Option<&Cut<L>> {
+    pub(crate) fn next_start(&self, at: &Boundary<L>) -> Option<&Boundary<L>> {
         self.0.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(start, _)| start)
     }
 
@@ -52,8 +52,8 @@ impl<L: Clone, T> Spans<L, T> {
     /// goes on beyond `end`.
     pub(crate) fn add(
         &mut self,
-        start: Cut<L>,
-        end: Cut<L>,
+        start: Boundary<L>,
+        end: Boundary<L>,
         known: T,
         mut join: impl FnMut(&mut T, T),
     ) -> bool {
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::primitives::order::Order;
 
-    fn below(at: u8) -> Cut<u8> {
-        Cut::below(Bound::Included(Order::natural().rank(at)))
+    fn below(at: u8) -> Boundary<u8> {
+        Boundary::below(Bound::Included(Order::natural().rank(at)))
     }
 
     #[test]

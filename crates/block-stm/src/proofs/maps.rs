@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::contract::storage::BoxError;
 use crate::contract::value::Value;
-use crate::mvmemory::{Cell, ChunkPool, Deltas, Desk, Found, MvMemory, Payload, Published};
+use crate::mvmemory::{Cell, ChunkPool, Deltas, Found, LocalHandle, MvMemory, Payload, Published};
 use crate::primitives::ids::{TxnIndex, Version};
 
 const TXNS: u8 = 8;
@@ -319,13 +319,13 @@ fn apply(written: &Written, below: u8) -> Option<u8> {
 
 struct Trial<'m> {
     memory: &'m MvMemory<Place, Small>,
-    desk: Desk<'m, Place, Small>,
+    handle: LocalHandle<'m, Place, Small>,
     model: Model,
 }
 
 impl<'m> Trial<'m> {
     fn new(memory: &'m MvMemory<Place, Small>) -> Self {
-        Self { memory, desk: memory.desk(), model: Model::default() }
+        Self { memory, handle: memory.handle(), model: Model::default() }
     }
 
     fn step(&mut self, op: u8, ops: &mut Ops<'_>) {
@@ -345,7 +345,7 @@ impl<'m> Trial<'m> {
     }
 
     fn cell(&self, location: u8) -> &'m Cell<Place, Small> {
-        self.memory.cell(&Place(Box::new(location)), &self.desk)
+        self.memory.cell(&Place(Box::new(location)), &self.handle)
     }
 
     fn publish(&mut self, txn: u8, writes: Vec<(u8, Written)>) {
@@ -353,7 +353,7 @@ impl<'m> Trial<'m> {
         let cells: Vec<_> =
             writes.iter().map(|(location, written)| (self.cell(*location), written)).collect();
         let payloads = cells.into_iter().map(|(cell, written)| (cell, written.payload()));
-        let found = self.memory.publish(index(txn), incarnation, payloads, &self.desk);
+        let found = self.memory.publish(index(txn), incarnation, payloads, &self.handle);
         assert_eq!(found, self.model.publish(txn, incarnation, writes), "publication of {txn}");
     }
 
@@ -366,14 +366,14 @@ impl<'m> Trial<'m> {
     }
 
     fn withdraw(&mut self, txn: u8) {
-        let any = self.memory.withdraw(index(txn), &self.desk);
+        let any = self.memory.withdraw(index(txn), &self.handle);
         *self.model.executions.entry(txn).or_default() += 1;
         assert_eq!(any, !self.model.remove(txn).is_empty(), "withdrawal of {txn}");
     }
 
     fn declare(&mut self, txn: u8, locations: &[u8]) {
         let cells: Vec<_> = locations.iter().map(|location| self.cell(*location)).collect();
-        self.memory.declare(index(txn), &cells, &self.desk);
+        self.memory.declare(index(txn), &cells, &self.handle);
         if !self.model.executions.contains_key(&txn) && self.model.set(txn).is_empty() {
             let hints = locations.iter().map(|location| (*location, Written::Hint)).collect();
             self.model.insert(txn, 0, hints);
@@ -382,7 +382,7 @@ impl<'m> Trial<'m> {
 
     fn commit(&mut self) {
         let txn = self.model.head;
-        let settled = self.memory.sum_deltas(index(txn), &self.desk);
+        let settled = self.memory.sum_deltas(index(txn), &self.handle);
         assert_eq!(settled, self.model.settle(), "settlement of {txn}");
         if !settled {
             return;
@@ -416,13 +416,14 @@ impl<'m> Trial<'m> {
 
     fn look(&self, location: u8, at: u8) {
         let cell = self.cell(location);
-        let guard = &self.desk.pin();
+        let guard = &self.handle.pin();
         for trust_hints in [false, true] {
             let found =
-                match cell.latest_below(index(at), trust_hints, &self.desk.finder.visited, guard) {
+                match cell.latest_below(index(at), trust_hints, &self.handle.finder.visited, guard)
+                {
                     Found::Value(version, value) => Seen::Value(version, *value.0),
                     Found::Base => Seen::Base,
-                    Found::Unsettled(writer) => Seen::Unsettled(writer.get() as u8),
+                    Found::Unknown(writer) => Seen::Unsettled(writer.get() as u8),
                 };
             let expected = self.model.read(location, at, trust_hints);
             assert_eq!(found, expected, "{location} below {at}");
@@ -446,7 +447,7 @@ impl<'m> Trial<'m> {
     /// Moves the epoch on, so that what was unlinked is freed.
     fn collect_garbage(&self) {
         for _ in 0..3 {
-            self.desk.pin().flush();
+            self.handle.pin().flush();
         }
     }
 }

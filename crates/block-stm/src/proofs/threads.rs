@@ -12,8 +12,8 @@ use crate::contract::execution::{Execution, Interrupt};
 use crate::contract::sink::Collect;
 use crate::contract::storage::BoxError;
 use crate::contract::value::Value;
+use crate::engine::call_queue::CallQueue;
 use crate::engine::config::{Config, Settings};
-use crate::engine::lobby::Lobby;
 use crate::engine::parallel::Source;
 use crate::engine::spawn::{Spawn, Task};
 use crate::mvmemory::ChunkPool;
@@ -97,7 +97,7 @@ fn compare(locations: u32, rounds: usize) {
         let settings = Settings::of(&config);
         let helpers = settings.helpers_for(block.txns.len());
         let chunks = &Arc::new(ChunkPool::new(0));
-        let source = Source { pool: &Threads, lobby: &Lobby::new(helpers) };
+        let source = Source { pool: &Threads, call_queue: &CallQueue::new(helpers) };
         let watch = Invariants::watch();
         let parallel = source.execute(&block, &mut found, helpers, settings, chunks, watch);
         let parallel = parallel.expect("ends well");

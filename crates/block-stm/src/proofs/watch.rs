@@ -57,7 +57,7 @@ impl<L: Debug, V: Value> Watch<L, V> for Invariants {
             let is_final = match cell.latest_below(txn, false, &Count::new(0), guard) {
                 Found::Value(version, _) => version.is_some() && version == committed,
                 Found::Base => committed.is_none(),
-                Found::Unsettled(_) => false,
+                Found::Unknown(_) => false,
             };
             assert!(is_final, "below the head, txn {txn}, {:?} is not final", cell.location());
         }

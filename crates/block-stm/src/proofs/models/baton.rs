@@ -8,7 +8,7 @@ use super::explore;
 use crate::contract::limits::Limits;
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::sync::with_total_order;
-use crate::scheduler::baton::{Baton, Held};
+use crate::scheduler::baton::{Baton, BatonGuard};
 use crate::scheduler::status::{State, Status};
 use crate::scheduler::{Claim, Scheduler};
 
@@ -19,7 +19,7 @@ struct Head {
 }
 
 impl Head {
-    fn commit(&self, held: &mut Held<'_, u32>) -> bool {
+    fn commit(&self, held: &mut BatonGuard<'_, u32>) -> bool {
         let Some(incarnation) = self.status.claim(State::Executed) else { return false };
         **held += 1;
         self.status.commit(incarnation);
@@ -37,14 +37,14 @@ impl Head {
 
 #[test]
 pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
-    // The maker finishes the head and then tries to take the baton; the holder has found it unfinished, gives the
+    // The local_table finishes the head and then tries to take the baton; the holder has found it unfinished, gives the
     // baton back, and looks once more. Whoever comes second takes the head on.
     //
     // Caught: either fence taken away, or weakened to `AcqRel`.
     explore(|| {
         let head = Arc::new(Head { status: Status::new(), baton: Baton::new(0) });
         assert_eq!(head.status.claim(State::Ready), Some(0));
-        let maker = thread::spawn({
+        let local_table = thread::spawn({
             let head = Arc::clone(&head);
             move || {
                 head.status.finish(0);
@@ -55,7 +55,7 @@ pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
             while head.commit(&mut held) {}
         }
         head.commit_ready();
-        maker.join().expect("no panic");
+        local_table.join().expect("no panic");
         assert_eq!(head.status.state(), State::Committed);
         assert_eq!(head.baton.try_take().map(|held| *held), Some(1));
     });

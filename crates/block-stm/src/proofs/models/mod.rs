@@ -12,10 +12,10 @@
 mod baton;
 #[cfg(block_stm_canaries)]
 mod canaries;
-mod crew;
+mod helpers;
 mod memory;
 mod parking;
-mod redo;
+mod retry_set;
 mod status;
 mod waiters;
 

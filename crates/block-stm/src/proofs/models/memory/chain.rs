@@ -66,7 +66,7 @@ impl Chain {
     }
 
     fn finder(&self) -> Finder<'_, u32, Watched> {
-        Finder { visited: Count::new(0), shortcuts: self.shortcuts.shelf() }
+        Finder { visited: Count::new(0), shortcuts: self.shortcuts.local_arena() }
     }
 
     fn unlink(&self, entry: usize) {
@@ -86,7 +86,7 @@ impl Chain {
                 assert!(writer < txn, "not below the reader");
                 Some(version)
             }
-            Found::Unsettled(writer) => panic!("no estimates here: txn {writer}"),
+            Found::Unknown(writer) => panic!("no estimates here: txn {writer}"),
         }
     }
 }
@@ -141,7 +141,7 @@ pub(crate) fn a_new_version_is_seen_whole() {
             let look = || match cell.latest_below(TxnIndex::new(2), true, &Count::new(0), &pin()) {
                 Found::Base => false,
                 Found::Value(_, value) => value.get() == 10,
-                Found::Unsettled(_) => unreachable!("no estimates here"),
+                Found::Unknown(_) => unreachable!("no estimates here"),
             };
             let (first, second) = (look(), look());
             assert!(!first || second, "seen and lost again");
@@ -292,7 +292,7 @@ fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
             let look = || match cell.latest_below(TxnIndex::new(2), true, &Count::new(0), &pin()) {
                 Found::Base => 1,
                 Found::Value(_, value) => value.get(),
-                Found::Unsettled(_) => unreachable!("no estimates here"),
+                Found::Unknown(_) => unreachable!("no estimates here"),
             };
             let (first, second) = (look(), look());
             assert!([1, 6].contains(&first) && [first, 6].contains(&second));

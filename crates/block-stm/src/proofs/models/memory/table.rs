@@ -7,15 +7,19 @@ use loom::thread;
 
 use super::Watched;
 use crate::mvmemory::chunks::ChunkPool;
-use crate::mvmemory::table::{Maker, Table};
+use crate::mvmemory::table::{LocalTable, Table};
 use crate::proofs::models::explore_within;
 
 type Locations = Table<Watched, Watched>;
 
 /// The address of the cell of a location; its hash is the location's tens, so that `11` and `12` are twins.
-fn find<'t>(table: &'t Locations, location: u8, maker: &Maker<'t, Watched, Watched>) -> usize {
+fn find<'t>(
+    table: &'t Locations,
+    location: u8,
+    local_table: &LocalTable<'t, Watched, Watched>,
+) -> usize {
     let hash = u64::from(location / 10);
-    let cell = table.find_or_insert_hashed(&Watched::new(location), hash, maker);
+    let cell = table.find_or_insert_hashed(&Watched::new(location), hash, local_table);
     assert_eq!(cell.location().get(), location, "another location's cell");
     ptr::from_ref(cell).addr()
 }
@@ -25,8 +29,8 @@ fn race(mine: &'static [u8], others: &'static [u8]) {
     explore_within(3, move || {
         let table = Arc::new(Locations::with_root(1, Arc::new(ChunkPool::new(0))));
         let find_all = |table: &Locations, locations: &[u8]| {
-            let maker = table.maker();
-            let find = |location: &u8| (*location, find(table, *location, &maker));
+            let local_table = table.local_table();
+            let find = |location: &u8| (*location, find(table, *location, &local_table));
             locations.iter().map(find).collect::<Vec<_>>()
         };
         let other = thread::spawn({
@@ -35,11 +39,11 @@ fn race(mine: &'static [u8], others: &'static [u8]) {
         });
         let mut found = find_all(&table, mine);
         found.extend(other.join().expect("no panic"));
-        let maker = table.maker();
+        let local_table = table.local_table();
         for (location, address) in &found {
             assert_eq!(
                 *address,
-                find(&table, *location, &maker),
+                find(&table, *location, &local_table),
                 "location {location} has two cells"
             );
         }

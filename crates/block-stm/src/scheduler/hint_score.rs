@@ -3,28 +3,29 @@
 use crate::primitives::sync::atomic::{AtomicI32, Ordering};
 
 /// How far wrong declarations may outweigh right ones before readers stop waiting for them.
-const PATIENCE: i32 = 8;
+const TOLERANCE: i32 = 8;
 
 /// A balance of right against wrong declarations.
-pub(crate) struct Trust(AtomicI32);
+pub(crate) struct HintScore(AtomicI32);
 
-impl Trust {
+impl HintScore {
     pub(crate) fn new() -> Self {
         Self(AtomicI32::new(0))
     }
 
     pub(crate) fn holds(&self) -> bool {
         // ORDERING: Relaxed: advice only.
-        self.0.load(Ordering::Relaxed) > -PATIENCE
+        self.0.load(Ordering::Relaxed) > -TOLERANCE
     }
 
-    /// Takes the report of one transaction's declared locations. Trust does not pile up beyond what
+    /// Takes the report of one transaction's declared locations. HintScore does not pile up beyond what
     /// a few wrong declarations can undo.
     pub(crate) fn report(&self, right: usize, wrong: usize) {
-        let change = right.min(PATIENCE as usize) as i32 - wrong.min(2 * PATIENCE as usize) as i32;
+        let change =
+            right.min(TOLERANCE as usize) as i32 - wrong.min(2 * TOLERANCE as usize) as i32;
         // ORDERING: Relaxed: advice only; a lost update is as good as none.
         let sum = self.0.load(Ordering::Relaxed).saturating_add(change);
-        self.0.store(sum.clamp(-2 * PATIENCE, PATIENCE), Ordering::Relaxed);
+        self.0.store(sum.clamp(-2 * TOLERANCE, TOLERANCE), Ordering::Relaxed);
     }
 }
 
@@ -34,14 +35,14 @@ mod tests {
 
     #[test]
     fn wrong_declarations_lose_trust_and_right_ones_regain_it() {
-        let trust = Trust::new();
-        (0..100).for_each(|_| trust.report(1, 0));
-        assert!(trust.holds());
-        (0..2 * PATIENCE).for_each(|_| trust.report(0, 1));
-        assert!(!trust.holds());
-        (0..2 * PATIENCE).for_each(|_| trust.report(1, 0));
-        assert!(trust.holds());
-        trust.report(0, usize::MAX);
-        assert!(!trust.holds());
+        let score = HintScore::new();
+        (0..100).for_each(|_| score.report(1, 0));
+        assert!(score.holds());
+        (0..2 * TOLERANCE).for_each(|_| score.report(0, 1));
+        assert!(!score.holds());
+        (0..2 * TOLERANCE).for_each(|_| score.report(1, 0));
+        assert!(score.holds());
+        score.report(0, usize::MAX);
+        assert!(!score.holds());
     }
 }

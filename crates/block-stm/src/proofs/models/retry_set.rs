@@ -6,11 +6,11 @@ use loom::thread;
 
 use super::explore;
 use crate::primitives::ids::TxnIndex;
-use crate::scheduler::redo::Redo;
+use crate::scheduler::retry_set::RetrySet;
 
 /// Takes what there is, as bits.
-fn take_all(redo: &Redo) -> u64 {
-    let take = || redo.take_lowest(TxnIndex::new(0));
+fn take_all(retry_set: &RetrySet) -> u64 {
+    let take = || retry_set.take_lowest(TxnIndex::new(0));
     std::iter::from_fn(take).fold(0, |taken, txn| {
         let bit = 1 << txn.get();
         assert_eq!(taken & bit, 0, "taken twice");
@@ -24,24 +24,24 @@ fn what_is_inserted_is_taken_once() {
     //
     // Caught: a bit set or cleared by a load and a store; the count raised also for a bit that was set already.
     explore(|| {
-        let redo = Arc::new(Redo::new(8));
-        redo.insert(TxnIndex::new(5));
+        let retry_set = Arc::new(RetrySet::new(8));
+        retry_set.insert(TxnIndex::new(5));
         let inserting = thread::spawn({
-            let redo = Arc::clone(&redo);
+            let retry_set = Arc::clone(&retry_set);
             move || {
-                redo.insert(TxnIndex::new(2));
-                redo.insert(TxnIndex::new(5));
+                retry_set.insert(TxnIndex::new(2));
+                retry_set.insert(TxnIndex::new(5));
             }
         });
         let taking = thread::spawn({
-            let redo = Arc::clone(&redo);
-            move || redo.take_lowest(TxnIndex::new(0))
+            let retry_set = Arc::clone(&retry_set);
+            move || retry_set.take_lowest(TxnIndex::new(0))
         });
-        redo.insert(TxnIndex::new(3));
+        retry_set.insert(TxnIndex::new(3));
         inserting.join().expect("no panic");
         let first = taking.join().expect("no panic");
-        let rest = take_all(&redo);
-        assert!(redo.is_empty(), "the count is right once all is quiet");
+        let rest = take_all(&retry_set);
+        assert!(retry_set.is_empty(), "the count is right once all is quiet");
         let all = rest | first.map_or(0, |txn| 1 << txn.get());
         assert_eq!(all, 0b10_1100, "none is lost");
         if let Some(first) = first.filter(|txn| txn.get() != 5) {

@@ -12,7 +12,7 @@ pub(crate) enum Which {
 }
 
 /// A location's places in the lists.
-pub(crate) struct Place<C> {
+pub(crate) struct Listing<C> {
     pub(super) cell: *const C,
     pub(super) nodes: [Node<C>; 2],
 }
@@ -26,9 +26,9 @@ pub(crate) struct Node<C> {
 
 /// A node's neighbours on one level.
 pub(crate) struct Link<C> {
-    pub(super) next: AtomicPtr<Place<C>>,
+    pub(super) next: AtomicPtr<Listing<C>>,
     /// Null for the first node. Only used under the lock.
-    pub(super) previous: AtomicPtr<Place<C>>,
+    pub(super) previous: AtomicPtr<Listing<C>>,
 }
 
 impl<C> Link<C> {
@@ -51,7 +51,7 @@ impl<C> Node<C> {
     }
 }
 
-impl<C> Place<C> {
+impl<C> Listing<C> {
     pub(crate) fn cell(&self) -> &C {
         // SAFETY: cells live as long as the memory, and so do places.
         unsafe { &*self.cell }

@@ -26,8 +26,8 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use super::call_queue::CallQueue;
 use super::door::{Door, Help};
-use super::lobby::Lobby;
 use super::spawn::Spawn;
 use crate::primitives::speculating::discard;
 use crate::primitives::sync::{self, atomic::Ordering};
@@ -36,38 +36,38 @@ use crate::primitives::sync::{self, atomic::Ordering};
 const MOST_AT_ONCE: usize = 2;
 
 /// A block's helpers.
-pub(crate) struct Crew<'p> {
+pub(crate) struct Helpers<'p> {
     pool: &'p dyn Spawn,
-    lobby: &'p Arc<Lobby>,
+    call_queue: &'p Arc<CallQueue>,
     door: Arc<Door>,
 }
 
-impl<'p> Crew<'p> {
+impl<'p> Helpers<'p> {
     /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help` in its seat.
     ///
     /// # Panics
     /// If one of them panics, with its payload, once all have left.
     pub(crate) fn gather<T>(
         pool: &'p dyn Spawn,
-        lobby: &'p Arc<Lobby>,
+        call_queue: &'p Arc<CallQueue>,
         help: &(dyn Fn(&Self, usize) + Sync),
         lead: impl FnOnce(&Self) -> T,
     ) -> T {
-        // The crew is known to the task only through this cell, as the task is made first.
-        let crew = sync::OnceLock::<Self>::new();
+        // The helpers is known to the task only through this cell, as the task is made first.
+        let helpers = sync::OnceLock::<Self>::new();
         let task = |seat: usize| {
-            if let Some(crew) = crew.get() {
-                help(crew, seat);
+            if let Some(helpers) = helpers.get() {
+                help(helpers, seat);
             }
         };
         let erased: *const (dyn Fn(usize) + Sync + '_) = &task;
         // SAFETY: only the lifetime changes. `Leave` below closes the door and waits until nobody is inside, before
-        // `task`, `crew` and all that they borrow can go, on every path out of here; see `Door::visit` for the other half.
+        // `task`, `helpers` and all that they borrow can go, on every path out of here; see `Door::visit` for the other half.
         let erased: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(erased) };
         let door = Arc::new(Door::new(Help(erased)));
-        let leave = Leave { door: Arc::clone(&door), lobby };
-        let crew = crew.get_or_init(|| Self { pool, lobby, door });
-        let result = lead(crew);
+        let leave = Leave { door: Arc::clone(&door), call_queue };
+        let helpers = helpers.get_or_init(|| Self { pool, call_queue, door });
+        let result = lead(helpers);
         if let Some(payload) = leave.close() {
             resume_unwind(payload);
         }
@@ -86,7 +86,7 @@ impl<'p> Crew<'p> {
                 self.door.hired.fetch_sub(1, Ordering::Relaxed);
                 return;
             }
-            self.lobby.call(&self.door, self.pool);
+            self.call_queue.call(&self.door, self.pool);
         }
     }
 
@@ -101,12 +101,12 @@ impl<'p> Crew<'p> {
 /// Closes the door on every way out.
 struct Leave<'p> {
     door: Arc<Door>,
-    lobby: &'p Lobby,
+    call_queue: &'p CallQueue,
 }
 
 impl Leave<'_> {
     fn close(&self) -> Option<Box<dyn Any + Send>> {
-        self.lobby.withdraw(&self.door);
+        self.call_queue.withdraw(&self.door);
         self.door.close()
     }
 }
@@ -138,13 +138,13 @@ mod tests {
     #[test]
     fn helpers_come_and_leave_and_can_be_called_again() {
         let (came, arrivals) = mpsc::channel();
-        let help = move |_: &Crew<'_>, _| came.send(()).expect("the test listens");
-        Crew::gather(&pool(2), &Lobby::new(2), &help, |crew| {
+        let help = move |_: &Helpers<'_>, _| came.send(()).expect("the test listens");
+        Helpers::gather(&pool(2), &CallQueue::new(2), &help, |helpers| {
             for _ in 0..3 {
-                while !crew.is_short(2, 0) {
+                while !helpers.is_short(2, 0) {
                     std::thread::yield_now();
                 }
-                crew.hire(2, 0);
+                helpers.hire(2, 0);
                 arrivals.recv().expect("a helper comes");
             }
         });
@@ -155,11 +155,11 @@ mod tests {
         let pool = pool(1);
         let (release, blocked) = mpsc::channel::<()>();
         pool.spawn(move || blocked.recv().expect("the test lets go"));
-        Crew::gather(&pool, &Lobby::new(9), &|_, _| panic!("too late"), |crew| {
-            crew.hire(9, 0);
-            assert!(!crew.is_short(MOST_AT_ONCE, 0) && crew.is_short(MOST_AT_ONCE + 1, 0));
-            (0..9).for_each(|_| crew.hire(5, 0));
-            assert!(!crew.is_short(5, 0) && crew.is_short(6, 0));
+        Helpers::gather(&pool, &CallQueue::new(9), &|_, _| panic!("too late"), |helpers| {
+            helpers.hire(9, 0);
+            assert!(!helpers.is_short(MOST_AT_ONCE, 0) && helpers.is_short(MOST_AT_ONCE + 1, 0));
+            (0..9).for_each(|_| helpers.hire(5, 0));
+            assert!(!helpers.is_short(5, 0) && helpers.is_short(6, 0));
         });
         release.send(()).expect("the thread waits");
     }
@@ -169,10 +169,11 @@ mod tests {
         let pool = pool(1);
         let (release, blocked) = mpsc::channel::<()>();
         pool.spawn(move || blocked.recv().expect("the test lets go"));
-        let result = Crew::gather(&pool, &Lobby::new(1), &|_, _| panic!("too late"), |crew| {
-            crew.hire(1, 0);
-            7
-        });
+        let result =
+            Helpers::gather(&pool, &CallQueue::new(1), &|_, _| panic!("too late"), |helpers| {
+                helpers.hire(1, 0);
+                7
+            });
         assert_eq!(result, 7);
         release.send(()).expect("the thread waits");
     }
@@ -181,12 +182,17 @@ mod tests {
     fn a_helpers_panic_surfaces_with_its_payload() {
         let pool = pool(1);
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            Crew::gather(&pool, &Lobby::new(1), &|_, _| panic!("from a helper"), |crew| {
-                crew.hire(1, 0);
-                while !crew.is_short(1, 0) {
-                    std::thread::yield_now();
-                }
-            });
+            Helpers::gather(
+                &pool,
+                &CallQueue::new(1),
+                &|_, _| panic!("from a helper"),
+                |helpers| {
+                    helpers.hire(1, 0);
+                    while !helpers.is_short(1, 0) {
+                        std::thread::yield_now();
+                    }
+                },
+            );
         }));
         let payload = caught.expect_err("the panic surfaces");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"from a helper"));

@@ -4,8 +4,8 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::explore;
-use crate::engine::crew::Crew;
-use crate::engine::lobby::Lobby;
+use crate::engine::call_queue::CallQueue;
+use crate::engine::helpers::Helpers;
 use crate::engine::spawn::{Spawn, Task};
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,9 +46,12 @@ fn nothing_lent_is_used_after_the_end() {
     // Caught: `Door::close` that does not wait; a door that lets in late comers, who then follow a dangling pointer.
     explore(|| {
         let lent = Lent(UnsafeCell::new(1));
-        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), &|_, _| lent.use_it(), |crew| {
-            crew.hire(1, 0)
-        });
+        Helpers::gather(
+            &Pool(AtomicUsize::new(2)),
+            &CallQueue::new(1),
+            &|_, _| lent.use_it(),
+            |helpers| helpers.hire(1, 0),
+        );
         // SAFETY: no helper is inside any more; loom would report otherwise.
         lent.0.with_mut(|value| unsafe { *value = 2 });
     });
@@ -61,15 +64,15 @@ fn helpers_leave_and_are_called_again() {
     // Caught: `Door::close` that does not wait.
     explore(|| {
         let inside = AtomicUsize::new(0);
-        let help = |crew: &Crew<'_>, seat| {
+        let help = |helpers: &Helpers<'_>, seat| {
             assert_eq!(seat, 1, "the only one");
             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one was wanted");
             inside.fetch_sub(1, Ordering::Relaxed);
-            let _ = crew.is_short(1, 0);
+            let _ = helpers.is_short(1, 0);
         };
-        Crew::gather(&Pool(AtomicUsize::new(2)), &Lobby::new(1), &help, |crew| {
-            crew.hire(1, 0);
-            crew.hire(1, 0);
+        Helpers::gather(&Pool(AtomicUsize::new(2)), &CallQueue::new(1), &help, |helpers| {
+            helpers.hire(1, 0);
+            helpers.hire(1, 0);
         });
         assert_eq!(inside.load(Ordering::Relaxed), 0);
     });

@@ -1,7 +1,7 @@
 //! Tasks on a thread pool, which helpers come from: no more of them than there is use for.
 //!
 //! A pool may be busy for as long as it likes, and then tasks wait in its queue, block after block. So a task belongs to no
-//! block. It is a *ticket* of the engine's [`Lobby`]: who redeems it helps whatever block asks for help by then, or
+//! block. It is a *ticket* of the engine's [`CallQueue`]: who redeems it helps whatever block asks for help by then, or
 //! none. An engine has no more unredeemed tickets than it may have helpers.
 
 use std::collections::VecDeque;
@@ -13,23 +13,23 @@ use super::spawn::Spawn;
 use crate::primitives::sync::{Mutex, OnceLock};
 
 /// What an engine's blocks ask for, and what its pool was given to do for them.
-pub(crate) struct Lobby {
-    state: Mutex<State>,
+pub(crate) struct CallQueue {
+    state: Mutex<Calls>,
     max_tickets: usize,
     /// For tickets that others leave to be issued.
     pool: OnceLock<Weak<rayon::ThreadPool>>,
 }
 
-struct State {
+struct Calls {
     /// For each helper that was called for and has not come, the door that it is to enter.
     calls: VecDeque<Arc<Door>>,
     tickets: usize,
 }
 
-impl Lobby {
-    /// A lobby for blocks that have up to `helpers` helpers each.
+impl CallQueue {
+    /// A call_queue for blocks that have up to `helpers` helpers each.
     pub(crate) fn new(helpers: usize) -> Arc<Self> {
-        let state = Mutex::new(State { calls: VecDeque::new(), tickets: 0 });
+        let state = Mutex::new(Calls { calls: VecDeque::new(), tickets: 0 });
         Arc::new(Self { state, max_tickets: helpers.max(1), pool: OnceLock::new() })
     }
 
@@ -84,27 +84,27 @@ impl Lobby {
 }
 
 /// The right, and the duty, to help one block. Also counts when the pool drops it.
-struct Ticket(Option<Arc<Lobby>>);
+struct Ticket(Option<Arc<CallQueue>>);
 
 impl Ticket {
     /// Helps a block that calls for it; not on a stack that holds something that waits.
     fn redeem(mut self, at_bottom: bool) {
-        let Some(lobby) = self.0.take() else { return };
+        let Some(call_queue) = self.0.take() else { return };
         if !at_bottom {
-            return lobby.lose_a_ticket();
+            return call_queue.lose_a_ticket();
         }
-        let mut state = lobby.state.lock();
+        let mut state = call_queue.state.lock();
         state.tickets -= 1;
         while let Some(door) = state.calls.pop_front() {
             drop(state);
             door.visit();
             drop(door);
-            state = lobby.state.lock();
+            state = call_queue.state.lock();
             // The pool has other tasks, too: what is still called for comes after them.
-            if let (false, Some(pool)) = (state.calls.is_empty(), lobby.pool.get()) {
+            if let (false, Some(pool)) = (state.calls.is_empty(), call_queue.pool.get()) {
                 drop(state);
                 if let Some(pool) = pool.upgrade() {
-                    lobby.issue(&*pool);
+                    call_queue.issue(&*pool);
                 }
                 return;
             }
@@ -114,8 +114,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(lobby) = self.0.take() {
-            lobby.lose_a_ticket();
+        if let Some(call_queue) = self.0.take() {
+            call_queue.lose_a_ticket();
         }
     }
 }

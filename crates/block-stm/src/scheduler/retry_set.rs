@@ -9,13 +9,13 @@ use crate::primitives::ids::TxnIndex;
 
 const WORD: usize = u64::BITS as usize;
 
-pub(crate) struct Redo {
+pub(crate) struct RetrySet {
     words: Box<[AtomicU64]>,
     /// How many bits are set, about.
     len: AtomicUsize,
 }
 
-impl Redo {
+impl RetrySet {
     pub(crate) fn new(txns: usize) -> Self {
         let words = (0..txns.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect();
         Self { words, len: AtomicUsize::new(0) }
@@ -69,23 +69,23 @@ mod tests {
 
     #[test]
     fn takes_the_lowest_first_and_each_once() {
-        let redo = Redo::new(200);
+        let retry_set = RetrySet::new(200);
         for txn in [130, 5, 199, 5] {
-            redo.insert(TxnIndex::new(txn));
+            retry_set.insert(TxnIndex::new(txn));
         }
-        let mut taken = std::iter::from_fn(|| redo.take_lowest(TxnIndex::new(0)));
+        let mut taken = std::iter::from_fn(|| retry_set.take_lowest(TxnIndex::new(0)));
         assert_eq!(taken.next().map(TxnIndex::get), Some(5));
         assert_eq!(taken.next().map(TxnIndex::get), Some(130));
         assert_eq!(taken.next().map(TxnIndex::get), Some(199));
         assert_eq!(taken.next(), None);
-        assert!(redo.is_empty());
+        assert!(retry_set.is_empty());
     }
 
     #[test]
     fn leftovers_do_not_stay_for_ever() {
-        let redo = Redo::new(200);
-        redo.insert(TxnIndex::new(3));
-        assert_eq!(redo.take_lowest(TxnIndex::new(150)).map(TxnIndex::get), Some(3));
-        assert!(redo.is_empty());
+        let retry_set = RetrySet::new(200);
+        retry_set.insert(TxnIndex::new(3));
+        assert_eq!(retry_set.take_lowest(TxnIndex::new(150)).map(TxnIndex::get), Some(3));
+        assert!(retry_set.is_empty());
     }
 }
