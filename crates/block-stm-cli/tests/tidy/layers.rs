@@ -162,6 +162,38 @@ fn imports_of_the_core_go_down() {
 }
 
 #[test]
+fn types_with_more_than_one_user_are_in_the_glossary() {
+    let core = Core::read();
+    let production: Vec<_> = core
+        .modules
+        .iter()
+        .filter(|(module, _)| !module.starts_with("proofs"))
+        .map(|(module, file)| (module, rules::before_tests(file).join("\n")))
+        .collect();
+    let definition = Regex::new(r"(?m)^pub(?:\([a-z]+\))? (?:struct|enum|trait) (\w+)");
+    let definition = definition.expect("it is well-formed");
+    let text = file("docs/glossary.md").text;
+    let glossary: BTreeSet<_> = quoted(&text).collect();
+    let (mut types, mut missing) = (0, Vec::new());
+    for (module, code) in &production {
+        for found in definition.captures_iter(code) {
+            let name = Regex::new(&format!(r"\b{}\b", &found[1])).expect("a name");
+            let uses = |(other, code): &&(&String, String)| other != module && name.is_match(code);
+            // The crate's root hands names out, and uses none.
+            let mut users = production.iter().filter(|(other, _)| !other.is_empty()).filter(uses);
+            if users.next().is_some() {
+                types += 1;
+                if !glossary.contains(&found[1]) {
+                    missing.push(format!("{module}: {}", &found[1]));
+                }
+            }
+        }
+    }
+    assert!(types > 50, "only {types} types were found");
+    assert!(missing.is_empty(), "not in the glossary: {missing:#?}");
+}
+
+#[test]
 fn trees_of_imports_are_taken_apart() {
     let mut paths = Vec::new();
     flatten("", "crate::a::{self, b::{C, D as E},\n f}", &mut paths);
