@@ -70,9 +70,9 @@
 //! # How it is built
 //! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction to
 //! its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
-//! `execution/executor.rs`, and end in `judge/judge.rs`.
+//! `execution/executor.rs`, and end in `judge/commit.rs`.
 //!
-//! `engine/sequential.rs` defines the right answer; `judge/judge.rs` is the one place that decides
+//! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
 //! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
 //! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
 //! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
@@ -100,8 +100,8 @@ pub use contract::storage::{BoxError, OrderedStorage, Storage};
 pub use contract::types::Types;
 pub use contract::value::Value;
 pub use engine::config::{BuildError, Config};
-pub use engine::engine::Engine;
 pub use engine::executed::Executed;
+pub use engine::front::Engine;
 pub use mvmemory::final_state::{Change, FinalState};
 #[cfg(block_stm_canaries)]
 pub use primitives::canary::{Canary, let_out};

@@ -9,7 +9,7 @@ use crate::contract::types::Types;
 use crate::execution::attempts::Attempts;
 use crate::execution::names::HandleOf;
 use crate::execution::shared::Shared;
-use crate::judge::judge::Judge;
+use crate::judge::commit::Judge;
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::sync::Mutex;
 use crate::primitives::sync::atomic::AtomicU32;

@@ -3,8 +3,8 @@
 pub(crate) mod call_queue;
 pub(crate) mod config;
 pub(crate) mod door;
-pub(crate) mod engine;
 pub(crate) mod executed;
+pub(crate) mod front;
 pub(crate) mod helpers;
 pub(crate) mod job;
 pub(crate) mod parallel;

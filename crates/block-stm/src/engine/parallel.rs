@@ -19,7 +19,7 @@ use crate::execution::attempts::Attempts;
 use crate::execution::machine::Executable;
 use crate::execution::names::MemoryOf;
 use crate::execution::shared::Shared;
-use crate::judge::judge::{Committed, Judge, WatchOf};
+use crate::judge::commit::{Committed, Judge, WatchOf};
 use crate::judge::ledger::Ledger;
 use crate::mvmemory::final_state::FinalState;
 use crate::mvmemory::{ChunkPool, MvMemory};

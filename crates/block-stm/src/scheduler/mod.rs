@@ -6,7 +6,7 @@
 //! a transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
 //! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the head, is
-//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `commit.rs`).
+//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `judge/commit.rs`).
 
 pub(crate) mod baton;
 pub(crate) mod distances;
@@ -166,7 +166,7 @@ impl<'b> Scheduler<'b> {
 
     /// The lowest uncommitted transaction; the number of transactions once all are committed.
     pub(crate) fn head(&self) -> TxnIndex {
-        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `commit.rs`.
+        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `judge/commit.rs`.
         TxnIndex::new(self.head.load(Ordering::SeqCst))
     }
 

@@ -4,8 +4,8 @@ use super::vm::Vm;
 use crate::contract::block::Block;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
-use crate::engine::engine::Engine;
 use crate::engine::executed::Executed;
+use crate::engine::front::Engine;
 use crate::engine::sequential;
 use crate::proofs::watch::Invariants;
 

@@ -16,7 +16,7 @@ use crate::contract::block::Block;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
 use crate::execution::machine::Executable;
-use crate::judge::judge::WatchOf;
+use crate::judge::commit::WatchOf;
 use crate::mvmemory::ChunkPool;
 use crate::primitives::conductor;
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
