@@ -6,8 +6,8 @@
 
 mod commands;
 mod documents;
-mod layout;
 mod layers;
+mod layout;
 mod lists;
 mod markdown;
 mod packages;

@@ -135,7 +135,7 @@ fn primitives_of_the_core_come_from_one_door() {
     for file in production() {
         let Some(path) = file.path.strip_prefix("crates/block-stm/src/") else { continue };
         // Faults are let out in builds of their own.
-        if path.starts_with("sync/") || path.ends_with("canary.rs") {
+        if path.starts_with("primitives/sync/") || path.ends_with("canary.rs") {
             continue;
         }
         let foreign =
