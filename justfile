@@ -51,8 +51,8 @@ fuzz-all SECONDS:
 coverage:
     cargo tarpaulin -p block-stm --engine llvm --lib --tests --timeout 1500 \
         --target-dir target/coverage --skip-clean --out Html --out Json --output-dir target/coverage \
-        --include-files 'crates/block-stm/src/*' --exclude-files 'crates/block-stm/src/mvmemory/model.rs' \
-        --exclude-files 'crates/block-stm/src/sync/loom.rs' --exclude-files 'crates/block-stm/src/sync/shuttle.rs'
+        --include-files 'crates/block-stm/src/*' --exclude-files 'crates/block-stm/src/proofs/*' \
+        --exclude-files 'crates/block-stm/src/primitives/sync/loom.rs' --exclude-files 'crates/block-stm/src/primitives/sync/shuttle.rs'
     rm -f build_rs_cov.profraw
 
 # Lint the EVM crates with each Cargo feature alone, and count the packages that it brings.

@@ -68,68 +68,49 @@
 //! ```
 //!
 //! # How it is built
-//! `sequential.rs` defines the right answer; `commit.rs` is the one place that decides what is right in a
-//! parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
-//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`, `final_state.rs` over it (made in `engine.rs`), `crew.rs`,
-//! `scheduler/baton.rs`, `sync/handover.rs` and `sync/set_once.rs`.
+//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction to
+//! its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
+//! `execution/executor.rs`, and end in `judge/commit.rs`.
+//!
+//! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
+//! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
+//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
+//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
+//! `primitives/sync/handover.rs` and `primitives/sync/set_once.rs`.
 
-mod access;
-mod block;
-mod canary;
-mod commit;
-pub mod conductor;
-mod config;
-mod conflicts;
-mod crew;
+mod contract;
 mod engine;
-mod error;
-mod final_state;
+mod execution;
+mod judge;
+mod mvmemory;
+mod primitives;
+mod proofs;
+mod scheduler;
+mod seam;
+
+pub use contract::block::{Block, InvalidPolicy};
+pub use contract::conflicts::{Conflict, ConflictGraph};
+pub use contract::error::Error;
+pub use contract::execution::{Execution, Interrupt};
+pub use contract::hints::Hints;
+pub use contract::limits::{CancelToken, Cut, Limits};
+pub use contract::sink::{Admission, Collect, CommitSink, Flow, Outcome, Writes};
+pub use contract::stats::{Aborts, Stats};
+pub use contract::storage::{BoxError, OrderedStorage, Storage};
+pub use contract::types::Types;
+pub use contract::value::Value;
+pub use engine::config::{BuildError, Config};
+pub use engine::executed::Executed;
+pub use engine::front::Engine;
+pub use mvmemory::final_state::{Change, FinalState};
+#[cfg(block_stm_canaries)]
+pub use primitives::canary::{Canary, let_out};
+pub use primitives::conductor;
+pub use primitives::ids::TxnIndex;
+pub use primitives::speculating::{is_speculating, quiet_speculation};
 #[cfg(fuzzing)]
 #[doc(hidden)]
-pub mod fuzzing;
-mod hints;
-mod ids;
-mod job;
-mod key;
-mod ledger;
-mod limits;
-#[cfg(all(test, loom))]
-mod models;
-mod mvmemory;
-mod named;
-mod order;
-mod pool;
-mod scan;
-mod scheduler;
-mod sequential;
-mod sink;
-mod spans;
-mod speculating;
-mod speculative;
-mod stack;
-mod stats;
-mod sync;
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod threads;
-mod view;
-mod vm;
-mod watch;
-mod worker;
-
-pub use block::{Block, InvalidPolicy};
-#[cfg(block_stm_canaries)]
-pub use canary::{Canary, let_out};
-pub use config::{BuildError, Config};
-pub use conflicts::{Conflict, ConflictGraph};
-pub use engine::{Engine, Executed};
-pub use error::Error;
-pub use final_state::{Change, FinalState};
-pub use hints::Hints;
-pub use ids::TxnIndex;
-pub use limits::{CancelToken, Cut, Limits};
-pub use sequential::execute_sequential;
-pub use sink::{Admission, Collect, CommitSink, Flow, Outcome, Writes};
-pub use speculating::{is_speculating, quiet_speculation};
-pub use stats::{Aborts, Stats};
-pub use view::{Interrupt, View};
-pub use vm::{BoxError, Execution, OrderedStorage, Storage, Value, Vm};
+pub use proofs::fuzzing;
+pub use seam::execute::execute_sequential;
+pub use seam::view::View;
+pub use seam::vm::Vm;

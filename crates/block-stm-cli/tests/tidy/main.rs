@@ -6,6 +6,7 @@
 
 mod commands;
 mod documents;
+mod layers;
 mod layout;
 mod lists;
 mod markdown;

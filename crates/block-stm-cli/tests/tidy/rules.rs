@@ -94,7 +94,7 @@ fn production() -> impl Iterator<Item = File> {
 }
 
 /// The file's code up to its tests, which come last.
-fn before_tests(file: &File) -> Vec<String> {
+pub(crate) fn before_tests(file: &File) -> Vec<String> {
     let is_for_tests = |line: &str| line.starts_with("#[cfg(") && line.contains("test");
     let attribute = file.text.lines().position(is_for_tests);
     let is_inline =
@@ -135,7 +135,7 @@ fn primitives_of_the_core_come_from_one_door() {
     for file in production() {
         let Some(path) = file.path.strip_prefix("crates/block-stm/src/") else { continue };
         // Faults are let out in builds of their own.
-        if path.starts_with("sync/") || path.ends_with("canary.rs") {
+        if path.starts_with("primitives/sync/") || path.ends_with("canary.rs") {
             continue;
         }
         let foreign =

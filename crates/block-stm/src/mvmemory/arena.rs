@@ -1,6 +1,6 @@
 //! Things of one type that live until the block is over, one after another in chunks.
 //!
-//! Each worker puts them on a [`Shelf`] of its own, without a lock; chunks go to the [`Arena`] when they are full, or when the
+//! Each worker puts them on a [`LocalArena`] of its own, without a lock; chunks go to the [`Arena`] when they are full, or when the
 //! worker leaves; the next one goes on with those that have room. The arena drops what is in them and gives the chunks back to the
 //! pool when the block is over. So a block takes a chunk for each worker at a time and for what it holds, however often workers
 //! come and leave.
@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::chunks::{ALIGN, Chunk, ChunkPool};
-use crate::sync::Mutex;
+use crate::primitives::sync::Mutex;
 
 /// What a chunk holds unless one thing, or one row of things, is larger.
 const CHUNK_BYTES: usize = if cfg!(miri) { 4 << 10 } else { 64 << 10 };
@@ -22,7 +22,7 @@ pub(crate) struct Arena<T> {
     _owns: std::marker::PhantomData<T>,
 }
 
-/// Chunks that no shelf uses, and how many things are in each.
+/// Chunks that no local_arena uses, and how many things are in each.
 #[derive(Default)]
 struct Idle {
     full: Vec<(Chunk, usize)>,
@@ -31,12 +31,12 @@ struct Idle {
 }
 
 impl<T> Arena<T> {
-    pub(super) fn new(pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn new(pool: Arc<ChunkPool>) -> Self {
         Self { pool, idle: Mutex::new(Idle::default()), _owns: std::marker::PhantomData }
     }
 
-    pub(super) fn shelf(&self) -> Shelf<'_, T> {
-        Shelf { arena: self, chunk: RefCell::new(None), len: Cell::new(0) }
+    pub(crate) fn local_arena(&self) -> LocalArena<'_, T> {
+        LocalArena { arena: self, chunk: RefCell::new(None), len: Cell::new(0) }
     }
 }
 
@@ -46,7 +46,7 @@ impl<T> Drop for Arena<T> {
         if needs_drop::<T>() {
             for (chunk, len) in full.iter().chain(&open) {
                 let things = ptr::slice_from_raw_parts_mut(first::<T>(chunk), *len);
-                // SAFETY: the first `len` things of a chunk were made by a shelf, and not dropped: `&mut self`, so that no
+                // SAFETY: the first `len` things of a chunk were made by a local_arena, and not dropped: `&mut self`, so that no
                 // borrow of them is left.
                 unsafe { ptr::drop_in_place(things) };
             }
@@ -73,16 +73,16 @@ fn has_room<T>(chunk: &Chunk, used: usize, len: usize) -> bool {
 }
 
 /// Where one worker puts things.
-pub(crate) struct Shelf<'a, T> {
+pub(crate) struct LocalArena<'a, T> {
     arena: &'a Arena<T>,
     chunk: RefCell<Option<Chunk>>,
     /// How many things are in the chunk.
     len: Cell<usize>,
 }
 
-impl<T> Shelf<'_, T> {
+impl<T> LocalArena<'_, T> {
     /// Keeps `thing`; the pointer is good, for shared use, until the arena is dropped.
-    pub(super) fn push(&self, thing: T) -> *mut T {
+    pub(crate) fn push(&self, thing: T) -> *mut T {
         let place = self.room(1);
         // SAFETY: `room` made room for one.
         unsafe { place.write(thing) };
@@ -91,7 +91,7 @@ impl<T> Shelf<'_, T> {
     }
 
     /// Drops the last thing again, which `push` returned and nobody else knows.
-    pub(super) fn take_back(&self, thing: *mut T) {
+    pub(crate) fn take_back(&self, thing: *mut T) {
         self.len.set(self.len.get() - 1);
         debug_assert_eq!(self.room(1), thing, "not the last one");
         // SAFETY: made by `push`, not counted any more, and known to nobody, says the caller.
@@ -99,7 +99,7 @@ impl<T> Shelf<'_, T> {
     }
 
     /// Keeps `things` in a row.
-    pub(super) fn extend(&self, things: impl ExactSizeIterator<Item = T>) -> *mut [T] {
+    pub(crate) fn extend(&self, things: impl ExactSizeIterator<Item = T>) -> *mut [T] {
         let len = things.len();
         let first = self.room(len);
         // Counted one by one: should the iterator panic, what is there already is dropped in time.
@@ -144,7 +144,7 @@ impl<T> Shelf<'_, T> {
     }
 }
 
-impl<T> Drop for Shelf<'_, T> {
+impl<T> Drop for LocalArena<'_, T> {
     fn drop(&mut self) {
         if let Some(chunk) = self.chunk.take() {
             self.arena.idle.lock().open.push((chunk, self.len.get()));
@@ -163,11 +163,11 @@ mod tests {
         let alive = Rc::new(());
         let pool = Arc::new(ChunkPool::new(usize::MAX));
         let arena = Arena::new(Arc::clone(&pool));
-        let shelf = arena.shelf();
+        let local_arena = arena.local_arena();
         let thing = |n: usize| (n, Rc::clone(&alive));
-        let pushed: Vec<_> = (0..3_000).map(|n| shelf.push(thing(n))).collect();
-        let row = shelf.extend((0..10_000).map(thing));
-        shelf.take_back(shelf.push(thing(7)));
+        let pushed: Vec<_> = (0..3_000).map(|n| local_arena.push(thing(n))).collect();
+        let row = local_arena.extend((0..10_000).map(thing));
+        local_arena.take_back(local_arena.push(thing(7)));
         for (n, pointer) in pushed.iter().enumerate() {
             // SAFETY: the arena is there.
             assert_eq!(unsafe { &**pointer }.0, n);
@@ -175,7 +175,7 @@ mod tests {
         // SAFETY: as above.
         assert!(unsafe { &*row }.iter().enumerate().all(|(n, thing)| thing.0 == n));
         assert_eq!(Rc::strong_count(&alive), 13_001);
-        drop(shelf);
+        drop(local_arena);
         drop(arena);
         assert_eq!(Rc::strong_count(&alive), 1);
         assert!(pool.bytes() >= 3_000 * size_of::<(usize, Rc<()>)>());
@@ -185,17 +185,17 @@ mod tests {
     fn what_was_made_before_a_panic_is_dropped() {
         let alive = Rc::new(());
         let arena = Arena::new(Arc::new(ChunkPool::new(0)));
-        let shelf = arena.shelf();
+        let local_arena = arena.local_arena();
         let make = |n: usize| {
             assert!(n < 5, "enough");
             Rc::clone(&alive)
         };
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            shelf.extend((0..9).map(make));
+            local_arena.extend((0..9).map(make));
         }));
         assert!(caught.is_err());
         assert_eq!(Rc::strong_count(&alive), 6);
-        drop(shelf);
+        drop(local_arena);
         drop(arena);
         assert_eq!(Rc::strong_count(&alive), 1);
     }
@@ -204,7 +204,7 @@ mod tests {
     fn workers_that_come_and_leave_share_chunks() {
         let pool = Arc::new(ChunkPool::new(usize::MAX));
         let arena = Arena::new(Arc::clone(&pool));
-        let pointers: Vec<_> = (0..1_000_u64).map(|n| arena.shelf().push(n)).collect();
+        let pointers: Vec<_> = (0..1_000_u64).map(|n| arena.local_arena().push(n)).collect();
         // SAFETY: the arena is there.
         assert!((0..).zip(&pointers).all(|(n, pointer)| unsafe { **pointer } == n));
         drop(arena);
@@ -216,9 +216,9 @@ mod tests {
         #[repr(align(4096))]
         struct Wide(#[expect(dead_code, reason = "fills it")] u8);
         let arena = Arena::new(Arc::new(ChunkPool::new(0)));
-        let shelf = arena.shelf();
-        let one: Vec<_> = (0..100).map(|n| shelf.push(Wide(n)).addr()).collect();
-        let row = shelf.extend((0..100).map(Wide)).cast::<Wide>().addr();
+        let local_arena = arena.local_arena();
+        let one: Vec<_> = (0..100).map(|n| local_arena.push(Wide(n)).addr()).collect();
+        let row = local_arena.extend((0..100).map(Wide)).cast::<Wide>().addr();
         assert!(one.into_iter().chain([row]).all(|address| address.is_multiple_of(4096)));
     }
 }

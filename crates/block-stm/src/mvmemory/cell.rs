@@ -14,21 +14,25 @@
 //! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]): nobody misses them before they are
 //! committed, and from then on `committed` leads to them. So a walk ends at the committed entry, whether it is in the chain or not.
 
-use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr;
 
-use crate::sync::{Mutex, SetOnce};
+use crate::primitives::sync::{Mutex, SetOnce};
 use crossbeam_epoch::Guard;
 
-use super::arena::Shelf;
+use super::arena::LocalArena;
 use super::entry::{Entry, Payload};
-use super::index::Place;
+use super::listing::Listing;
 use super::shortcuts::Shortcuts;
-use super::table::Maker;
-use crate::canary::{Canary, sings};
-use crate::ids::{TxnIndex, Version};
-use crate::key::is_same;
-use crate::vm::{BoxError, Storage, Value, is_present};
+use crate::contract::storage::{BoxError, Storage};
+use crate::contract::value::{Value, is_present};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::ids::{TxnIndex, Version};
+
+/// A version at one of these cells.
+pub(crate) type EntryOf<L, V> = Entry<Cell<L, V>, V>;
+/// Shortcuts into the chain of one of these cells.
+pub(crate) type ShortcutsOf<L, V> = Shortcuts<Cell<L, V>, V>;
 
 /// Counts on one thread.
 pub(crate) type Count = std::cell::Cell<u64>;
@@ -42,20 +46,20 @@ const MOST_DELTAS: usize = 32;
 pub(crate) struct Finder<'m, L, V: Value> {
     /// How many versions it looked at.
     pub(crate) visited: Count,
-    pub(super) shortcuts: Shelf<'m, Shortcuts<L, V>>,
+    pub(crate) shortcuts: LocalArena<'m, ShortcutsOf<L, V>>,
 }
 
 /// What every access needs comes first, on one cache line; neighbours share none.
 #[repr(C, align(64))]
 pub(crate) struct Cell<L, V: Value> {
     hash: u64,
-    versions: AtomicPtr<Entry<L, V>>,
+    versions: AtomicPtr<EntryOf<L, V>>,
     /// The highest committed entry; null while the base value stands.
-    committed: AtomicPtr<Entry<L, V>>,
+    committed: AtomicPtr<EntryOf<L, V>>,
     /// The next cell with the same hash.
-    twin: AtomicPtr<Cell<L, V>>,
+    pub(super) twin: AtomicPtr<Cell<L, V>>,
     /// The location's place in the index, if it was ever in it.
-    pub(super) place: AtomicPtr<Place<L, V>>,
+    pub(super) place: AtomicPtr<Listing<Self>>,
     /// Held by whoever changes `versions`.
     chain_lock: Mutex<()>,
     /// Held while the base value is set, never while the storage is asked for it.
@@ -69,7 +73,7 @@ pub(crate) struct Cell<L, V: Value> {
     /// Whether a reader's walk was long.
     is_long: AtomicBool,
     /// Null while no walk was long. In the memory's arena.
-    shortcuts: AtomicPtr<Shortcuts<L, V>>,
+    shortcuts: AtomicPtr<ShortcutsOf<L, V>>,
     location: L,
     base: SetOnce<V>,
 }
@@ -83,11 +87,11 @@ pub(crate) enum Found<V> {
     /// No transaction below wrote here: the base value stands, which may not have been fetched yet.
     Base,
     /// This transaction's write is not known yet.
-    Unsettled(TxnIndex),
+    Unknown(TxnIndex),
 }
 
 impl<L, V: Value> Cell<L, V> {
-    pub(super) fn new(location: L, hash: u64) -> Self {
+    pub(crate) fn new(location: L, hash: u64) -> Self {
         Self {
             location,
             hash,
@@ -110,7 +114,7 @@ impl<L, V: Value> Cell<L, V> {
         &self.location
     }
 
-    pub(super) const fn hash(&self) -> u64 {
+    pub(crate) const fn hash(&self) -> u64 {
         self.hash
     }
 
@@ -126,7 +130,7 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Notes that the first transaction that is committed here asked for the base value.
-    pub(super) fn note_asked(&self) {
+    pub(crate) fn note_asked(&self) {
         // ORDERING: Relaxed: as above.
         self.writer_asked.store(true, Ordering::Relaxed);
     }
@@ -187,7 +191,20 @@ impl<L, V: Value> Cell<L, V> {
         entry.is_some_and(|entry| !entry.is_shown())
     }
 
-    pub(super) fn shows_deltas(&self) -> bool {
+    /// A version of this location; deltas are shown if they are everywhere, or here.
+    pub(crate) fn entry(
+        &self,
+        txn: TxnIndex,
+        incarnation: u32,
+        payload: Option<Payload<V>>,
+        shows_deltas: bool,
+    ) -> EntryOf<L, V> {
+        let is_delta = matches!(payload, Some(Payload::Deltas(_)));
+        let shown = !is_delta || shows_deltas || self.shows_deltas();
+        Entry::new(txn, incarnation, self, payload, shown)
+    }
+
+    fn shows_deltas(&self) -> bool {
         // ORDERING: Relaxed: as above.
         self.shows_deltas.load(Ordering::Relaxed)
     }
@@ -203,7 +220,7 @@ impl<L, V: Value> Cell<L, V> {
         }
         // SAFETY: a committed entry is freed only with the memory, after every cell borrow ended.
         let entry = unsafe { &*entry };
-        Some((entry.version(), entry.settled_value().expect("a committed entry has its value")))
+        Some((entry.version(), entry.value().expect("a committed entry has its value")))
     }
 
     /// What the last committed transaction that wrote here left.
@@ -213,7 +230,7 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Whether neither `head` nor any higher transaction writes here, as far as one knows.
-    pub(super) fn is_quiet_from(&self, head: TxnIndex, _pinned: &Guard) -> bool {
+    pub(crate) fn is_quiet_from(&self, head: TxnIndex, _pinned: &Guard) -> bool {
         // ORDERING: Acquire. SAFETY: as in `versions_below`.
         let front = unsafe { self.versions.load(Ordering::Acquire).as_ref() };
         front.is_none_or(|entry| entry.txn() < head)
@@ -226,7 +243,7 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Makes `entry` the highest committed one, whether it is in the chain or not.
-    pub(super) fn commit(&self, entry: *mut Entry<L, V>) {
+    pub(crate) fn commit(&self, entry: *mut EntryOf<L, V>) {
         if sings(Canary::CommitOnce) && self.is_committed() {
             return;
         }
@@ -259,20 +276,20 @@ impl<L, V: Value> Cell<L, V> {
         pinned: &Guard,
     ) -> Found<V> {
         // Deltas met on the way down, to be applied from the lowest up.
-        let mut deltas: Vec<&Entry<L, V>> = Vec::new();
+        let mut deltas: Vec<&EntryOf<L, V>> = Vec::new();
         for entry in self.versions_below(txn, visited, pinned) {
             if entry.is_estimate() {
-                match entry.payload() {
-                    Payload::Hint if !trust_hints => continue,
-                    _ => return Found::Unsettled(entry.txn()),
+                if entry.is_hint() && !trust_hints {
+                    continue;
                 }
+                return Found::Unknown(entry.txn());
             }
-            match entry.settled_value() {
+            match entry.value() {
                 Some(value) if deltas.is_empty() => {
                     return Found::Value(Some(entry.version()), value.clone());
                 }
                 Some(value) => return sum_up(value.clone(), &deltas),
-                None if deltas.len() == MOST_DELTAS => return Found::Unsettled(entry.txn()),
+                None if deltas.len() == MOST_DELTAS => return Found::Unknown(entry.txn()),
                 None => deltas.push(entry),
             }
         }
@@ -283,17 +300,17 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// The highest value below `txn` that is not made of deltas still in flight.
-    pub(crate) fn settled_below(&self, txn: TxnIndex, pinned: &Guard) -> Option<V> {
+    pub(crate) fn value_below(&self, txn: TxnIndex, pinned: &Guard) -> Option<V> {
         let visited = Count::new(0);
         let mut versions = self.versions_below(txn, &visited, pinned);
-        versions.find_map(|entry| entry.settled_value().cloned())
+        versions.find_map(|entry| entry.value().cloned())
     }
 
     /// Whether a reader at `txn` would need the base value.
     pub(crate) fn rests_on_base(&self, txn: TxnIndex, pinned: &Guard) -> bool {
         let visited = Count::new(0);
         let mut versions = self.versions_below(txn, &visited, pinned);
-        !versions.any(|entry| entry.settled_value().is_some())
+        !versions.any(|entry| entry.value().is_some())
     }
 
     /// Whether what was written below `txn` may be present, as far as one knows: only what is final
@@ -306,11 +323,10 @@ impl<L, V: Value> Cell<L, V> {
     ) -> Option<bool> {
         let visited = Count::new(0);
         let mut versions = self.versions_below(txn, &visited, pinned);
-        let entry =
-            versions.find(|entry| trust_hints || !matches!(entry.payload(), Payload::Hint))?;
+        let entry = versions.find(|entry| trust_hints || !entry.is_hint())?;
         // ORDERING: Relaxed: only compared.
         let is_final = ptr::eq(entry, self.committed.load(Ordering::Relaxed));
-        Some(!is_final || entry.settled_value().is_none_or(is_present))
+        Some(!is_final || entry.value().is_none_or(is_present))
     }
 
     /// What is known to have been written below `txn`, from the highest down to the last committed, which need not be in the
@@ -320,7 +336,7 @@ impl<L, V: Value> Cell<L, V> {
         txn: TxnIndex,
         visited: &'c Count,
         _pinned: &'c Guard,
-    ) -> impl Iterator<Item = &'c Entry<L, V>> {
+    ) -> impl Iterator<Item = &'c EntryOf<L, V>> {
         // ORDERING: Acquire pairs with the Release in `commit`. SAFETY: as in `committed`.
         let committed = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
         let committed = committed.filter(|entry| entry.txn() < txn);
@@ -328,7 +344,7 @@ impl<L, V: Value> Cell<L, V> {
         // SAFETY: the entry was in the chain after `_pinned` was pinned, or was reached from one
         // that was; entries are freed only after every guard from before their unlinking is gone.
         let follow =
-            |link: &'c AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Acquire).as_ref() };
+            |link: &'c AtomicPtr<EntryOf<L, V>>| unsafe { link.load(Ordering::Acquire).as_ref() };
         let mut upcoming = match self.shortcuts() {
             Some(shortcuts) => shortcuts.below(txn, committed.map(Entry::txn)),
             None => follow(&self.versions),
@@ -340,7 +356,7 @@ impl<L, V: Value> Cell<L, V> {
             }
             visited.set(visited.get() + 1);
             let above =
-                |entry: &&Entry<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
+                |entry: &&EntryOf<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
             match upcoming.filter(above) {
                 Some(entry) => {
                     upcoming = follow(&entry.next);
@@ -356,7 +372,12 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Puts `entry` into the chain, in place of the same transaction's older one if there is one.
-    pub(super) fn link(&self, entry: *mut Entry<L, V>, finder: &Finder<'_, L, V>, _pinned: &Guard) {
+    pub(crate) fn link(
+        &self,
+        entry: *mut EntryOf<L, V>,
+        finder: &Finder<'_, L, V>,
+        _pinned: &Guard,
+    ) {
         // SAFETY: the caller owns the entry until its write set is retired.
         let new = unsafe { &*entry };
         let _changing = self.chain_lock.lock();
@@ -389,10 +410,10 @@ impl<L, V: Value> Cell<L, V> {
     fn make_shortcuts(&self, finder: &Finder<'_, L, V>) {
         // ORDERING: Acquire, as in `committed`. SAFETY: as in `committed`.
         let committed = unsafe { self.committed.load(Ordering::Acquire).as_ref() };
-        let above = |entry: &&Entry<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
+        let above = |entry: &&EntryOf<L, V>| committed.is_none_or(|last| entry.txn() > last.txn());
         // ORDERING: Relaxed, under the lock. SAFETY: in the chain under the lock: not freed.
         let follow =
-            |link: &AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
+            |link: &AtomicPtr<EntryOf<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
         let first = follow(&self.versions).filter(above);
         let chain = std::iter::successors(first, |entry| follow(&entry.next).filter(above));
         let shortcuts = finder.shortcuts.push(Shortcuts::into_chain(chain));
@@ -401,20 +422,20 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// The shortcuts into the chain, if it has been long.
-    fn shortcuts(&self) -> Option<&Shortcuts<L, V>> {
+    fn shortcuts(&self) -> Option<&ShortcutsOf<L, V>> {
         // ORDERING: Acquire pairs with the Release in `make_shortcuts`. SAFETY: they live as long as the memory.
         unsafe { self.shortcuts.load(Ordering::Acquire).as_ref() }
     }
 
     #[cfg(test)]
-    pub(super) fn has_shortcuts(&self) -> bool {
+    pub(crate) fn has_shortcuts(&self) -> bool {
         self.shortcuts().is_some()
     }
 
     /// Takes `entry` out of the chain, if it is still in it.
-    pub(super) fn unlink(
+    pub(crate) fn unlink(
         &self,
-        entry: *mut Entry<L, V>,
+        entry: *mut EntryOf<L, V>,
         finder: &Finder<'_, L, V>,
         _pinned: &Guard,
     ) {
@@ -437,11 +458,11 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// The first link whose entry is not above `txn`, or the last link. The caller holds the lock.
-    fn find(&self, txn: TxnIndex, visited: &Count) -> &AtomicPtr<Entry<L, V>> {
+    fn find(&self, txn: TxnIndex, visited: &Count) -> &AtomicPtr<EntryOf<L, V>> {
         // ORDERING: Relaxed, under the lock.
         // SAFETY: in the chain under the lock: not freed, and stays in it while the link is used.
         let follow =
-            |link: &AtomicPtr<Entry<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
+            |link: &AtomicPtr<EntryOf<L, V>>| unsafe { link.load(Ordering::Relaxed).as_ref() };
         let top = follow(&self.versions).map(Entry::txn);
         let start = top.and_then(|top| self.shortcuts()?.above(txn, top));
         let mut link = start.map_or(&self.versions, |entry| &entry.next);
@@ -470,63 +491,19 @@ impl Drop for Fetching<'_> {
     }
 }
 
-impl<L: Eq + Clone, V: Value> Cell<L, V> {
-    /// The cell of `location` among those with this cell's hash, if there is one.
-    pub(super) fn find_twin(&self, location: &L) -> Option<&Self> {
-        let mut cell = self;
-        while !is_same(&cell.location, location) {
-            // ORDERING: Acquire, as below. SAFETY: twins live as long as the table.
-            cell = unsafe { cell.twin.load(Ordering::Acquire).as_ref() }?;
-        }
-        Some(cell)
-    }
-
-    /// The cell of `location` among those with this cell's hash, made on first use.
-    pub(super) fn find_or_insert_twin<'t>(
-        &'t self,
-        location: &L,
-        maker: &Maker<'t, L, V>,
-    ) -> &'t Self {
-        let mut cell = self;
-        while !is_same(&cell.location, location) && !sings(Canary::CompareByHash) {
-            // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
-            let mut twin = cell.twin.load(Ordering::Acquire);
-            if twin.is_null() {
-                let new = maker.cell(location.clone(), self.hash);
-                // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
-                twin = match cell.twin.compare_exchange(
-                    twin,
-                    new,
-                    Ordering::Release,
-                    Ordering::Acquire,
-                ) {
-                    Ok(_) => new,
-                    Err(other) => {
-                        maker.unmake_cell(new);
-                        other
-                    }
-                };
-            }
-            // SAFETY: twins live as long as the table.
-            cell = unsafe { &*twin };
-        }
-        cell
-    }
-}
-
 /// Applies the deltas, which were met from the highest down, to the value below them.
-fn sum_up<L, V: Value>(mut value: V, deltas: &[&Entry<L, V>]) -> Found<V> {
+fn sum_up<L, V: Value>(mut value: V, deltas: &[&EntryOf<L, V>]) -> Found<V> {
     for entry in deltas.iter().rev() {
         match entry.apply_to(&value) {
             Some(sum) => value = sum,
-            None => return Found::Unsettled(entry.txn()),
+            None => return Found::Unknown(entry.txn()),
         }
     }
     Found::Value(None, value)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A bounded counter: deltas that leave `0..=255` do not apply.

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 
 use foldhash::fast::RandomState;
 
-use crate::sync::Mutex;
+use crate::primitives::sync::Mutex;
 
 /// Chunks begin on a cache line.
 pub(super) const ALIGN: usize = 64;
@@ -39,11 +39,11 @@ impl Chunk {
         Self { start: start.unwrap_or_else(|| handle_alloc_error(layout)), bytes }
     }
 
-    pub(super) fn start(&self) -> *mut u8 {
+    pub(crate) fn start(&self) -> *mut u8 {
         self.start.as_ptr()
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }
@@ -74,7 +74,7 @@ impl ChunkPool {
     }
 
     /// A chunk of just this size; what is in it is anything.
-    pub(super) fn take(&self, bytes: usize) -> Chunk {
+    pub(crate) fn take(&self, bytes: usize) -> Chunk {
         let mut kept = self.kept.lock();
         let Some(chunk) = kept.by_size.get_mut(&bytes).and_then(Vec::pop) else {
             drop(kept);
@@ -86,7 +86,7 @@ impl ChunkPool {
 
     /// Takes chunks back, as many as it may keep. One whose size is no power of two was made to measure, and would hardly
     /// be asked for again.
-    pub(super) fn give(&self, chunks: impl Iterator<Item = Chunk>) {
+    pub(crate) fn give(&self, chunks: impl Iterator<Item = Chunk>) {
         let mut kept = self.kept.lock();
         for chunk in chunks {
             let bytes = chunk.bytes;

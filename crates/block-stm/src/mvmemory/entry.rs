@@ -1,20 +1,18 @@
 //! What one incarnation wrote at one location.
 
-use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::cell::Cell;
-use crate::error::discard;
-use crate::ids::{TxnIndex, Version};
-use crate::speculating::Speculating;
-use crate::vm::Value;
+use crate::contract::value::Value;
+use crate::primitives::ids::{TxnIndex, Version};
+use crate::primitives::speculating::Speculating;
+use crate::primitives::speculating::discard;
 
-/// A write: a whole value, deltas in order, or only the belief that there will be a write.
+/// A write: a whole value, or deltas in order.
 #[derive(Clone, Debug)]
 pub(crate) enum Payload<V: Value> {
     Value(V),
     Deltas(Deltas<V::Delta>),
-    Hint,
 }
 
 /// One delta or several, in the order in which they were made; nearly always one.
@@ -51,83 +49,84 @@ impl<D> Deltas<D> {
     }
 }
 
-/// An element of a write set, linked into its cell's chain if it is shown.
-pub(crate) struct Entry<L, V: Value> {
+/// An element of a write set, linked into the chain of its cell, a `C`, if it is shown.
+pub(crate) struct Entry<C, V: Value> {
     version: Version,
     txn: TxnIndex,
-    pub(super) cell: *const Cell<L, V>,
-    pub(super) next: AtomicPtr<Entry<L, V>>,
+    pub(super) cell: *const C,
+    pub(super) next: AtomicPtr<Entry<C, V>>,
     estimate: AtomicBool,
     /// Whether it belongs into the cell's chain, where readers find it before it is committed.
     shown: bool,
-    payload: Payload<V>,
+    /// `None` for a hint: only the belief that there will be a write.
+    payload: Option<Payload<V>>,
     /// What deltas came to, set by the committer; null before that. Apart from the entry, which mostly has no use for it.
     sum: AtomicPtr<V>,
 }
 
-impl<L, V: Value> Entry<L, V> {
-    pub(super) fn new(
+impl<C, V: Value> Entry<C, V> {
+    pub(crate) fn new(
         txn: TxnIndex,
         incarnation: u32,
-        cell: &Cell<L, V>,
-        payload: Payload<V>,
-        shows_deltas: bool,
+        cell: *const C,
+        payload: Option<Payload<V>>,
+        shown: bool,
     ) -> Self {
-        let is_delta = matches!(payload, Payload::Deltas(_));
         Self {
             version: Version::new(txn, incarnation),
             txn,
             cell,
             next: AtomicPtr::new(std::ptr::null_mut()),
-            estimate: AtomicBool::new(matches!(payload, Payload::Hint)),
-            shown: !is_delta || shows_deltas || cell.shows_deltas(),
+            estimate: AtomicBool::new(payload.is_none()),
+            shown,
             payload,
             sum: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
-    pub(super) const fn version(&self) -> Version {
+    pub(crate) const fn version(&self) -> Version {
         self.version
     }
 
-    pub(super) const fn txn(&self) -> TxnIndex {
+    pub(crate) const fn txn(&self) -> TxnIndex {
         self.txn
     }
 
-    pub(super) const fn is_shown(&self) -> bool {
+    pub(crate) const fn is_shown(&self) -> bool {
         self.shown
     }
 
-    pub(super) const fn payload(&self) -> &Payload<V> {
-        &self.payload
+    /// Whether somebody only believes that there will be a write.
+    pub(crate) const fn is_hint(&self) -> bool {
+        self.payload.is_none()
     }
 
-    pub(super) fn is_estimate(&self) -> bool {
+    pub(crate) fn is_estimate(&self) -> bool {
         // ORDERING: Relaxed: the mark is advice; the judge catches whoever reads past it.
         self.estimate.load(Ordering::Relaxed)
     }
 
-    pub(super) fn mark_estimate(&self) {
+    pub(crate) fn mark_estimate(&self) {
         // ORDERING: Relaxed: see `is_estimate`.
         self.estimate.store(true, Ordering::Relaxed);
     }
 
     /// The value written, unless it is made of deltas that are not summed up yet.
-    pub(super) fn settled_value(&self) -> Option<&V> {
+    pub(crate) fn value(&self) -> Option<&V> {
         match &self.payload {
-            Payload::Value(value) => Some(value),
-            // ORDERING: Acquire pairs with the Release in `settle`: the sum is seen whole.
-            // SAFETY: set in `settle`, where the caller says that it lives as long as the entry.
-            Payload::Deltas(_) => unsafe { self.sum.load(Ordering::Acquire).as_ref() },
-            Payload::Hint => None,
+            Some(Payload::Value(value)) => Some(value),
+            // ORDERING: Acquire pairs with the Release in `set_sum`: the sum is seen whole.
+            // SAFETY: set in `set_sum`, where the caller says that it lives as long as the entry.
+            Some(Payload::Deltas(_)) => unsafe { self.sum.load(Ordering::Acquire).as_ref() },
+            None => None,
         }
     }
 
-    /// What an entry that is not settled makes of the value below it.
-    pub(super) fn apply_to(&self, below: &V) -> Option<V> {
+    /// What an entry without a value makes of the value below it.
+    pub(crate) fn apply_to(&self, below: &V) -> Option<V> {
         match &self.payload {
-            Payload::Deltas(deltas) => deltas.apply_to(below),
-            Payload::Value(_) | Payload::Hint => unreachable!("only deltas are summed up"),
+            Some(Payload::Deltas(deltas)) => deltas.apply_to(below),
+            Some(Payload::Value(_)) | None => unreachable!("only deltas are summed up"),
         }
     }
 
@@ -135,15 +134,15 @@ impl<L, V: Value> Entry<L, V> {
     ///
     /// # Safety
     /// `sum` is shared from now on, and lives as long as the entry.
-    pub(super) unsafe fn settle(&self, sum: *mut V) {
-        // ORDERING: Release publishes the sum to `settled_value`.
+    pub(crate) unsafe fn set_sum(&self, sum: *mut V) {
+        // ORDERING: Release publishes the sum to `value`.
         self.sum.store(sum, Ordering::Release);
     }
 
     /// Whether both write the same, whatever lies below.
-    pub(super) fn writes_same(&self, other: &Payload<V>) -> bool {
+    pub(crate) fn writes_same(&self, other: &Payload<V>) -> bool {
         match (&self.payload, other) {
-            (Payload::Value(a), Payload::Value(b)) => compare(a, b),
+            (Some(Payload::Value(a)), Payload::Value(b)) => compare(a, b),
             _ => false,
         }
     }

@@ -48,26 +48,21 @@ use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
 
-use super::arena::{Arena, Shelf};
+use super::arena::{Arena, LocalArena};
 use super::cell::Cell;
 use super::chunks::ChunkPool;
-use crate::canary::{Canary, sings};
-use crate::ids::TxnIndex;
-use crate::named::{Ahead, Named};
-use crate::order::{Cut, Order};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use crate::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
-use crate::vm::{Value, is_present};
+pub(crate) use super::listing::Which;
+use super::listing::{Link, Listing, Node};
+use super::named::{Ahead, Named};
+use crate::contract::value::{Value, is_present};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::order::{Boundary, Order};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
 
 /// How many levels there are. A node is in each with a quarter of those in the one below.
 const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
-
-/// The lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Held,
-    Pending,
-}
 
 pub(crate) struct Index<L, V: Value> {
     order: Order<L>,
@@ -76,46 +71,26 @@ pub(crate) struct Index<L, V: Value> {
     lists: [List<L, V>; 2],
     /// Only ever tried, for a moment.
     named: Mutex<Named<L>>,
-    places: Arena<Place<L, V>>,
-    upper: Arena<Link<L, V>>,
+    places: Arena<Listing<Cell<L, V>>>,
+    upper: Arena<Link<Cell<L, V>>>,
 }
 
 struct List<L, V: Value> {
-    first: [AtomicPtr<Place<L, V>>; LEVELS],
+    first: [AtomicPtr<Listing<Cell<L, V>>>; LEVELS],
     /// Held by whoever sets links.
     linking: Mutex<()>,
 }
 
-/// A location's places in the lists.
-pub(super) struct Place<L, V: Value> {
-    cell: *const Cell<L, V>,
-    nodes: [Node<L, V>; 2],
-}
-
-struct Node<L, V: Value> {
-    is_listed: AtomicBool,
-    lowest: Link<L, V>,
-    /// Those of the higher levels.
-    upper: *const [Link<L, V>],
-}
-
-/// A node's neighbours on one level.
-struct Link<L, V: Value> {
-    next: AtomicPtr<Place<L, V>>,
-    /// Null for the first node. Only used under the lock.
-    previous: AtomicPtr<Place<L, V>>,
-}
-
 /// Where one worker makes places.
-pub(super) struct Lister<'m, L, V: Value> {
-    places: Shelf<'m, Place<L, V>>,
-    upper: Shelf<'m, Link<L, V>>,
+pub(crate) struct LocalIndex<'m, L, V: Value> {
+    places: LocalArena<'m, Listing<Cell<L, V>>>,
+    upper: LocalArena<'m, Link<Cell<L, V>>>,
     /// How many it has made.
     made: std::cell::Cell<u64>,
 }
 
 /// A place and the one behind it, on one level of a list.
-type Gap<L, V> = (*mut Place<L, V>, *mut Place<L, V>);
+type Gap<L, V> = (*mut Listing<Cell<L, V>>, *mut Listing<Cell<L, V>>);
 
 // SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
 // lives as long as that memory.
@@ -123,40 +98,9 @@ unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, V: Value> Send for Index<L, V> {}
 
-impl<L, V: Value> Link<L, V> {
-    fn new() -> Self {
-        Self { next: AtomicPtr::new(ptr::null_mut()), previous: AtomicPtr::new(ptr::null_mut()) }
-    }
-}
-
-impl<L, V: Value> Node<L, V> {
-    fn link(&self, level: usize) -> &Link<L, V> {
-        match level.checked_sub(1) {
-            None => &self.lowest,
-            // SAFETY: in an arena that lives as long as the node.
-            Some(level) => unsafe { &(&*self.upper)[level] },
-        }
-    }
-
-    fn levels(&self) -> usize {
-        1 + self.upper.len()
-    }
-}
-
-impl<L, V: Value> Place<L, V> {
-    fn cell(&self) -> &Cell<L, V> {
-        // SAFETY: cells live as long as the memory, and so do places.
-        unsafe { &*self.cell }
-    }
-
-    const fn node(&self, which: Which) -> &Node<L, V> {
-        &self.nodes[which as usize]
-    }
-}
-
 impl<L, V: Value> Index<L, V> {
     /// An empty index.
-    pub(super) fn new(order: Order<L>, keeps_deleted: bool, pool: &Arc<ChunkPool>) -> Self
+    pub(crate) fn new(order: Order<L>, keeps_deleted: bool, pool: &Arc<ChunkPool>) -> Self
     where
         L: Clone,
     {
@@ -175,9 +119,9 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Where the calling thread makes places.
-    pub(super) fn lister(&self) -> Lister<'_, L, V> {
-        let (places, upper) = (self.places.shelf(), self.upper.shelf());
-        Lister { places, upper, made: std::cell::Cell::new(0) }
+    pub(crate) fn local_index(&self) -> LocalIndex<'_, L, V> {
+        let (places, upper) = (self.places.local_arena(), self.upper.local_arena());
+        LocalIndex { places, upper, made: std::cell::Cell::new(0) }
     }
 
     /// Whether what was deleted is a candidate of scans, too.
@@ -186,7 +130,12 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// The link that leads on from a place, or into the list.
-    fn next(&self, which: Which, place: *mut Place<L, V>, level: usize) -> &AtomicPtr<Place<L, V>> {
+    fn next(
+        &self,
+        which: Which,
+        place: *mut Listing<Cell<L, V>>,
+        level: usize,
+    ) -> &AtomicPtr<Listing<Cell<L, V>>> {
         // SAFETY: places live as long as the index.
         unsafe { place.as_ref() }.map_or(&self.lists[which as usize].first[level], |place| {
             &place.node(which).link(level).next
@@ -200,7 +149,7 @@ impl<L, V: Value> Index<L, V> {
         which: Which,
         before: impl Fn(&L) -> bool,
         mut found: impl FnMut(usize, Gap<L, V>),
-    ) -> *mut Place<L, V> {
+    ) -> *mut Listing<Cell<L, V>> {
         let (mut at, mut next) = (ptr::null_mut(), ptr::null_mut());
         for level in (0..LEVELS).rev() {
             loop {
@@ -238,8 +187,13 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Puts the location of `cell` into a list, unless it is there.
-    pub(super) fn list<'m>(&'m self, which: Which, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
-        let place = self.place(cell, lister);
+    pub(crate) fn list<'m>(
+        &'m self,
+        which: Which,
+        cell: &Cell<L, V>,
+        local_index: &LocalIndex<'m, L, V>,
+    ) {
+        let place = self.place(cell, local_index);
         // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
         // before.
         while !place.node(which).is_listed.load(Ordering::Acquire) {
@@ -251,30 +205,38 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Notes that something is about to be written at the location of `cell`.
-    pub(super) fn list_pending<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
-        self.list(Which::Pending, cell, lister);
+    pub(crate) fn list_pending<'m>(
+        &'m self,
+        cell: &Cell<L, V>,
+        local_index: &LocalIndex<'m, L, V>,
+    ) {
+        self.list(Which::Pending, cell, local_index);
     }
 
     /// Notes that the storage named the location of `cell`.
-    pub(super) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) {
+    pub(crate) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, local_index: &LocalIndex<'m, L, V>) {
         // What is written there is the committer's to list.
         if self.keeps_deleted || !cell.is_committed() {
-            self.list(Which::Held, cell, lister);
+            self.list(Which::Held, cell, local_index);
         }
     }
 
     /// The places of `cell`, made on first use.
-    fn place<'m>(&'m self, cell: &Cell<L, V>, lister: &Lister<'m, L, V>) -> &'m Place<L, V> {
+    fn place<'m>(
+        &'m self,
+        cell: &Cell<L, V>,
+        local_index: &LocalIndex<'m, L, V>,
+    ) -> &'m Listing<Cell<L, V>> {
         // ORDERING: Acquire pairs with the Release below: the place is seen whole.
         let mut place = cell.place.load(Ordering::Acquire);
         if place.is_null() {
-            let new = lister.make(cell);
+            let new = local_index.make(cell);
             // ORDERING: Release publishes the place; Acquire on failure, to use the other's.
             let (made, found) = (Ordering::Release, Ordering::Acquire);
             place = match cell.place.compare_exchange(place, new, made, found) {
                 Ok(_) => new,
                 Err(other) => {
-                    lister.places.take_back(new);
+                    local_index.places.take_back(new);
                     other
                 }
             };
@@ -284,7 +246,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// Links a place into these gaps, if they are still there and it is not linked.
-    fn link(&self, which: Which, place: &Place<L, V>, gaps: &[Gap<L, V>; LEVELS]) {
+    fn link(&self, which: Which, place: &Listing<Cell<L, V>>, gaps: &[Gap<L, V>; LEVELS]) {
         let (node, this) = (place.node(which), ptr::from_ref(place).cast_mut());
         let gaps = &gaps[..node.levels()];
         let _linking = self.lists[which as usize].linking.lock();
@@ -319,7 +281,7 @@ impl<L, V: Value> Index<L, V> {
 
     /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only
     /// called by the holder of the baton.
-    pub(super) fn delist(&self, which: Which, cell: &Cell<L, V>) {
+    pub(crate) fn delist(&self, which: Which, cell: &Cell<L, V>) {
         // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
         let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
         let node = place.node(which);
@@ -351,15 +313,15 @@ impl<L, V: Value> Index<L, V> {
 
     /// Lists the location of a cell whose committed value has changed, or takes it out. Only called
     /// by the holder of the baton, with the lowest transaction that is not committed.
-    pub(super) fn settle<'m>(
+    pub(crate) fn update<'m>(
         &'m self,
         cell: &Cell<L, V>,
         head: TxnIndex,
-        lister: &Lister<'m, L, V>,
+        local_index: &LocalIndex<'m, L, V>,
         pinned: &Guard,
     ) {
         if self.keeps_deleted || cell.committed_write().is_some_and(is_present) {
-            self.list(Which::Held, cell, lister);
+            self.list(Which::Held, cell, local_index);
         } else {
             self.delist(Which::Held, cell);
         }
@@ -392,7 +354,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// What is known of the storage's locations from `at` on.
-    pub(crate) fn named_onward(&self, at: &Cut<L>) -> Option<Ahead<L>>
+    pub(crate) fn named_onward(&self, at: &Boundary<L>) -> Option<Ahead<L>>
     where
         L: Clone,
     {
@@ -400,7 +362,7 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// The storage was asked for its first location between the cuts. What is known from there on.
-    pub(super) fn note(&self, from: Cut<L>, to: Cut<L>, answer: Option<&L>) -> Ahead<L>
+    pub(crate) fn note(&self, from: Boundary<L>, to: Boundary<L>, answer: Option<&L>) -> Ahead<L>
     where
         L: Clone,
     {
@@ -411,8 +373,8 @@ impl<L, V: Value> Index<L, V> {
     }
 }
 
-impl<L, V: Value> Lister<'_, L, V> {
-    fn make(&self, cell: &Cell<L, V>) -> *mut Place<L, V> {
+impl<L, V: Value> LocalIndex<'_, L, V> {
+    fn make(&self, cell: &Cell<L, V>) -> *mut Listing<Cell<L, V>> {
         let node = || Node {
             is_listed: AtomicBool::new(false),
             lowest: Link::new(),
@@ -421,7 +383,7 @@ impl<L, V: Value> Lister<'_, L, V> {
                 upper => self.upper.extend((0..upper).map(|_| Link::new())),
             },
         };
-        self.places.push(Place { cell, nodes: [node(), node()] })
+        self.places.push(Listing { cell, nodes: [node(), node()] })
     }
 
     /// On how many levels the next node is. The hash is keyed, so that nobody outside knows.
@@ -473,7 +435,7 @@ mod tests {
     #[test]
     fn lists_are_sorted_sets() {
         let (index, cells) = (index(), cells(200));
-        let lister = index.lister();
+        let local_index = index.local_index();
         let mut models = [BTreeSet::new(), BTreeSet::new()];
         let mut state = 88_172_645_463_325_252_u64;
         for step in 0..if cfg!(miri) { 300 } else { 6_000 } {
@@ -483,7 +445,7 @@ mod tests {
             let (which, at) = (state as usize % 2, (state >> 8) as u16 % 200);
             let (list, cell) = (LISTS[which], &cells[usize::from(at)]);
             if state & 128 == 0 {
-                index.list(list, cell, &lister);
+                index.list(list, cell, &local_index);
                 models[which].insert(at);
             } else {
                 index.delist(list, cell);
@@ -503,8 +465,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let lister = index.lister();
-                    cells.iter().for_each(|cell| index.list(Which::Pending, cell, &lister));
+                    let local_index = index.local_index();
+                    cells.iter().for_each(|cell| index.list(Which::Pending, cell, &local_index));
                 });
             }
         });
@@ -535,9 +497,9 @@ mod tests {
         let order = Order::by(Fickle::compare);
         let index = Index::<_, Number>::new(order, false, &Arc::new(ChunkPool::new(0)));
         let cells: Vec<_> = (0..100).map(|hash| Cell::new(state.clone(), hash)).collect();
-        let lister = index.lister();
+        let local_index = index.local_index();
         for round in 0..3 {
-            cells.iter().for_each(|cell| index.list(Which::Held, cell, &lister));
+            cells.iter().for_each(|cell| index.list(Which::Held, cell, &local_index));
             let mut found = 0;
             index.walk(Which::Held, Unbounded, Unbounded, |_| {
                 found += 1;
@@ -552,12 +514,12 @@ mod tests {
     #[test]
     fn what_the_storage_named_is_not_known_to_whoever_comes_while_it_is_looked_up() {
         let index = index::<u16>();
-        index.note(Cut::Start, Cut::End, Some(&7));
-        let known = || index.named_onward(&Cut::Start).and_then(|ahead| ahead.last);
+        index.note(Boundary::Start, Boundary::End, Some(&7));
+        let known = || index.named_onward(&Boundary::Start).and_then(|ahead| ahead.last);
         assert_eq!(known(), Some(7));
         let busy = index.named.lock();
         assert_eq!(known(), None);
-        let ahead = index.note(Cut::Start, Cut::End, Some(&5));
+        let ahead = index.note(Boundary::Start, Boundary::End, Some(&5));
         assert_eq!(ahead.last, Some(5), "what it was told itself");
         drop(busy);
         assert_eq!(known(), Some(7));

@@ -17,21 +17,21 @@
 use std::ptr;
 
 use super::entry::Entry;
-use crate::ids::TxnIndex;
-use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::vm::Value;
+use crate::contract::value::Value;
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::sync::atomic::{AtomicPtr, Ordering};
 
 /// How many transactions share a slot.
 const GROUP: u32 = if cfg!(loom) { 2 } else { 32 };
 const SLOTS: usize = if cfg!(loom) { 4 } else { 256 };
 
-pub(super) struct Shortcuts<L, V: Value>([AtomicPtr<Entry<L, V>>; SLOTS]);
+pub(crate) struct Shortcuts<C, V: Value>([AtomicPtr<Entry<C, V>>; SLOTS]);
 
-impl<L, V: Value> Shortcuts<L, V> {
+impl<C, V: Value> Shortcuts<C, V> {
     /// Shortcuts into a chain, from the highest entry down to the last committed one.
-    pub(super) fn into_chain<'c>(chain: impl Iterator<Item = &'c Entry<L, V>>) -> Self
+    pub(crate) fn into_chain<'c>(chain: impl Iterator<Item = &'c Entry<C, V>>) -> Self
     where
-        L: 'c,
+        C: 'c,
         V: 'c,
     {
         let shortcuts = Self(std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())));
@@ -44,12 +44,12 @@ impl<L, V: Value> Shortcuts<L, V> {
         shortcuts
     }
 
-    fn slot(&self, group: u32) -> &AtomicPtr<Entry<L, V>> {
+    fn slot(&self, group: u32) -> &AtomicPtr<Entry<C, V>> {
         &self.0[group as usize % SLOTS]
     }
 
     /// The highest entry of a group.
-    fn highest(&self, of: u32) -> Option<&Entry<L, V>> {
+    fn highest(&self, of: u32) -> Option<&Entry<C, V>> {
         // ORDERING: Acquire pairs with the Release in `linked` and `unlinked`, or with the one that published the shortcuts.
         // SAFETY: what is in a slot is in the chain, or was after the reader was pinned; see the module's documentation.
         let entry = unsafe { self.slot(of).load(Ordering::Acquire).as_ref() };
@@ -57,7 +57,7 @@ impl<L, V: Value> Shortcuts<L, V> {
     }
 
     /// The highest entry below `txn`, or one of its group a little above; `None` if there is none above `last`.
-    pub(super) fn below(&self, txn: TxnIndex, last: Option<TxnIndex>) -> Option<&Entry<L, V>> {
+    pub(crate) fn below(&self, txn: TxnIndex, last: Option<TxnIndex>) -> Option<&Entry<C, V>> {
         let from = txn.get().checked_sub(1)? / GROUP;
         let to =
             last.map_or(0, |last| last.get() / GROUP).max((from + 1).saturating_sub(SLOTS as u32));
@@ -65,7 +65,7 @@ impl<L, V: Value> Shortcuts<L, V> {
     }
 
     /// An entry above `txn` that is not far from its place. `None` if none is, up to `top`. For who holds the cell's lock.
-    pub(super) fn above(&self, txn: TxnIndex, top: TxnIndex) -> Option<&Entry<L, V>> {
+    pub(crate) fn above(&self, txn: TxnIndex, top: TxnIndex) -> Option<&Entry<C, V>> {
         let from = txn.get() / GROUP;
         let to = (top.get() / GROUP).min(from + SLOTS as u32 - 1);
         let mut groups = from..=to;
@@ -73,7 +73,7 @@ impl<L, V: Value> Shortcuts<L, V> {
     }
 
     /// `entry` was put into the chain. For who holds the cell's lock.
-    pub(super) fn linked(&self, entry: &Entry<L, V>) {
+    pub(crate) fn linked(&self, entry: &Entry<C, V>) {
         let highest = self.highest(group(entry));
         if highest.is_none_or(|highest| highest.txn() <= entry.txn()) {
             // ORDERING: Release publishes the entry to the Acquire in `highest`.
@@ -82,7 +82,7 @@ impl<L, V: Value> Shortcuts<L, V> {
     }
 
     /// `entry` was taken out of the chain, where `next` follows. For who holds the cell's lock.
-    pub(super) fn unlinked(&self, entry: &Entry<L, V>, next: Option<&Entry<L, V>>) {
+    pub(crate) fn unlinked(&self, entry: &Entry<C, V>, next: Option<&Entry<C, V>>) {
         let slot = self.slot(group(entry));
         // ORDERING: Relaxed, under the lock.
         if ptr::eq(slot.load(Ordering::Relaxed), entry) {
@@ -93,11 +93,11 @@ impl<L, V: Value> Shortcuts<L, V> {
     }
 }
 
-fn group<L, V: Value>(entry: &Entry<L, V>) -> u32 {
+fn group<C, V: Value>(entry: &Entry<C, V>) -> u32 {
     entry.txn().get() / GROUP
 }
 
 /// Entries are shared, and never changed through this pointer but in their atomics.
-fn address<L, V: Value>(entry: &Entry<L, V>) -> *mut Entry<L, V> {
+fn address<C, V: Value>(entry: &Entry<C, V>) -> *mut Entry<C, V> {
     ptr::from_ref(entry).cast_mut()
 }

@@ -8,8 +8,9 @@
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
 //! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
 
-use crate::canary::{Canary, sings};
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::key::is_same;
+use crate::primitives::sync::atomic::{AtomicPtr, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::ptr;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use foldhash::fast::FixedState as RandomState;
 #[cfg(not(shuttle))]
 use foldhash::fast::RandomState;
 
-use super::arena::{Arena, Shelf};
+use super::arena::{Arena, LocalArena};
 use super::cell::Cell;
 use super::chunks::{Chunk, ChunkPool};
-use crate::vm::Value;
+use crate::contract::value::Value;
 
 const BRANCH_BITS: u32 = 4;
 const BRANCH: usize = 1 << BRANCH_BITS;
@@ -85,7 +86,7 @@ fn branch_word<L, V: Value>(branch: *mut Branch<L, V>) -> *mut Cell<L, V> {
 }
 
 /// The block's locations, each with its cell.
-pub(super) struct Table<L, V: Value> {
+pub(crate) struct Table<L, V: Value> {
     hasher: RandomState,
     root: Root<L, V>,
     cells: Arena<Cell<L, V>>,
@@ -93,18 +94,18 @@ pub(super) struct Table<L, V: Value> {
 }
 
 /// Where one worker makes cells and branches.
-pub(super) struct Maker<'t, L, V: Value> {
-    cells: Shelf<'t, Cell<L, V>>,
-    branches: Shelf<'t, Branch<L, V>>,
+pub(crate) struct LocalTable<'t, L, V: Value> {
+    cells: LocalArena<'t, Cell<L, V>>,
+    branches: LocalArena<'t, Branch<L, V>>,
 }
 
-impl<L, V: Value> Maker<'_, L, V> {
-    pub(super) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
+impl<L, V: Value> LocalTable<'_, L, V> {
+    pub(crate) fn cell(&self, location: L, hash: u64) -> *mut Cell<L, V> {
         self.cells.push(Cell::new(location, hash))
     }
 
     /// Takes back a cell that lost a race.
-    pub(super) fn unmake_cell(&self, cell: *mut Cell<L, V>) {
+    pub(crate) fn unmake_cell(&self, cell: *mut Cell<L, V>) {
         self.cells.take_back(cell);
     }
 }
@@ -151,11 +152,11 @@ impl<L, V: Value> Drop for Root<L, V> {
 
 impl<L, V: Value> Table<L, V> {
     /// A table with room for `locations` before it branches.
-    pub(super) fn new(locations: usize, pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn new(locations: usize, pool: Arc<ChunkPool>) -> Self {
         Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two(), pool)
     }
 
-    pub(super) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
+    pub(crate) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
         Self {
             hasher: RandomState::default(),
             root: Root::new(len, Arc::clone(&pool)),
@@ -165,20 +166,20 @@ impl<L, V: Value> Table<L, V> {
     }
 
     /// Where the calling thread makes cells.
-    pub(super) fn maker(&self) -> Maker<'_, L, V> {
-        Maker { cells: self.cells.shelf(), branches: self.branches.shelf() }
+    pub(crate) fn local_table(&self) -> LocalTable<'_, L, V> {
+        LocalTable { cells: self.cells.local_arena(), branches: self.branches.local_arena() }
     }
 }
 
 impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     /// The cell of `location`, if it has one.
-    pub(super) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
+    pub(crate) fn find(&self, location: &L) -> Option<&Cell<L, V>> {
         let hash = self.hasher.hash_one(location);
         let (mut slot, mut shift) = self.start(hash);
         loop {
             match slot.load().0 {
                 Content::Empty => return None,
-                Content::Cell(cell) => return cell.find_twin(location),
+                Content::Cell(cell) => return find_twin(cell, location),
                 Content::Branch(branch) => slot = &branch[branch_index(hash, shift)],
             }
             shift += BRANCH_BITS;
@@ -186,40 +187,40 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     }
 
     /// The cell of `location`, made on first use.
-    pub(super) fn find_or_insert<'t>(
+    pub(crate) fn find_or_insert<'t>(
         &'t self,
         location: &L,
-        maker: &Maker<'t, L, V>,
+        local_table: &LocalTable<'t, L, V>,
     ) -> &'t Cell<L, V> {
-        self.find_or_insert_hashed(location, self.hasher.hash_one(location), maker)
+        self.find_or_insert_hashed(location, self.hasher.hash_one(location), local_table)
     }
 
-    pub(super) fn find_or_insert_hashed<'t>(
+    pub(crate) fn find_or_insert_hashed<'t>(
         &'t self,
         location: &L,
         hash: u64,
-        maker: &Maker<'t, L, V>,
+        local_table: &LocalTable<'t, L, V>,
     ) -> &'t Cell<L, V> {
         let (mut slot, mut shift) = self.start(hash);
         loop {
             match slot.load() {
                 (Content::Empty, word) => {
-                    let new = maker.cell(location.clone(), hash);
+                    let new = local_table.cell(location.clone(), hash);
                     if slot.replace(word, new) {
                         // SAFETY: just published; lives as long as the table.
                         return unsafe { &*new };
                     }
-                    maker.unmake_cell(new);
+                    local_table.unmake_cell(new);
                 }
                 (Content::Branch(branch), _) => {
                     slot = &branch[branch_index(hash, shift)];
                     shift += BRANCH_BITS;
                 }
                 (Content::Cell(cell), _) if cell.hash() == hash => {
-                    return cell.find_or_insert_twin(location, maker);
+                    return find_or_insert_twin(cell, location, local_table);
                 }
                 (Content::Cell(cell), word) => {
-                    grow(slot, word, branch_index(cell.hash(), shift), &maker.branches);
+                    grow(slot, word, branch_index(cell.hash(), shift), &local_table.branches);
                 }
             }
         }
@@ -232,12 +233,50 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
     }
 }
 
+/// The cell of `location` among those with the first one's hash, if there is one.
+fn find_twin<'t, L: Eq, V: Value>(first: &'t Cell<L, V>, location: &L) -> Option<&'t Cell<L, V>> {
+    let mut cell = first;
+    while !is_same(cell.location(), location) {
+        // ORDERING: Acquire, as below. SAFETY: twins live as long as the table.
+        cell = unsafe { cell.twin.load(Ordering::Acquire).as_ref() }?;
+    }
+    Some(cell)
+}
+
+/// The cell of `location` among those with the first one's hash, made on first use.
+fn find_or_insert_twin<'t, L: Eq + Clone, V: Value>(
+    first: &'t Cell<L, V>,
+    location: &L,
+    local_table: &LocalTable<'t, L, V>,
+) -> &'t Cell<L, V> {
+    let mut cell = first;
+    while !is_same(cell.location(), location) && !sings(Canary::CompareByHash) {
+        // ORDERING: Acquire pairs with the Release below: the twin is seen whole.
+        let mut twin = cell.twin.load(Ordering::Acquire);
+        if twin.is_null() {
+            let new = local_table.cell(location.clone(), first.hash());
+            // ORDERING: Release publishes the new cell; Acquire on failure, to use the other's.
+            twin = match cell.twin.compare_exchange(twin, new, Ordering::Release, Ordering::Acquire)
+            {
+                Ok(_) => new,
+                Err(other) => {
+                    local_table.unmake_cell(new);
+                    other
+                }
+            };
+        }
+        // SAFETY: twins live as long as the table.
+        cell = unsafe { &*twin };
+    }
+    cell
+}
+
 /// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
 fn grow<L, V: Value>(
     slot: &Slot<L, V>,
     word: *mut Cell<L, V>,
     index: usize,
-    branches: &Shelf<'_, Branch<L, V>>,
+    branches: &LocalArena<'_, Branch<L, V>>,
 ) {
     let branch: Branch<L, V> = std::array::from_fn(|_| Slot::empty());
     // ORDERING: Relaxed: not shared yet.
@@ -267,14 +306,14 @@ mod tests {
     #[test]
     fn each_location_has_one_cell() {
         let table = table(1);
-        let maker = &table.maker();
+        let local_table = &table.local_table();
         let locations = if cfg!(miri) { 100 } else { 2_000 };
         assert!(table.find(&7).is_none());
         let cells: Vec<_> =
-            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n, maker))).collect();
+            (0..locations).map(|n| ptr::from_ref(table.find_or_insert(&n, local_table))).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), cells.len());
         for (n, cell) in cells.iter().enumerate() {
-            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64), maker)));
+            assert_eq!(*cell, ptr::from_ref(table.find_or_insert(&(n as u64), local_table)));
             assert_eq!(table.find(&(n as u64)).map(ptr::from_ref), Some(*cell));
         }
     }
@@ -282,10 +321,11 @@ mod tests {
     #[test]
     fn equal_and_nearly_equal_hashes_stay_apart() {
         let table = table(2);
-        let maker = &table.maker();
+        let local_table = &table.local_table();
         let hashes = [0, 0, 1 << 63, 1 << 62, u64::MAX, u64::MAX, u64::MAX >> 1];
-        let find =
-            |n: usize| ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n], maker));
+        let find = |n: usize| {
+            ptr::from_ref(table.find_or_insert_hashed(&(n as u64), hashes[n], local_table))
+        };
         let cells: Vec<_> = (0..hashes.len()).map(find).collect();
         assert_eq!(cells.iter().collect::<HashSet<_>>().len(), hashes.len());
         assert!((0..hashes.len()).all(|n| find(n) == cells[n]));
@@ -294,14 +334,14 @@ mod tests {
     #[test]
     fn only_equal_hashes_make_twins() {
         let table = table(1);
-        let maker = &table.maker();
-        let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, maker);
+        let local_table = &table.local_table();
+        let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, local_table);
         let first = find(0, 0);
-        assert!(ptr::eq(find(1, 0), first.find_twin(&1).expect("a twin")));
+        assert!(ptr::eq(find(1, 0), find_twin(first, &1).expect("a twin")));
         find(2, 1);
         find(3, 1 << 63);
         // A chain of all that meet in a slot would be a list to walk along.
-        assert!(first.find_twin(&2).is_none() && first.find_twin(&3).is_none());
+        assert!(find_twin(first, &2).is_none() && find_twin(first, &3).is_none());
     }
 
     #[test]
@@ -309,9 +349,9 @@ mod tests {
         let table = table(1);
         let locations = if cfg!(miri) { 30 } else { 500 };
         let addresses = || {
-            let maker = table.maker();
+            let local_table = table.local_table();
             (0..locations)
-                .map(|n| ptr::from_ref(table.find_or_insert(&n, &maker)).addr())
+                .map(|n| ptr::from_ref(table.find_or_insert(&n, &local_table)).addr())
                 .collect::<Vec<_>>()
         };
         std::thread::scope(|scope| {

@@ -1,21 +1,21 @@
 //! The right to commit, held by one worker at a time, for which nobody ever waits.
 //!
 //! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks whether the
-//! head is ready. Between the two steps each passes a `SeqCst` fence. In the single order of the two fences, either the maker's
-//! comes first, and the holder sees the ready head; or the holder's does, and the maker
+//! head is ready. Between the two steps each passes a `SeqCst` fence. In the single order of the two fences, either the local_table's
+//! comes first, and the holder sees the ready head; or the holder's does, and the local_table
 //! finds the baton free (or in the hands of a third, who will give it back and look). So a ready head is never left lying.
 
-use crate::canary::{Canary, sings};
-use crate::sync::atomic::{Ordering, fence};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::sync::atomic::{Ordering, fence};
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
-use crate::sync::{Mutex, MutexGuard, Padded};
+use crate::primitives::sync::{Mutex, MutexGuard, Padded};
 
 pub(crate) struct Baton<T>(Padded<Mutex<T>>);
 
 /// The baton in hand, with what only its holder may touch.
-pub(crate) struct Held<'a, T>(ManuallyDrop<MutexGuard<'a, T>>);
+pub(crate) struct BatonGuard<'a, T>(ManuallyDrop<MutexGuard<'a, T>>);
 
 impl<T> Baton<T> {
     pub(crate) fn new(state: T) -> Self {
@@ -23,12 +23,12 @@ impl<T> Baton<T> {
     }
 
     /// Takes the baton if it is free. Call it after the head was seen ready.
-    pub(crate) fn try_take(&self) -> Option<Held<'_, T>> {
-        // ORDERING: SeqCst: the maker's fence, see the module's documentation.
+    pub(crate) fn try_take(&self) -> Option<BatonGuard<'_, T>> {
+        // ORDERING: SeqCst: the local_table's fence, see the module's documentation.
         if !sings(Canary::TakeWithoutFence) {
             fence(Ordering::SeqCst);
         }
-        self.0.try_lock().map(|guard| Held(ManuallyDrop::new(guard)))
+        self.0.try_lock().map(|guard| BatonGuard(ManuallyDrop::new(guard)))
     }
 
     /// Whether nobody holds it. Whoever does looks at the head when he gives it back.
@@ -43,7 +43,7 @@ impl<T> Baton<T> {
     }
 }
 
-impl<T> Deref for Held<'_, T> {
+impl<T> Deref for BatonGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -51,13 +51,13 @@ impl<T> Deref for Held<'_, T> {
     }
 }
 
-impl<T> DerefMut for Held<'_, T> {
+impl<T> DerefMut for BatonGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }
 }
 
-impl<T> Drop for Held<'_, T> {
+impl<T> Drop for BatonGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: dropped here and nowhere else.
         unsafe { ManuallyDrop::drop(&mut self.0) };

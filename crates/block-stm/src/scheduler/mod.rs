@@ -2,35 +2,35 @@
 //!
 //! Transactions are started in order, as far as the [`window`] above the commit point allows, by as many workers as their
 //! [`distances`] can feed and there is [`room`] for; those
-//! whose execution was thrown away wait in [`redo`]; workers without work sleep in [`parking`]. Who owns
+//! whose execution was thrown away wait in [`retry_set`]; workers without work sleep in [`parking`]. Who owns
 //! a transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
 //! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the head, is
-//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `commit.rs`).
+//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `judge/commit.rs`).
 
 pub(crate) mod baton;
 pub(crate) mod distances;
+pub(crate) mod hint_score;
 pub(crate) mod parking;
-pub(crate) mod redo;
+pub(crate) mod retry_set;
 pub(crate) mod room;
 pub(crate) mod status;
-pub(crate) mod trust;
 pub(crate) mod window;
 
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::canary::{Canary, sings};
-use crate::conductor::{self, Conductor, Step};
-use crate::ids::TxnIndex;
-use crate::limits::Limits;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{self, IDLE_SPINS, Mutex, MutexGuard, Padded, WAIT_SPINS};
+use crate::contract::limits::Limits;
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::conductor::{self, Conductor, Step};
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::primitives::sync::{self, IDLE_SPINS, Mutex, MutexGuard, Padded, WAIT_SPINS};
+use hint_score::HintScore;
 use parking::Parking;
-use redo::Redo;
+use retry_set::RetrySet;
 use room::Room;
 use status::{State, Status};
-use trust::Trust;
 use window::{Window, WindowControl};
 
 /// A signal: no more results are wanted, runs are interrupted.
@@ -64,8 +64,8 @@ pub(crate) struct Scheduler<'b> {
     limits: &'b Limits,
     pub(crate) window: Window,
     pub(crate) room: Room,
-    pub(crate) redo: Redo,
-    pub(crate) trust: Trust,
+    pub(crate) retry_set: RetrySet,
+    pub(crate) hint_score: HintScore,
     parking: Parking,
 }
 
@@ -154,8 +154,8 @@ impl<'b> Scheduler<'b> {
             limits,
             window,
             room,
-            redo: Redo::new(txns as usize),
-            trust: Trust::new(),
+            retry_set: RetrySet::new(txns as usize),
+            hint_score: HintScore::new(),
             parking: Parking::new(),
         }
     }
@@ -166,12 +166,14 @@ impl<'b> Scheduler<'b> {
 
     /// The lowest uncommitted transaction; the number of transactions once all are committed.
     pub(crate) fn head(&self) -> TxnIndex {
-        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `commit.rs`.
+        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `judge/commit.rs`.
         TxnIndex::new(self.head.load(Ordering::SeqCst))
     }
 
     /// The committer moves on.
     pub(crate) fn advance(&self, head: TxnIndex) {
+        let skips = sings(Canary::SkipTxn) && head.get() + 1 < self.txns;
+        let head = if skips { head.next() } else { head };
         // ORDERING: SeqCst: see `head`.
         self.head.store(head.get(), Ordering::SeqCst);
         if self.is_head_wanted() {
@@ -223,8 +225,8 @@ impl<'b> Scheduler<'b> {
         if self.is_stopping() {
             return None;
         }
-        while !self.redo.is_empty()
-            && let Some(txn) = self.redo.take_lowest(self.head())
+        while !self.retry_set.is_empty()
+            && let Some(txn) = self.retry_set.take_lowest(self.head())
         {
             if let Some(incarnation) = self.status(txn).claim(State::Ready) {
                 return Some(Claim { txn, incarnation });
@@ -352,7 +354,7 @@ impl<'b> Scheduler<'b> {
                 return;
             }
         }
-        self.redo.insert(claim.txn);
+        self.retry_set.insert(claim.txn);
         self.parking.wake_one();
     }
 
@@ -361,7 +363,7 @@ impl<'b> Scheduler<'b> {
         if released.is_empty() {
             return;
         }
-        released.iter().for_each(|waiter| self.redo.insert(*waiter));
+        released.iter().for_each(|waiter| self.retry_set.insert(*waiter));
         if released.len() == 1 { self.parking.wake_one() } else { self.parking.wake_all() }
     }
 
@@ -381,7 +383,7 @@ impl<'b> Scheduler<'b> {
     }
 
     pub(crate) fn trusts_hints(&self) -> bool {
-        self.trust.holds()
+        self.hint_score.holds()
     }
 
     /// Notes that something was published which readers above may have missed.
@@ -421,7 +423,7 @@ impl<'b> Scheduler<'b> {
     /// Whether there is something to execute.
     pub(crate) fn has_executions(&self) -> bool {
         // After a stop only the head matters: its owner ends the block.
-        !self.is_stopping() && (!self.redo.is_empty() || self.first_startable() < self.limit())
+        !self.is_stopping() && (!self.retry_set.is_empty() || self.first_startable() < self.limit())
     }
 
     /// Looks at the clock and the cancel token, and interrupts every run if the block is to stop.
@@ -535,7 +537,7 @@ mod tests {
             Some(claim.incarnation)
         });
         assert!(tries.eq(0..=LAST_AHEAD));
-        assert!(scheduler.redo.is_empty());
+        assert!(scheduler.retry_set.is_empty());
         let claim = Claim { txn: TxnIndex::new(1), incarnation: LAST_AHEAD + 1 };
         assert_eq!(scheduler.status(claim.txn).claim(State::Ready), Some(claim.incarnation));
     }
@@ -551,7 +553,7 @@ mod tests {
         scheduler.want_head();
         assert!(scheduler.is_head_wanted() && !scheduler.is_undisturbed());
         scheduler.release(claim, None);
-        assert!(scheduler.redo.is_empty() && scheduler.head_is_waiting());
+        assert!(scheduler.retry_set.is_empty() && scheduler.head_is_waiting());
         scheduler.advance(claim.txn.next());
         assert!(scheduler.is_undisturbed());
     }

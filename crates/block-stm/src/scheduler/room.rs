@@ -9,8 +9,8 @@
 //!
 //! Where there are no more threads than cores, there are no seats, and all of this costs a look at a length.
 
-use crate::sync::Padded;
-use crate::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::primitives::sync::Padded;
+use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// How often in a row a worker must see the same before it believes it: a read from memory is short, and hardly met so often.
 const SURE: u32 = 3;

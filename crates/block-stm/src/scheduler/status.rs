@@ -12,8 +12,8 @@
 //! that belongs to a transaction (its run, its result, its write set) is touched by the owner alone. `k` counts the
 //! incarnations. Nothing here decides what is right; the word only says who may act.
 
-use crate::canary::{Canary, sings};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {

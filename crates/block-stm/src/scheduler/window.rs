@@ -15,7 +15,7 @@
 //! failure makes strides single steps again.
 
 use super::distances::Distances;
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How many executions in a row must stand before the stride is doubled.
 const CALM: u32 = 48;

@@ -1,0 +1,102 @@
+//! Where a block ends early, and who may stop it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::primitives::sync::{
+    self,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Bounds on a block. The default has none.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// The sum of [`Vm::weight`](crate::Vm::weight) over the block. The block is cut before the
+    /// transaction that would exceed it.
+    pub max_weight: Option<u64>,
+    /// The number of transactions that take effect; invalid ones do not count.
+    pub max_txns: Option<usize>,
+    /// The block is cut after what is committed at this moment.
+    ///
+    /// Looked at whenever a transaction is to be committed, and while workers wait; an
+    /// execution under way is interrupted at its next reads.
+    pub deadline: Option<Instant>,
+    /// Stops the block with [`Error::Cancelled`](crate::Error::Cancelled).
+    pub cancel: Option<CancelToken>,
+}
+
+/// Why a block ended before its last transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// The next transaction would have exceeded [`Limits::max_weight`].
+    Weight,
+    /// [`Limits::max_txns`] took effect.
+    Count,
+    /// [`Limits::deadline`] passed.
+    Deadline,
+    /// The [`CommitSink`](crate::CommitSink) said so.
+    Sink,
+}
+
+/// Stops a block from any thread.
+///
+/// # Examples
+/// ```
+/// let token = block_stm::CancelToken::new();
+/// let for_another_thread = token.clone();
+/// for_another_thread.cancel();
+/// assert!(token.is_cancelled());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that nobody has cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks every block that runs under this token to stop. Cannot be undone.
+    pub fn cancel(&self) {
+        // ORDERING: Relaxed: the flag carries no data; whoever sees it only stops.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether someone cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        // ORDERING: Relaxed: see `cancel`.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A reason to stop that does not lie in any transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Cancelled,
+    Deadline,
+}
+
+impl Limits {
+    /// Whether there are no bounds.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.max_weight.is_none() && self.max_txns.is_none() && !self.can_stop()
+    }
+
+    /// Whether something outside the block can stop it.
+    pub(crate) fn can_stop(&self) -> bool {
+        self.deadline.is_some() || self.cancel.is_some()
+    }
+
+    /// Looks at the token and the clock.
+    pub(crate) fn stop(&self) -> Option<Stop> {
+        if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Some(Stop::Cancelled);
+        }
+        let late = self.deadline.is_some_and(|deadline| sync::now() >= deadline);
+        late.then_some(Stop::Deadline)
+    }
+}

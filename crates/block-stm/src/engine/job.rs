@@ -1,0 +1,69 @@
+//! One block under execution: what its workers share.
+
+use std::collections::HashSet;
+use std::thread::ThreadId;
+
+use crate::contract::block::Block;
+use crate::contract::stats::Stats;
+use crate::contract::types::Types;
+use crate::execution::attempts::Attempts;
+use crate::execution::names::HandleOf;
+use crate::execution::shared::Shared;
+use crate::judge::commit::Judge;
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::sync::Mutex;
+use crate::primitives::sync::atomic::AtomicU32;
+use crate::scheduler::baton::Baton;
+
+pub(crate) struct Job<'b, V: Types> {
+    pub(crate) block: &'b Block<'b, V>,
+    pub(crate) shared: Shared<'b, V>,
+    pub(crate) attempts: Attempts<'b, V>,
+    pub(crate) baton: Baton<Judge<'b, V>>,
+    pub(crate) tally: Mutex<Tally>,
+    /// How many workers there have been.
+    pub(crate) workers: AtomicU32,
+    /// How far ahead of its start a transaction's declared writes are looked at.
+    pub(crate) hint_distance: u32,
+}
+
+/// What the workers that have left counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) stats: Stats,
+    /// The threads that executed anything.
+    pub(crate) threads: HashSet<ThreadId>,
+}
+
+impl<'b, V: Types> Job<'b, V> {
+    /// Puts estimates where the block's first transactions will probably write.
+    pub(crate) fn declare_first(&self) {
+        if self.block.hints.is_some() {
+            let handle = self.shared.memory.handle();
+            let first = self.hint_distance.min(self.block.txns.len() as u32);
+            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
+        }
+    }
+
+    /// What the workers counted, once they have left, with the attempts that nobody judged.
+    pub(crate) fn finish_stats(&self) -> Stats {
+        let tally = self.tally.lock();
+        let mut stats = tally.stats;
+        stats.workers = tally.threads.len() as u64;
+        stats.aborts.refused += self.attempts.unjudged() as u64;
+        stats
+    }
+
+    /// Puts estimates where `txn` will probably write, if somebody said so.
+    pub(crate) fn declare(&self, txn: TxnIndex, handle: &HandleOf<'b, V>) {
+        let Some(hints) = self.block.hints else { return };
+        let Some(entry) = self.block.txns.get(txn.as_usize()) else { return };
+        let memory = self.shared.memory;
+        let mut cells = Vec::new();
+        hints.declare(txn, entry, &mut |location| cells.push(memory.cell(&location, handle)));
+        cells.sort_unstable_by_key(|cell| std::ptr::from_ref(*cell).addr());
+        cells.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        cells.iter().for_each(|cell| memory.list_pending(cell, handle));
+        memory.declare(txn, &cells, handle);
+    }
+}

@@ -1,0 +1,203 @@
+//! What executes transactions for one worker: on its machine, into its records.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use crossbeam_epoch::Guard;
+
+use super::attempts::Attempts;
+use super::backend::Backend;
+use super::interruption::Interruption;
+use super::machine::{Executable, Machine};
+use super::names::HandleOf;
+use super::run::Run;
+use super::shared::{Shared, Tools};
+use super::speculation::Speculation;
+use crate::contract::block::Block;
+use crate::contract::error::Failure;
+use crate::contract::execution::{Execution, ExecutionOf, Interrupt};
+use crate::contract::stats::Stats;
+use crate::contract::types::Types;
+use crate::mvmemory::Published;
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::conductor::{Position, Step};
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::speculating::{Speculating, discard, drop_contained};
+use crate::scheduler::Claim;
+
+/// How many runs a worker keeps for their allocations. It may come by many that others made.
+const MOST_SPARE: usize = 256;
+
+/// A machine with all that an execution on it needs and leaves. Both the worker and the judge execute with it.
+pub(crate) struct Executor<'j, 'b, V: Executable> {
+    pub(crate) block: &'b Block<'b, V>,
+    pub(crate) shared: Shared<'b, V>,
+    pub(crate) attempts: &'j Attempts<'b, V>,
+    pub(crate) tools: Rc<Tools<'b, V>>,
+    machine: V::Machine<'b>,
+    /// Runs that are done with, for their allocations.
+    spare: Vec<Box<Run<'b, V>>>,
+    pub(crate) stats: Stats,
+}
+
+impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
+    pub(crate) fn new(
+        block: &'b Block<'b, V>,
+        shared: Shared<'b, V>,
+        attempts: &'j Attempts<'b, V>,
+        seat: usize,
+    ) -> Self {
+        let tools = Rc::new(Tools::new(shared.memory.handle(), seat));
+        let machine = V::Machine::new(block.vm, fresh_view(shared, &tools));
+        let (spare, stats) = (Vec::new(), Stats::default());
+        Self { block, shared, attempts, tools, machine, spare, stats }
+    }
+
+    /// Lets a conductor decide who acts next, if there is one.
+    pub(crate) fn step(&self, step: Step) {
+        self.shared.scheduler.step(step);
+    }
+
+    /// Keeps versions that others retire from being freed.
+    pub(crate) fn pin(&self) -> Guard {
+        self.tools.handle.pin()
+    }
+
+    pub(crate) fn handle(&self) -> &HandleOf<'b, V> {
+        &self.tools.handle
+    }
+
+    /// What is inside the machine's view, unless the VM has lost it.
+    pub(crate) fn speculation(&mut self) -> Option<&mut Speculation<'b, V>> {
+        speculation(&mut self.machine)
+    }
+
+    /// Executes `txn` once, containing panics and seeing through swallowed interrupts.
+    pub(crate) fn execute(
+        &mut self,
+        txn: TxnIndex,
+        position: Position,
+    ) -> (Box<Run<'b, V>>, Result<ExecutionOf<V>, Interruption>) {
+        self.stats.executions += 1;
+        if let Some(speculation) = self.speculation() {
+            speculation.begin(txn, position);
+        }
+        let is_ahead = position == Position::Ahead;
+        let speculating = is_ahead.then(Speculating::start);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let result = self.machine.execute(&self.block.txns[txn.as_usize()]);
+            if let (Ok(_), true, Some(speculation)) =
+                (&result, is_ahead, speculation(&mut self.machine))
+            {
+                speculation.prefetch();
+                speculation.list_writes();
+            }
+            result
+        }));
+        drop(speculating);
+        let empty = self.spare.pop().unwrap_or_default();
+        let (run, interruption) = match self.speculation() {
+            Some(speculation) => speculation.end(empty),
+            None => (empty, None),
+        };
+        (run, self.conclude(caught, interruption))
+    }
+
+    fn conclude(
+        &mut self,
+        caught: std::thread::Result<Result<ExecutionOf<V>, Interrupt>>,
+        interruption: Option<Interruption>,
+    ) -> Result<ExecutionOf<V>, Interruption> {
+        let lost = self.machine.backend().is_none();
+        let broken = self.machine.is_broken();
+        if lost || broken || caught.is_err() {
+            // Whatever the context holds now, an old view perhaps, is not to be met again.
+            let kept = if lost { Canary::KeepLostContext } else { Canary::KeepContext };
+            if !sings(kept) {
+                self.machine.drop_context();
+            }
+            self.machine.replace_view(fresh_view(self.shared, &self.tools));
+        }
+        let failed = |failure| Err(Interruption::Failure(failure));
+        match (caught, interruption) {
+            // The block was stopped, and the VM could not take it.
+            (Err(payload), Some(Interruption::Stopped)) => {
+                discard(payload);
+                Err(Interruption::Stopped)
+            }
+            (Err(payload), _) => failed(Failure::panicked(payload)),
+            (Ok(_), _) if broken => failed(Failure::caught_by_the_vm()),
+            (Ok(_), _) if lost => failed(Failure::Vm("the VM did not put the view back".into())),
+            (Ok(_), Some(Interruption::Failure(failure))) => failed(failure),
+            (Ok(Ok(execution)), Some(_)) if sings(Canary::BelieveSwallowed) => Ok(execution),
+            (Ok(_), Some(interruption)) => Err(interruption),
+            (Ok(Ok(execution)), None) => Ok(execution),
+            (Ok(Err(Interrupt { .. })), None) => {
+                failed(Failure::Vm("the VM returned an interrupt that its view never gave".into()))
+            }
+        }
+    }
+
+    /// Makes the writes of an execution visible, none if it was invalid.
+    pub(crate) fn publish(
+        &mut self,
+        claim: Claim,
+        run: &mut Run<'b, V>,
+        execution: &ExecutionOf<V>,
+    ) {
+        let Claim { txn, incarnation } = claim;
+        self.step(Step::Publish(txn));
+        let handle = &self.tools.handle;
+        let Shared { memory, scheduler, .. } = self.shared;
+        let Published { changed, right_hints, wrong_hints } = match execution {
+            Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), handle),
+            Execution::Invalid(_) => memory.publish(txn, incarnation, std::iter::empty(), handle),
+        };
+        if right_hints + wrong_hints > 0 {
+            scheduler.hint_score.report(right_hints, wrong_hints);
+        }
+        if changed && scheduler.next() > txn.get() + 1 {
+            scheduler.note_rewrite();
+        }
+    }
+
+    /// Takes back what was published for a transaction without effect.
+    pub(crate) fn withdraw(&self, txn: TxnIndex) {
+        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.tools.handle) {
+            self.shared.scheduler.note_rewrite();
+        }
+    }
+
+    /// Keeps the allocations of a run that is done with.
+    pub(crate) fn recycle(&mut self, mut run: Box<Run<'b, V>>) {
+        if self.spare.len() >= MOST_SPARE {
+            return drop_contained(run);
+        }
+        match catch_unwind(AssertUnwindSafe(|| run.clear())) {
+            Ok(()) => self.spare.push(run),
+            Err(payload) => {
+                discard(payload);
+                drop_contained(run);
+            }
+        }
+    }
+
+    /// What was counted.
+    pub(crate) fn finish_stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.base_reads = self.tools.base_reads.get();
+        stats.waits = self.tools.waits.get();
+        stats.versions = self.tools.handle.finder.visited.get();
+        stats
+    }
+}
+
+fn fresh_view<'b, V: Types>(shared: Shared<'b, V>, tools: &Rc<Tools<'b, V>>) -> Backend<'b, V> {
+    Backend::Speculative(Speculation::new(shared, Rc::clone(tools)))
+}
+
+fn speculation<'m, 'b, V: Types>(
+    machine: &'m mut impl Machine<'b, V>,
+) -> Option<&'m mut Speculation<'b, V>> {
+    machine.backend().and_then(Backend::speculation)
+}

@@ -1,0 +1,363 @@
+//! The only judge: makes transactions final, lowest first.
+//!
+//! The baton's holder takes the *head*, the lowest uncommitted transaction. Everything below it is
+//! final. If the head was executed optimistically, its reads are checked against the committed
+//! state; if they hold, that execution did exactly what a sequential one would have done at this
+//! place. If they do not, or if it was not executed yet, it is executed here and now, reading
+//! committed values alone, which is what a sequential execution does. Either way its writes become
+//! the committed state for the next one. By induction the block's result is the sequential one.
+//!
+//! Failures (storage errors, panics) of optimistic executions are not believed: the head is
+//! executed again, and only a failure of *that* execution fails the block. So errors are those of
+//! the sequential execution.
+//!
+//! The head waits for nobody, so the block always goes on: if the head is ready, the next worker
+//! that looks takes the baton; if another worker owns the head, to execute or to validate it, that
+//! worker looks when it is through with its stride. See `scheduler/baton.rs` for why no head is
+//! left lying.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::ledger::{End, EndOf, Ledger};
+use super::watch::Watch;
+use crate::contract::block::Block;
+use crate::contract::conflicts::Conflict;
+use crate::contract::error::Error;
+use crate::contract::execution::{Execution, ExecutionOf};
+use crate::contract::limits::Cut;
+use crate::contract::sink::Writes;
+use crate::contract::types::Types;
+use crate::execution::disbelieved::Disbelieved;
+use crate::execution::executor::Executor;
+use crate::execution::interruption::Interruption;
+use crate::execution::machine::Executable;
+use crate::execution::names::CellOf;
+use crate::execution::run::{Run, RunResult};
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::conductor::{Position, Step};
+use crate::primitives::ids::TxnIndex;
+use crate::primitives::speculating::{Speculating, discard};
+use crate::scheduler::Claim;
+use crate::scheduler::status::State;
+use crate::scheduler::window::{Report, WindowControl};
+
+/// A run of the head that stands, and what it came to.
+type Standing<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
+
+/// A watch over the locations of a VM.
+pub(crate) type WatchOf<V> = Box<dyn Watch<<V as Types>::Location, <V as Types>::Value>>;
+
+/// How many runs may fail for deltas that were hidden from them before none are hidden any more.
+const BLIND_RUNS: u32 = 8;
+
+/// What only the holder of the baton touches.
+pub(crate) struct Judge<'b, V: Types> {
+    ledger: Ledger<'b, V>,
+    window: WindowControl,
+    /// The cells with a committed write, in the order of the first one.
+    touched: Vec<&'b CellOf<V>>,
+    edges: Option<Vec<Conflict<V::Location>>>,
+    /// How many runs did not stand though they may have if deltas had been shown to them.
+    blind: u32,
+    /// The writes of the transaction that is being committed.
+    writes: Vec<(&'b V::Location, &'b V::Value)>,
+    /// Listed cells where nothing was left, met by the run that is being judged.
+    stray: Vec<&'b CellOf<V>>,
+    watch: Option<WatchOf<V>>,
+    /// How the block ended: `Ok(None)` after its last transaction.
+    end: Option<Result<Option<Cut>, Error<V::Invalid>>>,
+}
+
+/// What the committed transactions of a block leave behind.
+pub(crate) struct Committed<V: Types> {
+    /// How many transactions the sink was given.
+    pub(crate) txns: usize,
+    pub(crate) cut: Option<Cut>,
+    /// The cells with a committed write, in the order of the first one.
+    pub(crate) touched: Vec<*const CellOf<V>>,
+    pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
+}
+
+impl<'b, V: Executable> Judge<'b, V> {
+    pub(crate) fn new(
+        block: &Block<'b, V>,
+        ledger: Ledger<'b, V>,
+        window: WindowControl,
+        watch: Option<WatchOf<V>>,
+    ) -> Self {
+        Self {
+            ledger,
+            window,
+            touched: Vec::new(),
+            edges: block.conflict_graph.then(Vec::new),
+            blind: 0,
+            writes: Vec::new(),
+            stray: Vec::new(),
+            watch,
+            end: None,
+        }
+    }
+
+    /// What was committed, once the block is over.
+    pub(crate) fn finish(self) -> Result<Committed<V>, Error<V::Invalid>> {
+        let cut = self.end.expect("workers leave when the block has its end")?;
+        let txns = self.ledger.committed();
+        let touched = self.touched.into_iter().map(std::ptr::from_ref).collect();
+        Ok(Committed { txns, cut, touched, edges: self.edges })
+    }
+
+    /// Takes the block one transaction further. Whether to go on.
+    pub(crate) fn commit_head(&mut self, executor: &mut Executor<'_, 'b, V>) -> bool {
+        let (scheduler, txns) = (executor.shared.scheduler, executor.block.txns.len());
+        let txn = scheduler.head();
+        executor.step(Step::Head(txn));
+        if scheduler.is_over() {
+            return false;
+        }
+        let status = scheduler.status(txn);
+        let executed = status.claim(State::Executed);
+        let Some(incarnation) = executed.or_else(|| status.claim(State::Ready)) else {
+            return false;
+        };
+        let claim = Claim { txn, incarnation };
+        let lag = u64::from(scheduler.next().saturating_sub(txn.get() + 1));
+        executor.stats.commit_lag_sum += lag;
+        executor.stats.commit_lag_max = executor.stats.commit_lag_max.max(lag);
+        let end = match self.commit_claimed(executor, claim, executed.is_some()) {
+            Ok(()) => {
+                self.watch.iter_mut().for_each(|watch| watch.pass(txn));
+                scheduler.finish_commit(claim);
+                let next = txn.next();
+                executor.step(Step::Advance(next));
+                scheduler.advance(next);
+                if next.as_usize() < txns {
+                    return true;
+                }
+                Ok(None)
+            }
+            Err(End::Cut(cut)) => Ok(Some(cut)),
+            Err(End::Failed(error)) => Err(error),
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.end(matches!(end, Ok(None)), txns, &self.touched);
+        }
+        self.end = Some(end);
+        scheduler.end();
+        false
+    }
+
+    fn commit_claimed(
+        &mut self,
+        executor: &mut Executor<'_, 'b, V>,
+        claim: Claim,
+        executed: bool,
+    ) -> Result<(), EndOf<V>> {
+        let txn = claim.txn;
+        let attempt = if executed { executor.attempts.of(txn).run.take() } else { None };
+        if let Err(end) = self.ledger.poll() {
+            executor.stats.aborts.refused += u64::from(attempt.is_some());
+            return Err(end);
+        }
+        match self.ledger.admit(txn) {
+            Ok(true) => {}
+            left_out => {
+                executor.stats.aborts.refused += u64::from(attempt.is_some());
+                left_out?;
+                return self.ledger.contain(txn, || executor.withdraw(txn));
+            }
+        }
+        let attempt = attempt.and_then(|mut run| Some((run.result.take()?, run)));
+        let (stood, standing) = match attempt {
+            Some((result, run)) => self.judge(executor, claim, run, result),
+            None => (None, None),
+        };
+        let (run, execution) = match standing {
+            Some(standing) => standing,
+            None => self.execute_head(executor, claim, executed)?,
+        };
+        self.note_distance(executor, txn, stood, &run);
+        executor.step(Step::Commit(txn));
+        let settled = self.ledger.settle(txn, execution);
+        // Thrown away, unless the sink took it and then ended the block.
+        let refused = settled.is_err() && self.ledger.committed() == txn.as_usize();
+        executor.stats.aborts.refused += u64::from(refused);
+        let included = match settled? {
+            Some(output) => self.include(executor, txn, output, &run),
+            None => self.ledger.contain(txn, || executor.withdraw(txn)),
+        };
+        executor.recycle(run);
+        included
+    }
+
+    /// Tells the window on what the head depended, and whether its first attempt stood, if there was one. The block's first
+    /// transaction depends on nothing, which says nothing.
+    fn note_distance(
+        &mut self,
+        executor: &Executor<'_, 'b, V>,
+        txn: TxnIndex,
+        stood: Option<bool>,
+        run: &Run<'b, V>,
+    ) {
+        if txn.get() > 0 {
+            let scheduler = executor.shared.scheduler;
+            let distance = run.nearest_writer().map(|writer| txn.get() - writer.get());
+            let report = Report { stood, distance: distance.unwrap_or(u32::MAX) };
+            self.window.report(report, scheduler.room.workers(), &scheduler.window);
+        }
+    }
+
+    /// The attempt, if it did what a sequential execution would have done; and whether it speaks for looking ahead.
+    fn judge(
+        &mut self,
+        executor: &mut Executor<'_, 'b, V>,
+        claim: Claim,
+        run: Box<Run<'b, V>>,
+        result: RunResult<V>,
+    ) -> (Option<bool>, Option<Standing<'b, V>>) {
+        let txn = claim.txn;
+        executor.step(Step::Judge(txn));
+        let verdict = result.and_then(|execution| {
+            executor.stats.validations += 1;
+            // A value's method that panics here does so in the execution of the head, too, where it is contained.
+            let _speculating = Speculating::start();
+            let verdict = || self.hold_to_committed(executor, txn, &run, &execution);
+            match catch_unwind(AssertUnwindSafe(verdict)) {
+                Ok(verdict) => verdict.map(|()| execution),
+                Err(_) if sings(Canary::ApprovePanics) => Ok(execution),
+                Err(payload) => {
+                    discard(payload);
+                    Err(Disbelieved::Failure)
+                }
+            }
+        });
+        // A run that stands only because it was repeated after others does not speak for looking ahead.
+        let stood = Some(verdict.is_ok() && claim.incarnation == 0);
+        let aborts = &mut executor.stats.aborts;
+        match verdict {
+            Ok(execution) => return (stood, Some((run, execution))),
+            Err(Disbelieved::Failure) => aborts.failure += 1,
+            Err(Disbelieved::Assumption) => aborts.assumption += 1,
+            Err(Disbelieved::Stale) => {
+                aborts.commit_validation += 1;
+                self.learn(executor, &run);
+            }
+        }
+        executor.recycle(run);
+        (stood, None)
+    }
+
+    /// Holds a run against the committed state. If it stands, its deltas are summed up.
+    fn hold_to_committed(
+        &mut self,
+        executor: &Executor<'_, 'b, V>,
+        txn: TxnIndex,
+        run: &Run<'b, V>,
+        execution: &ExecutionOf<V>,
+    ) -> Result<(), Disbelieved> {
+        let memory = executor.shared.memory;
+        self.stray.clear();
+        let examined = examine(executor, run, &mut self.stray);
+        memory.put_right(&self.stray);
+        examined?;
+        let deltas_apply = match execution {
+            Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.handle),
+            // The writes are dropped, but the VM may have come here because it was told that they apply.
+            Execution::Invalid(_) => {
+                sings(Canary::SkipDeltas)
+                    || run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
+            }
+        };
+        if deltas_apply { Ok(()) } else { Err(Disbelieved::Assumption) }
+    }
+
+    /// A read of `run` was stale. Where deltas were hidden from it, they are shown from now on; everywhere, if that happens
+    /// again and again, always at other locations.
+    fn learn(&mut self, executor: &Executor<'_, 'b, V>, run: &Run<'b, V>) {
+        self.blind += u32::from(run.show_deltas());
+        if self.blind == BLIND_RUNS {
+            executor.shared.memory.show_deltas();
+        }
+    }
+
+    /// Executes the head on committed values alone; right by construction.
+    fn execute_head(
+        &mut self,
+        executor: &mut Executor<'_, 'b, V>,
+        claim: Claim,
+        again: bool,
+    ) -> Result<Standing<'b, V>, EndOf<V>> {
+        let Claim { txn, incarnation } = claim;
+        executor.stats.head_executions += 1;
+        executor.step(Step::Execute(txn, Position::Head));
+        let (mut run, ended) = executor.execute(txn, Position::Head);
+        match ended {
+            Ok(execution) => {
+                let incarnation = incarnation.wrapping_add(u32::from(again));
+                executor.publish(Claim { txn, incarnation }, &mut run, &execution);
+                Ok((run, execution))
+            }
+            Err(Interruption::Failure(failure)) => Err(self.ledger.fail(txn, failure)),
+            Err(Interruption::Stopped) => {
+                executor.stats.aborts.refused += 1;
+                self.ledger.poll()?;
+                // Not stopped from outside: another worker panicked, and the caller will see that.
+                Err(End::Failed(Error::Cancelled { committed: self.ledger.committed() }))
+            }
+            Err(interruption) => {
+                unreachable!("the head takes nothing for granted, but: {interruption:?}")
+            }
+        }
+    }
+
+    /// Makes the head's writes final, and hands them to the sink.
+    fn include(
+        &mut self,
+        executor: &Executor<'_, 'b, V>,
+        txn: TxnIndex,
+        output: V::Output,
+        run: &Run<'b, V>,
+    ) -> Result<(), EndOf<V>> {
+        let (memory, handle) = (executor.shared.memory, executor.handle());
+        if let Some(edges) = &mut self.edges {
+            self.ledger.contain(txn, || add_edges(edges, txn, run))?;
+        }
+        self.writes.clear();
+        if let Some(watch) = &self.watch {
+            watch.before_commit(txn, run.cells(), &handle.pin());
+        }
+        memory.commit(txn, |n| run.asked_before(n), &mut self.writes, &mut self.touched);
+        if let Some(watch) = &mut self.watch {
+            watch.after_commit(&self.writes);
+        }
+        self.ledger.contain(txn, || memory.update_index(txn, handle))?;
+        self.ledger.commit(txn, output, Writes { entries: &self.writes })
+    }
+}
+
+/// Whether a run saw what it would see on the committed state. Reads alone.
+fn examine<'b, V: Executable>(
+    executor: &Executor<'_, 'b, V>,
+    run: &Run<'b, V>,
+    stray: &mut Vec<&'b CellOf<V>>,
+) -> Result<(), Disbelieved> {
+    run.validate(Position::Head, |cell| {
+        cell.committed().map(|(version, value)| (Some(version), Cow::Borrowed(value)))
+    })?;
+    if run.misses(executor.shared.memory, stray) { Err(Disbelieved::Stale) } else { Ok(()) }
+}
+
+/// Notes whom the head read from. Called before the head's own writes are committed, so that each writer is a lower
+/// transaction.
+fn add_edges<'b, V: Types>(
+    edges: &mut Vec<Conflict<V::Location>>,
+    reader: TxnIndex,
+    run: &Run<'b, V>,
+) {
+    let writer = |cell: &'b CellOf<V>| cell.committed().and_then(|(version, _)| version.txn());
+    edges.extend(run.observations(writer).into_iter().map(|(location, writer)| Conflict {
+        writer,
+        reader,
+        location: location.clone(),
+    }));
+}

@@ -1,0 +1,5 @@
+//! The judge: what makes a transaction final.
+
+pub(crate) mod commit;
+pub(crate) mod ledger;
+pub(crate) mod watch;

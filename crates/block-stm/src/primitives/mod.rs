@@ -1,0 +1,10 @@
+//! What every layer rests on: indices, orders, and the primitives on which threads meet.
+
+pub(crate) mod canary;
+pub mod conductor;
+pub(crate) mod ids;
+pub(crate) mod key;
+pub(crate) mod order;
+pub(crate) mod spans;
+pub(crate) mod speculating;
+pub(crate) mod sync;
