@@ -25,7 +25,8 @@ impl Ahead {
     #[must_use]
     pub fn new(txns: usize) -> Self {
         let number = |n| NonZeroUsize::new(n).expect("not zero");
-        let config = Config::default().threads(number(2)).window(number(txns)).inline_below(0);
+        let config = Config::default().threads(number(2)).cores(number(2));
+        let config = config.window(number(txns)).inline_below(0);
         Self { engine: config.build().expect("a thread starts") }
     }
 

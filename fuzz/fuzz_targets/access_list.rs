@@ -5,7 +5,11 @@
 use std::{num::NonZeroUsize, sync::OnceLock};
 
 use block_stm_chain::import::{access_lists_to_json, access_lists_to_rlp, read_access_lists};
-use block_stm_evm::{Block, PreState, access_list::{execute_with_access_list, list_differences}, revm::{context::BlockEnv, primitives::hardfork::SpecId}};
+use block_stm_evm::{
+    Block, PreState,
+    access_list::{execute_with_access_list, list_differences},
+    revm::{context::BlockEnv, primitives::hardfork::SpecId},
+};
 use block_stm::{Config, Engine};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,8 +1,9 @@
 //! BLAKE2's compression function (EIP-152), the only precompile that can run for a minute.
 //!
-//! revm takes the vectorised code wherever there is AVX2. But a round is one long chain of dependent steps, in which rows of four
-//! words must be rotated past each other; processors that execute six additions at once are done sooner with plain
-//! words. Which of the two is faster is found out by a race, once for each process.
+//! revm takes the vectorised code wherever there is AVX2. But a round is one long chain of
+//! dependent steps, in which rows of four words must be rotated past each other; processors that
+//! execute six additions at once are done sooner with plain words. Which of the two is faster is
+//! found out by a race, once for each process.
 
 use std::time::Instant;
 
@@ -66,7 +67,8 @@ const START: [u64; 8] = [
     0x5be0_cd19_137e_2179,
 ];
 
-/// In which order a round takes the words of the message, a hexadecimal digit each; ten rounds in turn (RFC 7693, 2.7).
+/// In which order a round takes the words of the message, a hexadecimal digit each; ten rounds in
+/// turn (RFC 7693, 2.7).
 const ORDERS: [u64; 10] = [
     0x0123_4567_89ab_cdef,
     0xea48_9fd6_1c02_b753,

@@ -87,7 +87,8 @@ impl BlockGas {
         Ok(())
     }
 
-    /// Counts a transaction that was executed, and returns the block's cumulative gas for its receipt.
+    /// Counts a transaction that was executed, and returns the block's cumulative gas for its
+    /// receipt.
     pub(crate) fn record(&mut self, txn: &TxEnv, gas: &ResultGas) -> u64 {
         self.cumulative = self.cumulative.saturating_add(gas.tx_gas_used());
         self.regular = self.regular.saturating_add(gas.block_regular_gas_used());
@@ -96,8 +97,8 @@ impl BlockGas {
         self.cumulative
     }
 
-    /// How much of the block's gas limit `txn` has used if it was admitted: of admitted transactions, these never sum up to more
-    /// than the limit.
+    /// How much of the block's gas limit `txn` has used if it was admitted: of admitted
+    /// transactions, these never sum up to more than the limit.
     pub(crate) fn used_of_limit(&self, txn: &TxEnv, gas: &ResultGas) -> u64 {
         // Not more than was asked for, so that this holds whatever revm counts.
         match self.two_dimensional_cap {
@@ -106,7 +107,8 @@ impl BlockGas {
         }
     }
 
-    /// The header's gas used: what the transactions paid for, from Amsterdam on the larger dimension before refunds.
+    /// The header's gas used: what the transactions paid for, from Amsterdam on the larger
+    /// dimension before refunds.
     pub(crate) fn gas_used(&self) -> u64 {
         match self.two_dimensional_cap {
             None => self.cumulative,

@@ -1,9 +1,9 @@
-//! A block on the calling thread alone: what [`execute_parallel`](crate::execute_parallel) does with one thread, or for a block
-//! that is over before a second one has woken up.
+//! A block on the calling thread alone: what [`execute_parallel`](crate::execute_parallel) does
+//! with one thread, or for a block that is over before a second one has woken up.
 //!
-//! The plain loop over [`BlockState`], with the short cuts of the parallel path: ordinary payments, remembered hashes, no copies
-//! of transactions. [`execute_sequential`](crate::execute_sequential) has none of them on purpose, as it is what both are
-//! compared with.
+//! The plain loop over [`BlockState`], with the short cuts of the parallel path: ordinary payments,
+//! remembered hashes, no copies of transactions. [`execute_sequential`](crate::execute_sequential)
+//! has none of them on purpose, as it is what both are compared with.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -34,7 +34,8 @@ pub struct Block {
     pub txns: Vec<TxEnv>,
     /// Hash of the parent block; written to the history contract from Prague on (EIP-2935).
     pub parent_hash: B256,
-    /// Root of the parent beacon block; written to the beacon roots contract from Cancun on (EIP-4788).
+    /// Root of the parent beacon block; written to the beacon roots contract from Cancun on
+    /// (EIP-4788).
     pub parent_beacon_block_root: Option<B256>,
     /// Withdrawals credited after the transactions, from Shanghai on (EIP-4895).
     pub withdrawals: Vec<Withdrawal>,
@@ -44,21 +45,23 @@ pub struct Block {
     pub rewards: Rewards,
     /// Whether this is the block at which the chain moves the DAO's balances (EIP-779).
     pub dao_fork: bool,
-    /// Whether SSTORE costs what it did in Constantinople (EIP-1283), whose other rules are Petersburg's.
+    /// Whether SSTORE costs what it did in Constantinople (EIP-1283), whose other rules are
+    /// Petersburg's.
     pub net_metering: bool,
     /// Blob limits and the blob price's pace; `None` stands for the defaults of `spec`.
     pub blob_params: Option<BlobParams>,
     /// The contracts that the protocol itself calls or listens to.
     pub system_contracts: SystemContracts,
-    /// Whether the transactions are all there is: no system calls, withdrawals, rewards or requests. The official
-    /// state tests are made like that. As there, the producer's account is touched after the last transaction,
-    /// which before EIP-161 brings it into being and later removes it if it is empty.
+    /// Whether the transactions are all there is: no system calls, withdrawals, rewards or
+    /// requests. The official state tests are made like that. As there, the producer's account is
+    /// touched after the last transaction, which before EIP-161 brings it into being and later
+    /// removes it if it is empty.
     pub txns_only: bool,
 }
 
 impl Block {
-    /// A block of `txns` under the rules of `spec` on Ethereum mainnet's chain id, with nothing around the
-    /// transactions.
+    /// A block of `txns` under the rules of `spec` on Ethereum mainnet's chain id, with nothing
+    /// around the transactions.
     ///
     /// # Examples
     ///
@@ -139,7 +142,8 @@ impl Block {
         Some(self.blob_params.unwrap_or(default))
     }
 
-    /// Wei created for the block's producer, before the Merge: 5 ether, from Byzantium 3, from Constantinople 2.
+    /// Wei created for the block's producer, before the Merge: 5 ether, from Byzantium 3, from
+    /// Constantinople 2.
     ///
     /// Sources: the yellow paper, EIP-649 and EIP-1234.
     pub fn block_reward(&self) -> u128 {
@@ -165,8 +169,8 @@ impl Block {
         cfg
     }
 
-    /// Puts into revm's instructions for [`spec`](Self::spec) what this block has in place of them. Goes with
-    /// [`cfg_env`](Self::cfg_env).
+    /// Puts into revm's instructions for [`spec`](Self::spec) what this block has in place of them.
+    /// Goes with [`cfg_env`](Self::cfg_env).
     pub fn adapt_instructions<H: Host>(
         &self,
         instructions: &mut EthInstructions<EthInterpreter, H>,
@@ -185,8 +189,8 @@ pub enum Rewards {
     /// What the rules say: [`Block::block_reward`] and shares of it for [`Block::ommers`].
     #[default]
     ByRules,
-    /// These amounts in wei, under any rules. A zero touches its account, which removes an empty one from
-    /// Spurious Dragon on and creates it before.
+    /// These amounts in wei, under any rules. A zero touches its account, which removes an empty
+    /// one from Spurious Dragon on and creates it before.
     Given(Vec<(Address, U256)>),
 }
 
@@ -199,7 +203,8 @@ pub struct Ommer {
     pub beneficiary: Address,
 }
 
-/// Addresses of the contracts that the protocol calls or listens to, the same on all chains but for deposits.
+/// Addresses of the contracts that the protocol calls or listens to, the same on all chains but for
+/// deposits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemContracts {

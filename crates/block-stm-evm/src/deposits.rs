@@ -8,7 +8,8 @@ use crate::{ExecutionError, Receipt};
 const DEPOSIT_EVENT: B256 =
     b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
 
-/// The log's five byte strings: where the ABI encoding puts each (offset of its length word) and how long it is.
+/// The log's five byte strings: where the ABI encoding puts each (offset of its length word) and
+/// how long it is.
 const FIELDS: [(usize, usize); 5] = [
     (160, 48), // public key
     (256, 32), // withdrawal credentials

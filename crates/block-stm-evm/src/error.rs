@@ -69,7 +69,8 @@ pub enum ExecutionError<E> {
         /// What it said.
         message: String,
     },
-    /// Something panicked while it was executed, most likely the database. Only the parallel path catches that.
+    /// Something panicked while it was executed, most likely the database. Only the parallel path
+    /// catches that.
     #[error("panic in {stage}: {message}")]
     Panicked {
         /// What was executed.

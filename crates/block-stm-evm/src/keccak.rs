@@ -1,9 +1,10 @@
 //! The hash of a mapping's key, remembered.
 //!
-//! A contract finds `balances[owner]` at the Keccak-256 of 64 bytes, the key and the mapping's own slot. It does so again for
-//! each access, and the next transaction does so for the same pool or token: in blocks of DeFi an eighth of all time is
-//! spent there. So each worker remembers the last hashes of 64 bytes in a small table. What is looked up is compared in
-//! full; an entry can only be missing, never wrong. Nothing is remembered from block to block but the table's memory.
+//! A contract finds `balances[owner]` at the Keccak-256 of 64 bytes, the key and the mapping's own
+//! slot. It does so again for each access, and the next transaction does so for the same pool or
+//! token: in blocks of DeFi an eighth of all time is spent there. So each worker remembers the last
+//! hashes of 64 bytes in a small table. What is looked up is compared in full; an entry can only be
+//! missing, never wrong. Nothing is remembered from block to block but the table's memory.
 
 use std::{
     cell::RefCell,
@@ -25,7 +26,8 @@ pub(crate) trait HasKeccaks {
 
 const KEY: usize = 64;
 
-/// How many hashes a worker remembers, in some 100 bytes each: so that they fit into a core's own cache.
+/// How many hashes a worker remembers, in some 100 bytes each: so that they fit into a core's own
+/// cache.
 const ENTRIES: usize = 2048;
 
 /// How many lookups in vain it takes to give up.
@@ -45,7 +47,8 @@ struct Entry {
     owner: u64,
 }
 
-/// The table of a thread, which is there as long as the thread, with the number of those who have used it.
+/// The table of a thread, which is there as long as the thread, with the number of those who have
+/// used it.
 struct Table {
     entries: Vec<Entry>,
     owners: u64,
@@ -59,7 +62,8 @@ thread_local! {
 pub(crate) struct Keccaks {
     /// Its number on the thread.
     number: u64,
-    /// Each hash that is remembered adds to it, each that is not takes from it. At 0 or below, remembering does not pay.
+    /// Each hash that is remembered adds to it, each that is not takes from it. At 0 or below,
+    /// remembering does not pay.
     credit: i32,
     /// How many hashes were wanted while it did not pay.
     passed: u32,

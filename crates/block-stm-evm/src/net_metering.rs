@@ -1,7 +1,8 @@
 //! The gas of SSTORE as Constantinople had it (EIP-1283), until Petersburg took it back.
 //!
-//! It is that of Istanbul (EIP-2200) with 200 gas in place of 800 for what changes no slot for the first time, and without the least gas that a frame
-//! must have left. revm has the latter and not the former: so a block with [`Block::net_metering`](crate::Block) has the rules of Petersburg,
+//! It is that of Istanbul (EIP-2200) with 200 gas in place of 800 for what changes no slot for the
+//! first time, and without the least gas that a frame must have left. revm has the latter and not
+//! the former: so a block with [`Block::net_metering`](crate::Block) has the rules of Petersburg,
 //! these prices, and an SSTORE that reckons as from Istanbul on.
 
 use revm::{

@@ -2,8 +2,8 @@
 //!
 //! Such a call can only do one thing: pay. revm's frames, journal and interpreter would find that
 //! out in several hundred nanoseconds, more than everything else about the transaction takes. The
-//! rules remain revm's: whether the transaction is valid as such, and what it costs, is asked there.
-//! Whatever is out of the ordinary is left to revm altogether.
+//! rules remain revm's: whether the transaction is valid as such, and what it costs, is asked
+//! there. Whatever is out of the ordinary is left to revm altogether.
 //!
 //! [`Payment::of`] says what is to be paid, [`Payment::make`] does it on any [`PaymentState`].
 
@@ -85,7 +85,8 @@ impl Payment {
         state: &mut S,
     ) -> Result<Option<ExecutionResult>, S::Error> {
         let costs = &self.costs;
-        // In revm's order: an account that can't be read must not get in the way of what comes before.
+        // In revm's order: an account that can't be read must not get in the way of what comes
+        // before.
         let Some(payer) = state.account(self.sender)? else { return Ok(None) };
         if !state.may_send(&payer, self.nonce, costs.funds)? {
             return Ok(None);
@@ -106,7 +107,8 @@ impl Payment {
     }
 }
 
-/// The sender and the recipient of a call that could be an ordinary payment, if the recipient has no code.
+/// The sender and the recipient of a call that could be an ordinary payment, if the recipient has
+/// no code.
 fn parties<EVM>(evm: &EVM, txn: &TxEnv) -> Option<(Address, Address)>
 where
     EVM: EvmTr<Context: ContextTr<Cfg: Cfg<Spec = SpecId>>, Precompiles = EthPrecompiles>,
@@ -135,8 +137,8 @@ struct Costs {
 }
 
 impl Costs {
-    /// The costs of `txn`, which is the transaction in `evm`. `None` if it is not valid, for `handler` to say why, or costs
-    /// more than it seems.
+    /// The costs of `txn`, which is the transaction in `evm`. `None` if it is not valid, for
+    /// `handler` to say why, or costs more than it seems.
     fn of<H>(handler: &H, evm: &mut H::Evm, txn: &TxEnv) -> Option<Self>
     where
         H: Handler<Evm: EvmTr<Context: ContextTr<Cfg: Cfg<Spec = SpecId>>>>,

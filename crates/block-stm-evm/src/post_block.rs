@@ -36,10 +36,10 @@ pub(crate) fn post_block_calls(block: &Block) -> Vec<(u8, SystemCall)> {
 /// Wei that the end of `block` credits: withdrawals from Shanghai on, before the Merge the rewards
 /// of its producer and of its ommers', or what [`Rewards::Given`] says instead.
 ///
-/// By the rules, the producer gets the block reward and 1/32 of it per ommer, an ommer's producer (8 - d)/8 of it
-/// if the ommer is d generations older (yellow paper, section 11.3). A credit of zero still touches
-/// the account, which removes an empty one; but a given reward of zero from the Merge on, which is no look at the account in the
-/// sense of EIP-7928.
+/// By the rules, the producer gets the block reward and 1/32 of it per ommer, an ommer's producer
+/// (8 - d)/8 of it if the ommer is d generations older (yellow paper, section 11.3). A credit of
+/// zero still touches the account, which removes an empty one; but a given reward of zero from the
+/// Merge on, which is no look at the account in the sense of EIP-7928.
 ///
 /// # Errors
 ///

@@ -34,7 +34,8 @@ pub(crate) fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, Execu
     Ok(calls)
 }
 
-/// Makes all changes that precede the first transaction of `block`, on an instance configured for it.
+/// Makes all changes that precede the first transaction of `block`, on an instance configured for
+/// it.
 ///
 /// # Errors
 ///

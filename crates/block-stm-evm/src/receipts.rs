@@ -50,7 +50,8 @@ impl Receipt {
         self.logs.iter().collect()
     }
 
-    /// Appends the consensus encoding (EIP-2718), or returns `false` where the state root is not known.
+    /// Appends the consensus encoding (EIP-2718), or returns `false` where the state root is not
+    /// known.
     pub fn encode(&self, out: &mut Vec<u8>) -> bool {
         let bloom = self.bloom();
         let root = match self.status {

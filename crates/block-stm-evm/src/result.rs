@@ -19,7 +19,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidTxn {
-    /// The block is invalid: execution ends with an error that names the transaction. For validators.
+    /// The block is invalid: execution ends with an error that names the transaction. For
+    /// validators.
     #[default]
     Reject,
     /// The transaction is left out, without effects and without a receipt. For builders.
@@ -55,7 +56,8 @@ impl BlockResult {
         crate::receipts::receipts_root(&self.receipts)
     }
 
-    /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they are.
+    /// Puts state roots into receipts that hold them, those before Byzantium; others stay as they
+    /// are.
     ///
     /// `roots` are the state roots after each executed transaction, as
     /// `block_stm_chain::state_roots_within` returns them.

@@ -1,4 +1,5 @@
-//! Executing a block one transaction after another: the plain revm loop, and what the parallel path must equal.
+//! Executing a block one transaction after another: the plain revm loop, and what the parallel path
+//! must equal.
 
 use alloy_eips::eip7685::Requests;
 use revm::{
@@ -43,10 +44,12 @@ pub fn execute_sequential<DB: StateRef>(
     execute_observed(block, db, policy, |_| {})
 }
 
-/// The loop that a revm user has today: one reused instance of revm over [`CacheDB`], receipts kept.
+/// The loop that a revm user has today: one reused instance of revm over [`CacheDB`], receipts
+/// kept.
 ///
 /// The baseline of every comparison of speed. It does all that [`execute_sequential`] does but one
-/// thing: it leaves the state changes in the cache, where they cannot be told from what was only read.
+/// thing: it leaves the state changes in the cache, where they cannot be told from what was only
+/// read.
 ///
 /// # Errors
 ///

@@ -35,7 +35,8 @@ pub struct AccountChange {
     /// All slots are zero but those in `storage`: the account existed before the block and, at some
     /// point within it, ceased to exist or was created anew.
     pub storage_wiped: bool,
-    /// Changed slots, each once, in no particular order. Where the storage was wiped: all non-zero ones.
+    /// Changed slots, each once, in no particular order. Where the storage was wiped: all non-zero
+    /// ones.
     pub storage: Vec<SlotChange>,
 }
 
@@ -72,7 +73,8 @@ impl AccountChange {
         }));
         match &self.info {
             None => account.status |= AccountStatus::SelfDestructed,
-            // An account that is empty and yet exists (before EIP-161) must not look like one to clear.
+            // An account that is empty and yet exists (before EIP-161) must not look like one to
+            // clear.
             Some(info) if self.storage_wiped || info.is_empty() => {
                 account.status |= AccountStatus::Created;
             }
@@ -155,8 +157,9 @@ impl StateChanges {
 
     /// Blake3 of the changes in canonical order; equal changes have equal digests.
     ///
-    /// Every account counts with its address and, if it exists after the block, balance, nonce, code
-    /// hash, wiped flag and slots with the values after the block, all big-endian and of fixed width.
+    /// Every account counts with its address and, if it exists after the block, balance, nonce,
+    /// code hash, wiped flag and slots with the values after the block, all big-endian and of fixed
+    /// width.
     #[cfg(feature = "digest")]
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
@@ -182,8 +185,9 @@ impl StateChanges {
 
     /// Writes the changes to a revm database that holds the state before the block.
     ///
-    /// Every changed account is read first, as revm's `State` wants it. An account whose storage was
-    /// wiped is committed twice, as destroyed and as created: revm has no word for both at once.
+    /// Every changed account is read first, as revm's `State` wants it. An account whose storage
+    /// was wiped is committed twice, as destroyed and as created: revm has no word for both at
+    /// once.
     ///
     /// # Errors
     ///
@@ -202,7 +206,8 @@ impl StateChanges {
         Ok(())
     }
 
-    /// The changes as revm's bundle, with what is needed to revert them, over the state before the block.
+    /// The changes as revm's bundle, with what is needed to revert them, over the state before the
+    /// block.
     ///
     /// # Errors
     ///

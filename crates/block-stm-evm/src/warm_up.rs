@@ -35,12 +35,14 @@ mod tests {
 
     /// A correct proof from the tests of the consensus specification (`verify_kzg_proof`, 4_4).
     const COMMITMENT: [u8; 48] = hex!(
-        "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca25f26936857bc3a7c2539ea8ec3a952b7"
+        "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca2\
+         5f26936857bc3a7c2539ea8ec3a952b7"
     );
     const Z: [u8; 32] = hex!("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000000");
     const Y: [u8; 32] = hex!("1522a4a7f34e1ea350ae07c29c96c7e79655aa926122e95fe69fcbd932ca49e9");
     const PROOF: [u8; 48] = hex!(
-        "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc2160744faf0070725e00b60ad9a026a15b1a8c"
+        "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc216074\
+         4faf0070725e00b60ad9a026a15b1a8c"
     );
     const MODULUS: [u8; 32] =
         hex!("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001");

@@ -30,10 +30,10 @@
 //!
 //! - **Skew.** [`Params::zipf`] is the exponent by which accounts and pools are drawn: the `k`-th
 //!   most popular has a share in proportion to `1 / k^zipf`. At 0 pools are drawn uniformly and
-//!   accounts are dealt like cards: senders are distinct where `accounts >= txns`. Where `accounts
-//!   >= 2 * txns`, senders and receivers are all distinct, so `transfers` and `erc20` are then
-//!   fully independent but for the fees that every transaction pays to the beneficiary, which takes
-//!   no other part.
+//!   accounts are dealt like cards: senders are distinct where `accounts >= txns`. Where
+//!   `accounts >= 2 * txns`, senders and receivers are all distinct, so `transfers` and `erc20` are
+//!   then fully independent but for the fees that every transaction pays to the beneficiary, which
+//!   takes no other part.
 //! - **Pools.** [`Params::pools`] is the number of tokens, pairs, lending pools, collections or
 //!   markets: the fewer, the longer the chains. `chain` uses neither accounts, nor pools, nor skew.
 //! - **Failures.** A few per cent of contract calls revert, as on real chains: slippage, lost

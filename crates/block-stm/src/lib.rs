@@ -1,12 +1,14 @@
 //! Parallel execution of ordered blocks of transactions, with exactly the sequential result.
 //!
-//! An [`Engine`] takes an ordered [`Block`] of transactions for a virtual machine of yours, executes it
-//! optimistically on all cores (in the manner of Block-STM: Gelashvili et al., PPoPP 2023), and hands every
-//! transaction to a [`CommitSink`] in order, as it becomes final. The outcome is that of
-//! executing the transactions one after another: outputs, final state, errors, panics and all.
+//! An [`Engine`] takes an ordered [`Block`] of transactions for a virtual machine of yours,
+//! executes it optimistically on all cores (in the manner of Block-STM: Gelashvili et al., PPoPP
+//! 2023), and hands every transaction to a [`CommitSink`] in order, as it becomes final. The
+//! outcome is that of executing the transactions one after another: outputs, final state, errors,
+//! panics and all.
 //!
-//! The engine knows no chain, file, clock (but for a deadline that you set) or environment variable. A VM implements
-//! [`Vm`], which comes to two methods, and reads and writes through a [`View`]:
+//! The engine knows no chain, file, clock (but for a deadline that you set) or environment
+//! variable. A VM implements [`Vm`], which comes to two methods, and reads and writes through a
+//! [`View`]:
 //!
 //! | operation | conflicts with |
 //! |---|---|
@@ -68,13 +70,13 @@
 //! ```
 //!
 //! # How it is built
-//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction to
-//! its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
+//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction
+//! to its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
 //! `execution/executor.rs`, and end in `judge/commit.rs`.
 //!
 //! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
-//! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what is
-//! worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
+//! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what
+//! is worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
 //! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
 //! `primitives/sync/handover.rs` and `primitives/sync/set_once.rs`.
 

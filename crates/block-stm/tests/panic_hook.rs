@@ -29,7 +29,8 @@ impl Value for Number {
     }
 }
 
-/// Counts up, and panics unless it sees what a sequential execution would; the last one panics in any case.
+/// Counts up, and panics unless it sees what a sequential execution would; the last one panics in
+/// any case.
 struct Counter {
     ahead: AtomicU64,
 }
@@ -64,7 +65,8 @@ impl Vm for Counter {
                 n + 1
             }
             Txn::Check(n) => {
-                // The first transaction gives way until something was really executed ahead of its turn.
+                // The first transaction gives way until something was really executed ahead of its
+                // turn.
                 while n == 0 && self.ahead.load(Ordering::Relaxed) == 0 {
                     std::thread::yield_now();
                 }

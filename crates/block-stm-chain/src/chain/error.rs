@@ -23,12 +23,15 @@ pub enum BlockError {
         /// The limit.
         max: usize,
     },
-    /// Nobody has told of the parent, or it was refused, or forgotten with a branch that the head left behind.
+    /// Nobody has told of the parent, or it was refused, or forgotten with a branch that the head
+    /// left behind.
     #[error("the parent {0} is unknown")]
     UnknownParent(B256),
-    /// The parent is below the block that branches may begin at, see [`Chain::branch_depth`](super::Chain::branch_depth).
+    /// The parent is below the block that branches may begin at, see
+    /// [`Chain::branch_depth`](super::Chain::branch_depth).
     #[error(
-        "the parent {parent} is unknown, or was forgotten: no branch can begin below block {root}, {depth} blocks below \
+        "the parent {parent} is unknown, or was forgotten: no branch can begin below \
+         block {root}, {depth} blocks below \
          the heads so far"
     )]
     TooDeep {
@@ -66,7 +69,8 @@ pub enum BlockError {
     /// The block can't be executed.
     #[error(transparent)]
     Execution(#[from] ExecutionError<PreStateError>),
-    /// The block's access list (EIP-7928) is none of such a block, or is longer than its gas limit allows.
+    /// The block's access list (EIP-7928) is none of such a block, or is longer than its gas limit
+    /// allows.
     #[error(transparent)]
     ListForm(#[from] ListFormError),
     /// The access list that came with the block is wrong, first at this place.

@@ -6,7 +6,8 @@ use alloy_rlp::Header;
 ///
 /// # Errors
 ///
-/// An item is an error if what starts at its offset is no RLP list, or is cut off; there is none after it.
+/// An item is an error if what starts at its offset is no RLP list, or is cut off; there is none
+/// after it.
 ///
 /// # Examples
 ///

@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// What a chain starts from: its rules, its first header without the state root, and its first state.
+/// What a chain starts from: its rules, its first header without the state root, and its first
+/// state.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Genesis {
@@ -88,7 +89,8 @@ impl Genesis {
 
     /// Reads a genesis file in geth's format; errors call it `file`.
     ///
-    /// Fields that the rules at the first block require, and that the file leaves out, are those of an empty block.
+    /// Fields that the rules at the first block require, and that the file leaves out, are those of
+    /// an empty block.
     ///
     /// # Errors
     ///

@@ -8,9 +8,10 @@
 //!                                      parents from here on
 //! ```
 //!
-//! The root is the ancestor of the head that is `depth` blocks below it. It never goes back, also where the head does. Each block
-//! that is kept descends from it, so that the state can move to any of them without what was forgotten. A branch
-//! that begins below the root is dropped as a whole, however long it is.
+//! The root is the ancestor of the head that is `depth` blocks below it. It never goes back, also
+//! where the head does. Each block that is kept descends from it, so that the state can move to any
+//! of them without what was forgotten. A branch that begins below the root is dropped as a whole,
+//! however long it is.
 
 use std::collections::BTreeMap;
 
@@ -47,10 +48,11 @@ impl Horizon {
 }
 
 impl Chain {
-    /// The same chain, on which a branch may begin up to `depth` blocks below the head: 256 where this is not called.
+    /// The same chain, on which a branch may begin up to `depth` blocks below the head: 256 where
+    /// this is not called.
     ///
-    /// What so many blocks changed is kept in memory; what is deeper is forgotten, and a block that follows on it is refused with
-    /// [`BlockError::TooDeep`]. What was forgotten before is gone.
+    /// What so many blocks changed is kept in memory; what is deeper is forgotten, and a block that
+    /// follows on it is refused with [`BlockError::TooDeep`]. What was forgotten before is gone.
     pub fn branch_depth(mut self, depth: u64) -> Self {
         self.horizon.depth = depth;
         self.move_to(self.head);
@@ -106,7 +108,8 @@ impl Chain {
         self.state.remove_block_hashes_before(number.saturating_sub(BLOCK_HASHES - 1));
     }
 
-    /// Drops what is at the heights of `line`, above `before` and up to `number`, but not in it, and what descends from that.
+    /// Drops what is at the heights of `line`, above `before` and up to `number`, but not in it,
+    /// and what descends from that.
     fn drop_branches(&mut self, before: u64, number: u64, line: &[B256]) {
         let mut dropped: Vec<B256> = Vec::new();
         for (&height, hashes) in self.horizon.heights.range_mut(before + 1..) {
@@ -157,7 +160,8 @@ mod tests {
         }
     }
 
-    /// Adds a block that pays `name` wei to one of a few accounts, if its parent is there; the state root before and after it.
+    /// Adds a block that pays `name` wei to one of a few accounts, if its parent is there; the
+    /// state root before and after it.
     fn add(chain: &mut Chain, header: &Header, name: u64) -> Result<(B256, B256), BlockError> {
         chain.parent_of(header)?;
         chain.move_to(header.parent_hash);
@@ -209,7 +213,8 @@ mod tests {
         }
         assert!(error(&mut chain, B256::ZERO, 8).ends_with("is unknown"));
         add(&mut chain, &child(line[7], 8, 0, 99), 99).expect("the root may have children");
-        // The head went back, the root stays; the branch that is left is there until the root goes past.
+        // The head went back, the root stays; the branch that is left is there until the root goes
+        // past.
         assert!(error(&mut chain, line[6], 7).contains("below block 7"));
         add(&mut chain, &child(line[10], 11, 0, 98), 98).expect("on the other branch");
         assert!(error(&mut chain, line[7], 8).contains("below block 8"));
@@ -217,8 +222,8 @@ mod tests {
     }
 
     proptest! {
-        /// Blocks on blocks of any branch, before and after the Merge: a block is refused where it must be, and all others find the state
-        /// that was there when their parent was added.
+        /// Blocks on blocks of any branch, before and after the Merge: a block is refused where it
+        /// must be, and all others find the state that was there when their parent was added.
         #[test]
         fn the_state_moves_to_whatever_is_kept(
             merged: bool,
@@ -248,7 +253,8 @@ mod tests {
                         prop_assert!(above != root, "{}", error);
                         // Without the block nobody can tell whether it was there.
                         let unknown = matches!(error, BlockError::UnknownParent(_));
-                        prop_assert!(unknown || matches!(error, BlockError::TooDeep { .. }), "{}", error);
+                        let too_deep = matches!(error, BlockError::TooDeep { .. });
+                        prop_assert!(unknown || too_deep, "{}", error);
                         continue;
                     }
                 }

@@ -39,7 +39,8 @@ pub(super) fn check_given(
     Ok(())
 }
 
-/// Executes a block with its list. The slots that it lists are fed before the first transaction runs.
+/// Executes a block with its list. The slots that it lists are fed before the first transaction
+/// runs.
 pub(super) fn execute_given(
     engine: &Engine,
     block: &Block,

@@ -3,24 +3,25 @@
 //! # What is checked
 //!
 //! [`Chain::import`] takes a block in RLP and checks, in this order: the encoding and its length;
-//! that the parent is known; the
-//! header against its parent ([`check_header`]); the ommers; the roots of transactions and withdrawals; signatures;
-//! then it executes the block in parallel, and checks gas, bloom, receipts, requests, the access list and the state root. The seal, the
-//! proof of work before the Merge, is not checked.
+//! that the parent is known; the header against its parent ([`check_header`]); the ommers; the
+//! roots of transactions and withdrawals; signatures; then it executes the block in parallel, and
+//! checks gas, bloom, receipts, requests, the access list and the state root. The seal, the proof
+//! of work before the Merge, is not checked.
 //!
 //! # Branches
 //!
 //! ```text
-//! genesis -- 1 -- 2 -- 3        head: most total difficulty; after the Merge, the last block that came
+//! genesis -- 1 -- 2 -- 3        head: most difficulty; after the Merge, the last block that came
 //!             \
 //!              2' -- 3' -- 4'   the state moves: 3, 2 are undone, 2', 3' done again
 //! ```
 //!
-//! There is one state and one trie, those after some block. Each block keeps what it changed and the inverse of
-//! that, so that the state can move along the tree of blocks to any parent. A move costs as much as the blocks on
-//! the way changed. What lies deeper below the head than [`Chain::branch_depth`] says is forgotten, so that memory
-//! grows with the state and not with the length of the chain. It does grow with the blocks of one height, and with branches that never become the
-//! head's: a host that imports from strangers limits these.
+//! There is one state and one trie, those after some block. Each block keeps what it changed and
+//! the inverse of that, so that the state can move along the tree of blocks to any parent. A move
+//! costs as much as the blocks on the way changed. What lies deeper below the head than
+//! [`Chain::branch_depth`] says is forgotten, so that memory grows with the state and not with the
+//! length of the chain. It does grow with the blocks of one height, and with branches that never
+//! become the head's: a host that imports from strangers limits these.
 
 mod error;
 mod file;
@@ -88,7 +89,8 @@ pub struct Imported {
 }
 
 impl Chain {
-    /// Checks the block whose RLP is `rlp`, and adds it. A block that is known already, and was not forgotten, is not executed again.
+    /// Checks the block whose RLP is `rlp`, and adds it. A block that is known already, and was not
+    /// forgotten, is not executed again.
     ///
     /// # Errors
     ///
@@ -96,16 +98,19 @@ impl Chain {
     ///
     /// # Cost
     ///
-    /// That of executing the block, on the threads of `engine`, and of hashing what it changed. Signatures are
-    /// recovered on all threads of rayon's current pool. Before Byzantium, where receipts hold state roots, the
-    /// block is executed twice. A branch costs a move of the state, as much as the blocks on the way changed.
+    /// That of executing the block, on the threads of `engine`, and of hashing what it changed.
+    /// Signatures are recovered on all threads of rayon's current pool. Before Byzantium, where
+    /// receipts hold state roots, the block is executed twice. A branch costs a move of the state,
+    /// as much as the blocks on the way changed.
     pub fn import(&mut self, rlp: &[u8], engine: &Engine) -> Result<Imported, BlockError> {
         self.import_block(rlp, None, engine)
     }
 
-    /// [`import`](Self::import) of a block that comes with its access list (EIP-7928), which is executed with it.
+    /// [`import`](Self::import) of a block that comes with its access list (EIP-7928), which is
+    /// executed with it.
     ///
-    /// The list must be the one that the header names, where it names one, must not be too long then, and must be right.
+    /// The list must be the one that the header names, where it names one, must not be too long
+    /// then, and must be right.
     ///
     /// # Errors
     ///
@@ -115,8 +120,8 @@ impl Chain {
     /// # Cost
     ///
     /// As [`import`](Self::import), but for execution, see
-    /// [`execute_with_access_list`](block_stm_evm::access_list::execute_with_access_list). A block whose list is wrong
-    /// is executed once more without it.
+    /// [`execute_with_access_list`](block_stm_evm::access_list::execute_with_access_list). A block
+    /// whose list is wrong is executed once more without it.
     pub fn import_with_access_list(
         &mut self,
         rlp: &[u8],
@@ -158,10 +163,11 @@ impl Chain {
         Ok(imported(is_head))
     }
 
-    /// Why the transactions of a block can't be executed, if they can't, whatever its header says of them and of what
-    /// they lead to.
+    /// Why the transactions of a block can't be executed, if they can't, whatever its header says
+    /// of them and of what they lead to.
     ///
-    /// For blocks that [`import`](Self::import) refuses for the root of their transactions, to say more of them.
+    /// For blocks that [`import`](Self::import) refuses for the root of their transactions, to say
+    /// more of them.
     ///
     /// # Errors
     ///
@@ -190,7 +196,8 @@ impl Chain {
         Ok((block.block, &self.state))
     }
 
-    /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims` say.
+    /// Executes a block on the state, and leaves the trie at the block's end if all is as `claims`
+    /// say.
     ///
     /// What is wrong with a list comes last, as in the specification: there, execution knows of no
     /// list, and the one that it leads to is compared in the end. So a block that is refused for

@@ -8,7 +8,8 @@ use alloy_primitives::B256;
 use super::{Chain, OmmerFault};
 use crate::check_header;
 
-/// So many generations above a block hold ancestors, ommers of theirs, and parents of its own ommers.
+/// So many generations above a block hold ancestors, ommers of theirs, and parents of its own
+/// ommers.
 pub(super) const GENERATIONS: u64 = 7;
 const OMMERS_MAX: usize = 2;
 

@@ -87,8 +87,8 @@ impl Chain {
         if claimed == computed { Ok(chain) } else { Err(GenesisError { claimed, computed }) }
     }
 
-    /// Hash of the head: the block with the most total difficulty, the first of several; after the Merge the one
-    /// that was imported last.
+    /// Hash of the head: the block with the most total difficulty, the first of several; after the
+    /// Merge the one that was imported last.
     pub fn head(&self) -> B256 {
         self.head
     }
@@ -108,8 +108,8 @@ impl Chain {
         &self.state
     }
 
-    /// Adds a block whose parent the state is at, and whose changes the trie, but not the state, has taken in;
-    /// returns whether it is the head now.
+    /// Adds a block whose parent the state is at, and whose changes the trie, but not the state,
+    /// has taken in; returns whether it is the head now.
     pub(super) fn add(
         &mut self,
         hash: B256,
@@ -136,7 +136,8 @@ impl Chain {
         self.head == hash
     }
 
-    /// Moves the state and the trie to be those after block `target`, which descends from the horizon's root.
+    /// Moves the state and the trie to be those after block `target`, which descends from the
+    /// horizon's root.
     pub(super) fn move_to(&mut self, target: B256) {
         let mut ahead = Vec::new();
         let mut down = target;

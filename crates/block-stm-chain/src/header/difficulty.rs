@@ -20,13 +20,16 @@ pub(crate) struct Parent {
     pub(crate) has_ommers: bool,
 }
 
-/// The difficulty of block `number` at `timestamp` under the rules of `spec`, where the bomb is put off by `bomb_delay` blocks.
+/// The difficulty of block `number` at `timestamp` under the rules of `spec`, where the bomb is put
+/// off by `bomb_delay` blocks.
 ///
-/// `None` if it exceeds 256 bits, which no header can say. A block that is not younger than its parent counts as one of the same age.
+/// `None` if it exceeds 256 bits, which no header can say. A block that is not younger than its
+/// parent counts as one of the same age.
 ///
-/// Sources: the yellow paper, section 4.3.4; EIP-2 from Homestead on, EIP-100 from Byzantium on. As there, and in the executable
-/// specification of every fork, the minimum applies to the sum with the bomb. Some clients apply it before the bomb is added: that is
-/// another value only where the sum without the bomb is below the minimum.
+/// Sources: the yellow paper, section 4.3.4; EIP-2 from Homestead on, EIP-100 from Byzantium on. As
+/// there, and in the executable specification of every fork, the minimum applies to the sum with
+/// the bomb. Some clients apply it before the bomb is added: that is another value only where the
+/// sum without the bomb is below the minimum.
 pub(crate) fn difficulty(
     spec: SpecId,
     bomb_delay: u64,
@@ -61,7 +64,8 @@ fn bomb(number: u64) -> Option<U256> {
     }
 }
 
-/// All that is expected here is what the executable specification (`ethereum-execution` 2.20.0) comes to.
+/// All that is expected here is what the executable specification (`ethereum-execution` 2.20.0)
+/// comes to.
 #[cfg(all(test, feature = "t8n"))]
 mod tests {
     use super::*;

@@ -25,7 +25,8 @@ pub enum HeaderFault {
     /// The gas limit is below 5000 or above 2^63 - 1.
     #[error("the gas limit {0} is not within 5000 to 2^63 - 1")]
     GasLimitRange(u64),
-    /// The gas limit changes by 1/1024 of the parent's or more (which counts twice at London's start).
+    /// The gas limit changes by 1/1024 of the parent's or more (which counts twice at London's
+    /// start).
     #[error("the gas limit {limit} is too far from the parent's, {parent}")]
     GasLimitStep {
         /// The header's.

@@ -95,8 +95,8 @@ impl HeaderCheck {
 impl HeaderChecks {
     /// Compares all fields but the state root with `result`.
     ///
-    /// The state root takes the whole state ([`state_root`](crate::state_root)
-    /// after [`PreState::apply`](block_stm_evm::PreState::apply)), which a block's own pre-state is not.
+    /// The state root takes the whole state ([`state_root`](crate::state_root) after
+    /// [`PreState::apply`](block_stm_evm::PreState::apply)), which a block's own pre-state is not.
     pub fn check(&self, result: &BlockResult) -> Vec<HeaderCheck> {
         let no_state_roots = "receipts before Byzantium hold state roots";
         let receipts = result.receipts_root();

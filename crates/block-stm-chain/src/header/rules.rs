@@ -184,7 +184,8 @@ fn check_blobs(
     agrees.then_some(()).ok_or(HeaderFault::ExcessBlobGas { excess, expected })
 }
 
-/// The excess blob gas after `parent` under the limits of its child (EIP-4844; EIP-7918 from Osaka on).
+/// The excess blob gas after `parent` under the limits of its child (EIP-4844; EIP-7918 from Osaka
+/// on).
 fn next_excess_blob_gas(parent: &Header, blobs: BlobParams, spec: SpecId) -> u64 {
     let parent_excess = parent.excess_blob_gas.unwrap_or_default();
     let used = parent.blob_gas_used.unwrap_or_default();

@@ -34,10 +34,11 @@ pub enum ListFileError {
     Hex(String),
 }
 
-/// The lists in `bytes`: RLP, one list after the other, as such or in hex digits that start with 0x; or JSON, one list (an array of
-/// accounts), or an array of lists.
+/// The lists in `bytes`: RLP, one list after the other, as such or in hex digits that start with
+/// 0x; or JSON, one list (an array of accounts), or an array of lists.
 ///
-/// They need not be in order, or make sense in any other way, see [`check_list_form`](block_stm_evm::access_list::check_list_form).
+/// They need not be in order, or make sense in any other way, see
+/// [`check_list_form`](block_stm_evm::access_list::check_list_form).
 ///
 /// # Errors
 ///
@@ -45,8 +46,8 @@ pub enum ListFileError {
 ///
 /// # Cost
 ///
-/// Up to about 32 times as much memory as there are bytes: a slot's key of one byte becomes one of 32. How long a file may be is for the
-/// caller to say.
+/// Up to about 32 times as much memory as there are bytes: a slot's key of one byte becomes one of
+/// 32. How long a file may be is for the caller to say.
 ///
 /// # Examples
 ///

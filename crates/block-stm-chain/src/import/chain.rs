@@ -69,7 +69,8 @@ struct JsonGenesis {
 ///
 /// The folder holds `genesis.json`, in geth's format, and `chain.rlp`: the blocks after the genesis
 /// block, RLP-encoded one after the other, as clients export them. Transactions are checked as
-/// [`import_folder`](super::import_folder) does, and that every block is the child of the one before it.
+/// [`import_folder`](super::import_folder) does, and that every block is the child of the one
+/// before it.
 ///
 /// # Errors
 ///

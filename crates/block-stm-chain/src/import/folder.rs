@@ -71,8 +71,8 @@ struct JsonChain {
 ///
 /// - `block.json`: the answer of `eth_getBlockByNumber` with full transactions,
 /// - `prestate.json`: the state before the block, address to account, as geth's prestate tracer and
-///   genesis files write it: what is missing is zero; or that tracer's answers for each transaction of the block, as
-///   `debug_traceBlockByNumber` gives them,
+///   genesis files write it: what is missing is zero; or that tracer's answers for each transaction
+///   of the block, as `debug_traceBlockByNumber` gives them,
 /// - `blockhashes.json`, optional: number to hash of earlier blocks, for BLOCKHASH,
 /// - `ommers.json`, optional: a list of the ommers' headers,
 /// - `genesis.json` or `chain.json`, optional: its `config` gives the chain's forks in place of

@@ -1,4 +1,5 @@
-//! The pre-state of a block: one object of accounts, or the prestate tracer's answer for each of its transactions.
+//! The pre-state of a block: one object of accounts, or the prestate tracer's answer for each of
+//! its transactions.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -24,9 +25,9 @@ struct JsonTrace {
 
 /// The accounts in `document`, before the transactions with the hashes `txns`.
 ///
-/// Each trace has the accounts that a transaction touches as they are before that transaction. So the first
-/// transaction that touches an account tells what it is before the block, and the first that touches a slot what the
-/// slot holds.
+/// Each trace has the accounts that a transaction touches as they are before that transaction. So
+/// the first transaction that touches an account tells what it is before the block, and the first
+/// that touches a slot what the slot holds.
 pub(super) fn pre_state(document: Document<'_>, txns: &[B256]) -> Result<Alloc, ImportError> {
     if document.first_byte() != Some(b'[') {
         return document.parse();

@@ -7,7 +7,8 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
-/// A map that is refused if two of its keys mean the same, however they are written: one value would be lost.
+/// A map that is refused if two of its keys mean the same, however they are written: one value
+/// would be lost.
 #[derive(Debug)]
 pub struct Unique<K, V>(pub(crate) HashMap<K, V>);
 

@@ -94,7 +94,8 @@ fn block_forks(
     Ok(forks)
 }
 
-/// The forks that put off the difficulty bomb, in their order; several at one block are the last one of them.
+/// The forks that put off the difficulty bomb, in their order; several at one block are the last
+/// one of them.
 fn bomb_delays(config: &ChainConfig) -> Result<Vec<(u64, u64)>, ScheduleError> {
     let forks = [
         ("byzantiumBlock", config.byzantium_block, 3_000_000),

@@ -247,7 +247,8 @@ impl ForkSchedule {
         self
     }
 
-    /// Whether the block `number` comes after the Merge, if the blocks before it have `total_difficulty`.
+    /// Whether the block `number` comes after the Merge, if the blocks before it have
+    /// `total_difficulty`.
     pub fn is_merged(&self, number: u64, total_difficulty: U256) -> bool {
         match self.terminal_difficulty {
             Some(terminal) => total_difficulty >= terminal,
@@ -287,7 +288,8 @@ impl ForkSchedule {
     }
 }
 
-/// By how many blocks the rules of `spec` put off the difficulty bomb, where no fork is about that alone.
+/// By how many blocks the rules of `spec` put off the difficulty bomb, where no fork is about that
+/// alone.
 fn bomb_delay(spec: SpecId) -> u64 {
     match spec {
         spec if spec.is_enabled_in(SpecId::LONDON) => 9_700_000,

@@ -29,7 +29,8 @@ const FORK_NAMES: [&str; 17] = [
 #[error("unknown fork {0:?}; known are {names}", names = FORK_NAMES.join(", "))]
 pub struct UnknownFork(pub String);
 
-/// The rules with the name `name`, in any case; the short names of the official tests are known too.
+/// The rules with the name `name`, in any case; the short names of the official tests are known
+/// too.
 ///
 /// A fork of blob parameters alone (`BPO1`, `BPO2`) has Osaka's rules.
 ///

@@ -26,7 +26,8 @@ pub fn blob_gas_price(excess: u64, update_fraction: u64) -> Option<u128> {
     let mut sum = U256::ZERO;
     let mut term = denominator;
     let mut index = U256::ONE;
-    // Below the limit the terms fall after a few hundred steps; above it, the sum soon passes the limit.
+    // Below the limit the terms fall after a few hundred steps; above it, the sum soon passes the
+    // limit.
     while !term.is_zero() {
         sum = sum.checked_add(term)?;
         if sum.bit_len() > 128 + 64 {

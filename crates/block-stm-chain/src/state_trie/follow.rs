@@ -27,8 +27,8 @@ impl StateTrie {
     /// Runs `block` and takes the slots that it feeds into the trie meanwhile, on a thread of their
     /// own. [`ParallelOptions`](block_stm_evm::ParallelOptions) hand the feed to an execution.
     ///
-    /// The root is that of the changes which are [applied](Self::apply) next, whatever was fed. A block that fails
-    /// is followed by applying no changes, which takes everything back.
+    /// The root is that of the changes which are [applied](Self::apply) next, whatever was fed. A
+    /// block that fails is followed by applying no changes, which takes everything back.
     ///
     /// # Panics
     ///

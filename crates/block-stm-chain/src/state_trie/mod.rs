@@ -2,28 +2,31 @@
 //!
 //! # The problem
 //!
-//! A header names the root of the state after the block. To hash the whole state for each block costs as much as
-//! the state is large; to hash what changed costs as much as the block is large.
+//! A header names the root of the state after the block. To hash the whole state for each block
+//! costs as much as the state is large; to hash what changed costs as much as the block is large.
 //!
 //! # The idea
 //!
-//! The tries are held in memory, one for the accounts and one for each account's storage, with every hash that is
-//! still valid. [`StateTrie::apply`] takes a block's [`StateChanges`]: storage tries are updated and hashed in
-//! parallel, one account each, then the accounts' trie, whose upper subtrees are hashed in parallel.
+//! The tries are held in memory, one for the accounts and one for each account's storage, with
+//! every hash that is still valid. [`StateTrie::apply`] takes a block's [`StateChanges`]: storage
+//! tries are updated and hashed in parallel, one account each, then the accounts' trie, whose upper
+//! subtrees are hashed in parallel.
 //!
 //! # Ahead of the block's end
 //!
-//! Most of that work needs no finished block. [`StateTrie::follow`] runs a block and, on a thread of its own, puts
-//! each committed slot into its storage trie while later transactions still execute:
+//! Most of that work needs no finished block. [`StateTrie::follow`] runs a block and, on a thread
+//! of its own, puts each committed slot into its storage trie while later transactions still
+//! execute:
 //!
 //! ```text
 //! workers        txn 0  txn 1  txn 2 ...  txn n | post-block |
 //! follower               slots of 0, of 1, ...  | hashes     | reconcile, accounts, root
 //! ```
 //!
-//! What the follower does is a guess that nothing relies on: it remembers the value that each slot had before,
-//! and `apply` puts back every slot that the block's changes do not name. So the root is that of the changes,
-//! whatever was fed: slots of an account that is later destroyed, values that are overwritten, or nonsense.
+//! What the follower does is a guess that nothing relies on: it remembers the value that each slot
+//! had before, and `apply` puts back every slot that the block's changes do not name. So the root
+//! is that of the changes, whatever was fed: slots of an account that is later destroyed, values
+//! that are overwritten, or nonsense.
 
 mod follow;
 mod node;
@@ -43,7 +46,8 @@ pub use roots::{state_root, state_roots_within, storage_root};
 
 use self::trie::Trie;
 
-/// The tries of a whole state in memory, with the root after each block at the price of what the block changed.
+/// The tries of a whole state in memory, with the root after each block at the price of what the
+/// block changed.
 ///
 /// # Examples
 ///

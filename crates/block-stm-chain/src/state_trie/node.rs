@@ -2,9 +2,9 @@
 //!
 //! # The idea
 //!
-//! A branch carries the path that leads to it. What the specification calls an extension node, a shared path
-//! before a branch, is thus no node of its own here, but a way to encode one. That makes removal simple, the
-//! hard half of such a trie:
+//! A branch carries the path that leads to it. What the specification calls an extension node, a
+//! shared path before a branch, is thus no node of its own here, but a way to encode one. That
+//! makes removal simple, the hard half of such a trie:
 //!
 //! ```text
 //! path 12 branch             remove ..b          path 12a7 leaf
@@ -12,18 +12,19 @@
 //!   b: path 9 leaf
 //! ```
 //!
-//! When a branch is left with one child, the child takes its place, with the branch's path and its own nibble
-//! before its own path. The child may be a leaf or a branch: one rule covers leaf, extension and branch below a
-//! collapsing branch, and whatever extension stood above it.
+//! When a branch is left with one child, the child takes its place, with the branch's path and its
+//! own nibble before its own path. The child may be a leaf or a branch: one rule covers leaf,
+//! extension and branch below a collapsing branch, and whatever extension stood above it.
 //!
 //! # Why it is right
 //!
-//! Two rules make the shape a function of the content alone: all keys have the same length, so that no key is a
-//! prefix of another; and every branch has two children or more, which insertion establishes where two keys part,
-//! and removal restores as above. So any history of changes that ends with the same content ends with the same root.
+//! Two rules make the shape a function of the content alone: all keys have the same length, so that
+//! no key is a prefix of another; and every branch has two children or more, which insertion
+//! establishes where two keys part, and removal restores as above. So any history of changes that
+//! ends with the same content ends with the same root.
 //!
-//! A node remembers how its parent refers to it (its encoding, or the hash of that) until something below it or its
-//! path changes; so each root costs the paths that changed since the last one.
+//! A node remembers how its parent refers to it (its encoding, or the hash of that) until something
+//! below it or its path changes; so each root costs the paths that changed since the last one.
 
 use alloy_trie::{
     Nibbles, TrieMask,
@@ -55,9 +56,11 @@ impl Node {
         Box::new(Self { path, kind: Kind::Leaf(value.into()), reference: None })
     }
 
-    /// How the parent refers to this subtree: its encoding if that is shorter than a hash, else its hash.
+    /// How the parent refers to this subtree: its encoding if that is shorter than a hash, else its
+    /// hash.
     ///
-    /// `buffer` is scratch space. The children of the topmost `parallel` branches are hashed in parallel.
+    /// `buffer` is scratch space. The children of the topmost `parallel` branches are hashed in
+    /// parallel.
     pub(super) fn reference(&mut self, buffer: &mut Vec<u8>, parallel: usize) -> &RlpNode {
         if self.reference.is_none() {
             self.reference = Some(self.encode(buffer, parallel));

@@ -63,10 +63,11 @@ pub fn state_roots_within(
 }
 
 impl StateTrie {
-    /// The state roots after each executed transaction of `block`, where this is the trie of `state`, the state before
-    /// the block.
+    /// The state roots after each executed transaction of `block`, where this is the trie of
+    /// `state`, the state before the block.
     ///
-    /// As [`state_roots_within`], at the price of what the transactions change. The trie ends as it was.
+    /// As [`state_roots_within`], at the price of what the transactions change. The trie ends as it
+    /// was.
     ///
     /// # Errors
     ///

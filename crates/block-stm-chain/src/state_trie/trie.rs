@@ -80,7 +80,8 @@ mod tests {
         builder.root()
     }
 
-    /// Keys that share long prefixes and part at any depth, so that branches and extensions come and go.
+    /// Keys that share long prefixes and part at any depth, so that branches and extensions come
+    /// and go.
     fn key() -> impl Strategy<Value = B256> {
         let bytes = proptest::sample::select(vec![0x00, 0x01, 0x10, 0x11]);
         (0_usize..33, bytes.clone(), bytes).prop_map(|(at, first, second)| {

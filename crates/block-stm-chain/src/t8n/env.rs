@@ -164,7 +164,8 @@ impl JsonEnv {
         }
         if timestamp <= parent_timestamp {
             return Err(T8nError::Config(format!(
-                "env: currentTimestamp ({timestamp}) must be after parentTimestamp ({parent_timestamp})"
+                "env: currentTimestamp ({timestamp}) must be after parentTimestamp \
+                 ({parent_timestamp})"
             )));
         }
         // A hash of zeroes stands for one that is not known.
@@ -221,8 +222,8 @@ impl JsonEnv {
 }
 
 impl Env {
-    /// Credits for a block reward of `reward` wei: to the producer, with 1/32 for each ommer, and to each ommer's
-    /// producer 1/8 less for each generation.
+    /// Credits for a block reward of `reward` wei: to the producer, with 1/32 for each ommer, and
+    /// to each ommer's producer 1/8 less for each generation.
     ///
     /// # Errors
     ///
@@ -401,7 +402,10 @@ mod tests {
         let ommers = |delta: u64| {
             json!({
                 "currentDifficulty": 1,
-                "ommers": [{ "delta": delta, "address": address }, { "delta": 1, "address": address }]
+                "ommers": [
+                    { "delta": delta, "address": address },
+                    { "delta": 1, "address": address },
+                ]
             })
         };
         let env = resolve("Berlin", &ommers(8)).expect("complete");

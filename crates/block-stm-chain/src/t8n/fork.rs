@@ -66,8 +66,8 @@ impl T8nFork {
     /// The rules that `name` stands for in block `number` at `timestamp`, in any case of letters.
     ///
     /// Beside a fork's name it may be a transition, such as `BerlinToLondonAt5` (a block) or
-    /// `CancunToPragueAtTime15k` (seconds, in thousands). `+7928` at the end adds block access lists, and no other
-    /// rule of Amsterdam.
+    /// `CancunToPragueAtTime15k` (seconds, in thousands). `+7928` at the end adds block access
+    /// lists, and no other rule of Amsterdam.
     ///
     /// # Errors
     ///

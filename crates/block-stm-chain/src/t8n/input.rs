@@ -60,7 +60,8 @@ pub enum T8nInputError {
         /// Who sends it.
         sender: Address,
     },
-    /// A transaction lacks a field of its type, or has an authorization of which the signature is gone.
+    /// A transaction lacks a field of its type, or has an authorization of which the signature is
+    /// gone.
     #[error("txn {index} can't be encoded: {reason}")]
     Txn {
         /// The transaction's place in the block.
@@ -73,8 +74,8 @@ pub enum T8nInputError {
 impl T8nInput {
     /// The input for `block` on the whole state `state`, signed with the keys of the senders.
     ///
-    /// The result of the transition is that of executing the block, if it is made with the block's fork and chain
-    /// id and without a block reward. Ommers are left out.
+    /// The result of the transition is that of executing the block, if it is made with the block's
+    /// fork and chain id and without a block reward. Ommers are left out.
     ///
     /// # Errors
     ///

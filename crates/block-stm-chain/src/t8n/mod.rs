@@ -1,21 +1,20 @@
-//! State transitions from JSON to JSON, as geth's `evm t8n` and the executable specification make them.
+//! State transitions from JSON to JSON, as geth's `evm t8n` and the executable specification make
+//! them.
 //!
-//! A whole state (`alloc`), what is known of a block (`env`) and transactions (`txs`) go in; the state after them and
-//! what the block's header will say come out. Test fillers and fuzzers drive a client through this interface,
-//! and compare
-//! clients by it.
+//! A whole state (`alloc`), what is known of a block (`env`) and transactions (`txs`) go in; the
+//! state after them and what the block's header will say come out. Test fillers and fuzzers drive a
+//! client through this interface, and compare clients by it.
 //!
 //! ```text
 //! alloc ---------------------------> PreState --+
-//! env, fork --> rules, base fee, difficulty, ...|--> Block --> execute_parallel --> result, alloc, body
+//! env, fork --> rules, base fee, ...|--> Block --> execute_parallel --> result, alloc, body
 //! txs --------> signed, senders recovered ------+      |
 //!                      +-- rejected: undecodable,      +-- rejected: nonce, funds, gas, ...
 //!                          wrong chain, bad signature
 //! ```
 //!
-//! Invalid transactions are left out and reported with their place in the input; all else goes on. Everything
-//! about the block is decided by
-//! the same code that executes blocks of real chains.
+//! Invalid transactions are left out and reported with their place in the input; all else goes on.
+//! Everything about the block is decided by the same code that executes blocks of real chains.
 
 mod env;
 mod error;
@@ -76,11 +75,13 @@ pub struct T8nFiles<'a> {
     pub alloc: T8nSource<'a>,
     /// The environment.
     pub env: T8nSource<'a>,
-    /// The transactions: an array of objects, or a string of RLP (with `shared`, that may be `txsRlp`).
+    /// The transactions: an array of objects, or a string of RLP (with `shared`, that may be
+    /// `txsRlp`).
     pub txs: T8nSource<'a>,
     /// Blob limits in place of the fork's: `target`, `max` and `baseFeeUpdateFraction`.
     pub blob_params: Option<T8nSource<'a>>,
-    /// The object with the fields `alloc`, `env`, `txs` or `txsRlp`, and `blobParams`, as far as they are shared.
+    /// The object with the fields `alloc`, `env`, `txs` or `txsRlp`, and `blobParams`, as far as
+    /// they are shared.
     pub shared: Option<&'a [u8]>,
 }
 
@@ -149,7 +150,8 @@ struct JsonBlobParams {
 }
 
 impl Transition {
-    /// Parses the input and decides all that does not take execution; senders are recovered on rayon's current pool.
+    /// Parses the input and decides all that does not take execution; senders are recovered on
+    /// rayon's current pool.
     ///
     /// # Errors
     ///
@@ -205,7 +207,8 @@ impl Transition {
     ///
     /// # Cost
     ///
-    /// That of the block, and of hashing the whole state once; before Byzantium once for each transaction.
+    /// That of the block, and of hashing the whole state once; before Byzantium once for each
+    /// transaction.
     ///
     /// # Panics
     ///

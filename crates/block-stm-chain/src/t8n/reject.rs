@@ -101,7 +101,8 @@ mod tests {
         let reason = InvalidTransaction::NonceTooLow { tx: 0, state: 1 };
         assert_eq!(invalid(&reason.into()), "nonce too low: nonce 0 too low, expected 1");
         let reason = InvalidTxnReason::BlobGas { blob_gas: 3, available: 2 };
-        let message = "blob gas would exceed maximum allowance: blob gas 3 exceeds the 2 that the block has left";
+        let message = "blob gas would exceed maximum allowance: blob gas 3 exceeds the 2 that the \
+                       block has left";
         assert_eq!(invalid(&reason), message);
         let error = TxnError::ChainId { signed: 2, expected: 1 };
         assert_eq!(sender(&error), "invalid chain id for signer: have 2 want 1");

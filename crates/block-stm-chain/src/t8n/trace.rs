@@ -1,8 +1,8 @@
-//! What each executed transaction of a transition does, opcode by opcode (EIP-3155), in the words of geth's
-//! JSON logger.
+//! What each executed transaction of a transition does, opcode by opcode (EIP-3155), in the words
+//! of geth's JSON logger.
 //!
-//! Traces come from an execution of their own, one transaction after the other: nothing is watched while the
-//! engine works, and nothing that was thrown away is traced.
+//! Traces come from an execution of their own, one transaction after the other: nothing is watched
+//! while the engine works, and nothing that was thrown away is traced.
 
 use std::{collections::BTreeMap, fmt, io};
 
@@ -42,7 +42,8 @@ pub struct TraceOptions {
 /// How often each opcode was executed, by its name.
 pub type OpcodeCounts = BTreeMap<String, u64>;
 
-/// Makes the file for the trace of a transaction, of which it gets the place among the executed ones and the hash.
+/// Makes the file for the trace of a transaction, of which it gets the place among the executed
+/// ones and the hash.
 pub type OpenTrace<'a> = dyn FnMut(usize, B256) -> io::Result<Box<dyn io::Write>> + 'a;
 
 /// Why a transition could not be traced.
@@ -63,8 +64,8 @@ pub enum TraceError {
 }
 
 impl Transition {
-    /// Executes the block once more and writes a trace of each executed transaction, if `options` are given;
-    /// how often each opcode ran.
+    /// Executes the block once more and writes a trace of each executed transaction, if `options`
+    /// are given; how often each opcode ran.
     ///
     /// # Errors
     ///
@@ -85,9 +86,9 @@ impl Transition {
     }
 }
 
-/// Executes `block` on `state`, one transaction after another, invalid ones left out, and writes a trace of each, if
-/// `options` are given; how often each opcode ran. `open` gets a transaction's place among the executed ones, and
-/// in the block.
+/// Executes `block` on `state`, one transaction after another, invalid ones left out, and writes a
+/// trace of each, if `options` are given; how often each opcode ran. `open` gets a transaction's
+/// place among the executed ones, and in the block.
 ///
 /// # Errors
 ///
@@ -95,7 +96,8 @@ impl Transition {
 ///
 /// # Cost
 ///
-/// A microsecond and some hundred bytes per opcode, more with the memory, which is written whole each time.
+/// A microsecond and some hundred bytes per opcode, more with the memory, which is written whole
+/// each time.
 pub fn trace_block<'a>(
     block: &Block,
     state: &PreState,
@@ -203,7 +205,8 @@ struct Tracer<'a, F> {
     /// The opcode under way, until its cost is known.
     step: Option<(Step, u64)>,
     counts: [u64; 256],
-    /// What each of the frames on the stack adds to the refund, but for those that it called and that ended.
+    /// What each of the frames on the stack adds to the refund, but for those that it called and
+    /// that ended.
     refunds: Vec<i64>,
 }
 

@@ -53,7 +53,8 @@ pub(super) fn parse(
     }
 }
 
-/// The numbers of a transaction, which may be too large: it is rejected then, and the others are not.
+/// The numbers of a transaction, which may be too large: it is rejected then, and the others are
+/// not.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, expecting = "a transaction object")]
 struct Numbers {
@@ -159,7 +160,8 @@ pub(super) fn sign_with(txn: EthereumTypedTransaction<TxEip4844>, key: B256) -> 
     Some(txn.into_envelope(Signature::new(r, s, i32::from(recovery) % 2 == 1)))
 }
 
-/// The transactions in an RLP list, as they are in a block's body. One that can't be decoded is rejected.
+/// The transactions in an RLP list, as they are in a block's body. One that can't be decoded is
+/// rejected.
 fn parse_rlp(bytes: &[u8], document: Document<'_>) -> Result<Vec<Parsed<SignedTxn>>, T8nError> {
     let wrong = |message: String| T8nError::Rlp { file: document.name(), message };
     let mut rest = bytes;

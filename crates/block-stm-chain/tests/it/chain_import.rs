@@ -55,7 +55,8 @@ fn a_refused_block_leaves_no_trace_and_a_known_one_is_known() -> TestResult {
     let engine = engine(2)?;
     for (_, rlp) in rlp_blocks(&bytes) {
         let rlp = rlp?;
-        // The state root is where it is in every header: after 3 or 4 bytes of lists, two hashes and an address.
+        // The state root is where it is in every header: after 3 or 4 bytes of lists, two hashes
+        // and an address.
         let spoilt = |at: usize| {
             let mut spoilt = rlp.to_vec();
             spoilt[at] ^= 1;
@@ -97,7 +98,8 @@ fn a_long_chain_keeps_few_blocks_and_is_the_same() -> TestResult {
     Ok(())
 }
 
-/// The block whose RLP is `rlp` with another hash: its extra data, of which no rule says anything, is different.
+/// The block whose RLP is `rlp` with another hash: its extra data, of which no rule says anything,
+/// is different.
 fn twin(mut rlp: &[u8]) -> Result<Vec<u8>, alloy_rlp::Error> {
     let mut block = Block::<EthereumTxEnvelope<TxEip4844>>::decode(&mut rlp)?;
     block.header.extra_data = b"twin".as_slice().into();

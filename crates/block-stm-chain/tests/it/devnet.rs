@@ -1,8 +1,9 @@
-//! A chain of our own contracts' transactions, built by a client that shares no code with revm: EthereumJS.
+//! A chain of our own contracts' transactions, built by a client that shares no code with revm:
+//! EthereumJS.
 //!
-//! Twelve blocks of 41 transactions under Prague's rules: trades on one pair, token payments, loans, mints,
-//! signed orders, deployments,
-//! delegations, withdrawals, requests. `scripts/devnet` has what made it. Nothing outside the repository is needed.
+//! Twelve blocks of 41 transactions under Prague's rules: trades on one pair, token payments,
+//! loans, mints, signed orders, deployments, delegations, withdrawals, requests. `scripts/devnet`
+//! has what made it. Nothing outside the repository is needed.
 
 use std::{error::Error, num::NonZeroUsize, path::Path};
 
@@ -19,7 +20,8 @@ fn chain() -> Result<ImportedChain, Box<dyn Error>> {
     Ok(import_chain(&folder)?)
 }
 
-/// Executes the chain block on block, and checks every header field, the state root included; the number of executions.
+/// Executes the chain block on block, and checks every header field, the state root included; the
+/// number of executions.
 fn replay(chain: &ImportedChain, engine: &Engine) -> Result<u64, Box<dyn Error>> {
     let mut state = chain.genesis.clone();
     let mut executions = 0;
@@ -55,7 +57,8 @@ fn every_header_and_state_root_of_another_client_is_reproduced() -> Result<(), B
     Ok(())
 }
 
-/// What the chain is there for is in it: requests, withdrawals, every type of transaction but blobs, failures.
+/// What the chain is there for is in it: requests, withdrawals, every type of transaction but
+/// blobs, failures.
 #[test]
 fn the_chain_has_what_it_should_show() -> Result<(), Box<dyn Error>> {
     let chain = chain()?;

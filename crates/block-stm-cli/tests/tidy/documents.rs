@@ -17,11 +17,7 @@ fn normal(path: &Path) -> Option<PathBuf> {
     for component in path.components() {
         match component {
             Component::Normal(name) => normal.push(name),
-            Component::ParentDir => {
-                if !normal.pop() {
-                    return None;
-                }
-            }
+            Component::ParentDir if !normal.pop() => return None,
             _ => {}
         }
     }

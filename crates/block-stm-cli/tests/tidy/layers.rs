@@ -128,7 +128,8 @@ fn no_file_of_the_core_imports_itself_in_a_circle() {
     let graph = graph();
     let edges: usize = graph.values().map(BTreeMap::len).sum();
     assert!(edges > 150, "only {edges} imports were found");
-    // The models of loom, and all else that is built for tests alone, may share what their folder has.
+    // The models of loom, and all else that is built for tests alone, may share what their folder
+    // has.
     let production = graph.keys().filter(|module| !module.starts_with("proofs::models"));
     let circles: Vec<_> =
         production.filter(|module| reaches(&graph, module).contains(module.as_str())).collect();

@@ -1,8 +1,9 @@
 //! What the steps before and after the transactions look at and change.
 //!
-//! They are several calls and credits with one block access index, of which only the sum counts. So they are not
-//! taken from revm's journals, each of which knows one call, but from the database below: all that is asked of it, and all
-//! that is committed to it. That also shows what a call looked at that failed.
+//! They are several calls and credits with one block access index, of which only the sum counts. So
+//! they are not taken from revm's journals, each of which knows one call, but from the database
+//! below: all that is asked of it, and all that is committed to it. That also shows what a call
+//! looked at that failed.
 
 use std::collections::BTreeMap;
 

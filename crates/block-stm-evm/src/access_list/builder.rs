@@ -46,7 +46,8 @@ impl ListBuilder {
         self.accounts.entry(address).or_default();
     }
 
-    /// The account was looked at, and had the one fields before, the other ones after. What is equal is no change.
+    /// The account was looked at, and had the one fields before, the other ones after. What is
+    /// equal is no change.
     pub(crate) fn fields(
         &mut self,
         address: Address,

@@ -15,8 +15,8 @@ use crate::block_state::Fields;
 
 /// Compares what happens at one index with the list, and leaves marks of what was looked at there.
 ///
-/// Each change that happens is looked up, and they are counted: if all are right and there are as many as are listed, none is
-/// listed that does not happen.
+/// Each change that happens is looked up, and they are counted: if all are right and there are as
+/// many as are listed, none is listed that does not happen.
 pub(crate) struct IndexCheck<'a, DB> {
     state: &'a ListedState<'a, DB>,
     index: BlockAccessIndex,

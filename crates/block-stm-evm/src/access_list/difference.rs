@@ -13,8 +13,8 @@ pub struct ListDifference {
     pub address: Address,
     /// What of it.
     pub part: ListPart,
-    /// The block access index, 0 before the transactions and from 1 on at each; `None` where an access as such is concerned, which
-    /// has none in a list.
+    /// The block access index, 0 before the transactions and from 1 on at each; `None` where an
+    /// access as such is concerned, which has none in a list.
     pub index: Option<BlockAccessIndex>,
     /// What the first list has there.
     pub listed: Option<ListedValue>,
@@ -73,7 +73,8 @@ impl ListDifference {
 
 /// All differences of the lists `a` and `b`, by account, part and index.
 ///
-/// An account that only one of them has counts as a difference of its own, beside what is listed of it.
+/// An account that only one of them has counts as a difference of its own, beside what is listed of
+/// it.
 ///
 /// # Cost
 ///

@@ -14,12 +14,14 @@ pub enum AccessListError<E> {
     /// The list is none of any block with so many transactions.
     #[error(transparent)]
     Form(#[from] ListFormError),
-    /// The list is not the block's. This is the first place in the order of the block, the same on every run; what comes after it
-    /// may be right or wrong.
+    /// The list is not the block's. This is the first place in the order of the block, the same on
+    /// every run; what comes after it may be right or wrong.
     #[error("the access list is wrong: {0}")]
     Wrong(Box<ListDifference>),
-    /// The block can't be executed, and the list is right up to there; where lists are compared after ordinary execution, see
-    /// [`execute_with_access_list`](crate::access_list::execute_with_access_list), it may be wrong before, too.
+    /// The block can't be executed, and the list is right up to there; where lists are compared
+    /// after ordinary execution, see
+    /// [`execute_with_access_list`](crate::access_list::execute_with_access_list), it may be wrong
+    /// before, too.
     #[error(transparent)]
     Execution(#[from] ExecutionError<E>),
 }
@@ -54,8 +56,8 @@ pub fn check_list_form(list: &[AccountChanges], txns: usize) -> Result<(), ListF
 
 /// Checks that a list has no more items than EIP-7928 allows under `gas_limit`: one for 2,000 gas.
 ///
-/// The limit belongs to blocks that name their list. Earlier rules sold accesses for less, so that lists of old blocks
-/// may be longer.
+/// The limit belongs to blocks that name their list. Earlier rules sold accesses for less, so that
+/// lists of old blocks may be longer.
 ///
 /// # Errors
 ///

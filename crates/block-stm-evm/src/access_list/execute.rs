@@ -1,4 +1,5 @@
-//! Executing a block with its list: each transaction once, on all threads, with nothing to wait for.
+//! Executing a block with its list: each transaction once, on all threads, with nothing to wait
+//! for.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -33,9 +34,10 @@ use crate::{
 
 /// Executes `block` with its access list (EIP-7928), and checks that the list is right.
 ///
-/// Each transaction starts from the state that the list says the ones before it leave. So all are executed at the same time
-/// and once, and what each looks at and changes is compared with what the list says of it. The result is that of
-/// [`execute_sequential`](crate::execute_sequential), without a list of its own.
+/// Each transaction starts from the state that the list says the ones before it leave. So all are
+/// executed at the same time and once, and what each looks at and changes is compared with what the
+/// list says of it. The result is that of [`execute_sequential`](crate::execute_sequential),
+/// without a list of its own.
 ///
 /// Works for blocks of any fork. A list cannot say that an account without anything exists, nor
 /// that it ceases to. That counts before Spurious Dragon (EIP-161), and later where a listed
@@ -48,9 +50,10 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`AccessListError::Form`] before anything is executed. [`AccessListError::Wrong`] with the first place, in the order of the block, at
-/// which the list is wrong; or [`AccessListError::Execution`] if that is where the block is invalid or `db` fails.
-/// The same error with every number of threads. Where the lists are compared, a block that can't be executed is
+/// [`AccessListError::Form`] before anything is executed. [`AccessListError::Wrong`] with the first
+/// place, in the order of the block, at which the list is wrong; or [`AccessListError::Execution`]
+/// if that is where the block is invalid or `db` fails. The same error with every number of
+/// threads. Where the lists are compared, a block that can't be executed is
 /// [`AccessListError::Execution`], whatever the list says up to there.
 ///
 /// # Panics
@@ -59,8 +62,9 @@ use crate::{
 ///
 /// # Cost
 ///
-/// What is listed is read once, on all threads. Memory is bounded by the list and the block: what is executed uses no more than the
-/// block's gas limit, but for the last transaction of each thread.
+/// What is listed is read once, on all threads. Memory is bounded by the list and the block: what
+/// is executed uses no more than the block's gas limit, but for the last transaction of each
+/// thread.
 ///
 /// # Examples
 ///
@@ -75,7 +79,8 @@ use crate::{
 /// execute_with_access_list(&engine, &block, &PreState::new(), &[])?;
 ///
 /// let wrong = [AccountChanges::new(Address::repeat_byte(1))];
-/// let error = execute_with_access_list(&engine, &block, &PreState::new(), &wrong).expect_err("is wrong");
+/// let refused = execute_with_access_list(&engine, &block, &PreState::new(), &wrong);
+/// let error = refused.expect_err("is wrong");
 /// assert!(error.to_string().ends_with("is listed, but never accessed"));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -227,12 +232,13 @@ fn execute_txns<DB: StateRef + Sync>(
 impl<DB: StateRef + Sync> Job<'_, DB> {
     /// Executes transactions until there are no more, or until more gas is used than the block has.
     ///
-    /// In the second case those that have taken a number can't all have had room, so that the block is invalid before the first
-    /// that nobody took. Which these are depends on the threads; the first without room does not.
+    /// In the second case those that have taken a number can't all have had room, so that the block
+    /// is invalid before the first that nobody took. Which these are depends on the threads; the
+    /// first without room does not.
     fn work(&self) {
         let mut runner = None;
-        // ORDERING: Relaxed: what is counted has taken a number before, and those are looked at when all threads have come back; a
-        // sum that is seen late costs an execution.
+        // ORDERING: Relaxed: what is counted has taken a number before, and those are looked at
+        // when all threads have come back; a sum that is seen late costs an execution.
         while self.used.load(Ordering::Relaxed) <= self.block.env.gas_limit {
             // ORDERING: Relaxed: hands out numbers; a stop that is seen late costs an execution.
             let index = self.next_txn.fetch_add(1, Ordering::Relaxed);
@@ -258,7 +264,8 @@ impl<DB: StateRef + Sync> Job<'_, DB> {
             match &outcome {
                 Ok(result) => {
                     let used = self.gas.used_of_limit(&self.block.txns[index], result.gas());
-                    // ORDERING: Relaxed, as above. A sum that wraps is too small, which costs executions.
+                    // ORDERING: Relaxed, as above. A sum that wraps is too small, which costs
+                    // executions.
                     self.used.fetch_add(used, Ordering::Relaxed);
                 }
                 // ORDERING: Relaxed, as for the number.

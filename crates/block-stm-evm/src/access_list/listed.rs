@@ -1,18 +1,20 @@
-//! The state that a list describes: at every block access index, from the state before the block and what is listed.
+//! The state that a list describes: at every block access index, from the state before the block
+//! and what is listed.
 //!
 //! ```text
 //! list      account A: balance (2, 70) (5, 40)     slot 7: (3, 1)      index of places, made once
-//! database  account A: balance 100                 slot 7: 0           read once, when first asked for
+//! database  account A: balance 100            slot 7: 0           read once, when first asked for
 //!
-//! A's balance at index  0 1 2 -> 100   3 4 5 -> 70   6.. -> 40         what lower indexes have left
+//! A's balance at index  0 1 2 -> 100   3 4 5 -> 70   6.. -> 40    what lower indexes have left
 //! ```
 //!
-//! Nothing of it ever changes, so that any transaction can be executed at any time. Whether the list is right shows where what
-//! happens at an index is not what is listed for it: up to the first such place the state is exact.
+//! Nothing of it ever changes, so that any transaction can be executed at any time. Whether the
+//! list is right shows where what happens at an index is not what is listed for it: up to the first
+//! such place the state is exact.
 //!
-//! Storage is wiped without a word in the list where a contract is created, and before Cancun where one is destroyed. Both show
-//! in its code, which appears or goes, and which nothing else changes but delegations: from there on, slots are zero unless they
-//! are listed again.
+//! Storage is wiped without a word in the list where a contract is created, and before Cancun where
+//! one is destroyed. Both show in its code, which appears or goes, and which nothing else changes
+//! but delegations: from there on, slots are zero unless they are listed again.
 
 use std::sync::{
     OnceLock,
@@ -108,7 +110,8 @@ fn keep_code(codes: &Codes, change: &CodeChange, has_delegations: bool) -> B256 
     if bytes.is_empty() {
         return nothing().code_hash;
     }
-    // Before EIP-7702, code may look like a delegation and be none; revm follows whatever is made as one.
+    // Before EIP-7702, code may look like a delegation and be none; revm follows whatever is made
+    // as one.
     let delegation = has_delegations.then(|| Bytecode::new_raw_checked(bytes.clone()).ok());
     let code = delegation.flatten().unwrap_or_else(|| Bytecode::new_legacy(bytes));
     let hash = code.hash_slow();
@@ -205,7 +208,8 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
         }
     }
 
-    /// The slot that is listed as the one with number `slot` among the changed ones, before the block.
+    /// The slot that is listed as the one with number `slot` among the changed ones, before the
+    /// block.
     pub(crate) fn changed_slot_before(&self, place: usize, slot: usize) -> Result<U256, DB::Error> {
         let key = self.accounts[place].list.storage_changes[slot].slot;
         self.slot_before(place, slot, key)
@@ -307,7 +311,8 @@ impl<'a> Listed<'a> {
         Some(changes[place].new_value)
     }
 
-    // ORDERING: all marks are Relaxed: they are read when the threads that make them have come back.
+    // ORDERING: all marks are Relaxed: they are read when the threads that make them have come
+    // back.
 
     pub(crate) fn mark_accessed(&self) {
         // Most accounts that are accessed often stay in every core's cache like this.

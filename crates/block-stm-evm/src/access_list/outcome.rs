@@ -1,7 +1,7 @@
 //! The changes of a block whose list is right: they stand in the list.
 //!
-//! But for two things: which accounts have lost their storage or ceased to exist, which execution has marked; and what
-//! everything was before, which it has read.
+//! But for two things: which accounts have lost their storage or ceased to exist, which execution
+//! has marked; and what everything was before, which it has read.
 
 use std::sync::OnceLock;
 

@@ -1,8 +1,9 @@
 //! A block's list as a by-product of its execution in parallel.
 //!
-//! What a run looked at stands in its journal; a run that is committed was on the state that the sequential execution sees, so
-//! that its slots can be taken from there, too. Balances can't: fees and payments are added up when they are
-//! committed, without a look at what they are added to. They come from the committed writes.
+//! What a run looked at stands in its journal; a run that is committed was on the state that the
+//! sequential execution sees, so that its slots can be taken from there, too. Balances can't: fees
+//! and payments are added up when they are committed, without a look at what they are added to.
+//! They come from the committed writes.
 
 use alloy_primitives::{Address, U256};
 use revm::state::EvmState;
@@ -50,8 +51,8 @@ pub(crate) struct Committed {
     pub(crate) accounts: Vec<(Address, AccountState)>,
 }
 
-/// Tells `list` of the transactions, in order. `before` knows accounts before the first one, `codes` the code that the
-/// transactions deployed.
+/// Tells `list` of the transactions, in order. `before` knows accounts before the first one,
+/// `codes` the code that the transactions deployed.
 ///
 /// # Errors
 ///

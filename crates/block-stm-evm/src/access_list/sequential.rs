@@ -11,10 +11,12 @@ use crate::{
     sequential::{evm_for, execute_txn_with},
 };
 
-/// [`execute_sequential`](crate::execute_sequential) with the block's access list (EIP-7928) in the result.
+/// [`execute_sequential`](crate::execute_sequential) with the block's access list (EIP-7928) in the
+/// result.
 ///
-/// Works for blocks of any fork; what happens at the end of a block, rewards of blocks and ommers included, has the
-/// index after the last transaction's. A transaction that is left out has no index.
+/// Works for blocks of any fork; what happens at the end of a block, rewards of blocks and ommers
+/// included, has the index after the last transaction's. A transaction that is left out has no
+/// index.
 ///
 /// # Errors
 ///

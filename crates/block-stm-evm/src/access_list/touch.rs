@@ -52,7 +52,8 @@ impl<'a> Touch<'a> {
         })
     }
 
-    /// Whether the account is not in the state any more, which touching an empty one brings about, too (EIP-161).
+    /// Whether the account is not in the state any more, which touching an empty one brings about,
+    /// too (EIP-161).
     pub(crate) fn is_removed(&self) -> bool {
         let account = self.account;
         account.is_touched()

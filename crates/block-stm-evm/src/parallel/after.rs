@@ -1,4 +1,5 @@
-//! What the transactions left: the state that the post-block steps start from, and the block's changes.
+//! What the transactions left: the state that the post-block steps start from, and the block's
+//! changes.
 
 use std::{collections::hash_map::Entry, ops::Range, sync::OnceLock};
 
@@ -60,8 +61,8 @@ impl<'a, DB: StateRef> AfterTxns<'a, DB> {
         slot_value(self.state.cached(&Location::Slot { address, wipes, key }))
     }
 
-    /// The account before the block. `read` is what it was before the transactions, if that is known; the pre-block
-    /// steps have not loaded the account.
+    /// The account before the block. `read` is what it was before the transactions, if that is
+    /// known; the pre-block steps have not loaded the account.
     fn fields_before(
         &self,
         address: Address,
@@ -142,7 +143,8 @@ impl<DB: StateRef> DatabaseRef for AfterTxns<'_, DB> {
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, DB::Error> {
         match (self.account(address), self.pre_block.accounts.get(&address)) {
-            // With its code if that came with the block: what is done to the account here must not lose it.
+            // With its code if that came with the block: what is done to the account here must not
+            // lose it.
             (Some(account), _) => Ok(info(account, None, self.codes)),
             (None, Some(cached)) => Ok(cached.now.clone()),
             (None, None) => self.db.basic_ref(address),
@@ -194,8 +196,8 @@ pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 
 /// The changes of the whole block.
 ///
-/// Nearly all accounts were changed by transactions alone: their changes are taken straight from where the execution left
-/// them, part by part. The few that the steps before or after the
+/// Nearly all accounts were changed by transactions alone: their changes are taken straight from
+/// where the execution left them, part by part. The few that the steps before or after the
 /// transactions looked at are put together from all three.
 ///
 /// # Errors
@@ -287,9 +289,11 @@ struct Part {
 
 /// Slots of one account.
 struct Storage {
-    /// How often they had been wiped in the end: what was written before the last time does not count.
+    /// How often they had been wiped in the end: what was written before the last time does not
+    /// count.
     wipes: u32,
-    /// Those that were really changed; all that were written, of accounts that other steps looked at.
+    /// Those that were really changed; all that were written, of accounts that other steps looked
+    /// at.
     slots: Vec<SlotChange>,
 }
 

@@ -1,4 +1,5 @@
-//! The state that the transactions of a block start from: the host's, with the pre-block steps applied.
+//! The state that the transactions of a block start from: the host's, with the pre-block steps
+//! applied.
 
 use std::error::Error;
 
@@ -50,7 +51,8 @@ impl<'s, DB: StateRef> BlockBase<'s, DB> {
         Ok(self.state(info.as_ref(), info.is_none()))
     }
 
-    /// The account before the transactions, which the execution that led to `state` has read in most cases.
+    /// The account before the transactions, which the execution that led to `state` has read in
+    /// most cases.
     pub(crate) fn account_before(
         &self,
         state: &FinalState<Location, StateValue>,

@@ -1,7 +1,8 @@
 //! Code hashes as small numbers, so that accounts in the multi-version memory are small.
 //!
-//! Nearly all accounts of a block have no code, and the others share few codes. A hash fills half a cache line in every version, delta and
-//! predicate of an account; its number is four bytes, and comparing two of them is one instruction.
+//! Nearly all accounts of a block have no code, and the others share few codes. A hash fills half a
+//! cache line in every version, delta and predicate of an account; its number is four bytes, and
+//! comparing two of them is one instruction.
 
 use std::{
     num::NonZeroU32,

@@ -1,7 +1,8 @@
 //! Code by its hash: what the block created or deployed, and what came along with accounts.
 //!
-//! Code is named by its content, so it needs no versions: whatever incarnation stored it, it is right.
-//! That some account *has* this code is versioned, in its [`AccountState`](super::AccountState).
+//! Code is named by its content, so it needs no versions: whatever incarnation stored it, it is
+//! right. That some account *has* this code is versioned, in its
+//! [`AccountState`](super::AccountState).
 
 use std::sync::{PoisonError, RwLock};
 

@@ -154,8 +154,8 @@ impl<'b, 's: 'b> Handler for TxnHandler<'b, 's> {
             })?;
             return Ok(());
         }
-        // The formula of revm's `reward_beneficiary`: from London on the base fee is burnt (EIP-1559), and gas
-        // from the reservoir was not used (EIP-8037).
+        // The formula of revm's `reward_beneficiary`: from London on the base fee is burnt
+        // (EIP-1559), and gas from the reservoir was not used (EIP-8037).
         let base_fee = u128::from(ctx.block.basefee());
         let mut price = ctx.tx.effective_gas_price(base_fee);
         if ctx.cfg.spec.is_enabled_in(SpecId::LONDON) {
@@ -185,8 +185,8 @@ impl<'b, 's: 'b> Handler for MainnetParts<'b, 's> {
 
 /// Loads the sender and takes its nonce and funds for granted.
 ///
-/// The view judges at commit; where it says at once that they are wrong, everything is left as it is, for
-/// revm to find out what is wrong.
+/// The view judges at commit; where it says at once that they are wrong, everything is left as it
+/// is, for revm to find out what is wrong.
 fn load_sender(journal: &mut WatchedJournal<'_, '_>, txn: &TxEnv) -> Result<(), TxnError> {
     let (sender, nonce) = (txn.caller, txn.nonce);
     journal.db_mut().glimpses = true;

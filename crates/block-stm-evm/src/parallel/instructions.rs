@@ -1,4 +1,5 @@
-//! The instructions that look at accounts, each saying what it is going to look at; and KECCAK256, which has a memory.
+//! The instructions that look at accounts, each saying what it is going to look at; and KECCAK256,
+//! which has a memory.
 //!
 //! The instructions themselves are revm's. What is not listed here is watched without an intent.
 

@@ -1,9 +1,9 @@
 //! revm's journal, watched: every decision that hangs on an account goes through here.
 //!
-//! Whatever revm does to accounts, it does through [`JournalTr`]. This wrapper hands everything on to revm's
-//! own journal and notes what was observed. Where it can't know what the caller makes of an account, it notes
-//! *everything*; the [`Intent`] of a caller that is known narrows that down. So a caller that nobody
-//! thought of costs conflicts, never correctness.
+//! Whatever revm does to accounts, it does through [`JournalTr`]. This wrapper hands everything on
+//! to revm's own journal and notes what was observed. Where it can't know what the caller makes of
+//! an account, it notes *everything*; the [`Intent`] of a caller that is known narrows that down.
+//! So a caller that nobody thought of costs conflicts, never correctness.
 
 use alloy_primitives::{
     Address, B256, Log, U256,
@@ -297,7 +297,8 @@ impl<'b, 's> JournalTr for WatchedJournal<'b, 's> {
         Ok(result)
     }
 
-    // Everything else has no need of notes: slots are noted by the database, and the rest is the run's own.
+    // Everything else has no need of notes: slots are noted by the database, and the rest is the
+    // run's own.
 
     delegate_to_journal!();
 }

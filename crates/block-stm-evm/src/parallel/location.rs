@@ -7,9 +7,9 @@ use alloy_primitives::{Address, U256};
 
 /// A part of the state that transactions read and write as one.
 ///
-/// An account's balance, nonce, code hash and existence are one location, because revm loads
-/// them together; that two transactions touch different fields, or the same field in ways that commute, is
-/// expressed by predicates and deltas. Every storage slot is a location of its own.
+/// An account's balance, nonce, code hash and existence are one location, because revm loads them
+/// together; that two transactions touch different fields, or the same field in ways that commute,
+/// is expressed by predicates and deltas. Every storage slot is a location of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Location {
     /// The fields of an account.
@@ -18,7 +18,8 @@ pub enum Location {
     Slot {
         /// The account.
         address: Address,
-        /// How often the account's storage had been wiped, by destruction or creation of the account, when the slot was accessed.
+        /// How often the account's storage had been wiped, by destruction or creation of the
+        /// account, when the slot was accessed.
         wipes: u32,
         /// The slot's key.
         key: U256,

@@ -3,8 +3,8 @@
 //! # The problem
 //!
 //! revm asks for whole accounts, and a run of it that reads every account whole conflicts with
-//! nearly every other one: each pays fees to one beneficiary, each raises a nonce and takes from a balance.
-//! Leaving such reads out of account, as others do, accepts blocks that are invalid.
+//! nearly every other one: each pays fees to one beneficiary, each raises a nonce and takes from a
+//! balance. Leaving such reads out of account, as others do, accepts blocks that are invalid.
 //!
 //! # The idea
 //!
@@ -21,25 +21,28 @@
 //! ```
 //!
 //! * An account is shown to revm by [`peek`](block_stm::View::peek), which observes nothing. Each
-//!   decision that revm then takes on it narrows a [`Predicate`]: the code is this, the nonce is that, the balance
-//!   lies in a range. After the run the predicate is declared; the run stands as long as it holds.
-//! * What a run does to an account is declared as a [`Delta`]: a payment, a raised nonce, a touch. What the
-//!   account is afterwards follows where the delta is applied, see [`value`].
-//! * The sender's nonce and funds are [assumed](block_stm::View::assume): a chain of one sender's transactions runs in parallel. The fee
-//!   is a delta that looks at nothing.
-//! * Storage slots are read and written as such. A slot is addressed with the number of times that its account's
-//!   storage was wiped, so destroying or re-creating a contract needs no special care.
+//!   decision that revm then takes on it narrows a [`Predicate`]: the code is this, the nonce is
+//!   that, the balance lies in a range. After the run the predicate is declared; the run stands as
+//!   long as it holds.
+//! * What a run does to an account is declared as a [`Delta`]: a payment, a raised nonce, a touch.
+//!   What the account is afterwards follows where the delta is applied, see [`value`].
+//! * The sender's nonce and funds are [assumed](block_stm::View::assume): a chain of one sender's
+//!   transactions runs in parallel. The fee is a delta that looks at nothing.
+//! * Storage slots are read and written as such. A slot is addressed with the number of times that
+//!   its account's storage was wiped, so destroying or re-creating a contract needs no special
+//!   care.
 //!
 //! # Why it is exact
 //!
-//! A run depends on the state only through the code, the slots, and the decisions that the journal takes on
-//! accounts. Code and slots are observed in full. For decisions see [`observed`]; a load by a caller whose intent is not known is
-//! observed in full, too. So a run whose predicates hold for the final lower state is, step by step, the run on that
-//! state, and its deltas lead to what the sequential run writes.
+//! A run depends on the state only through the code, the slots, and the decisions that the journal
+//! takes on accounts. Code and slots are observed in full. For decisions see [`observed`]; a load
+//! by a caller whose intent is not known is observed in full, too. So a run whose predicates hold
+//! for the final lower state is, step by step, the run on that state, and its deltas lead to what
+//! the sequential run writes.
 //!
-//! The pre-block steps run before the transactions on [`BlockState`], which the transactions start from. What they leave is put into the
-//! same [`BlockState`] for the post-block steps, and both come out of it as one set of changes: the shared
-//! code of the sequential path.
+//! The pre-block steps run before the transactions on [`BlockState`], which the transactions start
+//! from. What they leave is put into the same [`BlockState`] for the post-block steps, and both
+//! come out of it as one set of changes: the shared code of the sequential path.
 
 mod after;
 mod base;
@@ -86,7 +89,8 @@ use crate::{
 pub struct ParallelOptions<'a> {
     /// What happens to invalid transactions.
     policy: InvalidTxn,
-    /// Where the block ends early, and who may stop it. A transaction's weight is the gas that it used.
+    /// Where the block ends early, and who may stop it. A transaction's weight is the gas that it
+    /// used.
     limits: Limits,
     /// Whether to report who read what from whom.
     conflict_graph: bool,
@@ -110,15 +114,16 @@ pub trait TxnHints: Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ParallelResult {
-    /// The result, equal to that of [`execute_sequential`](crate::execute_sequential). Of a block that was cut: that of
-    /// the part before the cut.
+    /// The result, equal to that of [`execute_sequential`](crate::execute_sequential). Of a block
+    /// that was cut: that of the part before the cut.
     pub result: BlockResult,
     /// Why the block ended before its last transaction, if it did.
     pub cut: Option<Cut>,
     /// Who read what from whom, if that was asked for.
     ///
-    /// Of storage slots only: what a transaction observes of an account is a predicate, which makes no edge, also where it pins
-    /// the balance down, as BALANCE does, or the code of a contract created in the same block.
+    /// Of storage slots only: what a transaction observes of an account is a predicate, which makes
+    /// no edge, also where it pins the balance down, as BALANCE does, or the code of a contract
+    /// created in the same block.
     pub conflict_graph: Option<ConflictGraph<Location>>,
     /// Counters.
     pub stats: Stats,
@@ -178,8 +183,8 @@ impl<'a> ParallelOptions<'a> {
     ///
     /// # Cost
     ///
-    /// Each committed transaction is remembered with all that it looked at, and the list is put together on the calling thread
-    /// in the end.
+    /// Each committed transaction is remembered with all that it looked at, and the list is put
+    /// together on the calling thread in the end.
     #[must_use]
     pub fn access_list(mut self) -> Self {
         self.access_list = true;
@@ -197,9 +202,9 @@ impl ParallelOptions<'_> {
 ///
 /// # Errors
 ///
-/// An [`ExecutionError`], the same as from [`execute_sequential`](crate::execute_sequential): the block is invalid, or `db` failed for a
-/// transaction that was really reached. If `db` fails, which transaction is named may differ, since
-/// fewer accounts may be read and each is read once.
+/// An [`ExecutionError`], the same as from [`execute_sequential`](crate::execute_sequential): the
+/// block is invalid, or `db` failed for a transaction that was really reached. If `db` fails, which
+/// transaction is named may differ, since fewer accounts may be read and each is read once.
 ///
 /// # Panics
 ///
@@ -214,7 +219,8 @@ impl ParallelOptions<'_> {
 ///
 /// let engine = Config::default().build()?;
 /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
-/// let executed = execute_parallel(&engine, &block, &PreState::new(), &ParallelOptions::default())?;
+/// let options = ParallelOptions::default();
+/// let executed = execute_parallel(&engine, &block, &PreState::new(), &options)?;
 /// assert_eq!(executed.result.gas_used, 0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -237,7 +243,8 @@ pub fn execute_parallel<DB: StateRef + Sync>(
     execute(&Backend::Engine(engine), block, db, options)
 }
 
-/// Whether a block is for one thread: because there is only one, or because it is probably over before another has woken up.
+/// Whether a block is for one thread: because there is only one, or because it is probably over
+/// before another has woken up.
 pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
     let inline_below = engine.inline_below();
     if inline_below == 0 {
@@ -246,8 +253,9 @@ pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
     if engine.threads() == 1 || block.txns.len() < inline_below.max(FEW) {
         return true;
     }
-    // Payments from one account to the next are a matter of half a microsecond here, of more there. For others a microsecond and,
-    // as limits are generous, a fifth of a nanosecond for each unit of gas.
+    // Payments from one account to the next are a matter of half a microsecond here, of more there.
+    // For others a microsecond and, as limits are generous, a fifth of a nanosecond for each unit
+    // of gas.
     let nanos = |txn: &TxEnv| match txn.data.is_empty() {
         true => 450,
         false => 1_000 + txn.gas_limit.saturating_sub(21_000) / 5,
@@ -256,16 +264,18 @@ pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
     total < SMALL_NANOS
 }
 
-/// With fewer transactions a second thread seldom finds something to do that does not depend on what the first one does.
+/// With fewer transactions a second thread seldom finds something to do that does not depend on
+/// what the first one does.
 const FEW: usize = 10;
 
-/// What another thread must be worth: waking it up, and fetching from its cache what it did. As limits are two to four times what is used, a
-/// block is over in half of that or less.
+/// What another thread must be worth: waking it up, and fetching from its cache what it did. As
+/// limits are two to four times what is used, a block is over in half of that or less.
 const SMALL_NANOS: u64 = 500_000;
 
 /// Executes `block` with the VM of [`execute_parallel`] on the engine's sequential oracle.
 ///
-/// For telling a fault of the adapter from one of the engine: it has no threads and speculates on nothing.
+/// For telling a fault of the adapter from one of the engine: it has no threads and speculates on
+/// nothing.
 ///
 /// # Errors
 ///

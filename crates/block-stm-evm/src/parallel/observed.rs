@@ -1,8 +1,9 @@
 //! What a transaction relied on about an account, worked out while it runs.
 //!
-//! revm holds an account's balance as a number, but a run seldom depends on the number. A debit asks
-//! whether there is enough: had the balance before the transaction been less by up to what is left over, or
-//! more by any amount, the run would have been the same. So each check narrows a range of balances:
+//! revm holds an account's balance as a number, but a run seldom depends on the number. A debit
+//! asks whether there is enough: had the balance before the transaction been less by up to what is
+//! left over, or more by any amount, the run would have been the same. So each check narrows a
+//! range of balances:
 //!
 //! ```text
 //! check                      outcome     the balance before the transaction was at least / at most
@@ -12,8 +13,9 @@
 //! BALANCE and the like                   original                original
 //! ```
 //!
-//! The current balance is the original one plus what the run itself moved, so a bound on the one is a bound on the
-//! other. A run with any balance in the range takes the same decisions, by induction over its checks.
+//! The current balance is the original one plus what the run itself moved, so a bound on the one is
+//! a bound on the other. A run with any balance in the range takes the same decisions, by induction
+//! over its checks.
 
 use alloy_primitives::{Address, U256};
 

@@ -1,10 +1,11 @@
 //! What locations hold, how it is updated without being read, and what can be asked about it.
 //!
-//! [`AccountState`] is changed by [`Delta`]s only, never overwritten. A delta says what a transaction did
-//! (took 5 wei, raised the nonce, touched the account); what the account *is* afterwards follows from
-//! the state in which it is applied. So two payments to one account do not conflict, and neither do a
-//! payment and a call of its code, and yet every rule about accounts holds exactly, in particular
-//! the one that clears empty accounts (EIP-161), as it is applied to final values.
+//! [`AccountState`] is changed by [`Delta`]s only, never overwritten. A delta says what a
+//! transaction did (took 5 wei, raised the nonce, touched the account); what the account *is*
+//! afterwards follows from the state in which it is applied. So two payments to one account do not
+//! conflict, and neither do a payment and a call of its code, and yet every rule about accounts
+//! holds exactly, in particular the one that clears empty accounts (EIP-161), as it is applied to
+//! final values.
 
 use alloy_primitives::U256;
 use block_stm::Value;
@@ -29,8 +30,8 @@ pub(crate) struct AccountState {
     pub(crate) nonce: u64,
     /// How often the storage was wiped: by destruction or creation of the account.
     ///
-    /// Slots are addressed with this number, so that a slot written before a wipe is never found after it,
-    /// and no slot need be touched when an account is destroyed.
+    /// Slots are addressed with this number, so that a slot written before a wipe is never found
+    /// after it, and no slot need be touched when an account is destroyed.
     pub(crate) wipes: u32,
     /// The code.
     pub(crate) code: CodeId,

@@ -25,8 +25,8 @@ pub struct ConflictGraph<L> {
 }
 
 impl<L> ConflictGraph<L> {
-    /// The number of transactions on the longest chain of dependencies, out of `txns`: with unit costs and any
-    /// number of workers, no schedule is faster.
+    /// The number of transactions on the longest chain of dependencies, out of `txns`: with unit
+    /// costs and any number of workers, no schedule is faster.
     #[must_use]
     pub fn critical_path(&self, txns: usize) -> usize {
         self.critical_path_of(&vec![1; txns]) as usize
@@ -38,7 +38,8 @@ impl<L> ConflictGraph<L> {
     /// If an edge names a transaction beyond `costs`.
     #[must_use]
     pub fn critical_path_of(&self, costs: &[u64]) -> u64 {
-        // When each can end at the earliest. Edges come in the order of their readers, so writers are done with.
+        // When each can end at the earliest. Edges come in the order of their readers, so writers
+        // are done with.
         let mut ends = costs.to_vec();
         for edge in &self.edges {
             let reader = edge.reader.as_usize();

@@ -11,7 +11,8 @@ use crate::primitives::speculating::discard;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error<I: Debug + Display> {
-    /// A transaction is invalid and the policy is [`InvalidPolicy::Reject`](crate::InvalidPolicy::Reject).
+    /// A transaction is invalid and the policy is
+    /// [`InvalidPolicy::Reject`](crate::InvalidPolicy::Reject).
     #[error("txn {txn} is invalid: {reason}")]
     Invalid {
         /// The transaction.

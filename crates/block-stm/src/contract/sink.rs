@@ -1,4 +1,5 @@
-//! Where committed transactions go, one by one and in order, while the rest of the block still runs.
+//! Where committed transactions go, one by one and in order, while the rest of the block still
+//! runs.
 
 use crate::contract::types::Types;
 use crate::primitives::ids::TxnIndex;
@@ -49,10 +50,10 @@ impl<'a, V: Types> Writes<'a, V> {
 
 /// Receives the block's transactions in order, each exactly once, as they become final.
 ///
-/// The calls for one transaction are `admit`, then `settle` if it was executed, then `commit` unless
-/// the block was cut or failed there. They come from whichever thread commits, never from two at once. A
-/// sink should be quick: while it works, nothing else can be committed. When the block fails in the end,
-/// what was committed before is a prefix of the sequential execution.
+/// The calls for one transaction are `admit`, then `settle` if it was executed, then `commit`
+/// unless the block was cut or failed there. They come from whichever thread commits, never from
+/// two at once. A sink should be quick: while it works, nothing else can be committed. When the
+/// block fails in the end, what was committed before is a prefix of the sequential execution.
 ///
 /// A panic in a sink stops the block and resurfaces on the caller's thread.
 pub trait CommitSink<V: Types>: Send {

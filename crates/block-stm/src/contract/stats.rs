@@ -13,7 +13,8 @@ pub struct Aborts {
     pub commit_validation: u64,
     /// A delta or a predicate that it took for granted did not hold.
     pub assumption: u64,
-    /// It ended in a storage error, a panic or a failure of the VM, which is only believed of the head.
+    /// It ended in a storage error, a panic or a failure of the VM, which is only believed of the
+    /// head.
     pub failure: u64,
     /// It was refused a place in the block, or the block ended before it.
     pub refused: u64,

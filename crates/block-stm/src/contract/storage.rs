@@ -10,15 +10,18 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The state before the block.
 pub trait Storage<L, V>: Sync {
-    /// The value of `location`. A state in which a location may be absent says so in its value type.
+    /// The value of `location`. A state in which a location may be absent says so in its value
+    /// type.
     ///
-    /// Called from several threads, and never under a lock of the engine. In parallel execution, a value is kept for the rest
-    /// of the block: a location is read once, except after an error, and by workers that ask at the same
-    /// time and do not want to wait for each other; what the first of them was told counts for all.
+    /// Called from several threads, and never under a lock of the engine. In parallel execution, a
+    /// value is kept for the rest of the block: a location is read once, except after an error, and
+    /// by workers that ask at the same time and do not want to wait for each other; what the first
+    /// of them was told counts for all.
     ///
     /// # Errors
-    /// Whatever keeps the host from answering. It surfaces as [`Error::Storage`](crate::Error::Storage)
-    /// if the transaction that asked is really reached, and is forgotten if only a doomed execution asked.
+    /// Whatever keeps the host from answering. It surfaces as
+    /// [`Error::Storage`](crate::Error::Storage) if the transaction that asked is really reached,
+    /// and is forgotten if only a doomed execution asked.
     fn read(&self, location: &L) -> Result<V, BoxError>;
 }
 
@@ -31,7 +34,8 @@ where
     }
 }
 
-/// A state before the block whose locations have an order, for [`Block::ordered`](crate::Block::ordered).
+/// A state before the block whose locations have an order, for
+/// [`Block::ordered`](crate::Block::ordered).
 pub trait OrderedStorage<L, V>: Storage<L, V> {
     /// The lowest location within the range that holds something, that is, whose value is not
     /// [absent](crate::Value::is_absent).

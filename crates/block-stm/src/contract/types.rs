@@ -5,7 +5,8 @@ use std::hash::Hash;
 
 use super::value::Value;
 
-/// The types of a [`Vm`](crate::Vm), and what its transactions weigh: all that the engine knows of it but for its executions.
+/// The types of a [`Vm`](crate::Vm), and what its transactions weigh: all that the engine knows of
+/// it but for its executions.
 ///
 /// Every [`Vm`](crate::Vm) has them. Hosts implement that trait, never this one.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a `Vm`", note = "implement `Vm`")]

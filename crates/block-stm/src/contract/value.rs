@@ -6,8 +6,9 @@ use crate::primitives::speculating::{Speculating, discard};
 
 /// What a location holds, with the commutative updates and the assertions that it understands.
 ///
-/// Equal values must be the same to everybody: to [`apply`](Value::apply), [`satisfies`](Value::satisfies), [`is_absent`](Value::is_absent)
-/// and the VM. An execution that read one of them stands if the other one is committed.
+/// Equal values must be the same to everybody: to [`apply`](Value::apply),
+/// [`satisfies`](Value::satisfies), [`is_absent`](Value::is_absent) and the VM. An execution that
+/// read one of them stands if the other one is committed.
 ///
 /// A VM without deltas or predicates names [`std::convert::Infallible`] for both.
 pub trait Value: Clone + Eq + Send + Sync + 'static {
@@ -24,7 +25,8 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
     /// Whether `predicate` holds for this value. Must be a pure function.
     fn satisfies(&self, predicate: &Self::Predicate) -> bool;
 
-    /// Whether the location holds nothing: it was deleted, or never written. Must be a pure function.
+    /// Whether the location holds nothing: it was deleted, or never written. Must be a pure
+    /// function.
     ///
     /// A [`scan`](crate::View::scan) passes over such locations. Nothing else asks.
     fn is_absent(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Tasks on a thread pool, which helpers come from: no more of them than there is use for.
 //!
-//! A pool may be busy for as long as it likes, and then tasks wait in its queue, block after block. So a task belongs to no
-//! block. It is a *ticket* of the engine's [`CallQueue`]: who redeems it helps whatever block asks for help by then, or
-//! none. An engine has no more unredeemed tickets than it may have helpers.
+//! A pool may be busy for as long as it likes, and then tasks wait in its queue, block after block.
+//! So a task belongs to no block. It is a *ticket* of the engine's [`CallQueue`]: who redeems it
+//! helps whatever block asks for help by then, or none. An engine has no more unredeemed tickets
+//! than it may have helpers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -60,10 +60,11 @@ impl Config {
         self
     }
 
-    /// How many workers run at once while none of them waits for the storage. Default: all that the machine offers when the engine is built.
+    /// How many workers run at once while none of them waits for the storage. Default: all that the
+    /// machine offers when the engine is built.
     ///
-    /// More [`threads`](Self::threads) than these come only while others wait. So a number that is too large for the machine
-    /// makes blocks slower, never wrong.
+    /// More [`threads`](Self::threads) than these come only while others wait. So a number that is
+    /// too large for the machine makes blocks slower, never wrong.
     #[must_use]
     pub fn cores(mut self, cores: NonZeroUsize) -> Self {
         self.cores = Some(cores);
@@ -73,22 +74,25 @@ impl Config {
     /// Borrows the host's thread pool instead of starting one.
     ///
     /// Up to `threads - 1` of its threads work for a block while it is executed, beside the calling
-    /// thread. A pool that is busy elsewhere makes a block slower, never stuck: the calling thread alone can finish it.
+    /// thread. A pool that is busy elsewhere makes a block slower, never stuck: the calling thread
+    /// alone can finish it.
     #[must_use]
     pub fn pool(mut self, pool: Arc<rayon::ThreadPool>) -> Self {
         self.pool = Some(pool);
         self
     }
 
-    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4. With 0, adapters take no short cuts
-    /// either, see [`Engine::inline_below`](crate::Engine::inline_below).
+    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4. With 0,
+    /// adapters take no short cuts either, see
+    /// [`Engine::inline_below`](crate::Engine::inline_below).
     #[must_use]
     pub fn inline_below(mut self, txns: usize) -> Self {
         self.inline_below = txns;
         self
     }
 
-    /// The most transactions that may be started beyond the lowest uncommitted one. Default: grows with the threads.
+    /// The most transactions that may be started beyond the lowest uncommitted one. Default: grows
+    /// with the threads.
     ///
     /// Within this bound the engine adapts: it looks ahead less when speculation fails.
     #[must_use]
@@ -97,19 +101,23 @@ impl Config {
         self
     }
 
-    /// Whether optimistic executions take deltas and assumptions for granted until commit. Default: yes.
+    /// Whether optimistic executions take deltas and assumptions for granted until commit. Default:
+    /// yes.
     ///
-    /// If not, [`add`](crate::View::add) and [`assume`](crate::View::assume) read what they depend on, and conflict with whatever
-    /// changes it: results are the same, later. To measure what commutativity is worth, or to rule it out as a cause.
+    /// If not, [`add`](crate::View::add) and [`assume`](crate::View::assume) read what they depend
+    /// on, and conflict with whatever changes it: results are the same, later. To measure what
+    /// commutativity is worth, or to rule it out as a cause.
     #[must_use]
     pub fn deltas(mut self, deltas: bool) -> Self {
         self.deltas = deltas;
         self
     }
 
-    /// The most memory, in bytes, that the engine keeps from one block for the next. Default: 64 MiB.
+    /// The most memory, in bytes, that the engine keeps from one block for the next. Default: 64
+    /// MiB.
     ///
-    /// It keeps no more than its largest block took. Memory beyond this bound goes back to the allocator after each block.
+    /// It keeps no more than its largest block took. Memory beyond this bound goes back to the
+    /// allocator after each block.
     #[must_use]
     pub fn kept_memory(mut self, bytes: usize) -> Self {
         self.kept_memory = bytes;
@@ -136,8 +144,9 @@ pub(crate) struct Settings {
     pub(crate) deltas: bool,
 }
 
-/// The default window, in transactions for each worker. Small windows fill up while the head's owner is
-/// descheduled: on two busy cores, 16 cost a factor of three on 4 us transactions; 128 cost nothing where all conflict.
+/// The default window, in transactions for each worker. Small windows fill up while the head's
+/// owner is descheduled: on two busy cores, 16 cost a factor of three on 4 us transactions; 128
+/// cost nothing where all conflict.
 const WINDOW_PER_WORKER: usize = 128;
 
 impl Settings {

@@ -8,10 +8,12 @@ use crate::primitives::speculating::discard;
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
 use crate::primitives::sync::{self, Condvar, Mutex};
 
-/// How long a caller on a pool's thread sleeps before it looks whether something is addressed to its thread.
+/// How long a caller on a pool's thread sleeps before it looks whether something is addressed to
+/// its thread.
 pub(crate) const POOL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a helper does in its seat, its lifetime hidden. Only called while the door is open or somebody is inside.
+/// What a helper does in its seat, its lifetime hidden. Only called while the door is open or
+/// somebody is inside.
 pub(super) struct Help(pub(super) *const (dyn Fn(usize) + Sync));
 
 // SAFETY: it points to a `Sync` closure, so calling it from other threads is what it is for.
@@ -79,8 +81,8 @@ impl Door {
         guests.inside += 1;
         let seat = guests.sit_down();
         drop(guests);
-        // SAFETY: we are inside, and got in while the door was open: `Helpers::gather` has not returned, and does not before
-        // we leave.
+        // SAFETY: we are inside, and got in while the door was open: `Helpers::gather` has not
+        // returned, and does not before we leave.
         let panic = catch_unwind(AssertUnwindSafe(|| unsafe { (*self.help.0)(seat) })).err();
         // ORDERING: Relaxed: see `Helpers::hire`.
         self.hired.fetch_sub(1, Ordering::Relaxed);

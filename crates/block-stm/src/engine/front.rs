@@ -23,8 +23,8 @@ use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
 
 /// Executes blocks in parallel on a persistent set of threads.
 ///
-/// One engine serves any number of blocks, one after another or at the same time, from any thread. Between
-/// blocks its threads sleep.
+/// One engine serves any number of blocks, one after another or at the same time, from any thread.
+/// Between blocks its threads sleep.
 pub struct Engine {
     pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
@@ -73,8 +73,8 @@ impl Engine {
     /// Below how many transactions a block is executed on the calling thread alone; 0 also under a
     /// [conductor](crate::conductor), which is to see everything.
     ///
-    /// For adapters that have a shorter way than the engine's for blocks that are not worth a second thread: where this is 0,
-    /// they should not take it.
+    /// For adapters that have a shorter way than the engine's for blocks that are not worth a
+    /// second thread: where this is 0, they should not take it.
     #[must_use]
     pub fn inline_below(&self) -> usize {
         if conductor::present().is_some() { 0 } else { self.settings.inline_below }
@@ -82,8 +82,8 @@ impl Engine {
 
     /// Begins to wake the engine's threads for a block that will be executed in a moment.
     ///
-    /// A thread that sleeps takes a while to come, which can pass while the caller prepares the block. A hint: never waits, and
-    /// [`execute`](Self::execute) needs no such call.
+    /// A thread that sleeps takes a while to come, which can pass while the caller prepares the
+    /// block. A hint: never waits, and [`execute`](Self::execute) needs no such call.
     ///
     /// # Cost
     /// A task on the pool for each thread that can run.
@@ -95,8 +95,8 @@ impl Engine {
         self.call_queue.wake(threads.saturating_sub(1), &**pool);
     }
 
-    /// Calls `work` once with each number below `parts`, on the calling thread and the engine's others, as far as these are
-    /// free. For what a host does with a block's result.
+    /// Calls `work` once with each number below `parts`, on the calling thread and the engine's
+    /// others, as far as these are free. For what a host does with a block's result.
     ///
     /// # Panics
     /// If `work` panics, with its payload.
@@ -118,7 +118,8 @@ impl Engine {
         }
     }
 
-    /// Executes `block` on machines of this kind; `watch` makes what looks over the judge's shoulder.
+    /// Executes `block` on machines of this kind; `watch` makes what looks over the judge's
+    /// shoulder.
     pub(crate) fn execute_with<V: Executable>(
         &self,
         block: &Block<'_, V>,

@@ -1,26 +1,30 @@
-//! Helpers for one block: they come from a thread pool when there is room, and leave when there is no work.
+//! Helpers for one block: they come from a thread pool when there is room, and leave when there is
+//! no work.
 //!
-//! A pool may be busy, with other blocks or with the host's work, and its threads may wait for each other in
-//! ways that the engine cannot see: a thread that waits inside an execution (in a `join`, say) takes other tasks of the pool
-//! meanwhile, also one of ours, and cannot go on before that one returns. Four rules keep all of them going:
+//! A pool may be busy, with other blocks or with the host's work, and its threads may wait for each
+//! other in ways that the engine cannot see: a thread that waits inside an execution (in a `join`,
+//! say) takes other tasks of the pool meanwhile, also one of ours, and cannot go on before that one
+//! returns. Four rules keep all of them going:
 //!
-//! * **The caller waits only for helpers that are inside.** One that comes after the block is over finds
-//!   the door closed and touches nothing. So the block never depends on the pool having room.
-//! * **A helper without work leaves** after a moment, instead of sleeping on the pool's thread. So what lies beneath it
-//!   on the thread's stack goes on. Others call for new helpers when there is work again.
-//! * **A helper begins on an empty stack**, as far as that can be told (`stack.rs`): it may block on a lock of the host's
-//!   that is held by what would lie beneath it. What comes elsewhere is refused; as often as transactions are committed,
-//!   about, so that calling again costs no more than the block is worth.
-//! * **A caller that is itself on a thread of a pool runs what is addressed to that thread alone** while it waits (`rayon`'s
-//!   `broadcast`, called by an execution): no other thread can.
+//! * **The caller waits only for helpers that are inside.** One that comes after the block is over
+//!   finds the door closed and touches nothing. So the block never depends on the pool having room.
+//! * **A helper without work leaves** after a moment, instead of sleeping on the pool's thread. So
+//!   what lies beneath it on the thread's stack goes on. Others call for new helpers when there is
+//!   work again.
+//! * **A helper begins on an empty stack**, as far as that can be told (`stack.rs`): it may block
+//!   on a lock of the host's that is held by what would lie beneath it. What comes elsewhere is
+//!   refused; as often as transactions are committed, about, so that calling again costs no more
+//!   than the block is worth.
+//! * **A caller that is itself on a thread of a pool runs what is addressed to that thread alone**
+//!   while it waits (`rayon`'s `broadcast`, called by an execution): no other thread can.
 //!
-//! Why there is no deadlock then, as long as user code itself only waits for what it began (`join`, `scope`, `install`,
-//! `broadcast`, a block of its own): each wait is for something that began later. The caller waits for helpers, which came after
-//! the call; an execution waits for jobs that it made; what lies on a stack waits for what lies above it. So no waits form
-//! a circle.
+//! Why there is no deadlock then, as long as user code itself only waits for what it began (`join`,
+//! `scope`, `install`, `broadcast`, a block of its own): each wait is for something that began
+//! later. The caller waits for helpers, which came after the call; an execution waits for jobs that
+//! it made; what lies on a stack waits for what lies above it. So no waits form a circle.
 //!
-//! Each helper has a *seat*, the lowest that is free when it comes; the caller's is 0. When fewer helpers are wanted than there are,
-//! those in the highest seats leave.
+//! Each helper has a *seat*, the lowest that is free when it comes; the caller's is 0. When fewer
+//! helpers are wanted than there are, those in the highest seats leave.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -32,7 +36,8 @@ use super::spawn::Spawn;
 use crate::primitives::speculating::discard;
 use crate::primitives::sync::{self, atomic::Ordering};
 
-/// How many helpers one call asks for at most: to call for one takes the caller's time, and those who come call for more.
+/// How many helpers one call asks for at most: to call for one takes the caller's time, and those
+/// who come call for more.
 const MOST_AT_ONCE: usize = 2;
 
 /// A block's helpers.
@@ -43,7 +48,8 @@ pub(crate) struct Helpers<'p> {
 }
 
 impl<'p> Helpers<'p> {
-    /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help` in its seat.
+    /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help` in
+    /// its seat.
     ///
     /// # Panics
     /// If one of them panics, with its payload, once all have left.
@@ -61,8 +67,9 @@ impl<'p> Helpers<'p> {
             }
         };
         let erased: *const (dyn Fn(usize) + Sync + '_) = &task;
-        // SAFETY: only the lifetime changes. `Leave` below closes the door and waits until nobody is inside, before
-        // `task`, `helpers` and all that they borrow can go, on every path out of here; see `Door::visit` for the other half.
+        // SAFETY: only the lifetime changes. `Leave` below closes the door and waits until nobody
+        // is inside, before `task`, `helpers` and all that they borrow can go, on every path out of
+        // here; see `Door::visit` for the other half.
         let erased: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(erased) };
         let door = Arc::new(Door::new(Help(erased)));
         let leave = Leave { door: Arc::clone(&door), call_queue };
@@ -74,8 +81,8 @@ impl<'p> Helpers<'p> {
         result
     }
 
-    /// Calls for helpers if fewer than `wanted` are there or on their way. `done` is a measure of what the block has come to, in
-    /// transactions.
+    /// Calls for helpers if fewer than `wanted` are there or on their way. `done` is a measure of
+    /// what the block has come to, in transactions.
     pub(crate) fn hire(&self, wanted: usize, done: usize) {
         for _ in 0..MOST_AT_ONCE {
             // ORDERING: Relaxed throughout: a count of helpers, which carries no data.
@@ -90,7 +97,8 @@ impl<'p> Helpers<'p> {
         }
     }
 
-    /// Whether fewer helpers than `wanted` are there or on their way, and it makes sense to call for more.
+    /// Whether fewer helpers than `wanted` are there or on their way, and it makes sense to call
+    /// for more.
     pub(crate) fn is_short(&self, wanted: usize, done: usize) -> bool {
         // ORDERING: Relaxed: see `hire`.
         self.door.hired.load(Ordering::Relaxed) < wanted

@@ -59,7 +59,8 @@ impl Source<'_> {
         Ok(Executed {
             committed: committed.txns,
             cut: committed.cut,
-            // SAFETY: what the judge touched are cells of this memory, and it touched them by committing writes.
+            // SAFETY: what the judge touched are cells of this memory, and it touched them by
+            // committing writes.
             state: unsafe { FinalState::in_memory(memory, touched) },
             conflict_graph: committed.edges.map(|edges| ConflictGraph { edges }),
             stats: Stats { committed: committed.txns as u64, ..stats },

@@ -1,8 +1,8 @@
 //! The oracle: executes a block one transaction after another, and so *defines* the right answer.
 //!
 //! No speculation, no versions, no threads: a map of what was written so far over the storage, and
-//! the transaction's own writes over that map. It runs tiny blocks in production, and every test of the
-//! parallel execution compares with it.
+//! the transaction's own writes over that map. It runs tiny blocks in production, and every test of
+//! the parallel execution compares with it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,15 +1,17 @@
 //! Whether a pool's task begins on an empty stack, or on top of something that waits.
 //!
-//! A thread of a rayon pool that waits inside a job (in a `join`, say) takes other jobs meanwhile and runs them on top of that one,
-//! which cannot go on before they return. A worker of ours up there may block on what is held down there: a lock of the
-//! host's, around a read that uses rayon. So helpers begin at the bottom alone.
+//! A thread of a rayon pool that waits inside a job (in a `join`, say) takes other jobs meanwhile
+//! and runs them on top of that one, which cannot go on before they return. A worker of ours up
+//! there may block on what is held down there: a lock of the host's, around a read that uses rayon.
+//! So helpers begin at the bottom alone.
 //!
-//! The pool does not tell. But a task that the pool's loop calls always begins at the same depth of its thread's
-//! stack, and any other one deeper. The shallowest beginning of a thread so far is remembered; stacks grow downwards.
-//! An engine's own threads begin once before anything else can run on them ([`survey`]), and so do those of a borrowed pool
-//! that is idle when the engine is built ([`survey_borrowed`]). Of a thread that was busy then, the first task counts as not
-//! at the bottom, and later ones are compared with it: they may begin on top of the same thing that waits. That is
-//! the one gap, and `docs/embedding.md` tells hosts of it.
+//! The pool does not tell. But a task that the pool's loop calls always begins at the same depth of
+//! its thread's stack, and any other one deeper. The shallowest beginning of a thread so far is
+//! remembered; stacks grow downwards. An engine's own threads begin once before anything else can
+//! run on them ([`survey`]), and so do those of a borrowed pool that is idle when the engine is
+//! built ([`survey_borrowed`]). Of a thread that was busy then, the first task counts as not at the
+//! bottom, and later ones are compared with it: they may begin on top of the same thing that waits.
+//! That is the one gap, and `docs/embedding.md` tells hosts of it.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ const HAS_POOLS: bool = !cfg!(any(loom, shuttle));
 /// How often a thread of a borrowed pool lets others go on while it waits for them to wake up.
 const MEETING: u32 = 2_000;
 
-/// The pool's loop may call from more than one place. A job that waits takes more than this: 112 bytes were seen.
+/// The pool's loop may call from more than one place. A job that waits takes more than this: 112
+/// bytes were seen.
 const SLACK: usize = 64;
 
 thread_local! {
@@ -36,7 +39,8 @@ pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce(bool) + Send>
     sync::spawn(pool, Box::new(move || task(!HAS_POOLS || is_at_bottom())));
 }
 
-/// Has each thread of a pool of the engine's own, on which nothing else runs yet, remember where tasks begin.
+/// Has each thread of a pool of the engine's own, on which nothing else runs yet, remember where
+/// tasks begin.
 pub(crate) fn survey(pool: &rayon::ThreadPool) {
     if !HAS_POOLS {
         return;
@@ -56,7 +60,8 @@ pub(crate) fn survey(pool: &rayon::ThreadPool) {
     barrier.wait();
 }
 
-/// Has each thread of a borrowed pool that is idle remember where tasks begin, in a moment. Waits for none.
+/// Has each thread of a borrowed pool that is idle remember where tasks begin, in a moment. Waits
+/// for none.
 pub(crate) fn survey_borrowed(pool: &rayon::ThreadPool) {
     if !HAS_POOLS {
         return;
@@ -66,8 +71,8 @@ pub(crate) fn survey_borrowed(pool: &rayon::ThreadPool) {
     for _ in 0..threads {
         let met = Arc::clone(&met);
         let meet = move |_| {
-            // ORDERING: Relaxed: a count. A thread that waits for the others takes no second task; not for long, as they may
-            // be busy.
+            // ORDERING: Relaxed: a count. A thread that waits for the others takes no second task;
+            // not for long, as they may be busy.
             met.fetch_add(1, Ordering::Relaxed);
             for _ in 0..MEETING {
                 if met.load(Ordering::Relaxed) == threads {
@@ -106,7 +111,8 @@ mod tests {
         };
         for _ in 0..3 {
             task("from outside");
-            // From inside, it is the thread's own; whatever it does then, it is through with that job.
+            // From inside, it is the thread's own; whatever it does then, it is through with that
+            // job.
             pool.install(|| task("from inside"));
         }
         pool.install(|| {

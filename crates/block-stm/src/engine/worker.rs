@@ -1,8 +1,9 @@
 //! What one thread does for a block.
 //!
-//! A worker for whom there is no room, or nothing to do as far as can be seen, leaves. Else a turn is the first of these that is possible: commit what is ready and was executed here, which is looked for once a stride; execute
-//! the lowest transaction that needs it; commit what else is ready; look whether executed ones still hold; wait. All of it but
-//! committing is speculation.
+//! A worker for whom there is no room, or nothing to do as far as can be seen, leaves. Else a turn
+//! is the first of these that is possible: commit what is ready and was executed here, which is
+//! looked for once a stride; execute the lowest transaction that needs it; commit what else is
+//! ready; look whether executed ones still hold; wait. All of it but committing is speculation.
 
 use crate::contract::types::Types;
 use crate::execution::disbelieved::Disbelieved;
@@ -23,8 +24,8 @@ use super::door::POOL_INTERVAL;
 use super::helpers::Helpers;
 use super::job::Job;
 
-/// One thread's part in a block. The caller's worker is in seat 0, and stays until the block is over; those of a pool leave when
-/// there is no work.
+/// One thread's part in a block. The caller's worker is in seat 0, and stays until the block is
+/// over; those of a pool leave when there is no work.
 pub(crate) struct Worker<'j, 'b, V: Executable> {
     job: &'j Job<'b, V>,
     helpers: &'j Helpers<'j>,
@@ -38,7 +39,8 @@ pub(crate) struct Worker<'j, 'b, V: Executable> {
     looks: Looks,
 }
 
-/// How many more rewrites an attempt that holds is left alone for, each time that it does, over the time before.
+/// How many more rewrites an attempt that holds is left alone for, each time that it does, over the
+/// time before.
 const REST_AFTER_LOOK: u64 = 8;
 
 /// Which transactions a worker makes final.
@@ -49,7 +51,8 @@ enum Whose {
     All,
 }
 
-/// Ends the block unless it is forgotten: if its worker panics, the others leave and the panic can surface.
+/// Ends the block unless it is forgotten: if its worker panics, the others leave and the panic can
+/// surface.
 struct EndOnPanic<'j, 'b, V: Types>(&'j Job<'b, V>);
 
 impl<V: Types> Drop for EndOnPanic<'_, '_, V> {
@@ -106,8 +109,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
 
     /// Commits as far as possible, if nobody else does.
     ///
-    /// What another worker executed lies in that one's cache, and he will come for it; while nothing fails it is left to him,
-    /// unless there is nothing else to do.
+    /// What another worker executed lies in that one's cache, and he will come for it; while
+    /// nothing fails it is left to him, unless there is nothing else to do.
     fn commit_ready(&mut self, whose: Whose) {
         let job = self.job;
         while job.shared.scheduler.head_is_waiting()
@@ -173,7 +176,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         }
     }
 
-    /// Whether others are enough. The first helper stays for a while even if the head alone can be executed: that may soon change.
+    /// Whether others are enough. The first helper stays for a while even if the head alone can be
+    /// executed: that may soon change.
     fn is_superfluous(&mut self) -> bool {
         let scheduler = self.job.shared.scheduler;
         if scheduler.window.workers() >= scheduler.room.workers() {
@@ -194,7 +198,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
                 || scheduler.rewrites() != swept
         };
         if self.is_helper() {
-            // Whoever sleeps here keeps the caller waiting until he is awake again, at the block's end.
+            // Whoever sleeps here keeps the caller waiting until he is awake again, at the block's
+            // end.
             let stays = scheduler.linger(has_work);
             scheduler.poll_limits();
             return stays;
@@ -211,7 +216,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     }
 
     fn report(self) {
-        // What it retired, and its place in the collector, go as soon as they can: it may have come for a moment only.
+        // What it retired, and its place in the collector, go as soon as they can: it may have come
+        // for a moment only.
         self.executor.pin().flush();
         let stats = self.executor.finish_stats();
         let mut tally = self.job.tally.lock();
@@ -324,8 +330,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     fn still_holds(&mut self, claim: Claim, rewrites: u64) -> bool {
         let attempt = self.job.attempts.of(claim.txn);
         let Some(run) = attempt.run.take() else { return true };
-        // Each time that it holds it is left alone for longer, so that the looks at it do not grow with the writes around it.
-        // ORDERING: Relaxed throughout: hints.
+        // Each time that it holds it is left alone for longer, so that the looks at it do not grow
+        // with the writes around it. ORDERING: Relaxed throughout: hints.
         let held = attempt.held.load(Ordering::Relaxed);
         attempt.held.store(held + 1, Ordering::Relaxed);
         let untouched = REST_AFTER_LOOK.saturating_pow(held);

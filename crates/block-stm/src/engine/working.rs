@@ -5,8 +5,9 @@ use std::cell::Cell;
 use crate::primitives::sync;
 
 sync::thread_local! {
-    /// Whether this thread works for a block. A thread that waits inside an execution may be handed another
-    /// helper's task, which had better not start there; a block executed inside an execution is executed on its thread alone.
+    /// Whether this thread works for a block. A thread that waits inside an execution may be handed
+    /// another helper's task, which had better not start there; a block executed inside an
+    /// execution is executed on its thread alone.
     static WORKING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -38,8 +38,8 @@ impl<'b, V: Types> Attempts<'b, V> {
         Self((0..txns.next_power_of_two()).map(|_| Attempt::new()).collect())
     }
 
-    /// The place of a started, uncommitted transaction. Others that share it are a window or more away, so they are
-    /// committed, with nothing left in it, or not started yet.
+    /// The place of a started, uncommitted transaction. Others that share it are a window or more
+    /// away, so they are committed, with nothing left in it, or not started yet.
     pub(crate) fn of(&self, txn: TxnIndex) -> &Attempt<'b, V> {
         &self.0[txn.as_usize() & (self.0.len() - 1)]
     }

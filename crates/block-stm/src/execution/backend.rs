@@ -9,7 +9,8 @@ use crate::contract::execution::Interrupt;
 use crate::contract::storage::BoxError;
 use crate::contract::types::{DeltaOf, PredicateOf, Types};
 
-/// A view of the state, of one kind or the other. Each method does what the [`View`](crate::View)'s of the same name says.
+/// A view of the state, of one kind or the other. Each method does what the [`View`](crate::View)'s
+/// of the same name says.
 pub(crate) enum Backend<'b, V: Types> {
     /// The oracle's: what was committed, and nothing else.
     Sequential(Overlay<'b, V>),

@@ -28,7 +28,8 @@ use crate::scheduler::Claim;
 /// How many runs a worker keeps for their allocations. It may come by many that others made.
 const MOST_SPARE: usize = 256;
 
-/// A machine with all that an execution on it needs and leaves. Both the worker and the judge execute with it.
+/// A machine with all that an execution on it needs and leaves. Both the worker and the judge
+/// execute with it.
 pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) shared: Shared<'b, V>,

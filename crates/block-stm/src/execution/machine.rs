@@ -4,7 +4,8 @@ use super::backend::Backend;
 use crate::contract::execution::{ExecutionOf, Interrupt};
 use crate::contract::types::Types;
 
-/// A VM with what one worker needs to execute on it: a context, and a view of the state. The seam has the one implementation.
+/// A VM with what one worker needs to execute on it: a context, and a view of the state. The seam
+/// has the one implementation.
 pub(crate) trait Machine<'b, V: Types> {
     /// A machine that sees the state through `backend`.
     fn new(vm: &'b V, backend: Backend<'b, V>) -> Self;

@@ -1,4 +1,5 @@
-//! The view of the oracle: what lower transactions wrote, over the storage, with the running transaction's own writes on top.
+//! The view of the oracle: what lower transactions wrote, over the storage, with the running
+//! transaction's own writes on top.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -68,7 +69,8 @@ impl<V: Types> Scannable<'_, V> {
     }
 }
 
-/// What lower transactions wrote, over the storage, with the running transaction's own writes on top.
+/// What lower transactions wrote, over the storage, with the running transaction's own writes on
+/// top.
 pub(crate) struct Overlay<'b, V: Types> {
     storage: &'b dyn Storage<V::Location, V::Value>,
     scannable: Option<Box<Scannable<'b, V>>>,
@@ -240,7 +242,8 @@ impl<'b, V: Types> Overlay<'b, V> {
         Interrupt::new()
     }
 
-    /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas alone.
+    /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas
+    /// alone.
     fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
         self.go_on()?;
         match self.own.get(&Lookup(location)) {
@@ -276,7 +279,8 @@ impl<'b, V: Types> Overlay<'b, V> {
         }
     }
 
-    /// Notes that the VM came to know something of what lies below, if the location has no value of the transaction's own.
+    /// Notes that the VM came to know something of what lies below, if the location has no value of
+    /// the transaction's own.
     fn note_asked(&mut self, location: &V::Location) {
         if !self.own.contains_key(&Lookup(location))
             && let Some(known) = self.known.get_mut(&Lookup(location))

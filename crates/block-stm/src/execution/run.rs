@@ -1,4 +1,5 @@
-//! The record of one execution: what it read, relied on and wrote, in one table, and what it came to.
+//! The record of one execution: what it read, relied on and wrote, in one table, and what it came
+//! to.
 
 use std::collections::HashMap;
 use std::ptr;
@@ -19,7 +20,8 @@ pub(crate) type RunResult<V> = Result<ExecutionOf<V>, Disbelieved>;
 /// Up to this many accesses, looking at one after the other is faster than an index.
 pub(super) const FEW: usize = 16;
 
-/// How many of the last accesses are looked through before a location is looked up. A transaction mostly comes back soon.
+/// How many of the last accesses are looked through before a location is looked up. A transaction
+/// mostly comes back soon.
 const RECENT: usize = 4;
 
 pub(crate) struct Run<'b, V: Types> {
@@ -33,7 +35,8 @@ pub(crate) struct Run<'b, V: Types> {
     pub(super) scans: Scans<'b, V::Location>,
     /// Address of the cell to place, once there are more than `FEW` accesses.
     index: HashMap<usize, usize, RandomState>,
-    /// What it came to, once it is over; `Err` if it failed in a way that is only believed of the head.
+    /// What it came to, once it is over; `Err` if it failed in a way that is only believed of the
+    /// head.
     pub(crate) result: Option<RunResult<V>>,
 }
 
@@ -189,14 +192,15 @@ impl<'b, V: Types> Run<'b, V> {
         })
     }
 
-    /// Notes that the VM comes to know something of what is there: of what lies below, unless the run wrote there.
+    /// Notes that the VM comes to know something of what is there: of what lies below, unless the
+    /// run wrote there.
     pub(crate) fn note_asked(&mut self, place: usize) {
         let access = &mut self.accesses[place];
         access.asked |= access.own.is_none();
     }
 
-    /// Whether the VM came to know something of what was at the location of its n-th write before: by looking, by taking
-    /// something for granted, by adding to it.
+    /// Whether the VM came to know something of what was at the location of its n-th write before:
+    /// by looking, by taking something for granted, by adding to it.
     pub(crate) fn asked_before(&self, n: usize) -> bool {
         self.accesses[self.writes[n]].asked
     }

@@ -33,10 +33,10 @@
 //! is present.
 //!
 //! What the storage said of its order is remembered for the rest of the block
-//! ([`Named`](crate::mvmemory::named::Named)). It is asked when a scan would go on beyond the last location
-//! that it is known to name: from that location to the end of the range. Each location that it
-//! names is held before the answer is remembered. So two executions of the same scan on the same
-//! state may differ in how many questions they ask, but the one that fails is the same.
+//! ([`Named`](crate::mvmemory::named::Named)). It is asked when a scan would go on beyond the last
+//! location that it is known to name: from that location to the end of the range. Each location
+//! that it names is held before the answer is remembered. So two executions of the same scan on the
+//! same state may differ in how many questions they ask, but the one that fails is the same.
 //!
 //! Where a run has scanned before, it looks at nothing again but at what it knows itself: what it
 //! was shown, and what it wrote. So its scans agree with each other.

@@ -1,4 +1,5 @@
-//! What executions need beside the record: the block's parts that all share, and a worker's own tools.
+//! What executions need beside the record: the block's parts that all share, and a worker's own
+//! tools.
 
 use std::cell::Cell;
 

@@ -1,7 +1,8 @@
-//! The view of an optimistic execution: reads from the multi-version memory, and remembers what it relied on.
+//! The view of an optimistic execution: reads from the multi-version memory, and remembers what it
+//! relied on.
 //!
-//! The same code serves the *head*, the lowest uncommitted transaction: there it reads committed values
-//! alone, takes nothing for granted, and so needs no judge.
+//! The same code serves the *head*, the lowest uncommitted transaction: there it reads committed
+//! values alone, takes nothing for granted, and so needs no judge.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,7 +69,8 @@ impl<'b, V: Types> Speculation<'b, V> {
         self.arrived = false;
     }
 
-    /// Ends the execution: what it did, and why the view ended it if it did. The next one is recorded into `empty`.
+    /// Ends the execution: what it did, and why the view ended it if it did. The next one is
+    /// recorded into `empty`.
     pub(crate) fn end(
         &mut self,
         empty: Box<Run<'b, V>>,
@@ -246,7 +248,8 @@ impl<'b, V: Types> Speculation<'b, V> {
         }
     }
 
-    /// What `txn` would find in `cell` now, without fetching anything. `None` if that cannot be said.
+    /// What `txn` would find in `cell` now, without fetching anything. `None` if that cannot be
+    /// said.
     fn look(
         &self,
         txn: TxnIndex,
@@ -297,7 +300,8 @@ impl<'b, V: Types> Speculation<'b, V> {
         Ok(())
     }
 
-    /// Looks whether the run is still worth finishing, if all wait for it. From there on it sees what is final, so one look is enough.
+    /// Looks whether the run is still worth finishing, if all wait for it. From there on it sees
+    /// what is final, so one look is enough.
     #[cold]
     fn arrive(&mut self) -> Result<(), Interrupt> {
         let scheduler = self.shared.scheduler;
@@ -425,8 +429,8 @@ impl<'b, V: Types> Speculation<'b, V> {
     }
 }
 
-/// Waits a moment for a base value that another thread is fetching. Not for long: that thread may wait, in the
-/// storage, for the calling one.
+/// Waits a moment for a base value that another thread is fetching. Not for long: that thread may
+/// wait, in the storage, for the calling one.
 fn wait_for_base<L, V: Value>(cell: &Cell<L, V>, scheduler: &Scheduler<'_>) {
     if cell.is_being_fetched() {
         scheduler.spin_until(|| cell.base().is_some() || !cell.is_being_fetched());

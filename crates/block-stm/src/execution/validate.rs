@@ -28,8 +28,9 @@ impl<'b, V: Types> Run<'b, V> {
         self.accesses.iter().filter(judged).map(|access| access.cell)
     }
 
-    /// Whether the run would see and answer the same on top of what `now` tells of each cell:
-    /// the value and its version, if there is one. The only judge of reads, at commit; before that a guess.
+    /// Whether the run would see and answer the same on top of what `now` tells of each cell: the
+    /// value and its version, if there is one. The only judge of reads, at commit; before that a
+    /// guess.
     pub(crate) fn validate<'v>(
         &self,
         at: Position,
@@ -53,8 +54,8 @@ impl<'b, V: Types> Run<'b, V> {
             if !access.relied_on && at == Position::Ahead {
                 continue;
             }
-            // A value that was only peeked at may have changed, but must be there: a sequential execution
-            // would have asked the storage for it.
+            // A value that was only peeked at may have changed, but must be there: a sequential
+            // execution would have asked the storage for it.
             let (version, value) = now(access.cell).ok_or(Disbelieved::Stale)?;
             let same_version = seen.version.is_some()
                 && (seen.version == version
@@ -64,7 +65,8 @@ impl<'b, V: Types> Run<'b, V> {
                 return Err(Disbelieved::Stale);
             }
         }
-        // What was taken for granted is taken for granted again: repeating the run before its turn changes nothing.
+        // What was taken for granted is taken for granted again: repeating the run before its turn
+        // changes nothing.
         let early = |assertion: &&Assertion<V>| {
             assertion.looked || at == Position::Head || sings(Canary::RepeatAssumptions)
         };
@@ -94,8 +96,8 @@ impl<'b, V: Types> Run<'b, V> {
         Err(if assertion.looked { Disbelieved::Stale } else { Disbelieved::Assumption })
     }
 
-    /// Lets all that the run looked at show its deltas. Whether some was committed that was not shown: that may be why
-    /// the run does not stand.
+    /// Lets all that the run looked at show its deltas. Whether some was committed that was not
+    /// shown: that may be why the run does not stand.
     pub(crate) fn show_deltas(&self) -> bool {
         let looked_at = self.accesses.iter().filter(|access| access.seen.is_some());
         looked_at.fold(false, |any, access| {
@@ -104,7 +106,8 @@ impl<'b, V: Types> Run<'b, V> {
         })
     }
 
-    /// Whether the deltas of a run whose writes are dropped would have applied on top of `now`, as it was told.
+    /// Whether the deltas of a run whose writes are dropped would have applied on top of `now`, as
+    /// it was told.
     pub(crate) fn deltas_apply<'v>(
         &self,
         mut now: impl FnMut(&'b CellOf<V>) -> Option<&'v V::Value>,
@@ -124,7 +127,8 @@ impl<'b, V: Types> Run<'b, V> {
     /// no candidate there. The judge of scans, beside [`validate`](Run::validate) for what they
     /// visited; see `scan.rs`.
     ///
-    /// A location may still be listed though nothing was left there; those that are met go into `stray`.
+    /// A location may still be listed though nothing was left there; those that are met go into
+    /// `stray`.
     pub(crate) fn misses(&self, memory: &'b MemoryOf<V>, stray: &mut Vec<&'b CellOf<V>>) -> bool {
         let Some(index) = memory.index().filter(|_| !sings(Canary::SkipPhantoms)) else {
             return false;

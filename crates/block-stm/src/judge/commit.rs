@@ -190,8 +190,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         included
     }
 
-    /// Tells the window on what the head depended, and whether its first attempt stood, if there was one. The block's first
-    /// transaction depends on nothing, which says nothing.
+    /// Tells the window on what the head depended, and whether its first attempt stood, if there
+    /// was one. The block's first transaction depends on nothing, which says nothing.
     fn note_distance(
         &mut self,
         executor: &Executor<'_, 'b, V>,
@@ -207,7 +207,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         }
     }
 
-    /// The attempt, if it did what a sequential execution would have done; and whether it speaks for looking ahead.
+    /// The attempt, if it did what a sequential execution would have done; and whether it speaks
+    /// for looking ahead.
     fn judge(
         &mut self,
         executor: &mut Executor<'_, 'b, V>,
@@ -219,7 +220,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         executor.step(Step::Judge(txn));
         let verdict = result.and_then(|execution| {
             executor.stats.validations += 1;
-            // A value's method that panics here does so in the execution of the head, too, where it is contained.
+            // A value's method that panics here does so in the execution of the head, too, where it
+            // is contained.
             let _speculating = Speculating::start();
             let verdict = || self.hold_to_committed(executor, txn, &run, &execution);
             match catch_unwind(AssertUnwindSafe(verdict)) {
@@ -231,7 +233,8 @@ impl<'b, V: Executable> Judge<'b, V> {
                 }
             }
         });
-        // A run that stands only because it was repeated after others does not speak for looking ahead.
+        // A run that stands only because it was repeated after others does not speak for looking
+        // ahead.
         let stood = Some(verdict.is_ok() && claim.incarnation == 0);
         let aborts = &mut executor.stats.aborts;
         match verdict {
@@ -262,7 +265,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         examined?;
         let deltas_apply = match execution {
             Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.handle),
-            // The writes are dropped, but the VM may have come here because it was told that they apply.
+            // The writes are dropped, but the VM may have come here because it was told that they
+            // apply.
             Execution::Invalid(_) => {
                 sings(Canary::SkipDeltas)
                     || run.deltas_apply(|cell| cell.committed().map(|(_, value)| value))
@@ -271,8 +275,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         if deltas_apply { Ok(()) } else { Err(Disbelieved::Assumption) }
     }
 
-    /// A read of `run` was stale. Where deltas were hidden from it, they are shown from now on; everywhere, if that happens
-    /// again and again, always at other locations.
+    /// A read of `run` was stale. Where deltas were hidden from it, they are shown from now on;
+    /// everywhere, if that happens again and again, always at other locations.
     fn learn(&mut self, executor: &Executor<'_, 'b, V>, run: &Run<'b, V>) {
         self.blind += u32::from(run.show_deltas());
         if self.blind == BLIND_RUNS {
@@ -347,8 +351,8 @@ fn examine<'b, V: Executable>(
     if run.misses(executor.shared.memory, stray) { Err(Disbelieved::Stale) } else { Ok(()) }
 }
 
-/// Notes whom the head read from. Called before the head's own writes are committed, so that each writer is a lower
-/// transaction.
+/// Notes whom the head read from. Called before the head's own writes are committed, so that each
+/// writer is a lower transaction.
 fn add_edges<'b, V: Types>(
     edges: &mut Vec<Conflict<V::Location>>,
     reader: TxnIndex,

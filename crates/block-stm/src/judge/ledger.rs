@@ -1,6 +1,7 @@
 //! The rules by which a block grows, transaction by transaction: admission, limits, policy, sink.
 //!
-//! One copy for both ways of executing. Whoever has the final outcome of the next transaction brings it here.
+//! One copy for both ways of executing. Whoever has the final outcome of the next transaction
+//! brings it here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -52,8 +53,8 @@ impl<'a, V: Types> Ledger<'a, V> {
         }
     }
 
-    /// Whether the next transaction is to be executed, then brought to [`settle`](Self::settle); else it was left out. Once for
-    /// each transaction, in order.
+    /// Whether the next transaction is to be executed, then brought to [`settle`](Self::settle);
+    /// else it was left out. Once for each transaction, in order.
     pub(crate) fn admit(&mut self, index: TxnIndex) -> Result<bool, EndOf<V>> {
         let count = if sings(Canary::CountLeftOut) { self.committed } else { self.included };
         if self.block.limits.max_txns.is_some_and(|max| count >= max) {
@@ -66,8 +67,8 @@ impl<'a, V: Types> Ledger<'a, V> {
         }
     }
 
-    /// What the transaction did, if it takes effect: then its writes are to be made final, and [`commit`](Self::commit)
-    /// called. `None` if it was left out: then they are void.
+    /// What the transaction did, if it takes effect: then its writes are to be made final, and
+    /// [`commit`](Self::commit) called. `None` if it was left out: then they are void.
     pub(crate) fn settle(
         &mut self,
         index: TxnIndex,
@@ -113,7 +114,8 @@ impl<'a, V: Types> Ledger<'a, V> {
         End::Failed(failure.at(index))
     }
 
-    /// Does a part of the commit of `index` that calls methods of the host's locations. Their panic fails the block.
+    /// Does a part of the commit of `index` that calls methods of the host's locations. Their panic
+    /// fails the block.
     pub(crate) fn contain<T>(
         &self,
         index: TxnIndex,

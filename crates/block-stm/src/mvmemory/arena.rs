@@ -1,8 +1,9 @@
 //! Things of one type that live until the block is over, one after another in chunks.
 //!
-//! Each worker puts them on a [`LocalArena`] of its own, without a lock; chunks go to the [`Arena`] when they are full, or when the
-//! worker leaves; the next one goes on with those that have room. The arena drops what is in them and gives the chunks back to the
-//! pool when the block is over. So a block takes a chunk for each worker at a time and for what it holds, however often workers
+//! Each worker puts them on a [`LocalArena`] of its own, without a lock; chunks go to the [`Arena`]
+//! when they are full, or when the worker leaves; the next one goes on with those that have room.
+//! The arena drops what is in them and gives the chunks back to the pool when the block is over. So
+//! a block takes a chunk for each worker at a time and for what it holds, however often workers
 //! come and leave.
 
 use std::cell::{Cell, RefCell};
@@ -46,8 +47,8 @@ impl<T> Drop for Arena<T> {
         if needs_drop::<T>() {
             for (chunk, len) in full.iter().chain(&open) {
                 let things = ptr::slice_from_raw_parts_mut(first::<T>(chunk), *len);
-                // SAFETY: the first `len` things of a chunk were made by a local_arena, and not dropped: `&mut self`, so that no
-                // borrow of them is left.
+                // SAFETY: the first `len` things of a chunk were made by a local_arena, and not
+                // dropped: `&mut self`, so that no borrow of them is left.
                 unsafe { ptr::drop_in_place(things) };
             }
         }

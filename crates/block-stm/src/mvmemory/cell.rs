@@ -5,14 +5,18 @@
 //!                                              ^ committed
 //! ```
 //!
-//! The chain is sorted, highest transaction first, one entry for each. A reader at transaction 8 walks from the
-//! front to the first entry below 8. Readers take no lock and write nothing; whoever changes the chain holds
-//! the cell's one-byte lock. As a reader is never more than a window above the commit
-//! point, the walk is bounded by the window, however many versions lie below. A chain on which a walk was long gets
+//! The chain is sorted, highest transaction first, one entry for each. A reader at transaction 8
+//! walks from the front to the first entry below 8. Readers take no lock and write nothing; whoever
+//! changes the chain holds the cell's one-byte lock. As a reader is never more than a window above
+//! the commit point, the walk is bounded by the window, however many versions lie below. A chain on
+//! which a walk was long gets
 //! [`Shortcuts`]: then walks pass a few versions only, however large the window is.
 //!
-//! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]): nobody misses them before they are
-//! committed, and from then on `committed` leads to them. So a walk ends at the committed entry, whether it is in the chain or not.
+//! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]):
+//! nobody misses them before they are committed, and from then on `committed` leads to them. So a
+//! walk ends at the committed entry, whether it is in the chain or not.
+
+// LENGTH: the links of the chain are unsafe, and all that follows or changes them is here.
 
 use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr;
@@ -123,7 +127,8 @@ impl<L, V: Value> Cell<L, V> {
         self.base.get()
     }
 
-    /// The value from before the block, if the first transaction that was committed here asked for it.
+    /// The value from before the block, if the first transaction that was committed here asked for
+    /// it.
     pub(crate) fn base_for_writer(&self) -> Option<&V> {
         // ORDERING: Relaxed: only asked when the block is over.
         self.base.get().filter(|_| self.writer_asked.load(Ordering::Relaxed))
@@ -143,8 +148,8 @@ impl<L, V: Value> Cell<L, V> {
 
     /// The value from before the block, fetched if need be; whether the storage was asked now.
     ///
-    /// No lock is held meanwhile: the storage may wait for whatever it likes. Two threads that ask at the same time are both
-    /// answered, and what is set first is what both return.
+    /// No lock is held meanwhile: the storage may wait for whatever it likes. Two threads that ask
+    /// at the same time are both answered, and what is set first is what both return.
     pub(crate) fn fetch_base(&self, storage: &dyn Storage<L, V>) -> Result<(&V, bool), BoxError> {
         if let Some(value) = self.base.get() {
             return Ok((value, false));
@@ -175,8 +180,9 @@ impl<L, V: Value> Cell<L, V> {
         }
     }
 
-    /// Lets readers find deltas from now on that are not final yet. Until somebody wants that, a delta is committed without
-    /// ever having been in the chain, whose lock and front are where all who add to a popular location would meet.
+    /// Lets readers find deltas from now on that are not final yet. Until somebody wants that, a
+    /// delta is committed without ever having been in the chain, whose lock and front are where all
+    /// who add to a popular location would meet.
     pub(crate) fn show_deltas(&self) {
         // ORDERING: Relaxed throughout: a hint. A reader who misses a delta is caught by the judge.
         if !self.shows_deltas.load(Ordering::Relaxed) {
@@ -213,7 +219,8 @@ impl<L, V: Value> Cell<L, V> {
     ///
     /// `None` if that is the base value and nobody has fetched it.
     pub(crate) fn committed(&self) -> Option<(Version, &V)> {
-        // ORDERING: Acquire pairs with the Release in `commit`: the entry's resolved value is visible.
+        // ORDERING: Acquire pairs with the Release in `commit`: the entry's resolved value is
+        // visible.
         let entry = self.committed.load(Ordering::Acquire);
         if entry.is_null() {
             return self.base.get().map(|value| (Version::BASE, value));
@@ -238,7 +245,8 @@ impl<L, V: Value> Cell<L, V> {
 
     /// Whether some committed transaction wrote here.
     pub(crate) fn is_committed(&self) -> bool {
-        // ORDERING: Relaxed: the committer is ordered with all earlier commits; to others it is a hint.
+        // ORDERING: Relaxed: the committer is ordered with all earlier commits; to others it is a
+        // hint.
         !self.committed.load(Ordering::Relaxed).is_null()
     }
 
@@ -329,8 +337,8 @@ impl<L, V: Value> Cell<L, V> {
         Some(!is_final || entry.value().is_none_or(is_present))
     }
 
-    /// What is known to have been written below `txn`, from the highest down to the last committed, which need not be in the
-    /// chain.
+    /// What is known to have been written below `txn`, from the highest down to the last committed,
+    /// which need not be in the chain.
     fn versions_below<'c>(
         &'c self,
         txn: TxnIndex,
@@ -423,7 +431,8 @@ impl<L, V: Value> Cell<L, V> {
 
     /// The shortcuts into the chain, if it has been long.
     fn shortcuts(&self) -> Option<&ShortcutsOf<L, V>> {
-        // ORDERING: Acquire pairs with the Release in `make_shortcuts`. SAFETY: they live as long as the memory.
+        // ORDERING: Acquire pairs with the Release in `make_shortcuts`. SAFETY: they live as long
+        // as the memory.
         unsafe { self.shortcuts.load(Ordering::Acquire).as_ref() }
     }
 
@@ -449,7 +458,8 @@ impl<L, V: Value> Cell<L, V> {
         }
         // ORDERING: Relaxed, under the lock.
         let next = old.next.load(Ordering::Relaxed);
-        // ORDERING: Release: what `next` points to was published to us, not by us, and is handed on.
+        // ORDERING: Release: what `next` points to was published to us, not by us, and is handed
+        // on.
         place.store(next, Ordering::Release);
         if let Some(shortcuts) = self.shortcuts() {
             // SAFETY: in the chain under the lock: not freed.

@@ -1,8 +1,8 @@
 //! Raw memory in chunks, kept from block to block.
 //!
-//! What a block allocates (cells, versions, the table) lives until the block is over, and then goes all at once. So it is
-//! carved from [`Chunk`]s, which an engine keeps for its next blocks: a warm engine asks the allocator, and the
-//! operating system behind it, for next to nothing.
+//! What a block allocates (cells, versions, the table) lives until the block is over, and then goes
+//! all at once. So it is carved from [`Chunk`]s, which an engine keeps for its next blocks: a warm
+//! engine asks the allocator, and the operating system behind it, for next to nothing.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::HashMap;
@@ -84,8 +84,8 @@ impl ChunkPool {
         chunk
     }
 
-    /// Takes chunks back, as many as it may keep. One whose size is no power of two was made to measure, and would hardly
-    /// be asked for again.
+    /// Takes chunks back, as many as it may keep. One whose size is no power of two was made to
+    /// measure, and would hardly be asked for again.
     pub(crate) fn give(&self, chunks: impl Iterator<Item = Chunk>) {
         let mut kept = self.kept.lock();
         for chunk in chunks {

@@ -60,7 +60,8 @@ pub(crate) struct Entry<C, V: Value> {
     shown: bool,
     /// `None` for a hint: only the belief that there will be a write.
     payload: Option<Payload<V>>,
-    /// What deltas came to, set by the committer; null before that. Apart from the entry, which mostly has no use for it.
+    /// What deltas came to, set by the committer; null before that. Apart from the entry, which
+    /// mostly has no use for it.
     sum: AtomicPtr<V>,
 }
 
@@ -148,7 +149,8 @@ impl<C, V: Value> Entry<C, V> {
     }
 }
 
-/// Whether the values are equal. If they cannot be compared, they are not: no sequential execution would have tried.
+/// Whether the values are equal. If they cannot be compared, they are not: no sequential execution
+/// would have tried.
 fn compare<V: Value>(a: &V, b: &V) -> bool {
     let _speculating = Speculating::start();
     catch_unwind(AssertUnwindSafe(|| a == b)).unwrap_or_else(|payload| {

@@ -11,10 +11,12 @@ use crate::mvmemory::{Cell, MvMemory};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::key::{Key, Lookup};
 
-/// Every location that a transaction wrote, with its final value, in the order of the first write in the block.
+/// Every location that a transaction wrote, with its final value, in the order of the first write
+/// in the block.
 ///
-/// It holds what the execution left in memory, and copies nothing unless asked to: looking at it costs about a cache miss
-/// for each location, dropping it next to nothing. The final value may be the one from before the block.
+/// It holds what the execution left in memory, and copies nothing unless asked to: looking at it
+/// costs about a cache miss for each location, dropping it next to nothing. The final value may be
+/// the one from before the block.
 ///
 /// # Examples
 ///
@@ -87,8 +89,8 @@ impl<V> Values<V> {
 pub struct Change<'a, L, V> {
     /// Where.
     pub location: &'a L,
-    /// The value before the block, if the first transaction that wrote here asked for it: by reading, checking or assuming
-    /// something of it, or by adding to it.
+    /// The value before the block, if the first transaction that wrote here asked for it: by
+    /// reading, checking or assuming something of it, or by adding to it.
     pub before: Option<&'a V>,
     /// The value after the block's last transaction.
     pub after: &'a V,
@@ -152,7 +154,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
         (0..self.len()).map(|n| self.nth(n))
     }
 
-    /// The final value of `location`. `None` if no transaction wrote it: then it is what it was before the block.
+    /// The final value of `location`. `None` if no transaction wrote it: then it is what it was
+    /// before the block.
     #[must_use]
     pub fn value(&self, location: &L) -> Option<&V> {
         match &self.0 {
@@ -173,11 +176,11 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
         }
     }
 
-    /// The final value of `location` if the execution holds it, be it that no transaction wrote it: then it is the one from
-    /// before the block.
+    /// The final value of `location` if the execution holds it, be it that no transaction wrote it:
+    /// then it is the one from before the block.
     ///
-    /// Saves a host a question to the storage. Which of the locations that were not written are held depends on the
-    /// schedule; what is held does not.
+    /// Saves a host a question to the storage. Which of the locations that were not written are
+    /// held depends on the schedule; what is held does not.
     #[must_use]
     pub fn cached(&self, location: &L) -> Option<&V> {
         match &self.0 {

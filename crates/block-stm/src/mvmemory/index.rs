@@ -42,6 +42,8 @@
 //! locations are compared while it is held. Whoever does not get it does without: it asks the
 //! storage again.
 
+// LENGTH: the links of the list are unsafe, and all that follows or changes them is here.
+
 use std::ops::{Bound, ControlFlow};
 use std::ptr;
 use std::sync::Arc;

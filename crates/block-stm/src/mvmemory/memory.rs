@@ -1,5 +1,7 @@
 //! The memory as a whole: its cells, and who wrote what into them.
 
+// LENGTH: a third are tests, which look at what the module hides.
+
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::ptr;
@@ -84,19 +86,21 @@ enum Phase {
     Committed,
 }
 
-/// An owned write set. Its entries are shared with readers, so it is never moved or borrowed mutably.
+/// An owned write set. Its entries are shared with readers, so it is never moved or borrowed
+/// mutably.
 struct Set<L, V: Value> {
     entries: *mut [EntryOf<L, V>],
     /// From a box; otherwise from an arena, or empty.
     on_heap: bool,
 }
 
-// SAFETY: the entries are owned, and accessed from several threads only through `&`; they hold values (`Send + Sync`)
-// and pointers to cells, which `Sync` for the memory below covers.
+// SAFETY: the entries are owned, and accessed from several threads only through `&`; they hold
+// values (`Send + Sync`) and pointers to cells, which `Sync` for the memory below covers.
 unsafe impl<L: Send + Sync, V: Value> Send for Set<L, V> {}
 
-// SAFETY: cells and entries hold locations and values, both `Send + Sync`, behind atomics, locks and places
-// that are set once; the raw pointers in them are followed according to the rules in the module's documentation.
+// SAFETY: cells and entries hold locations and values, both `Send + Sync`, behind atomics, locks
+// and places that are set once; the raw pointers in them are followed according to the rules in the
+// module's documentation.
 unsafe impl<L: Send + Sync, V: Value> Sync for MvMemory<L, V> {}
 // SAFETY: as for `Sync`; nothing in it is bound to a thread.
 unsafe impl<L: Send + Sync, V: Value> Send for MvMemory<L, V> {}
@@ -115,8 +119,8 @@ impl<L, V: Value> Set<L, V> {
     }
 
     fn entries(&self) -> &[EntryOf<L, V>] {
-        // SAFETY: from `Box::into_raw`, freed only by `free`, which consumes the set; or from an arena that
-        // lives as long as the memory; or empty.
+        // SAFETY: from `Box::into_raw`, freed only by `free`, which consumes the set; or from an
+        // arena that lives as long as the memory; or empty.
         unsafe { &*self.entries }
     }
 
@@ -144,8 +148,8 @@ impl<L, V: Value> Drop for MvMemory<L, V> {
         }
         for written in &mut self.written {
             let entries = std::mem::replace(&mut written.get_mut().entries, Set::empty());
-            // SAFETY: `&mut self`: no cell is borrowed, so no entry is reached any more. Cells hold dangling
-            // pointers now, which nobody follows.
+            // SAFETY: `&mut self`: no cell is borrowed, so no entry is reached any more. Cells hold
+            // dangling pointers now, which nobody follows.
             unsafe { entries.free() };
         }
     }
@@ -245,7 +249,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         self.table.find(location)
     }
 
-    /// Puts estimates at the locations that `txn` will probably write, unless it was executed already.
+    /// Puts estimates at the locations that `txn` will probably write, unless it was executed
+    /// already.
     pub(crate) fn declare(
         &self,
         txn: TxnIndex,
@@ -300,7 +305,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             entry
         };
         let entries = writes.enumerate().map(entry);
-        // What is written first mostly stays. What replaces it may be replaced any number of times, and so is freed by epoch.
+        // What is written first mostly stays. What replaces it may be replaced any number of times,
+        // and so is freed by epoch.
         let set = match any {
             true if declared => Set::in_arena(handle.entries.extend(entries)),
             true => self.heap_set(entries.collect()),
@@ -332,8 +338,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         any
     }
 
-    /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not apply or
-    /// rests on a base value that nobody has fetched.
+    /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not
+    /// apply or rests on a base value that nobody has fetched.
     pub(crate) fn sum_deltas(&self, txn: TxnIndex, handle: &LocalHandle<'_, L, V>) -> bool {
         let entries = self.written[txn.as_usize()].lock().entries.entries;
         // Not under the lock: deltas are applied by code of the user's.
@@ -349,16 +355,18 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             let below = if sings(Canary::SumOnBase) { cell.base() } else { below };
             let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
-                // SAFETY: sums live as long as the memory, and so longer than any entry that somebody may reach.
+                // SAFETY: sums live as long as the memory, and so longer than any entry that
+                // somebody may reach.
                 unsafe { entry.set_sum(handle.sums.push(sum)) };
                 true
             })
         })
     }
 
-    /// Makes the settled writes of the lowest uncommitted transaction final, and adds each
-    /// location with its new value to `writes`, and the cells that were committed for the first time to `touched`. Whether
-    /// the transaction had asked for what was there before its n-th write is for `asked` to say.
+    /// Makes the settled writes of the lowest uncommitted transaction final, and adds each location
+    /// with its new value to `writes`, and the cells that were committed for the first time to
+    /// `touched`. Whether the transaction had asked for what was there before its n-th write is for
+    /// `asked` to say.
     pub(crate) fn commit<'m>(
         &'m self,
         txn: TxnIndex,
@@ -399,8 +407,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
     }
 
-    /// Takes locations where nothing was left out of those that are held: some worker listed them that learnt of the write
-    /// too late. Only called by the holder of the baton.
+    /// Takes locations where nothing was left out of those that are held: some worker listed them
+    /// that learnt of the write too late. Only called by the holder of the baton.
     pub(crate) fn put_right(&self, cells: &[&Cell<L, V>]) {
         let Some(index) = &self.index else { return };
         cells.iter().for_each(|cell| index.put_right(cell));
@@ -437,11 +445,12 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             unsafe { &*(*pointer).cell }.unlink(pointer, finder, guard);
         }
         if old.on_heap && sings(Canary::FreeAtOnce) {
-            // SAFETY: none, on purpose: this fault is let out where no reader follows what it has found.
+            // SAFETY: none, on purpose: this fault is let out where no reader follows what it has
+            // found.
             unsafe { old.free() };
         } else if old.on_heap {
-            // SAFETY: the set is out of every chain, and it was never committed (checked by the callers), so
-            // only readers who pinned before can still reach it. Values are `'static`.
+            // SAFETY: the set is out of every chain, and it was never committed (checked by the
+            // callers), so only readers who pinned before can still reach it. Values are `'static`.
             unsafe {
                 guard.defer_unchecked(move || {
                     let old = old;

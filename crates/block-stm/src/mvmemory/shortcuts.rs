@@ -6,13 +6,15 @@
 //! chain             9, 4            (none)         95, 88, 65
 //! ```
 //!
-//! Transactions are grouped by their index, and each group has a slot, which leads to the highest of its entries in the chain. A reader below
-//! transaction 90 begins at entry 95, one below 64 at entry 9: it passes the entries of one group at most, and the slots of groups that
-//! have no entry. The slots are a ring, which is long enough for the default window of 64 workers; groups that share a slot in a
-//! longer window hide each other.
+//! Transactions are grouped by their index, and each group has a slot, which leads to the highest
+//! of its entries in the chain. A reader below transaction 90 begins at entry 95, one below 64 at
+//! entry 9: it passes the entries of one group at most, and the slots of groups that have no entry.
+//! The slots are a ring, which is long enough for the default window of 64 workers; groups that
+//! share a slot in a longer window hide each other.
 //!
-//! Slots are changed as the chain is, under the cell's lock, and read as the chain is, by pinned readers: an entry is in no slot any more when it
-//! is retired. A slot that is wrong leads to a version that is not the latest, as an old link of the chain does; the judge will tell.
+//! Slots are changed as the chain is, under the cell's lock, and read as the chain is, by pinned
+//! readers: an entry is in no slot any more when it is retired. A slot that is wrong leads to a
+//! version that is not the latest, as an old link of the chain does; the judge will tell.
 
 use std::ptr;
 
@@ -50,13 +52,15 @@ impl<C, V: Value> Shortcuts<C, V> {
 
     /// The highest entry of a group.
     fn highest(&self, of: u32) -> Option<&Entry<C, V>> {
-        // ORDERING: Acquire pairs with the Release in `linked` and `unlinked`, or with the one that published the shortcuts.
-        // SAFETY: what is in a slot is in the chain, or was after the reader was pinned; see the module's documentation.
+        // ORDERING: Acquire pairs with the Release in `linked` and `unlinked`, or with the one that
+        // published the shortcuts. SAFETY: what is in a slot is in the chain, or was after the
+        // reader was pinned; see the module's documentation.
         let entry = unsafe { self.slot(of).load(Ordering::Acquire).as_ref() };
         entry.filter(|entry| group(entry) == of)
     }
 
-    /// The highest entry below `txn`, or one of its group a little above; `None` if there is none above `last`.
+    /// The highest entry below `txn`, or one of its group a little above; `None` if there is none
+    /// above `last`.
     pub(crate) fn below(&self, txn: TxnIndex, last: Option<TxnIndex>) -> Option<&Entry<C, V>> {
         let from = txn.get().checked_sub(1)? / GROUP;
         let to =
@@ -64,7 +68,8 @@ impl<C, V: Value> Shortcuts<C, V> {
         (to..=from).rev().find_map(|group| self.highest(group))
     }
 
-    /// An entry above `txn` that is not far from its place. `None` if none is, up to `top`. For who holds the cell's lock.
+    /// An entry above `txn` that is not far from its place. `None` if none is, up to `top`. For who
+    /// holds the cell's lock.
     pub(crate) fn above(&self, txn: TxnIndex, top: TxnIndex) -> Option<&Entry<C, V>> {
         let from = txn.get() / GROUP;
         let to = (top.get() / GROUP).min(from + SLOTS as u32 - 1);

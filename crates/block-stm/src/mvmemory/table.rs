@@ -1,12 +1,13 @@
 //! Location to cell: a lock-free hash trie that only grows.
 //!
-//! The root has about eight slots for each transaction of the block. Where two locations meet in a slot,
-//! the slot is replaced by a branch of 16, chosen by the next four bits of the hash. A slot thus goes
-//! through `empty -> cell -> branch`, each step one compare-and-swap, and never back: a cell keeps its address until the block is
-//! over, and a lookup is a few loads that write nothing.
+//! The root has about eight slots for each transaction of the block. Where two locations meet in a
+//! slot, the slot is replaced by a branch of 16, chosen by the next four bits of the hash. A slot
+//! thus goes through `empty -> cell -> branch`, each step one compare-and-swap, and never back: a
+//! cell keeps its address until the block is over, and a lookup is a few loads that write nothing.
 //!
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
-//! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make twins.
+//! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make
+//! twins.
 
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::key::is_same;
@@ -49,13 +50,14 @@ impl<L, V: Value> Slot<L, V> {
 
     /// What is in the slot now, and the word to compare with when replacing it.
     fn load(&self) -> (Content<'_, L, V>, *mut Cell<L, V>) {
-        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: whoever sees
-        // the pointer sees the cell or branch whole.
+        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: whoever
+        // sees the pointer sees the cell or branch whole.
         let word = self.0.load(Ordering::Acquire);
         let content = if word.is_null() {
             Content::Empty
         } else if is_branch(word) {
-            // SAFETY: a tagged word was made by `branch_word`; branches live as long as the table, and so does `&self`.
+            // SAFETY: a tagged word was made by `branch_word`; branches live as long as the table,
+            // and so does `&self`.
             Content::Branch(unsafe { &*branch_of(word) })
         } else {
             // SAFETY: an untagged word is a cell, which lives as long as the table.
@@ -66,7 +68,8 @@ impl<L, V: Value> Slot<L, V> {
 
     /// Puts `new` in place of `expected`; whether it was still there.
     fn replace(&self, expected: *mut Cell<L, V>, new: *mut Cell<L, V>) -> bool {
-        // ORDERING: Release publishes what `new` points to, see `load`. Failure carries nothing: the caller loads again.
+        // ORDERING: Release publishes what `new` points to, see `load`. Failure carries nothing:
+        // the caller loads again.
         let release =
             if sings(Canary::InsertRelaxed) { Ordering::Relaxed } else { Ordering::Release };
         self.0.compare_exchange(expected, new, release, Ordering::Relaxed).is_ok()
@@ -119,7 +122,8 @@ struct Root<L, V: Value> {
     pool: Arc<ChunkPool>,
 }
 
-// SAFETY: the slots are atomics, in memory that the root owns; what they point to is the memory's, see there.
+// SAFETY: the slots are atomics, in memory that the root owns; what they point to is the memory's,
+// see there.
 unsafe impl<L: Send + Sync, V: Value> Send for Root<L, V> {}
 // SAFETY: as above.
 unsafe impl<L: Send + Sync, V: Value> Sync for Root<L, V> {}
@@ -271,7 +275,8 @@ fn find_or_insert_twin<'t, L: Eq + Clone, V: Value>(
     cell
 }
 
-/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was faster.
+/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was
+/// faster.
 fn grow<L, V: Value>(
     slot: &Slot<L, V>,
     word: *mut Cell<L, V>,
@@ -287,7 +292,8 @@ fn grow<L, V: Value>(
     }
 }
 
-/// The place in a branch whose hash bits start at `shift`; two hashes that differ part ways before the bits run out.
+/// The place in a branch whose hash bits start at `shift`; two hashes that differ part ways before
+/// the bits run out.
 fn branch_index(hash: u64, shift: u32) -> usize {
     (hash.checked_shr(shift).unwrap_or(0) as usize) & (BRANCH - 1)
 }

@@ -1,7 +1,8 @@
 //! Deliberate faults, to prove that the checkers can notice them.
 //!
-//! They exist only in builds with `--cfg block_stm_canaries`, and there one is active at a time, if any. In all other
-//! builds [`sings`] is a constant `false`, and every fault compiles to nothing. `docs/canaries.md` says who catches which.
+//! They exist only in builds with `--cfg block_stm_canaries`, and there one is active at a time, if
+//! any. In all other builds [`sings`] is a constant `false`, and every fault compiles to nothing.
+//! `docs/canaries.md` says who catches which.
 
 /// A fault of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Execution step by step: the door for simulators and schedule explorers.
 //!
-//! A [`Conductor`] runs all workers of a block on one thread, as coroutines, say, and decides at each [`Step`]
-//! which of them acts next. What it steps through is the code that runs in production, not a model of it.
-//! Between two steps a worker does what real workers do to each other in that time: a whole publication, a whole validation. How the
-//! primitives beneath interleave is not a conductor's concern.
+//! A [`Conductor`] runs all workers of a block on one thread, as coroutines, say, and decides at
+//! each [`Step`] which of them acts next. What it steps through is the code that runs in
+//! production, not a model of it. Between two steps a worker does what real workers do to each
+//! other in that time: a whole publication, a whole validation. How the primitives beneath
+//! interleave is not a conductor's concern.
 //!
 //! Without a conductor, a step is a test of a flag that the worker looks at anyway.
 
@@ -73,7 +74,8 @@ pub enum Position {
     Head,
 }
 
-/// Decides which worker acts next. Everything in it happens on the one thread that runs [`conduct`].
+/// Decides which worker acts next. Everything in it happens on the one thread that runs
+/// [`conduct`].
 ///
 /// The calling worker is the one that runs; the others stand in [`step`](Conductor::step) or
 /// [`wait`](Conductor::wait), or have not begun.
@@ -103,7 +105,8 @@ pub trait Conductor {
         true
     }
 
-    /// How many of `spins` spins a worker waits before it gives up. Fewer make shorter explorations.
+    /// How many of `spins` spins a worker waits before it gives up. Fewer make shorter
+    /// explorations.
     fn patience(&self, spins: u32) -> u32 {
         spins
     }
@@ -140,10 +143,11 @@ impl Drop for Presence {
     }
 }
 
-/// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread, step by step.
+/// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread,
+/// step by step.
 ///
-/// The caller is the block's first worker; the others are [spawned](Conductor::spawn). The engine's settings mean what they
-/// always mean; its threads sleep.
+/// The caller is the block's first worker; the others are [spawned](Conductor::spawn). The engine's
+/// settings mean what they always mean; its threads sleep.
 ///
 /// # Panics
 /// With the conductor's own panics, those of `work`, and if an invariant is broken.

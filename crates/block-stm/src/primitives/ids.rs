@@ -40,9 +40,11 @@ impl fmt::Display for TxnIndex {
     }
 }
 
-/// Which execution of which transaction wrote a value; [`Version::BASE`] is the state before the block.
+/// Which execution of which transaction wrote a value; [`Version::BASE`] is the state before the
+/// block.
 ///
-/// Packed into one word (transaction + 1 above, incarnation below), so that validation is one compare.
+/// Packed into one word (transaction + 1 above, incarnation below), so that validation is one
+/// compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version(u64);
 

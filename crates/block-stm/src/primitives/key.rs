@@ -1,7 +1,8 @@
 //! Locations as keys, whatever their equality does.
 //!
-//! `Eq` promises that a location equals itself. Nothing holds a host to it, and a location that does not (a NaN, say) would
-//! never be found again: each look would add another one. Here such locations are the same if their hashes are.
+//! `Eq` promises that a location equals itself. Nothing holds a host to it, and a location that
+//! does not (a NaN, say) would never be found again: each look would add another one. Here such
+//! locations are the same if their hashes are.
 
 use std::hash::{Hash, Hasher};
 

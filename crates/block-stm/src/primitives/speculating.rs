@@ -54,8 +54,8 @@ impl Drop for Speculating {
     }
 }
 
-/// Drops what an execution leaves behind. A panic in there says nothing of the block: a sequential execution would have dropped
-/// something else.
+/// Drops what an execution leaves behind. A panic in there says nothing of the block: a sequential
+/// execution would have dropped something else.
 pub(crate) fn drop_contained<T>(thing: T) {
     let _speculating = Speculating::start();
     if let Err(payload) = panic::catch_unwind(panic::AssertUnwindSafe(|| drop(thing))) {

@@ -1,9 +1,10 @@
-//! The memory against a model of it made of maps: bytes are operations, and both must agree on every answer.
+//! The memory against a model of it made of maps: bytes are operations, and both must agree on
+//! every answer.
 //!
 //! The operations are those of one block, in any order that the engine's contract allows: whatever
-//! happens to a transaction happens before it is committed, and commits come in order. Readers are above what is committed.
-//! Some locations share a hash. After each operation the epoch moves on, so that a write set which is freed too early
-//! is missed by whoever still finds it.
+//! happens to a transaction happens before it is committed, and commits come in order. Readers are
+//! above what is committed. Some locations share a hash. After each operation the epoch moves on,
+//! so that a write set which is freed too early is missed by whoever still finds it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -32,7 +33,8 @@ pub(crate) fn agree(bytes: &[u8]) {
     trial.look_everywhere();
 }
 
-/// A location; those with numbers of the same parity share a hash. On the heap, so that one that was freed shows.
+/// A location; those with numbers of the same parity share a hash. On the heap, so that one that
+/// was freed shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place(Box<u8>);
 
@@ -460,7 +462,10 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn the_memory_is_what_maps_would_be(bytes in vec(any::<u8>(), 0..400)) {

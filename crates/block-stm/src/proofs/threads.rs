@@ -1,8 +1,9 @@
 //! Whole blocks on plain threads: no pool, and no lock but the engine's own.
 //!
-//! `tests/it` has many more blocks, on pools. These are for ThreadSanitizer, which sees an order only where all of it is
-//! instrumented: it knows how threads start, and sees the engine's atomics and `parking_lot`'s, but not what happens
-//! inside the standard library's locks, which pools are made of.
+//! `tests/it` has many more blocks, on pools. These are for ThreadSanitizer, which sees an order
+//! only where all of it is instrumented: it knows how threads start, and sees the engine's atomics
+//! and `parking_lot`'s, but not what happens inside the standard library's locks, which pools are
+//! made of.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,10 +1,14 @@
-//! What must hold at every commit, looked at in debug builds and where a conductor asks for it: a second opinion on the judge's work.
+//! What must hold at every commit, looked at in debug builds and where a conductor asks for it: a
+//! second opinion on the judge's work.
 //!
-//! * *The prefix never shrinks:* transactions pass one by one, in order, none twice, none after the end.
-//! * *No committed value changes:* where each committed value lies is remembered beside the memory, and compared whenever a
-//!   transaction touches it, and at the end. Values and locations themselves are not compared: theirs is the host's code.
+//! * *The prefix never shrinks:* transactions pass one by one, in order, none twice, none after the
+//!   end.
+//! * *No committed value changes:* where each committed value lies is remembered beside the memory,
+//!   and compared whenever a transaction touches it, and at the end. Values and locations
+//!   themselves are not compared: theirs is the host's code.
 //! * *Below the head everything is final:* what a reader at the head finds is what is committed.
-//! * *Nothing is lost, nothing leaks:* at the end, the locations with a committed value are those that were committed.
+//! * *Nothing is lost, nothing leaks:* at the end, the locations with a committed value are those
+//!   that were committed.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -51,7 +55,8 @@ impl<L: Debug, V: Value> Watch<L, V> for Invariants {
     fn before_commit(&self, txn: TxnIndex, cells: &[&Cell<L, V>], guard: &Guard) {
         for cell in cells {
             self.is_as_committed(cell);
-            // Without a writer, whether the base value is there or not: somebody may fetch it just now.
+            // Without a writer, whether the base value is there or not: somebody may fetch it just
+            // now.
             let committed = cell.committed().map(|(version, _)| version);
             let committed = committed.filter(|version| version.txn().is_some());
             let is_final = match cell.latest_below(txn, false, &Count::new(0), guard) {

@@ -1,9 +1,10 @@
 //! The right to commit, held by one worker at a time, for which nobody ever waits.
 //!
-//! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks whether the
-//! head is ready. Between the two steps each passes a `SeqCst` fence. In the single order of the two fences, either the local_table's
-//! comes first, and the holder sees the ready head; or the holder's does, and the local_table
-//! finds the baton free (or in the hands of a third, who will give it back and look). So a ready head is never left lying.
+//! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks
+//! whether the head is ready. Between the two steps each passes a `SeqCst` fence. In the single
+//! order of the two fences, either the local_table's comes first, and the holder sees the ready
+//! head; or the holder's does, and the local_table finds the baton free (or in the hands of a
+//! third, who will give it back and look). So a ready head is never left lying.
 
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::sync::atomic::{Ordering, fence};
@@ -61,7 +62,8 @@ impl<T> Drop for BatonGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: dropped here and nowhere else.
         unsafe { ManuallyDrop::drop(&mut self.0) };
-        // ORDERING: SeqCst: the holder's fence, see the module's documentation. The caller looks at the head next.
+        // ORDERING: SeqCst: the holder's fence, see the module's documentation. The caller looks at
+        // the head next.
         if !sings(Canary::GiveWithoutFence) {
             fence(Ordering::SeqCst);
         }

@@ -1,7 +1,8 @@
 //! How many workers the dependencies of a block can feed, as far as they are known.
 //!
-//! The committer reports for each transaction its *distance*: how far below it is the nearest transaction whose write it
-//! read. The report costs no speculation: transactions that were executed as the head have a distance, too.
+//! The committer reports for each transaction its *distance*: how far below it is the nearest
+//! transaction whose write it read. The report costs no speculation: transactions that were
+//! executed as the head have a distance, too.
 //!
 //! ```text
 //! txn        10   11   12   13   14   15
@@ -9,19 +10,22 @@
 //! distance    -    1    -    3    -    1
 //! ```
 //!
-//! While `w` workers execute neighbouring transactions, one whose distance is below `w` runs at the same time as what it depends
-//! on: it probably fails, and is executed again as the head, one after another. The others share the workers. With a share `f` of
-//! transactions that are near in this sense, a block takes `f + (1 - f) / w` of its sequential time (Amdahl's law). The
-//! best number of workers is the one for which this is least; `f` grows with `w`, as more transactions are near.
+//! While `w` workers execute neighbouring transactions, one whose distance is below `w` runs at the
+//! same time as what it depends on: it probably fails, and is executed again as the head, one after
+//! another. The others share the workers. With a share `f` of transactions that are near in this
+//! sense, a block takes `f + (1 - f) / w` of its sequential time (Amdahl's law). The best number of
+//! workers is the one for which this is least; `f` grows with `w`, as more transactions are near.
 //!
-//! Where all transactions read from their neighbours, that number is 1: nothing is executed ahead. Where they alternate
-//! between two locations, all distances are 2, and the number is 2.
+//! Where all transactions read from their neighbours, that number is 1: nothing is executed ahead.
+//! Where they alternate between two locations, all distances are 2, and the number is 2.
 
-/// The classes of distances: 1, 2 to 3, 4 to 7, and so on; the last one has what is far for any number of workers.
+/// The classes of distances: 1, 2 to 3, 4 to 7, and so on; the last one has what is far for any
+/// number of workers.
 const CLASSES: usize = 8;
 /// What one report weighs.
 const WEIGHT: u32 = 2;
-/// What the belief weighs, before the first report, that all is far. Less than a report: the first one that is near decides.
+/// What the belief weighs, before the first report, that all is far. Less than a report: the first
+/// one that is near decides.
 const HOPE: u32 = 1;
 /// Once all reports together weigh as much, all of them lose half: a block may change on its way.
 const MEMORY: u32 = 64 * WEIGHT;
@@ -54,7 +58,8 @@ impl Distances {
         }
     }
 
-    /// How many workers can be fed, of at most `most`: the fewest that hardly take longer than the best number.
+    /// How many workers can be fed, of at most `most`: the fewest that hardly take longer than the
+    /// best number.
     pub(crate) fn workers(&self, most: u32) -> u32 {
         let options = || self.options(most);
         let best = options().map(|(_, time)| time).fold(f32::INFINITY, f32::min);
@@ -64,7 +69,8 @@ impl Distances {
         options().find(|(_, time)| *time <= FRUGAL * best).map_or(1, |(workers, _)| workers)
     }
 
-    /// Numbers of workers up to `most`, fewest first, each with the time that the last transactions would take, where 1 is an execution.
+    /// Numbers of workers up to `most`, fewest first, each with the time that the last transactions
+    /// would take, where 1 is an execution.
     fn options(&self, most: u32) -> impl Iterator<Item = (u32, f32)> {
         let mut near = 0;
         (0..CLASSES).take_while(move |class| *class == 0 || 1 << (class - 1) < most).map(

@@ -18,8 +18,8 @@ impl HintScore {
         self.0.load(Ordering::Relaxed) > -TOLERANCE
     }
 
-    /// Takes the report of one transaction's declared locations. HintScore does not pile up beyond what
-    /// a few wrong declarations can undo.
+    /// Takes the report of one transaction's declared locations. HintScore does not pile up beyond
+    /// what a few wrong declarations can undo.
     pub(crate) fn report(&self, right: usize, wrong: usize) {
         let change =
             right.min(TOLERANCE as usize) as i32 - wrong.min(2 * TOLERANCE as usize) as i32;

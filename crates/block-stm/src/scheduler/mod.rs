@@ -1,12 +1,16 @@
-//! Which speculative work is done when. Nothing in here can change a result, only the time it takes.
+//! Which speculative work is done when. Nothing in here can change a result, only the time it
+//! takes.
 //!
-//! Transactions are started in order, as far as the [`window`] above the commit point allows, by as many workers as their
-//! [`distances`] can feed and there is [`room`] for; those
-//! whose execution was thrown away wait in [`retry_set`]; workers without work sleep in [`parking`]. Who owns
-//! a transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
+//! Transactions are started in order, as far as the [`window`] above the commit point allows, by as
+//! many workers as their [`distances`] can feed and there is [`room`] for; those whose execution
+//! was thrown away wait in [`retry_set`]; workers without work sleep in [`parking`]. Who owns a
+//! transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
-//! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the head, is
-//! executed and committed by whoever finds the commit baton free, and waits for nobody (see `judge/commit.rs`).
+//! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the
+//! head, is executed and committed by whoever finds the commit baton free, and waits for nobody
+//! (see `judge/commit.rs`).
+
+// LENGTH: a sixth are tests, which look at what the module hides.
 
 pub(crate) mod baton;
 pub(crate) mod distances;
@@ -37,10 +41,12 @@ use window::{Window, WindowControl};
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.
 const CONDUCTED: u8 = 0b10;
-/// A signal: the committer waits for the head, which somebody executes who began when it was not the head yet.
+/// A signal: the committer waits for the head, which somebody executes who began when it was not
+/// the head yet.
 const HEAD_WANTED: u8 = 0b100;
-/// The last incarnation that is executed ahead of its turn. A transaction that has failed so often is left to the head, which
-/// bounds what a block can cost whatever the VM does; see [`Scheduler::release`].
+/// The last incarnation that is executed ahead of its turn. A transaction that has failed so often
+/// is left to the head, which bounds what a block can cost whatever the VM does; see
+/// [`Scheduler::release`].
 const LAST_AHEAD: u32 = 3;
 /// How often a sleeping worker looks at the clock and the cancel token, where there are any.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -101,8 +107,8 @@ impl Waiters {
     /// The list, for somebody who then looks once more whether he need wait.
     fn add(&self) -> MutexGuard<'_, Vec<TxnIndex>> {
         let list = self.list.lock();
-        // ORDERING: SeqCst, before the look: in the single order either this comes first, and `take` sees it; or the
-        // change of the state does, and the waiter sees that.
+        // ORDERING: SeqCst, before the look: in the single order either this comes first, and
+        // `take` sees it; or the change of the state does, and the waiter sees that.
         self.any.store(true, Ordering::SeqCst);
         list
     }
@@ -125,8 +131,8 @@ pub(crate) struct Awaited {
 }
 
 impl<'b> Scheduler<'b> {
-    /// A scheduler of `txns` transactions for `workers` workers on `cores` cores, which look at most `window` transactions ahead; and what
-    /// the committer needs to control the window.
+    /// A scheduler of `txns` transactions for `workers` workers on `cores` cores, which look at
+    /// most `window` transactions ahead; and what the committer needs to control the window.
     pub(crate) fn new(
         txns: u32,
         window: u32,
@@ -166,7 +172,8 @@ impl<'b> Scheduler<'b> {
 
     /// The lowest uncommitted transaction; the number of transactions once all are committed.
     pub(crate) fn head(&self) -> TxnIndex {
-        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over in `judge/commit.rs`.
+        // ORDERING: SeqCst: workers that look whether the head wants them are part of the hand-over
+        // in `judge/commit.rs`.
         TxnIndex::new(self.head.load(Ordering::SeqCst))
     }
 
@@ -202,8 +209,8 @@ impl<'b> Scheduler<'b> {
         self.head().get().saturating_add(self.window.size()).min(self.txns)
     }
 
-    /// Whether everything had better be committed at once: what is wrong should be known while things fail, and what is finished
-    /// should count where the block may be stopped.
+    /// Whether everything had better be committed at once: what is wrong should be known while
+    /// things fail, and what is finished should count where the block may be stopped.
     pub(crate) fn is_in_a_hurry(&self) -> bool {
         self.window.stride() == 1 || self.limits.can_stop()
     }
@@ -213,8 +220,8 @@ impl<'b> Scheduler<'b> {
         self.next().saturating_sub(head.get()) > self.window.size() / 2
     }
 
-    /// Takes the lowest transaction that needs an execution: an aborted one, else the next one of the worker's
-    /// stride, else the first of a new stride.
+    /// Takes the lowest transaction that needs an execution: an aborted one, else the next one of
+    /// the worker's stride, else the first of a new stride.
     ///
     /// `on_start` is told of each transaction that is passed for the first time.
     pub(crate) fn claim_for_execution(
@@ -253,7 +260,8 @@ impl<'b> Scheduler<'b> {
         }
     }
 
-    /// How many transactions from `next` on a worker takes: fewer towards the block's end, so that all have some to the end.
+    /// How many transactions from `next` on a worker takes: fewer towards the block's end, so that
+    /// all have some to the end.
     fn stride_at(&self, next: u32) -> u32 {
         self.window.stride().min((self.txns - next) / (2 * self.workers))
     }
@@ -263,7 +271,8 @@ impl<'b> Scheduler<'b> {
         self.window.workers().min(self.room.workers())
     }
 
-    /// Tells the head's owner, if it has one, that all wait for it: an execution that is not worth finishing ends.
+    /// Tells the head's owner, if it has one, that all wait for it: an execution that is not worth
+    /// finishing ends.
     pub(crate) fn want_head(&self) {
         let head = self.head();
         if head.get() < self.txns
@@ -330,11 +339,12 @@ impl<'b> Scheduler<'b> {
         incarnation >= LAST_AHEAD
     }
 
-    /// The owner gives its transaction back, to be executed at once, or when another one has come so far; or by the committer alone,
-    /// if it is the head, or was given back too often.
+    /// The owner gives its transaction back, to be executed at once, or when another one has come
+    /// so far; or by the committer alone, if it is the head, or was given back too often.
     ///
-    /// Each execution ahead of its turn comes from a first start, from here, or from an early validation, which asks
-    /// [`is_last_ahead`](Self::is_last_ahead), too. So there are no more than `LAST_AHEAD + 1` for each transaction.
+    /// Each execution ahead of its turn comes from a first start, from here, or from an early
+    /// validation, which asks [`is_last_ahead`](Self::is_last_ahead), too. So there are no more
+    /// than `LAST_AHEAD + 1` for each transaction.
     pub(crate) fn release(&self, claim: Claim, after: Option<Awaited>) {
         self.status(claim.txn).release(claim.incarnation);
         self.step(Step::Enqueue(claim.txn));
@@ -346,8 +356,8 @@ impl<'b> Scheduler<'b> {
         }
         if let Some(Awaited { writer, until }) = after {
             let mut waiters = self.waiters[writer.as_usize()].add();
-            // Looked at under the lock, which we have announced: either `release_waiters`, which looks after the state
-            // has changed, finds us, or we see the state.
+            // Looked at under the lock, which we have announced: either `release_waiters`, which
+            // looks after the state has changed, finds us, or we see the state.
             let state = self.status(writer).state();
             if (state != State::Committed && state != until) || sings(Canary::WaitBlindly) {
                 waiters.push(claim.txn);

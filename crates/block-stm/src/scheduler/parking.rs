@@ -1,10 +1,11 @@
 //! Where idle workers sleep.
 //!
-//! A worker announces itself, and looks for work once more under the lock before it waits; whoever makes work looks for
-//! announced workers afterwards, and passes through the lock before it notifies. In the single order of the `SeqCst`
-//! accesses, either the worker's last look sees the work, or the local_table sees the worker; then the lock sees to it
-//! that the worker waits already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by the
-//! wrong one: a worker that is woken for nothing looks, and sleeps again.
+//! A worker announces itself, and looks for work once more under the lock before it waits; whoever
+//! makes work looks for announced workers afterwards, and passes through the lock before it
+//! notifies. In the single order of the `SeqCst` accesses, either the worker's last look sees the
+//! work, or the local_table sees the worker; then the lock sees to it that the worker waits
+//! already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by
+//! the wrong one: a worker that is woken for nothing looks, and sleeps again.
 
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
@@ -26,7 +27,8 @@ impl Parking {
         Self { sleepers: AtomicUsize::new(0), lock: Mutex::new(()), wake: Condvar::new() }
     }
 
-    /// Sleeps until woken or for `at_most`, unless `has_work` says that there is no need to. Whether it slept.
+    /// Sleeps until woken or for `at_most`, unless `has_work` says that there is no need to.
+    /// Whether it slept.
     pub(crate) fn park(&self, at_most: Option<Duration>, has_work: impl FnOnce() -> bool) -> bool {
         // ORDERING: SeqCst, before the look: see the module's documentation.
         self.sleepers.fetch_add(1, Ordering::SeqCst);

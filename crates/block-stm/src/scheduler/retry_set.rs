@@ -22,7 +22,8 @@ impl RetrySet {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        // ORDERING: SeqCst: parking workers look here after announcing themselves, see `parking.rs`.
+        // ORDERING: SeqCst: parking workers look here after announcing themselves, see
+        // `parking.rs`.
         self.len.load(Ordering::SeqCst) == 0
     }
 

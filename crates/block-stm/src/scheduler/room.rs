@@ -1,18 +1,23 @@
-//! How many workers can run at once: as many as there are cores, and more while some of them wait for the storage.
+//! How many workers can run at once: as many as there are cores, and more while some of them wait
+//! for the storage.
 //!
-//! A worker without a core is worse than none: the system may stop it while it owns the head, and then all others wait for it. So
-//! where there are more threads than cores, workers are let in one by one, and each says in its *seat* whether it runs
-//! or waits. Each looks around between its transactions:
+//! A worker without a core is worse than none: the system may stop it while it owns the head, and
+//! then all others wait for it. So where there are more threads than cores, workers are let in one
+//! by one, and each says in its *seat* whether it runs or waits. Each looks around between its
+//! transactions:
 //!
-//! * Fewer run than there are cores, several times in a row: there is room for twice as many workers.
+//! * Fewer run than there are cores, several times in a row: there is room for twice as many
+//!   workers.
 //! * More run than there are cores: half of them leave.
 //!
-//! Where there are no more threads than cores, there are no seats, and all of this costs a look at a length.
+//! Where there are no more threads than cores, there are no seats, and all of this costs a look at
+//! a length.
 
 use crate::primitives::sync::Padded;
 use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// How often in a row a worker must see the same before it believes it: a read from memory is short, and hardly met so often.
+/// How often in a row a worker must see the same before it believes it: a read from memory is
+/// short, and hardly met so often.
 const SURE: u32 = 3;
 
 /// What a worker is doing.

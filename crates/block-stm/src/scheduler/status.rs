@@ -8,9 +8,10 @@
 //!     +------------------+--------------------+---------------------+  +--> COMMITTED
 //! ```
 //!
-//! `CLAIMED` means that exactly one worker owns the transaction: to execute it, to validate it, or to commit it. Everything else
-//! that belongs to a transaction (its run, its result, its write set) is touched by the owner alone. `k` counts the
-//! incarnations. Nothing here decides what is right; the word only says who may act.
+//! `CLAIMED` means that exactly one worker owns the transaction: to execute it, to validate it, or
+//! to commit it. Everything else that belongs to a transaction (its run, its result, its write set)
+//! is touched by the owner alone. `k` counts the incarnations. Nothing here decides what is right;
+//! the word only says who may act.
 
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +58,8 @@ impl Status {
 
     /// The state and the incarnation.
     pub(crate) fn read(&self) -> (State, u32) {
-        // ORDERING: SeqCst: parking workers look here after announcing themselves; beyond that a hint.
+        // ORDERING: SeqCst: parking workers look here after announcing themselves; beyond that a
+        // hint.
         unpack(self.0.load(Ordering::SeqCst))
     }
 
@@ -71,7 +73,8 @@ impl Status {
             return None;
         }
         let claimed = pack(State::Claimed, incarnation);
-        // ORDERING: Acquire pairs with the stores in `set`: the new owner sees all that the last owner did.
+        // ORDERING: Acquire pairs with the stores in `set`: the new owner sees all that the last
+        // owner did.
         let acquire =
             if sings(Canary::ClaimRelaxed) { Ordering::Relaxed } else { Ordering::Acquire };
         self.0
@@ -97,9 +100,10 @@ impl Status {
 
     fn set(&self, state: State, incarnation: u32) {
         debug_assert_eq!(self.state(), State::Claimed);
-        // ORDERING: Release publishes the owner's work to the next owner's Acquire. SeqCst for `Scheduler::release`, which
-        // decides by this word whether somebody will still come for its waiters, and for parking workers.
-        // The hand-over of the head relies on the fences in `baton.rs`, not on this.
+        // ORDERING: Release publishes the owner's work to the next owner's Acquire. SeqCst for
+        // `Scheduler::release`, which decides by this word whether somebody will still come for its
+        // waiters, and for parking workers. The hand-over of the head relies on the fences in
+        // `baton.rs`, not on this.
         self.0.store(pack(state, incarnation), Ordering::SeqCst);
     }
 }

@@ -1,18 +1,21 @@
-//! How far to look ahead of the commit point, and with how many workers: as far as the block's dependencies allow, not at all where each
-//! transaction needs the one before.
+//! How far to look ahead of the commit point, and with how many workers: as far as the block's
+//! dependencies allow, not at all where each transaction needs the one before.
 //!
-//! The committer reports each transaction: its [distance](super::distances), and whether an optimistic execution
-//! of it stood. The reports say how many workers can be fed; each of them adds its part to the window. With one worker the window is 1:
-//! only the head runs. Its reports go on, so the window opens again as soon as transactions are independent, without a try.
+//! The committer reports each transaction: its [distance](super::distances), and whether an
+//! optimistic execution of it stood. The reports say how many workers can be fed; each of them adds
+//! its part to the window. With one worker the window is 1: only the head runs. Its reports go on,
+//! so the window opens again as soon as transactions are independent, without a try.
 //!
-//! An execution may fail for what its distance does not show: an assumption that does not hold, a delta that it did not see.
-//! It counts as near. Once such failures have closed the window, it stays so for a while, each time for twice as many commits.
+//! An execution may fail for what its distance does not show: an assumption that does not hold, a
+//! delta that it did not see. It counts as near. Once such failures have closed the window, it
+//! stays so for a while, each time for twice as many commits.
 //!
-//! At the beginning nothing is known. Then there are at most as many workers as transactions were committed, or [`FEW`].
+//! At the beginning nothing is known. Then there are at most as many workers as transactions were
+//! committed, or [`FEW`].
 //!
-//! Workers take on several transactions in a row, a *stride*, while nothing fails: neighbours' caches, queues and locks are
-//! then left alone for longer. Transactions that depend on each other had better be executed close together, so the first
-//! failure makes strides single steps again.
+//! Workers take on several transactions in a row, a *stride*, while nothing fails: neighbours'
+//! caches, queues and locks are then left alone for longer. Transactions that depend on each other
+//! had better be executed close together, so the first failure makes strides single steps again.
 
 use super::distances::Distances;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -65,7 +68,8 @@ impl Window {
 pub(crate) struct Report {
     /// Whether its first optimistic execution stood; `None` if there was none.
     pub(crate) stood: Option<bool>,
-    /// How far below it the nearest transaction is whose write it read; `u32::MAX` if there is none.
+    /// How far below it the nearest transaction is whose write it read; `u32::MAX` if there is
+    /// none.
     pub(crate) distance: u32,
 }
 
@@ -88,7 +92,8 @@ pub(crate) struct WindowControl {
 }
 
 impl WindowControl {
-    /// A control for a window of at most `max`, served by at most `workers`, of whom `room` can run at once for now.
+    /// A control for a window of at most `max`, served by at most `workers`, of whom `room` can run
+    /// at once for now.
     pub(crate) fn new(max: u32, workers: u32, room: u32) -> Self {
         let (max, workers) = (max.max(1), workers.max(1));
         Self {
@@ -117,7 +122,8 @@ impl WindowControl {
         }
     }
 
-    /// Takes the report of one transaction; of the block's first one there is none, as it says nothing. At most `room` workers can run.
+    /// Takes the report of one transaction; of the block's first one there is none, as it says
+    /// nothing. At most `room` workers can run.
     pub(crate) fn report(&mut self, report: Report, room: u32, window: &Window) {
         let Report { stood, distance } = report;
         self.pace(stood, window);

@@ -16,8 +16,9 @@ impl Engine {
     /// See [`Error`]. The engine is ready for the next block in any case.
     ///
     /// # Panics
-    /// If the sink, the hints, a value's methods or [`Vm::weight`] panic; the panic is the original one.
-    /// Panics of the VM or of the storage during an execution are errors instead, provided that panics unwind.
+    /// If the sink, the hints, a value's methods or [`Vm::weight`] panic; the panic is the original
+    /// one. Panics of the VM or of the storage during an execution are errors instead, provided
+    /// that panics unwind.
     pub fn execute<V: Vm>(
         &self,
         block: &Block<'_, V>,

@@ -11,10 +11,12 @@ use crate::contract::value::Value;
 use crate::execution::backend::Backend;
 use crate::primitives::canary::{Canary, sings};
 
-/// One transaction's view of the state: everything that lower transactions wrote, and its own writes.
+/// One transaction's view of the state: everything that lower transactions wrote, and its own
+/// writes.
 ///
-/// A thin handle that lives as long as the block: a VM that owns its database can [`take`](View::take) it into
-/// its context for the time of an execution, and put it back. `V` is the VM.
+/// A thin handle that lives as long as the block: a VM that owns its database can
+/// [`take`](View::take) it into its context for the time of an execution, and put it back. `V` is
+/// the VM.
 ///
 /// # Errors
 /// Every method that answers may return an [`Interrupt`] instead, which ends the execution.
@@ -22,8 +24,9 @@ use crate::primitives::canary::{Canary, sings};
 /// # Panics
 /// Every method panics on a handle whose inside was taken.
 ///
-/// A panic that comes out of a method (of the storage, of a value or a location, of what a scan visits) fails the
-/// execution, also where the VM catches it: the methods answer with an [`Interrupt`] from then on.
+/// A panic that comes out of a method (of the storage, of a value or a location, of what a scan
+/// visits) fails the execution, also where the VM catches it: the methods answer with an
+/// [`Interrupt`] from then on.
 pub struct View<'b, V: Types> {
     inside: Option<Box<Inside<'b, V>>>,
 }
@@ -146,10 +149,10 @@ impl<'b, V: Types> View<'b, V> {
 
     /// Applies `delta` to `location` without observing what was there, and says whether it applies.
     ///
-    /// Where it does not apply, nothing changes and the VM decides what that means. Transactions that
-    /// only add to a location do not conflict: the sum is made when they are committed. An optimistic execution takes
-    /// for granted that the delta applies; should that turn out wrong, the transaction is executed
-    /// again with the exact answer.
+    /// Where it does not apply, nothing changes and the VM decides what that means. Transactions
+    /// that only add to a location do not conflict: the sum is made when they are committed. An
+    /// optimistic execution takes for granted that the delta applies; should that turn out wrong,
+    /// the transaction is executed again with the exact answer.
     ///
     /// # Errors
     /// [`Interrupt`]; hand it on.
@@ -177,10 +180,10 @@ impl<'b, V: Types> View<'b, V> {
 
     /// Takes for granted that `predicate` holds at `location`, or says that it does not.
     ///
-    /// Unlike [`check`](View::check), an optimistic execution does not look: what lower transactions
-    /// have not written yet cannot mislead it. The judge looks at commit; should the
-    /// predicate not hold there, the transaction is executed again with the exact answer. For rules that nearly always hold,
-    /// such as "the nonce is the next one".
+    /// Unlike [`check`](View::check), an optimistic execution does not look: what lower
+    /// transactions have not written yet cannot mislead it. The judge looks at commit; should the
+    /// predicate not hold there, the transaction is executed again with the exact answer. For rules
+    /// that nearly always hold, such as "the nonce is the next one".
     ///
     /// # Errors
     /// [`Interrupt`]; hand it on.
@@ -192,11 +195,12 @@ impl<'b, V: Types> View<'b, V> {
         self.ask(|inside| inside.assume(location, predicate))
     }
 
-    /// The value of `location` as it looks now, without observing it: the execution may rely on it only through
-    /// [`check`](View::check)s of its own, and must come to the same whatever the value is, as after a [`glimpse`](View::glimpse).
+    /// The value of `location` as it looks now, without observing it: the execution may rely on it
+    /// only through [`check`](View::check)s of its own, and must come to the same whatever the
+    /// value is, as after a [`glimpse`](View::glimpse).
     ///
-    /// For VMs that must hold a value which does not matter, such as an account's balance when only an
-    /// amount is taken from it. Two peeks agree.
+    /// For VMs that must hold a value which does not matter, such as an account's balance when only
+    /// an amount is taken from it. Two peeks agree.
     ///
     /// # Errors
     /// [`Interrupt`]; hand it on.
@@ -204,19 +208,25 @@ impl<'b, V: Types> View<'b, V> {
         self.ask(|inside| inside.peek(location))
     }
 
-    /// Some value that `location` has about here, without observing it: in a parallel execution, not even what is in
-    /// flight from others need be in it. Two glimpses need not agree.
+    /// Some value that `location` has about here, without observing it: in a parallel execution,
+    /// not even what is in flight from others need be in it. Two glimpses need not agree.
     ///
-    /// For a VM that guesses, and asks whether it guessed right with [`check`](View::check) or [`assume`](View::assume). Nothing judges
-    /// the value itself, so an execution must come to the same whatever value it is shown: to the same output or refusal, with the
-    /// same writes and deltas, having read and scanned the same and touched the same locations. What it asks at these
-    /// locations may follow the value, and the answers may be relied on as always. An execution may also fail for a value that cannot be
-    /// right: only failures of exact executions count, in which the value is that of [`peek`](View::peek).
+    /// For a VM that guesses, and asks whether it guessed right with [`check`](View::check) or
+    /// [`assume`](View::assume). Nothing judges the value itself, so an execution must come to the
+    /// same whatever value it is shown: to the same output or refusal, with the same writes and
+    /// deltas, having read and scanned the same and touched the same locations. What it asks at
+    /// these locations may follow the value, and the answers may be relied on as always. An
+    /// execution may also fail for a value that cannot be right: only failures of exact executions
+    /// count, in which the value is that of [`peek`](View::peek).
     ///
     /// ```
     /// # use block_stm::{Interrupt, Value, View, Vm};
     /// /// Whether the location holds something else than `banned`.
-    /// fn differs<V>(view: &mut View<'_, V>, location: &V::Location, banned: u64) -> Result<bool, Interrupt>
+    /// fn differs<V>(
+    ///     view: &mut View<'_, V>,
+    ///     location: &V::Location,
+    ///     banned: u64,
+    /// ) -> Result<bool, Interrupt>
     /// where
     ///     V: Vm<Value: Value<Predicate = u64> + Into<u64>>,
     /// {

@@ -46,7 +46,8 @@ pub trait Vm: Sync + Sized {
         view: &mut View<'b, Self>,
     ) -> Result<Execution<Self::Output, Self::Invalid>, Interrupt>;
 
-    /// What a committed transaction counts towards [`Limits::max_weight`](crate::Limits::max_weight).
+    /// What a committed transaction counts towards
+    /// [`Limits::max_weight`](crate::Limits::max_weight).
     fn weight(&self, txn: &Self::Txn, output: &Self::Output) -> u64 {
         let _ = (txn, output);
         0

@@ -1,7 +1,7 @@
 //! Faults that a comparison of results does not show, each with the test that notices it.
 //!
-//! `RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm --test it canaries`. The other tests had better not run at
-//! the same time.
+//! `RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm --test it canaries`. The other
+//! tests had better not run at the same time.
 
 use std::thread;
 

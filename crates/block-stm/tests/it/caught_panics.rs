@@ -219,7 +219,8 @@ pub(crate) fn a_panic_that_the_vm_catches_fails_the_execution() {
 fn the_oracle_names_the_transaction_whose_view_panicked() {
     for call in CALLS {
         let txns = [Txn::Catch(call)];
-        // A scan asks what it finds, which panics; glimpses, peeks and reads do not mind the number.
+        // A scan asks what it finds, which panics; glimpses, peeks and reads do not mind the
+        // number.
         let state = State { number: TOO_LARGE, panics: true };
         let block = Block::ordered(&Catcher, &txns, &state);
         let error = execute_sequential(&block, &mut Collect::default()).map(|_| ());
@@ -298,7 +299,8 @@ fn payloads_that_panic_when_they_are_dropped_are_dropped_in_peace() {
     assert!(matches!(execute(&[false], 0), Err(Error::Panicked { .. })));
 }
 
-/// Panics while it sees what no sequential execution would, and does not want to be dropped in the middle of something.
+/// Panics while it sees what no sequential execution would, and does not want to be dropped in the
+/// middle of something.
 struct Tidy;
 
 struct Desk(bool);

@@ -1,4 +1,5 @@
-//! User code that waits, panics and lies, on real threads. `BLOCK_STM_CHAOS` makes it last so many seconds.
+//! User code that waits, panics and lies, on real threads. `BLOCK_STM_CHAOS` makes it last so many
+//! seconds.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

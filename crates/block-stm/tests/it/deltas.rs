@@ -144,8 +144,9 @@ fn assumptions_do_not_look() {
 
 #[test]
 fn deltas_are_shown_everywhere_once_readers_have_missed_many() {
-    // A transaction that adds to a slot and one that reads it, 40 executions while nothing can be committed; twice, with time
-    // between to learn from it. Each slot is read only once, so that what is learnt about a slot does not help.
+    // A transaction that adds to a slot and one that reads it, 40 executions while nothing can be
+    // committed; twice, with time between to learn from it. Each slot is read only once, so that
+    // what is learnt about a slot does not help.
     let pair = |at: u16| [vec![Op::Gain(slot(at), value(1))], vec![Op::Read(slot(at))]];
     let part = |first: u16| {
         let held = vec![Op::Write(slot(first), value(1))];

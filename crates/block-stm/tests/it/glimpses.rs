@@ -148,7 +148,8 @@ impl Vm for Careless {
 
 #[test]
 fn a_vm_that_returns_what_it_glimpsed_is_found_out() {
-    // Nothing judges a glimpse, so this is where guesses that are wrong come from in the tests above.
+    // Nothing judges a glimpse, so this is where guesses that are wrong come from in the tests
+    // above.
     let storage = |_: &u8| Ok::<_, BoxError>(Plain(0));
     let block = Block::new(&Careless, &[1, 2, 3, 4], &storage);
     let expected = record_sequential(&block, AcceptAll);

@@ -12,7 +12,8 @@ use block_stm_testkit::record::{
 };
 use block_stm_testkit::sim::{Circumstances, Order, Random, Scene, Setup, Simulator};
 
-/// A number whose methods panic: if another one is compared with 113, if 23 is asked, if the sum is 13.
+/// A number whose methods panic: if another one is compared with 113, if 23 is asked, if the sum is
+/// 13.
 #[derive(Clone, Debug)]
 struct Fragile(u64);
 
@@ -94,8 +95,8 @@ impl Vm for Lone {
     }
 }
 
-/// Records of two transactions, and a last one that writes 1, under many schedules, after that of the sequential execution;
-/// and in how many of them the second one was judged.
+/// Records of two transactions, and a last one that writes 1, under many schedules, after that of
+/// the sequential execution; and in how many of them the second one was judged.
 fn records(first: Txn, second: Txn) -> (Vec<Record<Lone>>, usize) {
     let (txns, storage) = ([first, second, Txn::Write(1)], |_: &u8| Ok::<_, BoxError>(Fragile(0)));
     let block = Block::new(&Lone, &txns, &storage).policy(InvalidPolicy::Skip);
@@ -117,7 +118,8 @@ fn records(first: Txn, second: Txn) -> (Vec<Record<Lone>>, usize) {
 
 #[test]
 pub(crate) fn a_judge_that_panics_approves_nothing() {
-    // The second one was shown a 0 if it was executed ahead of its turn, and the judge's question panics.
+    // The second one was shown a 0 if it was executed ahead of its turn, and the judge's question
+    // panics.
     for second in [Txn::Check, Txn::Assume, Txn::Add, Txn::AddInvalid] {
         let first = if matches!(second, Txn::Check | Txn::Assume) { 23 } else { 12 };
         let (records, ahead) = records(Txn::Write(first), second);
@@ -148,7 +150,8 @@ fn outputs(record: &Record<Lone>) -> Vec<u64> {
     record.events.iter().filter_map(output).collect()
 }
 
-/// The slot cannot be read. A write of txn 1 hides that from txn 2, but txn 1 makes none once it sees what txn 0 wrote.
+/// The slot cannot be read. A write of txn 1 hides that from txn 2, but txn 1 makes none once it
+/// sees what txn 0 wrote.
 fn hidden(look: Op) -> LanguageBlock {
     let write = vec![Op::Write(At::Slot(1), Expr::Const(1))];
     let hide = vec![

@@ -1,6 +1,7 @@
 //! How a block grows, against answers worked out by hand.
 //!
-//! Oracle and engine share these rules (`ledger.rs`), so a comparison of the two says nothing about them.
+//! Oracle and engine share these rules (`ledger.rs`), so a comparison of the two says nothing about
+//! them.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -55,7 +56,8 @@ fn story(record: &Record<Language>) -> Vec<String> {
     record.events.iter().map(tell).chain([end]).collect()
 }
 
-/// Sequentially and on every engine, the block's story is this one, calls that were answered with yes apart.
+/// Sequentially and on every engine, the block's story is this one, calls that were answered with
+/// yes apart.
 fn assert_story<const N: usize>(block: &LanguageBlock, limits: &Limits, expected: [&str; N]) {
     let Limits { deadline, cancel, .. } = limits.clone();
     let (block, expected) = (block.clone(), expected.map(str::to_owned));
@@ -96,7 +98,8 @@ fn a_block_is_cut_before_the_weight_that_exceeds_the_limit() {
 
 #[test]
 pub(crate) fn what_is_left_out_weighs_nothing() {
-    // Left out are one for each reason that there is. The weight of either that is executed would leave no room for the last one.
+    // Left out are one for each reason that there is. The weight of either that is executed would
+    // leave no room for the last one.
     let programs = [weighing(0, 3), weighing(1, 5), invalid(2, 3), weighing(3, 1), weighing(4, 4)];
     let rules = Rules { refuse: BTreeSet::from([3]), unsettled: Some(5), ..Rules::default() };
     let block = LanguageBlock { rules, max_weight: Some(8), ..LanguageBlock::new(programs) };

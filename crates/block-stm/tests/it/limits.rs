@@ -176,8 +176,9 @@ impl Probe for Late {
 #[test]
 fn a_deadline_interrupts_executions_under_way() {
     timely(|| {
-        // Many milliseconds each, with reads all along: 195 of them, three times what is between two looks at the clock. However fast
-        // the machine is, some transaction is under way at the deadline, and 30 are not over by then.
+        // Many milliseconds each, with reads all along: 195 of them, three times what is between
+        // two looks at the clock. However fast the machine is, some transaction is under way at the
+        // deadline, and 30 are not over by then.
         let slow = |n: u16| [Op::Read(slot(n % 2)), Op::Spin(100)].repeat(195);
         let block = LanguageBlock::new((0..30).map(slow));
         let whole = oracle(&block.stage());

@@ -1,4 +1,5 @@
-//! VMs, values and hosts that break the rules: the block fails or not, but nothing hangs and nothing crashes.
+//! VMs, values and hosts that break the rules: the block fails or not, but nothing hangs and
+//! nothing crashes.
 
 use std::fmt;
 use std::panic::resume_unwind;

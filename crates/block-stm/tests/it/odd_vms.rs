@@ -67,7 +67,8 @@ fn what_was_assumed_and_then_written_is_fetched_for_the_judge() {
 
 #[test]
 pub(crate) fn a_context_is_not_used_again_after_the_loss_of_its_view() {
-    // Txn 1 loses its view if it is executed before txn 0 has written. The language complains of a context that it meets again.
+    // Txn 1 loses its view if it is executed before txn 0 has written. The language complains of a
+    // context that it meets again.
     let write = vec![Op::Write(At::Slot(0), Expr::Const(1))];
     let lose = vec![
         Op::Read(At::Slot(0)),

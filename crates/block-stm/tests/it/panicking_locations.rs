@@ -1,4 +1,5 @@
-//! Locations whose methods panic once: an error, or the right result; never a panic out of the engine.
+//! Locations whose methods panic once: an error, or the right result; never a panic out of the
+//! engine.
 
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};

@@ -147,11 +147,13 @@ impl Probe for Recursive {
     }
 }
 
-/// Executes whole blocks inside an execution, which are executed on its thread alone, the second one too.
+/// Executes whole blocks inside an execution, which are executed on its thread alone, the second
+/// one too.
 #[derive(Debug)]
 struct AloneInside {
     engine: Engine,
-    /// Whether an engine executes the outer block. Inside the oracle, an engine may use its threads.
+    /// Whether an engine executes the outer block. Inside the oracle, an engine may use its
+    /// threads.
     inside_engine: AtomicBool,
 }
 

@@ -84,18 +84,24 @@ proptest! {
     }
 
     #[test]
-    fn scans_over_colliding_locations(block in block(&Shape { slots: 12, ..Shape::new(Mix::SCANS) })) {
+    fn scans_over_colliding_locations(
+        block in block(&Shape { slots: 12, ..Shape::new(Mix::SCANS) })
+    ) {
         let verdict = block.check_as::<Colliding, Small>(Checker::few(), ());
         verdict.map_err(|mismatch| TestCaseError::fail(mismatch.to_string()))?;
     }
 
     #[test]
-    fn long_programs(block in block(&Shape { ops: 20..=60, txns: 0..=16, slots: 24, ..Shape::new(Mix::ALL) })) {
+    fn long_programs(
+        block in block(&Shape { ops: 20..=60, txns: 0..=16, slots: 24, ..Shape::new(Mix::ALL) })
+    ) {
         check(&block)?;
     }
 
     #[test]
-    fn limits_and_refusals(block in block(&Shape { rules: true, ..Shape::new(Mix::ALL).jitter() })) {
+    fn limits_and_refusals(
+        block in block(&Shape { rules: true, ..Shape::new(Mix::ALL).jitter() })
+    ) {
         check(&block)?;
     }
 
@@ -106,7 +112,12 @@ proptest! {
 
     #[test]
     fn failures_amid_limits(
-        block in block(&Shape { rules: true, unreadable: true, slots: 9, ..Shape::new(Mix::FAILURES) }),
+        block in block(&Shape {
+            rules: true,
+            unreadable: true,
+            slots: 9,
+            ..Shape::new(Mix::FAILURES)
+        }),
     ) {
         check(&block)?;
     }

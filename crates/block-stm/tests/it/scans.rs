@@ -85,7 +85,8 @@ fn every_write_of_its_own_before_and_between_two_scans() {
 
 #[test]
 fn a_phantom_may_come_and_go() {
-    // Txn 1 writes slot 2 only as long as it has not seen txn 0's write; higher ones scan all the while.
+    // Txn 1 writes slot 2 only as long as it has not seen txn 0's write; higher ones scan all the
+    // while.
     let fickle = vec![
         Op::Read(slot(0)),
         Op::SkipUnless(Expr::Acc, Test::Is(value(0)), 1),
@@ -557,8 +558,8 @@ fn a_storage_that_names_what_it_was_not_asked_for_fails_the_block() {
 
 #[test]
 fn what_an_execution_deleted_itself_is_no_reason_to_wait() {
-    // Each empties an area of its own, and looks what is left there. An odd number: a conflict graph would want to know of
-    // what is deleted.
+    // Each empties an area of its own, and looks what is left there. An odd number: a conflict
+    // graph would want to know of what is deleted.
     const AREA: u16 = 24;
     let programs = (0..31).map(|txn| {
         let first = txn * AREA;

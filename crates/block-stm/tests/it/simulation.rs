@@ -1,4 +1,5 @@
-//! The core under the test kit's simulator: drawn blocks under drawn schedules, and tiny ones in every order.
+//! The core under the test kit's simulator: drawn blocks under drawn schedules, and tiny ones in
+//! every order.
 //!
 //! `SIM_SEEDS` sets how many seeds are explored.
 
@@ -28,8 +29,9 @@ fn hard_blocks_in_every_order_with_one_preemption() {
 
 #[test]
 pub(crate) fn what_was_taken_for_granted_is_not_repeated_early() {
-    // No slot holds 3, as all take for granted; so each is executed once more, at its turn. An idle worker could find out
-    // before, but an execution before its turn would take the same for granted again.
+    // No slot holds 3, as all take for granted; so each is executed once more, at its turn. An idle
+    // worker could find out before, but an execution before its turn would take the same for
+    // granted again.
     let assume = |txn| {
         vec![
             Op::Assume(At::Slot(0), Test::AtLeast(Expr::Const(3))),

@@ -1,4 +1,5 @@
-//! Statistics: consistent in every run, and telling what they should. That they add up is part of every check.
+//! Statistics: consistent in every run, and telling what they should. That they add up is part of
+//! every check.
 
 use block_stm::Stats;
 use block_stm_testkit::Arm;

@@ -65,7 +65,8 @@ pub(crate) fn parallel(engine: &Engine, stage: &Stage<Slot, Small>) -> Record<La
     record_parallel(engine, &stage.block(), stage.sink(Some(arm)))
 }
 
-/// What a block costs on so many virtual workers, which act in turn: the same each time. Its result is that of the oracle.
+/// What a block costs on so many virtual workers, which act in turn: the same each time. Its result
+/// is that of the oracle.
 pub(crate) fn simulated(workers: usize, block: &LanguageBlock) -> Stats {
     let (stage, setup) = (block.stage(), Setup::calm(workers));
     let (expected, engine) = (oracle(&stage), setup.engine());

@@ -1,4 +1,5 @@
-//! What speculation wastes is bounded by the work, however many threads there are: by counts, not by times.
+//! What speculation wastes is bounded by the work, however many threads there are: by counts, not
+//! by times.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};

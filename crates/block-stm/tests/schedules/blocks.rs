@@ -15,9 +15,10 @@ fn step(from: u16, to: u16) -> Vec<Op> {
 
 #[test]
 pub(crate) fn a_chain_of_reads_is_followed() {
-    // Each transaction reads what the one before wrote: estimates, waiters and early validation all day.
-    // Caught: the judge not comparing versions and values; `wake_all` taken away from the end; the last look before sleeping
-    // taken away; makers of work who do not pass through the sleepers' lock.
+    // Each transaction reads what the one before wrote: estimates, waiters and early validation all
+    // day. Caught: the judge not comparing versions and values; `wake_all` taken away from the end;
+    // the last look before sleeping taken away; makers of work who do not pass through the
+    // sleepers' lock.
     let block = LanguageBlock::new((0..4).map(|n| step(n, n + 1)));
     schedules(1_000, move |engine| compare(&block, engine));
 }
@@ -64,7 +65,8 @@ fn checks_and_assumptions_are_judged() {
 
 #[test]
 fn writes_move_with_what_was_read() {
-    // A stale read leads to another location, so aborted incarnations leave entries behind that must go.
+    // A stale read leads to another location, so aborted incarnations leave entries behind that
+    // must go.
     let wander = || vec![Op::Read(At::Slot(0)), Op::Write(At::Beyond(0), Expr::Plus(1))];
     let block = LanguageBlock::new((0..4).map(|_| wander())).state([1, 0, 2, 0]);
     schedules(800, move |engine| compare(&block, engine));
@@ -87,7 +89,8 @@ fn independent_txns_need_no_order() {
 
 #[test]
 fn the_schedules_are_worth_something() {
-    // The canary of this binary: over all schedules, everything that makes an execution parallel has happened.
+    // The canary of this binary: over all schedules, everything that makes an execution parallel
+    // has happened.
     let total = Arc::new(Mutex::new(Stats::default()));
     let sum = Arc::clone(&total);
     let block = LanguageBlock::new((0..4).map(|n| step(n / 2, n / 2)));

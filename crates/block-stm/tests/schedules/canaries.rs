@@ -1,7 +1,7 @@
 //! Faults that are let out are noticed under shuttle's schedules.
 //!
-//! `RUSTFLAGS="--cfg shuttle --cfg block_stm_canaries" cargo test -p block-stm --test schedules canaries`. The other tests had better
-//! not run at the same time.
+//! `RUSTFLAGS="--cfg shuttle --cfg block_stm_canaries" cargo test -p block-stm --test schedules
+//! canaries`. The other tests had better not run at the same time.
 
 use std::thread;
 

@@ -105,7 +105,8 @@ fn panics_of_the_vm_are_errors() {
 
 #[test]
 fn two_blocks_at_once_share_an_engine() {
-    // Not a scope's thread: its end would wake the caller wherever it sleeps, which shuttle does not expect.
+    // Not a scope's thread: its end would wake the caller wherever it sleeps, which shuttle does
+    // not expect.
     let block = Arc::new(LanguageBlock::new((0..3).map(|_| step(0, 0))));
     schedules(300, move |engine| {
         let other = thread::spawn({

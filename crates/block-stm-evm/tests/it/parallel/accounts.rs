@@ -323,7 +323,8 @@ fn empty_accounts_come_and_go_by_the_rules_of_the_time() {
 #[test]
 fn a_creator_needs_the_endowment() {
     watched(|| {
-        // Endows each creation with 2 wei and is paid 1 by each call: every other creation succeeds.
+        // Endows each creation with 2 wei and is paid 1 by each call: every other creation
+        // succeeds.
         let creates = Code::new().create(&[], 2, None).ops(&[op::ISZERO, op::ISZERO]);
         let creates = creates.sload(0).ops(&[op::ADD]).sstore_top(0);
         for spec in [SpecId::HOMESTEAD, SpecId::SHANGHAI, SpecId::AMSTERDAM] {
@@ -386,7 +387,8 @@ fn what_commutes_does_not_conflict() {
 #[test]
 fn what_the_pre_block_and_post_block_steps_touch_is_seen_by_both_sides() {
     watched(|| {
-        // The history contract stores its caller's input in slot 0; a transaction reads it and adds one.
+        // The history contract stores its caller's input in slot 0; a transaction reads it and adds
+        // one.
         let mut state = state([]);
         let own = block(SpecId::PRAGUE, []).system_contracts;
         let stores = Code::new().push(0).ops(&[op::CALLDATALOAD]).sload(0).ops(&[op::ADD]);

@@ -96,7 +96,8 @@ impl Code {
         code.push_bytes(&after.to_be_bytes()).ops(&[op::JUMPI]).ops(&body.0).ops(&[op::JUMPDEST])
     }
 
-    /// Runs `body`, which holds no jumps, only if the top of the stack, which stays there, is `number`.
+    /// Runs `body`, which holds no jumps, only if the top of the stack, which stays there, is
+    /// `number`.
     pub(super) fn if_equal(self, number: u64, body: Code) -> Self {
         let code = self.ops(&[op::DUP1]).push(number).ops(&[op::EQ, op::ISZERO]);
         let after = code.0.len() + 4 + body.0.len();
@@ -104,7 +105,8 @@ impl Code {
         code.push_bytes(&after.to_be_bytes()).ops(&[op::JUMPI]).ops(&body.0).ops(&[op::JUMPDEST])
     }
 
-    /// Copies `data`, which is put behind all code, to the start of the memory; then `rest` goes on, which holds no jumps.
+    /// Copies `data`, which is put behind all code, to the start of the memory; then `rest` goes
+    /// on, which holds no jumps.
     pub(super) fn with_data(self, data: &[u8], rest: Code) -> Self {
         let size = |len: usize| u16::try_from(len).expect("a short program").to_be_bytes();
         let code = self.push_bytes(&size(data.len()));

@@ -1,4 +1,5 @@
-//! Whether an instruction that can't be paid for counts as a look at the state, for each amount of gas that may make a difference.
+//! Whether an instruction that can't be paid for counts as a look at the state, for each amount of
+//! gas that may make a difference.
 
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use block_stm_evm::{
@@ -17,7 +18,8 @@ use super::{
     scene::{block, call, contract, eoa, set_balance, state, watched},
 };
 
-/// Every instruction that looks at an account or a slot, about the one that the first word of its input names.
+/// Every instruction that looks at an account or a slot, about the one that the first word of its
+/// input names.
 fn looking(spec: SpecId) -> Vec<(u8, Code)> {
     let input = || Code::new().push(0).ops(&[op::CALLDATALOAD]);
     let calling = |kind, wei| {
@@ -67,7 +69,8 @@ fn amounts() -> Vec<u64> {
     amounts
 }
 
-/// Calls the contract that the third word says, with so much gas as the second one says, and the first one.
+/// Calls the contract that the third word says, with so much gas as the second one says, and the
+/// first one.
 fn forwards() -> Code {
     let word = |code: Code, n: u64| code.push(32 * n).ops(&[op::CALLDATALOAD]);
     let code = word(Code::new(), 0).push(0).ops(&[op::MSTORE]);
@@ -125,7 +128,8 @@ fn check(spec: SpecId, opcode: u8, looks: Code) {
     let mut state = state([forwards()]);
     set_balance(&mut state, eoa(0), u64::MAX);
     let (named, txns): (Vec<_>, Vec<_>) = txns().into_iter().unzip();
-    // A third of the accounts is there; a third borrows its code from one of its own, where there is such a thing.
+    // A third of the accounts is there; a third borrows its code from one of its own, where there
+    // is such a thing.
     let looks = Bytecode::new_legacy(looks.bytes().into());
     for (n, address) in named.iter().enumerate() {
         // Each has a contract of its own that looks at it, as some destroy themselves.

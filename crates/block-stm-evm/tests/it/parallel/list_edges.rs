@@ -1,4 +1,5 @@
-//! What a list can't say or only seems to say, and how much is executed of a block that has no room for all.
+//! What a list can't say or only seems to say, and how much is executed of a block that has no room
+//! for all.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -84,7 +84,8 @@ fn a_payment_that_overflows_and_is_undone_changes_nothing() {
 #[test]
 fn at_the_depth_limit_calls_look_and_creations_do_not() {
     watched(|| {
-        // Calls itself with what it has but 300 gas; where that fails, names an account and creates another one.
+        // Calls itself with what it has but 300 gas; where that fails, names an account and creates
+        // another one.
         let ends = Code::new().call(op::CALL, NAMED, 1, 0).create(&[], 1, None);
         let code = Code::new().push(0).push(0).push(0).push(0).push(0).ops(&[op::ADDRESS]);
         let code = code.push(300).ops(&[op::GAS, op::SUB, op::CALL]).if_even(ends);

@@ -1,4 +1,5 @@
-//! What lists say of slots whose account is destroyed and made again, and what executing with them comes to.
+//! What lists say of slots whose account is destroyed and made again, and what executing with them
+//! comes to.
 
 use alloy_primitives::U256;
 use block_stm_evm::{InvalidTxn, execute_sequential, revm::primitives::hardfork::SpecId};
@@ -87,7 +88,8 @@ fn a_slot_of_an_account_that_was_made_again_changes_from_zero() {
                             &[&[write(12)], &[DESTROY], &[MAKE], &[write(13)]],
                             Some(&[written, (4, 13)]),
                         ),
-                        // All in the transaction of the second creation, and in the creation itself.
+                        // All in the transaction of the second creation, and in the creation
+                        // itself.
                         (
                             &[&[write(12)], &[DESTROY], &[MAKE, write(12), READ]],
                             Some(&[written, (3, 12)]),
@@ -163,11 +165,13 @@ fn step() -> impl Strategy<Value = Step> {
     let values = || select(vec![0_u64, 12, 12, 13]);
     let heirs = select(vec![Heir::Itself, Heir::Other, Heir::Nobody]);
     prop_oneof![
-        5 => (toys(), select(vec![0_u64, 0, 1, 2, 7, 24, 25])).prop_map(|(toy, order)| Make { toy, order }),
+        5 => (toys(), select(vec![0_u64, 0, 1, 2, 7, 24, 25]))
+            .prop_map(|(toy, order)| Make { toy, order }),
         3 => (toys(), 0..2_u64).prop_map(|(toy, key)| Read { toy, key }),
         4 => (toys(), 0..2_u64, values()).prop_map(|(toy, key, value)| Write { toy, key, value }),
         1 => (toys(), 0..2_u64).prop_map(|(toy, key)| ReadInVain { toy, key }),
-        1 => (toys(), 0..2_u64, values()).prop_map(|(toy, key, value)| WriteInVain { toy, key, value }),
+        1 => (toys(), 0..2_u64, values())
+            .prop_map(|(toy, key, value)| WriteInVain { toy, key, value }),
         4 => (toys(), heirs).prop_map(|(toy, to)| Destroy { toy, to }),
         1 => (toys(), 0..3_u64).prop_map(|(toy, wei)| Pay { toy, wei }),
         1 => toys().prop_map(|toy| Look { toy }),

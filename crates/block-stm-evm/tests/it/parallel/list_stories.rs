@@ -1,4 +1,5 @@
-//! What lists say of single stories, and what becomes of a block with a right list and another fault.
+//! What lists say of single stories, and what becomes of a block with a right list and another
+//! fault.
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{

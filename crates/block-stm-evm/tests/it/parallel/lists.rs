@@ -1,4 +1,5 @@
-//! Access lists: built the same on every path, executed with to the same result, and refused where they are wrong.
+//! Access lists: built the same on every path, executed with to the same result, and refused where
+//! they are wrong.
 
 use alloy_primitives::{Address, U256};
 use block_stm_evm::{
@@ -18,8 +19,8 @@ use super::{
     same::{engines, parallel_runs},
 };
 
-/// Checks that all paths build the list of the definition, and that executing with it comes to `expected`. Returns the list of a valid
-/// block.
+/// Checks that all paths build the list of the definition, and that executing with it comes to
+/// `expected`. Returns the list of a valid block.
 ///
 /// # Panics
 ///
@@ -57,7 +58,8 @@ pub(super) fn assert_same_lists<DB: StateRef + Sync>(
     Some(list)
 }
 
-/// Checks that about `most` lists, each with one fault, are refused with the right place by any number of threads.
+/// Checks that about `most` lists, each with one fault, are refused with the right place by any
+/// number of threads.
 pub(super) fn assert_wrong_lists_are_refused<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,

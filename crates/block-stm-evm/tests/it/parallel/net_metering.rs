@@ -12,7 +12,8 @@ use block_stm_evm::{
 
 use super::{same::assert_same, scene::*};
 
-/// What is in slot 0 before, what is written there one after another; the gas of the whole code, and its refund.
+/// What is in slot 0 before, what is written there one after another; the gas of the whole code,
+/// and its refund.
 type Example = (u8, &'static [u8], u64, u64);
 
 const EXAMPLES: [Example; 17] = [

@@ -1,8 +1,10 @@
 //! Stories of contracts that are destroyed and made again, told in single steps.
 //!
-//! A *toy* does to its slots what it is asked to, and destroys itself where it is asked to. The *factory* makes toys at addresses that
-//! depend on nothing but a salt, from Constantinople on. Each transaction calls a contract of its own, which goes through its steps.
-//! So a slot can be written, wiped with its account and met again by the next creation, all in one transaction or in several.
+//! A *toy* does to its slots what it is asked to, and destroys itself where it is asked to. The
+//! *factory* makes toys at addresses that depend on nothing but a salt, from Constantinople on.
+//! Each transaction calls a contract of its own, which goes through its steps. So a slot can be
+//! written, wiped with its account and met again by the next creation, all in one transaction or in
+//! several.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use block_stm_evm::{
@@ -15,8 +17,8 @@ use super::{code::Code, scene};
 /// What a transaction does, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    /// The factory makes the toy, which is given `order` wei: with 7 it destroys itself at once, else it stores half of them in the slot
-    /// that the last bit says.
+    /// The factory makes the toy, which is given `order` wei: with 7 it destroys itself at once,
+    /// else it stores half of them in the slot that the last bit says.
     Make {
         toy: u8,
         order: u64,
@@ -135,7 +137,8 @@ fn init() -> Vec<u8> {
         .bytes()
 }
 
-/// Makes the toy whose salt is the first word that comes with the call, with as much wei as comes, too.
+/// Makes the toy whose salt is the first word that comes with the call, with as much wei as comes,
+/// too.
 fn factory(spec: SpecId) -> Code {
     let init = init();
     let size = init.len() as u64;

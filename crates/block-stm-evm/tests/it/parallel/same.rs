@@ -85,7 +85,8 @@ pub(super) fn assert_same_under<DB: StateRef + Sync>(
     expected
 }
 
-/// Holds the first transaction at the read of its sender until others have read on, or for a moment.
+/// Holds the first transaction at the read of its sender until others have read on, or for a
+/// moment.
 ///
 /// So they run ahead of the writes that they should have seen.
 struct Held<'a, DB> {
@@ -136,7 +137,8 @@ impl<DB: StateRef> StateRef for Held<'_, DB> {
     }
 }
 
-/// Checks the block under both policies, and returns the baseline's result when invalid transactions are skipped.
+/// Checks the block under both policies, and returns the baseline's result when invalid
+/// transactions are skipped.
 pub(super) fn assert_same<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
@@ -145,7 +147,8 @@ pub(super) fn assert_same<DB: StateRef + Sync>(
     assert_same_under(block, db, InvalidTxn::Skip)
 }
 
-/// Checks that code comes with each account whose code was changed; equality of results leaves that out.
+/// Checks that code comes with each account whose code was changed; equality of results leaves that
+/// out.
 fn assert_new_code_is_given<E, DB: StateRef>(result: &Result<BlockResult, E>, db: &DB) {
     for change in result.as_ref().ok().into_iter().flat_map(|result| result.state.iter()) {
         let Some(info) = &change.info else { continue };

@@ -1,9 +1,10 @@
 //! Loom's primitives: every load may return every value that the memory model allows.
 //!
-//! Two things differ from the machine's. Loom treats a `SeqCst` *access* like `AcqRel`; only `SeqCst` *fences* are what they
-//! are called. A test that passes thus does not need the accesses to be `SeqCst`. For one that does, there is
-//! [`with_total_order`]. And loom's own lock always knows whether it is held; here `try_lock` and `is_locked` look with a
-//! relaxed load first, as `parking_lot`'s do, so that they can be wrong about the past.
+//! Two things differ from the machine's. Loom treats a `SeqCst` *access* like `AcqRel`; only
+//! `SeqCst` *fences* are what they are called. A test that passes thus does not need the accesses
+//! to be `SeqCst`. For one that does, there is [`with_total_order`]. And loom's own lock always
+//! knows whether it is held; here `try_lock` and `is_locked` look with a relaxed load first, as
+//! `parking_lot`'s do, so that they can be wrong about the past.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -52,7 +53,8 @@ pub(crate) mod atomic {
         static TOTAL_ORDER: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Runs `model` with a fence before each `SeqCst` access, which gives all of them one total order.
+    /// Runs `model` with a fence before each `SeqCst` access, which gives all of them one total
+    /// order.
     ///
     /// That is a little stronger than the language's rule, so a missing fence shows better without.
     #[cfg(test)]

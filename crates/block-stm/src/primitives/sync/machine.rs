@@ -10,10 +10,12 @@ use crate::primitives::conductor::{self, Step};
 
 /// How long a reader waits for the writer of an estimate that is being executed, in spins.
 pub(crate) const WAIT_SPINS: u32 = 2_000;
-/// How long a worker looks for work before it sleeps or leaves, in spins: some 50 microseconds, about what waking up takes.
+/// How long a worker looks for work before it sleeps or leaves, in spins: some 50 microseconds,
+/// about what waking up takes.
 pub(crate) const IDLE_SPINS: u32 = 1_500;
 
-/// A lock. Under a conductor, all workers are on one thread: whoever waits for another one lets the conductor decide.
+/// A lock. Under a conductor, all workers are on one thread: whoever waits for another one lets the
+/// conductor decide.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
@@ -58,7 +60,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Waits a little, the `round`-th time in a row. Now and then lets others have the core, if there are any.
+/// Waits a little, the `round`-th time in a row. Now and then lets others have the core, if there
+/// are any.
 pub(crate) fn spin(round: u32) {
     if round % 16 == 15 && round > 100 {
         std::thread::yield_now();
@@ -77,7 +80,8 @@ pub(crate) fn is_on_pool() -> bool {
     rayon::current_thread_index().is_some() && conductor::present().is_none()
 }
 
-/// Runs a task of the pool that only the calling thread may run, if there is one, or that it made itself.
+/// Runs a task of the pool that only the calling thread may run, if there is one, or that it made
+/// itself.
 pub(crate) fn run_local_tasks() {
     rayon::yield_local();
 }

@@ -1,4 +1,5 @@
-//! The primitives on which threads meet: every atomic, lock and condition variable of the crate comes from here.
+//! The primitives on which threads meet: every atomic, lock and condition variable of the crate
+//! comes from here.
 //!
 //! One door, so that the same code runs on different ground:
 //!
@@ -8,12 +9,14 @@
 //! | `loom` | `--cfg loom` | every execution that the memory model allows, of one protocol at a time |
 //! | `shuttle` | `--cfg shuttle` | many schedules of whole blocks, on sequentially consistent memory |
 //!
-//! On the machine, a [conductor](crate::conductor) may run all workers on one thread; whatever would block that thread
-//! waits through the conductor instead. The other two schedule by themselves and know no conductor.
+//! On the machine, a [conductor](crate::conductor) may run all workers on one thread; whatever
+//! would block that thread waits through the conductor instead. The other two schedule by
+//! themselves and know no conductor.
 //!
-//! Each ground offers the same: `atomic`; a `Mutex` in `parking_lot`'s shape, so without poisoning; a `Condvar`;
-//! an `UnsafeCell` in loom's shape, on which [`SetOnce`] is built; `spin`; `spawn` and `thread_local`; and how long to spin, as
-//! patience is dear where every spin is a choice. What the orderings are for is told in `docs/memory-model.md`.
+//! Each ground offers the same: `atomic`; a `Mutex` in `parking_lot`'s shape, so without poisoning;
+//! a `Condvar`; an `UnsafeCell` in loom's shape, on which [`SetOnce`] is built; `spin`; `spawn` and
+//! `thread_local`; and how long to spin, as patience is dear where every spin is a choice. What the
+//! orderings are for is told in `docs/memory-model.md`.
 
 #[cfg(not(loom))]
 mod cell;
@@ -28,8 +31,8 @@ mod set_once;
 #[cfg(shuttle)]
 mod shuttle;
 
-// The same on every ground: an engine's threads meet at the barrier before there is a block, and the place is filled before
-// another thread can look.
+// The same on every ground: an engine's threads meet at the barrier before there is a block, and
+// the place is filled before another thread can look.
 pub(crate) use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 

@@ -5,13 +5,15 @@ use std::mem::MaybeUninit;
 use super::ground::UnsafeCell;
 use super::ground::atomic::{AtomicBool, Ordering};
 
-/// As a `OnceLock`, for places whose filling is exclusive already, by a lock or by a right: filling it is a plain store.
+/// As a `OnceLock`, for places whose filling is exclusive already, by a lock or by a right: filling
+/// it is a plain store.
 pub(crate) struct SetOnce<T> {
     filled: AtomicBool,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: the value is written before `filled` is set, by one thread says `set`, and only read after that.
+// SAFETY: the value is written before `filled` is set, by one thread says `set`, and only read
+// after that.
 unsafe impl<T: Send + Sync> Sync for SetOnce<T> {}
 
 impl<T> SetOnce<T> {
@@ -22,7 +24,8 @@ impl<T> SetOnce<T> {
 
     #[track_caller]
     pub(crate) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire pairs with the Release in `set`: whoever finds it filled sees the value whole.
+        // ORDERING: Acquire pairs with the Release in `set`: whoever finds it filled sees the value
+        // whole.
         if !self.filled.load(Ordering::Acquire) {
             return None;
         }

@@ -1,7 +1,8 @@
 //! Shuttle's primitives: every access is a place where another worker may go on.
 //!
-//! Shuttle's memory is sequentially consistent, so what an ordering is too weak for does not show here; see `loom`.
-//! The epoch collector is the real one: all tasks share one thread, and each has a handle of its own.
+//! Shuttle's memory is sequentially consistent, so what an ordering is too weak for does not show
+//! here; see `loom`. The epoch collector is the real one: all tasks share one thread, and each has
+//! a handle of its own.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -46,7 +47,8 @@ fn pass() {
 /// A lock that can be looked at.
 pub(crate) struct Mutex<T> {
     inner: sync::Mutex<T>,
-    /// Whether the lock is held. Changed together with `inner`: shuttle switches before an operation, never after it.
+    /// Whether the lock is held. Changed together with `inner`: shuttle switches before an
+    /// operation, never after it.
     held: Flag,
 }
 
@@ -113,8 +115,8 @@ impl<T> Drop for MutexGuard<'_, T> {
     }
 }
 
-/// A condition variable. Time does not pass in here: every second wait with a limit is over at once, and the others are
-/// as long as those without one.
+/// A condition variable. Time does not pass in here: every second wait with a limit is over at
+/// once, and the others are as long as those without one.
 pub(crate) struct Condvar {
     inner: sync::Condvar,
     limited_waits: Count,

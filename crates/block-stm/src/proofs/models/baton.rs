@@ -37,8 +37,9 @@ impl Head {
 
 #[test]
 pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
-    // The local_table finishes the head and then tries to take the baton; the holder has found it unfinished, gives the
-    // baton back, and looks once more. Whoever comes second takes the head on.
+    // The local_table finishes the head and then tries to take the baton; the holder has found it
+    // unfinished, gives the baton back, and looks once more. Whoever comes second takes the head
+    // on.
     //
     // Caught: either fence taken away, or weakened to `AcqRel`.
     explore(|| {
@@ -99,11 +100,13 @@ impl Block {
 
 #[test]
 fn a_txn_that_becomes_the_head_while_it_is_finished_is_taken_on() {
-    // The committer moves the head on to a transaction that its owner is just finishing. The committer writes the head and
-    // reads the status; the owner writes the status and reads the head. This is what those four accesses are `SeqCst` for.
+    // The committer moves the head on to a transaction that its owner is just finishing. The
+    // committer writes the head and reads the status; the owner writes the status and reads the
+    // head. This is what those four accesses are `SeqCst` for.
     //
-    // Caught: the load in `Scheduler::head` weakened to Acquire. Without the total order the model fails, as it should. Not caught: one
-    // of the others weakened alone, as the fence that stands for a `SeqCst` access orders its neighbours, too.
+    // Caught: the load in `Scheduler::head` weakened to Acquire. Without the total order the model
+    // fails, as it should. Not caught: one of the others weakened alone, as the fence that stands
+    // for a `SeqCst` access orders its neighbours, too.
     let limits: &'static Limits = Box::leak(Box::default());
     with_total_order(|| {
         explore(move || {

@@ -1,7 +1,8 @@
 //! Every weakness that is let out is noticed by the model of its protocol.
 //!
-//! `RUSTFLAGS="--cfg loom --cfg block_stm_canaries" cargo test -p block-stm --lib models::canaries`. The other models had better not run
-//! at the same time: what is let out is out for all of them.
+//! `RUSTFLAGS="--cfg loom --cfg block_stm_canaries" cargo test -p block-stm --lib
+//! models::canaries`. The other models had better not run at the same time: what is let out is out
+//! for all of them.
 
 use super::{baton, parking, status, waiters};
 use crate::primitives::canary::{Canary, let_out};

@@ -43,7 +43,8 @@ impl Lent {
 fn nothing_lent_is_used_after_the_end() {
     // A helper is called and comes sometime: before the door is closed, meanwhile, afterwards.
     //
-    // Caught: `Door::close` that does not wait; a door that lets in late comers, who then follow a dangling pointer.
+    // Caught: `Door::close` that does not wait; a door that lets in late comers, who then follow a
+    // dangling pointer.
     explore(|| {
         let lent = Lent(UnsafeCell::new(1));
         Helpers::gather(

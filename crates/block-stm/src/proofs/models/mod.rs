@@ -1,13 +1,16 @@
-//! The protocols of the core under loom, one a file: every execution that the memory model allows, of the real code.
+//! The protocols of the core under loom, one a file: every execution that the memory model allows,
+//! of the real code.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p block-stm --lib models`. Loom runs a model again and again, each time with another
-//! order of the threads' steps or another value that a load may return, until none is left; at most
-//! [`PREEMPTIONS`] times in a run a thread is stopped that could have gone on. `LOOM_MAX_PREEMPTIONS` sets another bound.
+//! `RUSTFLAGS="--cfg loom" cargo test -p block-stm --lib models`. Loom runs a model again and
+//! again, each time with another order of the threads' steps or another value that a load may
+//! return, until none is left; at most [`PREEMPTIONS`] times in a run a thread is stopped that
+//! could have gone on. `LOOM_MAX_PREEMPTIONS` sets another bound.
 //!
-//! Each model opens with the story that it tells, and says what breaks it: that was tried, by breaking the code
-//! for a moment. Loom takes `SeqCst` accesses for `AcqRel` ones, so what passes here rests on the fences and the locks
-//! alone; where the total order of accesses is needed, the model says so (`sync::with_total_order`).
-//! The models of the multi-version memory are in `memory/`.
+//! Each model opens with the story that it tells, and says what breaks it: that was tried, by
+//! breaking the code for a moment. Loom takes `SeqCst` accesses for `AcqRel` ones, so what passes
+//! here rests on the fences and the locks alone; where the total order of accesses is needed, the
+//! model says so (`sync::with_total_order`). The models of the multi-version memory are in
+//! `memory/`.
 
 mod baton;
 #[cfg(block_stm_canaries)]

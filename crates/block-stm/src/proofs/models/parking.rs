@@ -1,6 +1,7 @@
 //! Nobody sleeps on work, and the end reaches everybody.
 //!
-//! Loom's time stands still: a worker that sleeps without a limit and is not woken is a deadlock, which fails the model.
+//! Loom's time stands still: a worker that sleeps without a limit and is not woken is a deadlock,
+//! which fails the model.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::scheduler::parking::Parking;
 
 struct Place {
     parking: Parking,
-    /// Work that nobody has taken. Its accesses are weak on purpose: the parking has to do with less than the engine gives it.
+    /// Work that nobody has taken. Its accesses are weak on purpose: the parking has to do with
+    /// less than the engine gives it.
     work: AtomicUsize,
 }
 
@@ -58,10 +60,11 @@ fn worker(place: &Arc<Place>) -> thread::JoinHandle<()> {
 
 #[test]
 pub(crate) fn a_sleeper_is_woken_for_work() {
-    // Work comes while the worker announces itself, looks, waits. In each case it does not sleep, or is woken.
+    // Work comes while the worker announces itself, looks, waits. In each case it does not sleep,
+    // or is woken.
     //
-    // Caught: the fence taken away from `park` or from `has_sleepers`; the local_table not passing through the lock; the last look
-    // taken away.
+    // Caught: the fence taken away from `park` or from `has_sleepers`; the local_table not passing
+    // through the lock; the last look taken away.
     explore(|| {
         let place = Place::new();
         let sleeper = worker(&place);
@@ -72,7 +75,8 @@ pub(crate) fn a_sleeper_is_woken_for_work() {
 
 #[test]
 fn two_wakes_reach_two_sleepers() {
-    // Whom a wake-up reaches that was meant for somebody who did not sleep yet: nobody is forgotten all the same.
+    // Whom a wake-up reaches that was meant for somebody who did not sleep yet: nobody is forgotten
+    // all the same.
     //
     // Caught: as above.
     explore(|| {
@@ -88,7 +92,8 @@ fn two_wakes_reach_two_sleepers() {
 
 #[test]
 fn the_end_reaches_everybody() {
-    // One of the sleepers wakes others for nothing on its way out, as a worker does that releases a transaction.
+    // One of the sleepers wakes others for nothing on its way out, as a worker does that releases a
+    // transaction.
     //
     // Caught: `wake_all` that notifies one.
     explore(|| {

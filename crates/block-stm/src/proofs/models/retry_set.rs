@@ -22,7 +22,8 @@ fn take_all(retry_set: &RetrySet) -> u64 {
 fn what_is_inserted_is_taken_once() {
     // Two insert into one word, one of them takes at the same time as a third.
     //
-    // Caught: a bit set or cleared by a load and a store; the count raised also for a bit that was set already.
+    // Caught: a bit set or cleared by a load and a store; the count raised also for a bit that was
+    // set already.
     explore(|| {
         let retry_set = Arc::new(RetrySet::new(8));
         retry_set.insert(TxnIndex::new(5));

@@ -37,14 +37,15 @@ impl Owned {
 pub(crate) fn the_next_owner_sees_what_the_last_one_did() {
     // Two workers claim, touch, and give back, over and over.
     //
-    // Caught: the claim's Acquire weakened to Relaxed; the store in `set` weakened to Relaxed; the claim's
-    // compare-and-swap replaced by a store.
+    // Caught: the claim's Acquire weakened to Relaxed; the store in `set` weakened to Relaxed; the
+    // claim's compare-and-swap replaced by a store.
     explore(|| {
         let txn = Owned::new();
         let work = |txn: &Owned| {
             for _ in 0..2 {
                 if let Some(incarnation) = txn.status.claim(State::Ready) {
-                    // A claim that succeeds saw the latest release, so each incarnation has had one owner.
+                    // A claim that succeeds saw the latest release, so each incarnation has had one
+                    // owner.
                     assert_eq!(txn.touch(), incarnation + 1);
                     txn.status.release(incarnation);
                 }
@@ -63,8 +64,8 @@ pub(crate) fn the_next_owner_sees_what_the_last_one_did() {
 
 #[test]
 fn executor_validator_and_judge_take_turns() {
-    // The executor finishes; a validator and the judge both want the transaction then. The judge may come in vain, as
-    // the validator looks for the baton when it is done.
+    // The executor finishes; a validator and the judge both want the transaction then. The judge
+    // may come in vain, as the validator looks for the baton when it is done.
     //
     // Caught: either of the two weakened.
     explore(|| {

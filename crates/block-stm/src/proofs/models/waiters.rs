@@ -1,7 +1,8 @@
 //! A transaction that waits for another one's write is executed again, whenever that write comes.
 //!
-//! The waiter raises the list's flag and then looks at the state; the writer sets the state and then looks at the flag. These four
-//! accesses are `SeqCst`, and need the total order that is: without it the models fail, as they should.
+//! The waiter raises the list's flag and then looks at the state; the writer sets the state and
+//! then looks at the flag. These four accesses are `SeqCst`, and need the total order that is:
+//! without it the models fail, as they should.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::primitives::sync::with_total_order;
 use crate::scheduler::status::State;
 use crate::scheduler::{Awaited, Claim, Scheduler, Stride};
 
-/// A scheduler of three transactions; the first of them is the head, the others are claimed: a writer and a reader.
+/// A scheduler of three transactions; the first of them is the head, the others are claimed: a
+/// writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
     let scheduler = Scheduler::new(3, 3, 2, 2, limits).0;
     let claim = || {
@@ -29,10 +31,11 @@ fn no_limits() -> &'static Limits {
 
 #[test]
 pub(crate) fn a_waiter_is_never_forgotten() {
-    // The reader enters the writer's list while the writer finishes. Either the writer finds it in the list, or
-    // the reader sees under the list's lock that the writer has finished.
+    // The reader enters the writer's list while the writer finishes. Either the writer finds it in
+    // the list, or the reader sees under the list's lock that the writer has finished.
     //
-    // Caught: the state looked at before the lock is taken; the list emptied before the state is set.
+    // Caught: the state looked at before the lock is taken; the list emptied before the state is
+    // set.
     let limits = no_limits();
     with_total_order(|| {
         explore(move || {
@@ -88,7 +91,8 @@ fn a_waiter_for_the_commit_is_not_content_with_less() {
 
 #[test]
 fn a_sleeper_is_woken_for_a_released_waiter() {
-    // A third worker has nothing to do and sleeps. Whoever puts the reader back into the queue wakes it.
+    // A third worker has nothing to do and sleeps. Whoever puts the reader back into the queue
+    // wakes it.
     //
     // Caught: the wake-up taken away from `release` or from `release_waiters`.
     let limits = no_limits();

@@ -1,8 +1,9 @@
 //! Blocks over few accounts with small programs, under every set of rules, from a fuzzer's bytes.
 //!
-//! The domains are tiny on purpose: a handful of accounts, slots and amounts, balances that just suffice or just do not,
-//! so that most blocks are full of conflicts, invalid transactions and accounts that come and go. Every
-//! sequence of bytes is a block: a frame, the contracts' programs, then transactions while there are bytes.
+//! The domains are tiny on purpose: a handful of accounts, slots and amounts, balances that just
+//! suffice or just do not, so that most blocks are full of conflicts, invalid transactions and
+//! accounts that come and go. Every sequence of bytes is a block: a frame, the contracts' programs,
+//! then transactions while there are bytes.
 //!
 //! The tests draw the bytes at random; the fuzz target, which includes this file, has them mutated.
 
@@ -124,7 +125,8 @@ impl Case {
             state.insert_account(contract(n), info);
             state.insert_storage(contract(n), U256::ZERO, U256::ONE);
         }
-        // Contracts of the protocol count their calls; the queues return the count as their request.
+        // Contracts of the protocol count their calls; the queues return the count as their
+        // request.
         let counts = Code::new().sload(0).push(1).ops(&[op::ADD, op::DUP1]).sstore_top(0);
         let returns = counts.push(0).ops(&[op::MSTORE]).push(1).push(31).ops(&[op::RETURN]);
         let code = Bytecode::new_legacy(returns.bytes().into());

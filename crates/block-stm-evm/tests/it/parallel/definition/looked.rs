@@ -1,7 +1,8 @@
 //! What a transaction looks at, read off its instructions.
 //!
-//! Each is seen before revm executes it. What it looks at counts as soon as all is paid for that is known without the state: the table of
-//! EIP-7928, "Gas Validation Before State Access". The prices are revm's, but for the bases; which of them come first is not.
+//! Each is seen before revm executes it. What it looks at counts as soon as all is paid for that is
+//! known without the state: the table of EIP-7928, "Gas Validation Before State Access". The prices
+//! are revm's, but for the bases; which of them come first is not.
 
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use block_stm_evm::{
@@ -44,8 +45,8 @@ const STIPEND: u64 = 2_300;
 const DEPTH_MAX: usize = 1_024;
 
 impl Looked {
-    /// All that the transaction looked at, of which the protocol itself looks at some. `None` if it ended before the first call or creation
-    /// began, which since EIP-2780 it may.
+    /// All that the transaction looked at, of which the protocol itself looks at some. `None` if it
+    /// ended before the first call or creation began, which since EIP-2780 it may.
     pub(super) fn accesses(mut self, block: &Block, txn: &TxEnv) -> Option<Accesses> {
         if !self.begun {
             return None;
@@ -330,8 +331,8 @@ fn delegate<DB: Database>(ctx: &mut MainnetContext<DB>, address: Address) -> Opt
     code.eip7702_address()
 }
 
-/// What becomes of a creation where there is storage (EIP-7610), which revm does not look for: the creator's nonce rises, the
-/// place is looked at, and all gas is gone. `None` for any other.
+/// What becomes of a creation where there is storage (EIP-7610), which revm does not look for: the
+/// creator's nonce rises, the place is looked at, and all gas is gone. `None` for any other.
 fn collision<DB: Database + HasStorage>(
     ctx: &mut MainnetContext<DB>,
     inputs: &CreateInputs,

@@ -1,7 +1,7 @@
 //! Access lists made from their definition alone (EIP-7928), for all others to be compared with.
 //!
-//! Nothing here is shared with what makes lists elsewhere: neither the builders, of which revm has one, too, nor the journal that they read,
-//! nor the state that blocks are executed on.
+//! Nothing here is shared with what makes lists elsewhere: neither the builders, of which revm has
+//! one, too, nor the journal that they read, nor the state that blocks are executed on.
 //!
 //! * What an index changes is the difference of two states: the one before it and the one after it.
 //! * What a transaction looks at is read off its instructions, see [`looked`].

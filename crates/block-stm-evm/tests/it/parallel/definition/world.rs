@@ -103,7 +103,8 @@ impl<'a, DB: StateRef> World<'a, DB> {
     /// Applies what happened to an account that was touched.
     fn leave(&mut self, address: Address, account: Account) {
         let Layer { accounts, codes, wiped, slots } = &mut self.now;
-        // Since EIP-161 an empty account that is touched ceases to exist; revm says of those that come into being that they are created.
+        // Since EIP-161 an empty account that is touched ceases to exist; revm says of those that
+        // come into being that they are created.
         let clears = self.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
         let is_cleared = clears && account.is_empty() && !account.is_created();
         let is_gone = account.is_selfdestructed() || is_cleared;

@@ -1,11 +1,13 @@
 //! A reader sees each version whole or not at all, whatever happens to the chain meanwhile.
 //!
-//! Entries live until a model's end here. That they are not freed too early otherwise is the epoch collector's
-//! affair, which is not loom's but the real one: the pointer that loom lets a load return may be older than any that a pinned
-//! thread could still see, so freeing for real would be freeing too early.
+//! Entries live until a model's end here. That they are not freed too early otherwise is the epoch
+//! collector's affair, which is not loom's but the real one: the pointer that loom lets a load
+//! return may be older than any that a pinned thread could still see, so freeing for real would be
+//! freeing too early.
 //!
-//! Writers are on the thread that runs first. Loom remembers only the last access to an object, so it overlooks a reader's load
-//! before a writer's, and the writer's store after that; a load after the store may return either value, which is the same.
+//! Writers are on the thread that runs first. Loom remembers only the last access to an object, so
+//! it overlooks a reader's load before a writer's, and the writer's store after that; a load after
+//! the store may return either value, which is the same.
 
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ struct Chain {
     sums: std::sync::Mutex<Vec<*mut Watched>>,
 }
 
-// SAFETY: entries are shared through `&` alone, and freed when the last thread has let go of the chain.
+// SAFETY: entries are shared through `&` alone, and freed when the last thread has let go of the
+// chain.
 unsafe impl Sync for Chain {}
 // SAFETY: as above.
 unsafe impl Send for Chain {}
@@ -73,7 +76,8 @@ impl Chain {
         self.cell.unlink(self.entries[entry], &self.finder(), &pin());
     }
 
-    /// The version that a reader at `txn` sees; its value is always the writer's number and the incarnation's.
+    /// The version that a reader at `txn` sees; its value is always the writer's number and the
+    /// incarnation's.
     fn seen(&self, txn: u32) -> Option<Version> {
         match self.cell.latest_below(TxnIndex::new(txn), true, &Count::new(0), &pin()) {
             Found::Base => None,
@@ -122,7 +126,8 @@ fn change(chain: &Arc<Chain>, change: impl FnOnce(&Chain) + 'static) -> thread::
     thread::spawn(move || change(&chain))
 }
 
-/// Makes the entry of a version on the calling thread, as production does; `entries` of a chain are made beforehand.
+/// Makes the entry of a version on the calling thread, as production does; `entries` of a chain are
+/// made beforehand.
 fn make(cell: &Cell<u32, Watched>, txn: u32) -> *mut Item {
     let (txn, incarnation, payload) = value(txn, 0);
     let entry = cell.entry(TxnIndex::new(txn), incarnation, Some(payload), false);
@@ -133,7 +138,8 @@ fn make(cell: &Cell<u32, Watched>, txn: u32) -> *mut Item {
 pub(crate) fn a_new_version_is_seen_whole() {
     // The reader sees the entry whole or not yet, and does not lose it again.
     //
-    // Caught: the Release in `link` weakened to Relaxed; the Acquire of links in `versions_below` weakened to Relaxed.
+    // Caught: the Release in `link` weakened to Relaxed; the Acquire of links in `versions_below`
+    // weakened to Relaxed.
     explore(|| {
         let mut chain = Chain::new([]);
         let cell = Arc::clone(&chain.cell);
@@ -199,8 +205,9 @@ fn an_incarnation_replaces_the_last_one() {
 
 #[test]
 fn a_version_goes_while_its_neighbour_comes() {
-    // Transaction 3 takes its write back while transaction 1 links behind it: the reader may walk over the entry that
-    // is gone, to whatever it points. Transaction 1's entry is handed on by the unlinking thread, which did not make it.
+    // Transaction 3 takes its write back while transaction 1 links behind it: the reader may walk
+    // over the entry that is gone, to whatever it points. Transaction 1's entry is handed on by the
+    // unlinking thread, which did not make it.
     //
     // Caught: the lock taken away from `unlink`; the Release in `unlink` weakened to Relaxed.
     explore(|| {
@@ -223,8 +230,8 @@ fn a_version_goes_while_its_neighbour_comes() {
 
 #[test]
 fn a_version_that_a_shortcut_leads_to_is_seen_whole() {
-    // Transaction 7 links while a reader above it comes over the shortcuts, which were made before; transaction 5 takes its write back
-    // meanwhile.
+    // Transaction 7 links while a reader above it comes over the shortcuts, which were made before;
+    // transaction 5 takes its write back meanwhile.
     explore(|| {
         let chain = Arc::new(Chain::new([value(1, 0), value(3, 0), value(5, 0), value(6, 0)]));
         (0..3).for_each(|entry| chain.link(entry));
@@ -250,11 +257,11 @@ fn a_version_that_a_shortcut_leads_to_is_seen_whole() {
 
 #[test]
 fn a_committed_sum_is_seen_whole() {
-    // The judge sums deltas up, and makes the entry the committed one. Whoever finds it committed finds its sum; whoever walks
-    // over the chain finds deltas or the sum.
+    // The judge sums deltas up, and makes the entry the committed one. Whoever finds it committed
+    // finds its sum; whoever walks over the chain finds deltas or the sum.
     //
-    // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed` weakened to Relaxed; the Release in
-    // `Entry::settle`, the Acquire in `Entry::value`.
+    // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed`
+    // weakened to Relaxed; the Release in `Entry::settle`, the Acquire in `Entry::value`.
     explore(|| {
         let chain = Chain::new([(1, 0, Payload::Deltas(Deltas::One(5)))]);
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
@@ -281,9 +288,11 @@ fn a_committed_sum_is_seen_whole() {
 
 #[test]
 fn a_sum_that_was_never_in_the_chain_is_seen_whole_once_it_is_committed() {
-    // Nobody wanted to see the deltas, so the entry is not linked; the reader goes from the chain's end to the committed entry.
+    // Nobody wanted to see the deltas, so the entry is not linked; the reader goes from the chain's
+    // end to the committed entry.
     //
-    // Caught: the Acquire of `committed` in `versions_below` weakened to Relaxed; the Release in `Cell::commit` likewise.
+    // Caught: the Acquire of `committed` in `versions_below` weakened to Relaxed; the Release in
+    // `Cell::commit` likewise.
     explore(|| {
         let mut chain = Chain::new([]);
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");

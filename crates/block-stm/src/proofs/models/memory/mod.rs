@@ -11,7 +11,8 @@ use loom::cell::UnsafeCell;
 
 use crate::contract::value::Value;
 
-/// A number that loom watches: a thread that reads it without having synchronised with its making fails the model.
+/// A number that loom watches: a thread that reads it without having synchronised with its making
+/// fails the model.
 pub(super) struct Watched(UnsafeCell<u8>);
 
 // SAFETY: written only while it is made; loom looks after the rest.

@@ -12,7 +12,8 @@ use crate::proofs::models::explore_within;
 
 type Locations = Table<Watched, Watched>;
 
-/// The address of the cell of a location; its hash is the location's tens, so that `11` and `12` are twins.
+/// The address of the cell of a location; its hash is the location's tens, so that `11` and `12`
+/// are twins.
 fn find<'t>(
     table: &'t Locations,
     location: u8,
@@ -56,9 +57,11 @@ fn race(mine: &'static [u8], others: &'static [u8]) {
 
 #[test]
 pub(crate) fn an_equal_location_gets_the_same_cell() {
-    // Both find the slot empty. One of them is faster; the other throws its cell away and takes the first one's, whole.
+    // Both find the slot empty. One of them is faster; the other throws its cell away and takes the
+    // first one's, whole.
     //
-    // Caught: the compare-and-swap replaced by a store; its Release, or the Acquire of `load`, weakened to Relaxed.
+    // Caught: the compare-and-swap replaced by a store; its Release, or the Acquire of `load`,
+    // weakened to Relaxed.
     race(&[11], &[11]);
 }
 
@@ -66,7 +69,8 @@ pub(crate) fn an_equal_location_gets_the_same_cell() {
 fn twins_hang_behind_one_another() {
     // Equal hashes, different locations, inserted in both orders at once.
     //
-    // Caught: Release, Acquire, or the Acquire on failure weakened in `find_or_insert_twin`; locations not compared.
+    // Caught: Release, Acquire, or the Acquire on failure weakened in `find_or_insert_twin`;
+    // locations not compared.
     race(&[11, 12], &[12, 11]);
 }
 
@@ -78,8 +82,8 @@ fn a_third_twin_waits_at_the_same_place() {
 
 #[test]
 fn two_cells_meet_and_part_in_a_branch() {
-    // Hashes 1 and 2 meet in the only root slot, which becomes a branch: both grow it at once, or one while the other
-    // still walks over the cell that was there.
+    // Hashes 1 and 2 meet in the only root slot, which becomes a branch: both grow it at once, or
+    // one while the other still walks over the cell that was there.
     //
     // Caught: `grow` that stores without comparing: the other's branch and what it holds are lost.
     race(&[11, 21], &[21, 11]);
