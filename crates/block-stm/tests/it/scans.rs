@@ -1,5 +1,7 @@
 //! Scans: what they find, what they must not miss, and what they do not conflict with.
 
+// LENGTH: scans meet everything else, and each test is one such meeting.
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
