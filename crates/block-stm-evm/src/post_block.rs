@@ -98,7 +98,7 @@ fn reward_by_rules<E>(
 ///
 /// # Errors
 ///
-/// Those of [`balance_increments`], [`ExecutionError::DepositLog`], [`ExecutionError::SystemCall`],
+/// [`ExecutionError::Ommer`], [`ExecutionError::DepositLog`], [`ExecutionError::SystemCall`],
 /// and what the database returns.
 pub fn apply_post_block<CTX>(
     block: &Block,

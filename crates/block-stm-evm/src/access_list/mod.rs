@@ -17,11 +17,11 @@
 //!
 //! # Making it
 //!
-//! * [`around`]: what happens before and after the transactions, the same on all paths.
-//! * [`parallel`]: the engine's by-product. A committed run has the accounts and slots that it
+//! * `around`: what happens before and after the transactions, the same on all paths.
+//! * `parallel`: the engine's by-product. A committed run has the accounts and slots that it
 //!   looked at in revm's journal; balances and nonces, which payments and fees change without
 //!   looking, come from its committed writes.
-//! * [`sequential`]: the plain loop, from the journal alone. What both come to must be equal, and
+//! * `sequential`: the plain loop, from the journal alone. What both come to must be equal, and
 //!   have the hash that headers name. The tests compare both with what follows from the EIP's
 //!   definition, made by code that shares nothing with this module.
 //!
@@ -31,8 +31,8 @@
 //!
 //! # Using it
 //!
-//! [`listed`] is the state at every index, from the state before the block and the list; it never
-//! changes. [`execute`] runs all transactions on it, in any order and each once. [`check`] compares
+//! `listed` is the state at every index, from the state before the block and the list; it never
+//! changes. `execute` runs all transactions on it, in any order and each once. `check` compares
 //! what happened at an index with what is listed for it:
 //!
 //! ```text
@@ -41,20 +41,20 @@
 //! ```
 //!
 //! So a list that passes at every index is right, but for what it says is looked at and nobody
-//! does, which marks in [`listed`] tell. If it does not pass, the lowest index at which it fails is
+//! does, which marks in `listed` tell. If it does not pass, the lowest index at which it fails is
 //! the first place that is wrong, whoever found it and when: all that runs at an index is a pure
 //! function of the list and the state before the block. Transactions below a failure are always
 //! completed, those above need not be; nor those after the first that the block has no room for.
 //!
-//! The changes of the whole block then stand in the list, see [`outcome`]; nothing is collected
+//! The changes of the whole block then stand in the list, see `outcome`; nothing is collected
 //! from the transactions.
 //!
 //! # What a list does not say
 //!
-//! * That storage is wiped. It shows in the code, see [`listed`].
+//! * That storage is wiped. It shows in the code, see `listed`.
 //! * That an account without anything exists, or ceases to. Since Spurious Dragon (EIP-161) one
 //!   execution alone depends on it: that of a delegation (EIP-7702) by such an account. For the
-//!   rest, marks tell [`outcome`]. Where it counts, lists are compared with the one that ordinary
+//!   rest, marks tell `outcome`. Where it counts, lists are compared with the one that ordinary
 //!   execution makes.
 //!
 //! A list is untrusted: what is allocated is bounded by its length, its form is checked before

@@ -179,7 +179,7 @@ impl<'a> ParallelOptions<'a> {
     }
 
     /// The same options, asking for the block's access list (EIP-7928), which comes in the
-    /// [result](BlockResult::access_list). Works for blocks of any fork.
+    /// result. Works for blocks of any fork.
     ///
     /// # Cost
     ///
