@@ -39,8 +39,8 @@ pub(crate) fn pre_block_calls<E>(block: &Block) -> Result<Vec<SystemCall>, Execu
 ///
 /// # Errors
 ///
-/// [`ExecutionError::MissingBeaconRoot`] if the block should name that root and doesn't, and what the
-/// database returns.
+/// [`ExecutionError::MissingBeaconRoot`] if the block should name that root and doesn't, and what
+/// the database returns.
 pub fn apply_pre_block<CTX>(
     block: &Block,
     evm: &mut MainnetEvm<CTX>,
