@@ -35,6 +35,8 @@ use crate::{
     notes, output, progress,
 };
 
+const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
+
 /// Explains the blocks at the paths, or generated ones.
 ///
 /// # Errors
@@ -49,6 +51,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let all = sources(&args.paths, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
+    let named = if all.is_empty() { args.blocks.workloads().len() } else { all.len() };
+    if dot.is_some() && named > 1 {
+        return Err(ONE_DOT);
+    }
     let names = Names::new(args)?;
     notes::warn_of_noise();
     let mut explainer = Explainer {
@@ -71,7 +77,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     }
     if let Some(target) = &dot {
         let Some(dot) = explainer.dot.take().filter(|_| explainer.findings.len() == 1) else {
-            return Err(CliError::Usage("--dot draws one block: name one"));
+            return Err(ONE_DOT);
         };
         deliver([(target, dot)])?;
     }

@@ -136,6 +136,8 @@ fn names_that_can_not_be_are_refused() -> TestResult {
     refused(&["--layout", "0x12=a.json"], "40 hexadecimal digits")?;
     refused(&["--abi", &layout], "layout.json")?;
     refused(&["--dot", &one, "--labels", &one], "cannot write")?;
+    let dot = scratch.path().join("all.dot").to_string_lossy().into_owned();
+    assert_refused(&["explain", "--txns", "5", "--dot", &dot], &["--dot draws one block"])?;
 
     // A layout for code that none of the blocks has is no mistake, but said.
     let output = call(&[&ONE_PAIR[..], &["--layout", &artifact]].concat())?;
