@@ -43,7 +43,7 @@ const PROBE: u32 = 16;
 struct Entry {
     key: [u8; KEY],
     hash: B256,
-    /// Who remembered it; 0 for nobody.
+    /// The thread that remembered it; 0 for none.
     owner: u64,
 }
 

@@ -39,7 +39,7 @@ pub struct PreAccount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreStateError {
-    /// The hash of a block was asked that nobody has given.
+    /// The hash of a block was asked for that was not given.
     #[error("the hash of block {number} is not in the pre-state")]
     MissingBlockHash {
         /// The block's number.

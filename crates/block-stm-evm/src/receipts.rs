@@ -26,7 +26,7 @@ pub enum ReceiptStatus {
     /// From Byzantium on: whether the transaction succeeded (EIP-658).
     Success(bool),
     /// Before Byzantium: the state root after the transaction, which only an owner of the *whole*
-    /// state can compute. `None` where nobody did; the receipt then has no encoding.
+    /// state can compute. `None` where it was not computed; the receipt then has no encoding.
     StateRoot(Option<B256>),
 }
 

@@ -14,8 +14,8 @@ use crate::PreState;
 ///
 /// Two values are equal if they describe the same difference, whatever the order in which changes
 /// were found. Only real changes are here: what was written and ends up as it was is left out. The
-/// order of [`iter`](Self::iter) is arbitrary, so that nobody pays for sorting who doesn't need it;
-/// [`sorted`](Self::sorted) is the canonical order.
+/// order of [`iter`](Self::iter) is arbitrary, so that sorting is paid for where it is needed
+/// alone; [`sorted`](Self::sorted) is the canonical order.
 #[derive(Clone, Debug, Default)]
 pub struct StateChanges {
     /// In parts, as they were found.

@@ -251,7 +251,7 @@ mod tests {
                     }
                     Err(error) => {
                         prop_assert!(above != root, "{}", error);
-                        // Without the block nobody can tell whether it was there.
+                        // Without the block it is unknown whether it was there.
                         let unknown = matches!(error, BlockError::UnknownParent(_));
                         let too_deep = matches!(error, BlockError::TooDeep { .. });
                         prop_assert!(unknown || too_deep, "{}", error);

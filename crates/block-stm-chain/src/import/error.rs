@@ -112,7 +112,7 @@ pub enum TxnError {
         /// The chain that the signature names.
         signed: u64,
     },
-    /// It claims to come from somebody who has not signed it.
+    /// It claims to come from an account that has not signed it.
     #[error("it is signed by {recovered}, not by {claimed}")]
     Sender {
         /// The `from` field.

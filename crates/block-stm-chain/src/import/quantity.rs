@@ -84,7 +84,7 @@ fn out_of_range<T, E: Error>(text: &str) -> E {
     E::custom(format_args!("{} exceeds {bits} bits", shortened(text)))
 }
 
-/// The start of `text`, as nobody wants a megabyte in a message.
+/// The start of `text`, as a megabyte is too much for a message.
 fn shortened(text: &str) -> &str {
     let end = text.char_indices().nth(80).map_or(text.len(), |(at, _)| at);
     &text[..end]

@@ -233,7 +233,7 @@ impl<DB: StateRef + Sync> Job<'_, DB> {
     /// Executes transactions until there are no more, or until more gas is used than the block has.
     ///
     /// In the second case those that have taken a number can't all have had room, so that the block
-    /// is invalid before the first that nobody took. Which these are depends on the threads; the
+    /// is invalid before the first that no thread took. Which these are depends on the threads; the
     /// first without room does not.
     fn work(&self) {
         let mut runner = None;

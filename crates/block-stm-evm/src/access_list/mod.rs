@@ -40,10 +40,10 @@
 //! what happens at i is what is listed for i, no more, no less   =>  the list is right below i + 1
 //! ```
 //!
-//! So a list that passes at every index is right, but for what it says is looked at and nobody
-//! does, which marks in `listed` tell. If it does not pass, the lowest index at which it fails is
-//! the first place that is wrong, whoever found it and when: all that runs at an index is a pure
-//! function of the list and the state before the block. Transactions below a failure are always
+//! So a list that passes at every index is right, but for what it says is looked at and is not,
+//! which marks in `listed` tell. If it does not pass, the lowest index at which it fails is the
+//! first place that is wrong, whenever it is found: all that runs at an index is a pure function of
+//! the list and the state before the block. Transactions below a failure are always
 //! completed, those above need not be; nor those after the first that the block has no room for.
 //!
 //! The changes of the whole block then stand in the list, see `outcome`; nothing is collected

@@ -48,7 +48,7 @@ fn change<DB: DatabaseRef>(
     let account = &state.accounts[place];
     let address = account.list.address;
     let after = state.account(place, BlockAccessIndex::new(u64::MAX))?;
-    // An account without anything exists on if nobody has touched it.
+    // An account without anything exists on if nothing has touched it.
     let after = after.filter(|info| fields(info) != nothing() || !account.was_removed());
     let Some(info) = after else {
         return Ok(before.map(|_| AccountChange::new(address, None)));

@@ -3,7 +3,7 @@
 //! Whatever revm does to accounts, it does through [`JournalTr`]. This wrapper hands everything on
 //! to revm's own journal and notes what was observed. Where it can't know what the caller makes of
 //! an account, it notes *everything*; the [`Intent`] of a caller that is known narrows that down.
-//! So a caller that nobody thought of costs conflicts, never correctness.
+//! So a caller that is not known here costs conflicts, never correctness.
 
 use alloy_primitives::{
     Address, B256, Log, U256,

@@ -1,6 +1,6 @@
 //! Coroutines for virtual workers: the one place of the test kit with unsafe code.
 //!
-//! A worker of a simulation stops deep inside the engine, with many frames between it and whoever
+//! A worker of a simulation stops deep inside the engine, with many frames between it and what
 //! runs it, so it finds the way back through a pointer to its coroutine's yielder. A fiber that
 //! runs has its yielder in [`YIELDER`]: it is put there when the fiber begins, and again whenever a
 //! fiber goes on.

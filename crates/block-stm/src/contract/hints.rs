@@ -1,4 +1,4 @@
-//! Declared writes: what somebody believes that a transaction will write.
+//! Declared writes: what a transaction will probably write.
 
 use crate::contract::types::Types;
 use crate::primitives::ids::TxnIndex;

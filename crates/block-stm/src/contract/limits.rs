@@ -52,7 +52,7 @@ pub enum Cut {
 pub struct CancelToken(Arc<AtomicBool>);
 
 impl CancelToken {
-    /// A token that nobody has cancelled.
+    /// A token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -60,7 +60,7 @@ impl CancelToken {
 
     /// Asks every block that runs under this token to stop. Cannot be undone.
     pub fn cancel(&self) {
-        // ORDERING: Relaxed: the flag carries no data; whoever sees it only stops.
+        // ORDERING: Relaxed: the flag carries no data; a thread that sees it only stops.
         self.0.store(true, Ordering::Relaxed);
     }
 

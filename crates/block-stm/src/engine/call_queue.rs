@@ -42,7 +42,7 @@ impl CallQueue {
     /// Calls for a helper to enter `door`.
     pub(crate) fn call(self: &Arc<Self>, door: &Arc<Door>, pool: &dyn Spawn) {
         self.state.lock().calls.push_back(Arc::clone(door));
-        // With all tickets out, whoever redeems one of them will come.
+        // With all tickets out, the thread that redeems one of them will come.
         self.issue(pool);
     }
 

@@ -13,7 +13,7 @@ use crate::primitives::sync::{self, Condvar, Mutex};
 pub(crate) const POOL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What a helper does in its seat, its lifetime hidden. Only called while the door is open or
-/// somebody is inside.
+/// a helper is inside.
 pub(super) struct Help(pub(super) *const (dyn Fn(usize) + Sync));
 
 // SAFETY: it points to a `Sync` closure, so calling it from other threads is what it is for.
@@ -106,7 +106,7 @@ impl Door {
         }
     }
 
-    /// Lets nobody in any more, and waits until all have left; the panic of one of them.
+    /// Lets no helper in any more, and waits until all have left; the panic of one of them.
     pub(super) fn close(&self) -> Option<Box<dyn Any + Send>> {
         let mut guests = self.guests.lock();
         guests.open = false;

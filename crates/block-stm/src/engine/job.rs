@@ -45,7 +45,7 @@ impl<'b, V: Types> Job<'b, V> {
         }
     }
 
-    /// What the workers counted, once they have left, with the attempts that nobody judged.
+    /// What the workers counted, once they have left, with the attempts that were never judged.
     pub(crate) fn finish_stats(&self) -> Stats {
         let tally = self.tally.lock();
         let mut stats = tally.stats;
@@ -54,7 +54,7 @@ impl<'b, V: Types> Job<'b, V> {
         stats
     }
 
-    /// Puts estimates where `txn` will probably write, if somebody said so.
+    /// Puts estimates where `txn` will probably write, if the hints say so.
     pub(crate) fn declare(&self, txn: TxnIndex, handle: &HandleOf<'b, V>) {
         let Some(hints) = self.block.hints else { return };
         let Some(entry) = self.block.txns.get(txn.as_usize()) else { return };

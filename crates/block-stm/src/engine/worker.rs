@@ -46,7 +46,7 @@ const REST_AFTER_LOOK: u64 = 8;
 /// Which transactions a worker makes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
-    /// Those that it executed itself, or that nobody has.
+    /// Those that it executed itself, or that no worker has.
     Own,
     All,
 }
@@ -107,10 +107,10 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         self.validate_early() || self.idle()
     }
 
-    /// Commits as far as possible, if nobody else does.
+    /// Commits as far as possible, if no other worker does.
     ///
-    /// What another worker executed lies in that one's cache, and he will come for it; while
-    /// nothing fails it is left to him, unless there is nothing else to do.
+    /// What another worker executed lies in that worker's cache, and that one looks at it when it
+    /// is through. While nothing fails it is left there, unless there is nothing else to do.
     fn commit_ready(&mut self, whose: Whose) {
         let job = self.job;
         while job.shared.scheduler.head_is_waiting()
@@ -198,8 +198,8 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
                 || scheduler.rewrites() != swept
         };
         if self.is_helper() {
-            // Whoever sleeps here keeps the caller waiting until he is awake again, at the block's
-            // end.
+            // A helper that sleeps here keeps the caller waiting at the block's end until it is
+            // awake again.
             let stays = scheduler.linger(has_work);
             scheduler.poll_limits();
             return stays;

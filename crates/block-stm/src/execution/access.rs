@@ -14,7 +14,8 @@ pub(crate) struct Access<'b, V: Types> {
     pub(crate) glimpsed: bool,
     /// Whether the run stands or falls with `seen`, beyond its assertions.
     pub(crate) relied_on: bool,
-    /// When the VM first read what somebody else had written here, counted from 1; 0 for never.
+    /// When the VM first read what another transaction had written here, counted from 1; 0 for
+    /// never.
     pub(crate) observed: u32,
     /// Whether the location was a candidate when its surroundings were scanned for the first time.
     pub(crate) is_covered: bool,

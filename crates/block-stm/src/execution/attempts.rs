@@ -44,7 +44,7 @@ impl<'b, V: Types> Attempts<'b, V> {
         &self.0[txn.as_usize() & (self.0.len() - 1)]
     }
 
-    /// How many runs nobody has judged.
+    /// How many runs have not been judged.
     pub(crate) fn unjudged(&self) -> usize {
         self.0.iter().filter(|attempt| attempt.run.is_full()).count()
     }

@@ -45,8 +45,8 @@ struct Scannable<'b, V: Types> {
     /// The locations known to hold something, as the running transaction sees them; with
     /// `keeps_deleted`, also those that held something or were written.
     listed: BTreeSet<Ranked<V::Location, V::Location>>,
-    /// Whether what was deleted is to be read all the same, since somebody wants to know who
-    /// deleted it.
+    /// Whether what was deleted is to be read all the same, since the conflict graph names the
+    /// transaction that deleted it.
     keeps_deleted: bool,
 }
 

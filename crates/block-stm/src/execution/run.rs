@@ -129,7 +129,7 @@ impl<'b, V: Types> Run<'b, V> {
         self.accesses[place].relied_on = true;
     }
 
-    /// Notes that the VM read somebody else's write.
+    /// Notes that the VM read another transaction's write.
     pub(crate) fn observe(&mut self, place: usize) {
         let access = &mut self.accesses[place];
         access.relied_on = true;

@@ -64,6 +64,7 @@ pub(crate) mod atomic {
         TOTAL_ORDER.set(false);
     }
 
+    // ORDERING: all orders here are the caller's, and the reason stands there.
     fn order(ordering: Ordering) {
         if ordering == Ordering::SeqCst && TOTAL_ORDER.get() {
             fence(Ordering::SeqCst);

@@ -14,6 +14,7 @@ pub(crate) use shuttle::sync::atomic;
 use shuttle::sync::{self, TryLockError};
 pub(crate) use shuttle::thread_local;
 
+// ORDERING: Relaxed: shuttle runs one thread at a time, and all see one order.
 use atomic::Ordering::Relaxed;
 
 /// As on the machine, but few.
