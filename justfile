@@ -99,9 +99,7 @@ asan *ARGS:
 # Whole blocks on plain threads under ThreadSanitizer (needs a nightly toolchain). Whatever runs on pools is left out: they
 # synchronise through the standard library, which is not instrumented.
 tsan *ARGS:
-    TSAN_OPTIONS="suppressions=$PWD/tsan.supp" \
-    RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo +nightly test -p block-stm --lib \
-        --target x86_64-unknown-linux-gnu --target-dir target/tsan threads:: {{ARGS}}
+    scripts/tsan {{ARGS}}
 
 # All tests of the core under ThreadSanitizer, with an instrumented standard library (needs rust-src, too).
 tsan-std *ARGS:
