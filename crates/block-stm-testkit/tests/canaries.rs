@@ -146,7 +146,10 @@ fn catchers(canary: Canary) -> &'static [By] {
         | Canary::ReadUnderLock
         | Canary::NeverGiveUp
         | Canary::DropWakeUp
-        | Canary::LeaveHead => &[Simulation],
+        | Canary::LeaveHead
+        | Canary::LoseLayer
+        | Canary::LayerAnew
+        | Canary::LayerOnBase => &[Simulation],
         other => unreachable!("no fault of what the engine does: {other:?}"),
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Cast {
     pub(super) candidates: Vec<WorkerId>,
     /// How often the user's code has run.
     pub(super) user_moments: u64,
+    /// How often the judge has asked whether it goes alone.
+    pub(super) decisions: u64,
 }
 
 pub(super) struct Worker {
@@ -203,6 +205,16 @@ impl Cast {
             Body::New(work) => Some(work),
             Body::Elsewhere | Body::Stopped(_) => None,
         }
+    }
+
+    /// Whether the judge goes alone: as it is advised to, or the other way.
+    pub(super) fn goes_alone(&mut self, advised: bool) -> bool {
+        let (of_64, seed) = self.circumstances.contrary;
+        if of_64 == 0 {
+            return advised;
+        }
+        self.decisions += 1;
+        advised != (scramble([seed, self.decisions, 2]) % 64 < u64::from(of_64))
     }
 
     /// Counts a step.

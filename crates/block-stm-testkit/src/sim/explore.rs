@@ -151,6 +151,7 @@ impl Scene {
             cancel: faults.cancel_at.map(|step| (token.clone(), step)),
             room: faults.room.unwrap_or(usize::MAX),
             nested: (faults.nested, faults.seed),
+            contrary: (faults.contrary, faults.seed),
             log,
             ..Circumstances::default()
         };

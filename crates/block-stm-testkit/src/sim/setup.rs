@@ -98,6 +98,9 @@ pub struct Faults {
     /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does, with a
     /// helper on top.
     pub nested: u8,
+    /// Of 64 times that the judge asks whether to go alone, so many get another answer than it would
+    /// give itself.
+    pub contrary: u8,
     /// The block is cancelled at this step.
     pub cancel_at: Option<u64>,
     /// The block's deadline, in virtual nanoseconds after its beginning.
@@ -235,6 +238,7 @@ impl Faults {
             deadline_ns: at(rng, 0.04).map(|steps| steps * 100),
             room: rng.random_bool(0.1).then(|| rng.random_range(0..workers)),
             nested: some(rng, 0.2, 24),
+            contrary: some(rng, 0.3, 48),
         }
     }
 }

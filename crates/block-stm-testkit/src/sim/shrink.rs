@@ -70,6 +70,7 @@ fn simpler_setups(setup: &Setup) -> Vec<Setup> {
         without(Faults { stall: None, ..faults }),
         without(Faults { slow_reads: 0, ..faults }),
         without(Faults { nested: 0, ..faults }),
+        without(Faults { contrary: 0, ..faults }),
         without(Faults { cancel_at: None, deadline_ns: None, ..faults }),
         without(Faults { panics_ahead: 0, failures_ahead: 0, ..faults }),
         calm.clone(),

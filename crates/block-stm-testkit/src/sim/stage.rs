@@ -116,6 +116,7 @@ impl Stage {
             stacks,
             candidates: Vec::new(),
             user_moments: 0,
+            decisions: 0,
         };
         Self { cast: RefCell::new(cast), opening: Instant::now() }
     }
@@ -288,5 +289,9 @@ impl Conductor for Stage {
             Pace::Even { .. } => spins.min(2 * <dyn Conductor>::SPINS_PER_STEP),
             _ => spins,
         }
+    }
+
+    fn goes_alone(&self, advised: bool) -> bool {
+        self.cast.borrow_mut().goes_alone(advised)
     }
 }

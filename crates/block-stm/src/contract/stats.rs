@@ -43,6 +43,9 @@ pub struct Stats {
     pub executions: u64,
     /// Executions of the lowest uncommitted transaction, right by construction.
     pub head_executions: u64,
+    /// Of these, the ones in stretches of transactions that were executed one after another, as
+    /// each of them needed the one before; all of a sequential execution.
+    pub alone_executions: u64,
     /// Executions that were thrown away, by cause.
     pub aborts: Aborts,
     /// Read sets checked at commit.
@@ -78,6 +81,7 @@ impl AddAssign for Stats {
         self.committed += other.committed;
         self.executions += other.executions;
         self.head_executions += other.head_executions;
+        self.alone_executions += other.alone_executions;
         self.aborts += other.aborts;
         self.validations += other.validations;
         self.early_validations += other.early_validations;

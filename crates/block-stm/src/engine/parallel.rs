@@ -16,6 +16,7 @@ use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
 use crate::contract::stats::Stats;
 use crate::execution::attempts::Attempts;
+use crate::execution::commit_point::CommitPoint;
 use crate::execution::machine::Executable;
 use crate::execution::names::MemoryOf;
 use crate::execution::shared::Shared;
@@ -61,7 +62,7 @@ impl Source<'_> {
             cut: committed.cut,
             // SAFETY: what the judge touched are cells of this memory, and it touched them by
             // committing writes.
-            state: unsafe { FinalState::in_memory(memory, touched) },
+            state: unsafe { FinalState::in_memory(memory, touched, committed.layer) },
             conflict_graph: committed.edges.map(|edges| ConflictGraph { edges }),
             stats: Stats { committed: committed.txns as u64, ..stats },
         })
@@ -83,10 +84,12 @@ impl Source<'_> {
         let (scheduler, window) =
             Scheduler::new(txns as u32, settings.window, workers, cores, &block.limits);
         let ledger = Ledger::new(block, sink);
+        let commit_point = block.ordered.map(|ordered| CommitPoint::<V> { memory, ordered });
         let shared = Shared {
             memory,
             storage: block.storage,
             ordered: block.ordered,
+            commit_point: commit_point.as_ref().map(CommitPoint::ordered),
             scheduler: &scheduler,
             deltas: settings.deltas,
         };

@@ -10,15 +10,18 @@ use super::backend::Backend;
 use super::interruption::Interruption;
 use super::machine::{Executable, Machine};
 use super::names::HandleOf;
+use super::overlay::Overlay;
 use super::run::Run;
 use super::shared::{Shared, Tools};
 use super::speculation::Speculation;
 use crate::contract::block::Block;
+use crate::contract::conflicts::Conflict;
 use crate::contract::error::Failure;
 use crate::contract::execution::{Execution, ExecutionOf, Interrupt};
 use crate::contract::stats::Stats;
 use crate::contract::types::Types;
 use crate::mvmemory::Published;
+use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
@@ -35,7 +38,7 @@ pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) shared: Shared<'b, V>,
     pub(crate) attempts: &'j Attempts<'b, V>,
     pub(crate) tools: Rc<Tools<'b, V>>,
-    machine: V::Machine<'b>,
+    pub(crate) machine: V::Machine<'b>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Box<Run<'b, V>>>,
     pub(crate) stats: Stats,
@@ -71,6 +74,25 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     /// What is inside the machine's view, unless the VM has lost it.
     pub(crate) fn speculation(&mut self) -> Option<&mut Speculation<'b, V>> {
         speculation(&mut self.machine)
+    }
+
+    /// Lets the machine see `overlay` until [`leave_overlay`](Self::leave_overlay) is called.
+    pub(crate) fn see_overlay(&mut self, overlay: Overlay<'b, V>) {
+        self.machine.replace_view(Backend::Sequential(overlay));
+    }
+
+    /// Lets the machine see the memory again. What was written over it, unless the VM has lost
+    /// that; and who read from whom meanwhile.
+    pub(crate) fn leave_overlay(
+        &mut self,
+    ) -> (Layer<V::Location, V::Value>, Vec<Conflict<V::Location>>) {
+        let overlay = self.machine.backend().and_then(Backend::overlay);
+        let left = overlay.map(|overlay| {
+            self.tools.base_reads.update(|reads| reads + overlay.base_reads);
+            (overlay.take_layer(), overlay.edges.take().unwrap_or_default())
+        });
+        self.machine.replace_view(fresh_view(self.shared, &self.tools));
+        left.unwrap_or_default()
     }
 
     /// Executes `txn` once, containing panics and seeing through swallowed interrupts.

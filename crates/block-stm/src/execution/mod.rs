@@ -4,6 +4,8 @@ pub(crate) mod access;
 pub(crate) mod attempts;
 pub(crate) mod backend;
 pub(crate) mod candidates;
+pub(crate) mod commit_point;
+pub(crate) mod deletions;
 pub(crate) mod disbelieved;
 pub(crate) mod executor;
 pub(crate) mod interruption;

@@ -8,17 +8,24 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 
+use super::deletions::Deletions;
+use super::interruption::Interruption;
+use super::names::MemoryOf;
 use super::scan::{Course, CourseOf, UNORDERED, Visit};
+use super::shared::Shared;
+use super::speculation::READS_PER_POLL;
 use crate::contract::block::Block;
 use crate::contract::conflicts::Conflict;
 use crate::contract::error::Failure;
 use crate::contract::execution::Interrupt;
+use crate::contract::limits::Limits;
 use crate::contract::storage::{BoxError, Ordered, Storage};
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::final_state::{FinalState, Known, Values};
+use crate::mvmemory::final_state::{Known, Layer, Values};
 use crate::mvmemory::named::Named;
-use crate::primitives::ids::TxnIndex;
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::ids::{TxnIndex, Version};
 use crate::primitives::key::{Key, Lookup};
 use crate::primitives::order::Ranked;
 
@@ -48,6 +55,7 @@ struct Scannable<'b, V: Types> {
     /// Whether what was deleted is to be read all the same, since the conflict graph names the
     /// transaction that deleted it.
     keeps_deleted: bool,
+    deletions: Deletions<V::Location>,
 }
 
 impl<V: Types> Scannable<'_, V> {
@@ -73,31 +81,56 @@ impl<V: Types> Scannable<'_, V> {
 /// top.
 pub(crate) struct Overlay<'b, V: Types> {
     storage: &'b dyn Storage<V::Location, V::Value>,
+    /// What is committed here lies over the storage.
+    memory: Option<&'b MemoryOf<V>>,
     scannable: Option<Box<Scannable<'b, V>>>,
     /// The transaction that is being executed.
-    pub(crate) txn: TxnIndex,
+    txn: TxnIndex,
     known: Known<V::Location, V::Value>,
-    /// The places in `known` of what was ever written, in the order of the first committed write.
+    /// The places in `known` of what was written first here, in the order of the first committed
+    /// write.
     written: Vec<usize>,
     /// In the order of the first write.
     own: IndexMap<Key<V::Location>, OwnWrite<V::Value>, RandomState>,
     /// What the running transaction read from others, for the conflict graph.
     own_reads: IndexMap<Key<V::Location>, TxnIndex, RandomState>,
     pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
-    pub(crate) failure: Option<Failure>,
+    /// Why the running transaction is not to go on, if so.
+    pub(crate) interruption: Option<Interruption>,
+    limits: &'b Limits,
+    accesses: u32,
+    /// The nearest transaction below from which the running one read something.
+    nearest: Option<TxnIndex>,
     pub(crate) base_reads: u64,
 }
 
 impl<'b, V: Types> Overlay<'b, V> {
-    pub(crate) fn new(block: &Block<'b, V>) -> Self {
+    /// Nothing yet over the storage of `block`.
+    pub(crate) fn new(block: &'b Block<'b, V>) -> Self {
+        Self::over(block, None, block.ordered)
+    }
+
+    /// Nothing yet over what is committed in the memory, with its locations in their order if they
+    /// may be scanned.
+    pub(crate) fn over_memory(block: &'b Block<'b, V>, shared: Shared<'b, V>) -> Self {
+        Self::over(block, Some(shared.memory), shared.commit_point)
+    }
+
+    fn over(
+        block: &'b Block<'b, V>,
+        memory: Option<&'b MemoryOf<V>>,
+        ordered: Option<Ordered<'b, V::Location, V::Value>>,
+    ) -> Self {
         Self {
             storage: block.storage,
-            scannable: block.ordered.map(|ordered| {
+            memory,
+            scannable: ordered.map(|ordered| {
                 Box::new(Scannable {
                     ordered,
                     named: Named::new(ordered.order),
                     listed: BTreeSet::new(),
                     keeps_deleted: block.conflict_graph,
+                    deletions: Deletions::new(),
                 })
             }),
             txn: TxnIndex::new(0),
@@ -106,9 +139,24 @@ impl<'b, V: Types> Overlay<'b, V> {
             own: IndexMap::default(),
             own_reads: IndexMap::default(),
             edges: block.conflict_graph.then(Vec::new),
-            failure: None,
+            interruption: None,
+            limits: &block.limits,
+            accesses: 0,
+            nearest: None,
             base_reads: 0,
         }
+    }
+
+    /// Starts an execution of `txn`.
+    pub(crate) fn begin(&mut self, txn: TxnIndex) {
+        self.txn = txn;
+        self.nearest = None;
+    }
+
+    /// How far below the last transaction the nearest one is from which it read something;
+    /// `u32::MAX` if there is none.
+    pub(crate) fn distance(&self) -> u32 {
+        self.nearest.map_or(u32::MAX, |writer| self.txn.get() - writer.get())
     }
 
     pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
@@ -126,6 +174,7 @@ impl<'b, V: Types> Overlay<'b, V> {
             return Ok(own.value.clone());
         }
         let below = self.below(location)?;
+        self.nearest = self.nearest.max(below.writer);
         if let (Some(_), Some(writer)) = (&self.edges, below.writer) {
             self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
@@ -144,24 +193,48 @@ impl<'b, V: Types> Overlay<'b, V> {
         };
         let Some(mut course) = Course::new(scannable.ordered, from, to) else { return Ok(()) };
         scannable.named.onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
+        let is_whole = self.follow(&mut course, visit)?;
+        if let Some(Scannable { deletions, .. }) = self.scannable.as_deref() {
+            let among = |location: &_| course.has_passed(location, is_whole);
+            self.nearest = self.nearest.max(deletions.nearest(among));
+        }
+        Ok(())
+    }
+
+    /// Goes along the candidates of a scan. Whether it went to the end.
+    fn follow(
+        &mut self,
+        course: &mut CourseOf<'b, V>,
+        visit: &mut Visit<'_, V>,
+    ) -> Result<bool, Interrupt> {
         loop {
-            let next = self.next_listed(&course);
+            let next = self.next_listed(course);
             if !course.may_pass(next.as_ref()) {
-                self.ask(&mut course)?;
+                self.ask(course)?;
                 continue;
             }
-            let Some(location) = next else { return Ok(()) };
+            let Some(location) = next else { return Ok(true) };
             let value = self.look(&location)?;
             if !course.pass(location.clone()) {
-                return Ok(());
+                return Ok(false);
             }
             if value.is_absent() {
+                self.delist_deleted(&location);
                 continue;
             }
             self.note_asked(&location);
             if visit(&location, &value).is_break() {
-                return Ok(());
+                return Ok(false);
             }
+        }
+    }
+
+    /// The storage named a location that is deleted in the memory: no other scan need look there.
+    fn delist_deleted(&mut self, location: &V::Location) {
+        if let Some(scannable) = &mut self.scannable
+            && !scannable.keeps_deleted
+        {
+            scannable.delist(location);
         }
     }
 
@@ -228,9 +301,14 @@ impl<'b, V: Types> Overlay<'b, V> {
         Ok(self.current(location)?.0)
     }
 
-    /// After a failure nothing is answered any more, should the VM have swallowed it.
-    fn go_on(&self) -> Result<(), Interrupt> {
-        if self.failure.is_some() { Err(Interrupt::new()) } else { Ok(()) }
+    /// What every access begins with. After an interrupt nothing is answered any more, should the
+    /// VM have swallowed it.
+    fn go_on(&mut self) -> Result<(), Interrupt> {
+        self.accesses = self.accesses.wrapping_add(1);
+        if self.accesses.is_multiple_of(READS_PER_POLL) && self.limits.stop().is_some() {
+            self.interruption.get_or_insert(Interruption::Stopped);
+        }
+        if self.interruption.is_some() { Err(Interrupt::new()) } else { Ok(()) }
     }
 
     pub(crate) fn fail(&mut self, source: BoxError) -> Interrupt {
@@ -238,7 +316,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     }
 
     fn fail_with(&mut self, failure: Failure) -> Interrupt {
-        self.failure.get_or_insert(failure);
+        self.interruption.get_or_insert(Interruption::Failure(failure));
         Interrupt::new()
     }
 
@@ -262,21 +340,34 @@ impl<'b, V: Types> Overlay<'b, V> {
             && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
+            let writer = writer.or(known.writer_beneath);
             return Ok(Below { value: value.clone(), writer });
         }
-        self.base_reads += 1;
-        match self.storage.read(location) {
-            Ok(value) => {
-                let known = Values { before: Some(value.clone()), ..Values::default() };
-                // A location whose hash changes may be there after all.
-                self.known.entry(Key(location.clone())).or_insert(known);
-                Ok(Below { value, writer: None })
-            }
-            Err(source) => {
-                let location = format!("{location:?}");
-                Err(self.fail_with(Failure::Storage { location, source }))
-            }
+        let (value, writer) = match self.committed(location) {
+            Some((version, value)) => (value.clone(), version.txn()),
+            None => (self.ask_storage(location)?, None),
+        };
+        let before = Some(value.clone());
+        let known = Values { before, writer_beneath: writer, ..Values::default() };
+        // A location whose hash changes may be there after all.
+        self.known.entry(Key(location.clone())).or_insert(known);
+        Ok(Below { value, writer })
+    }
+
+    /// The value that is committed in the memory beneath, if it knows one.
+    fn committed(&self, location: &V::Location) -> Option<(Version, &'b V::Value)> {
+        if sings(Canary::LayerOnBase) {
+            return None;
         }
+        self.memory?.find(location)?.committed()
+    }
+
+    fn ask_storage(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+        self.base_reads += 1;
+        self.storage.read(location).map_err(|source| {
+            let location = format!("{location:?}");
+            self.fail_with(Failure::Storage { location, source })
+        })
     }
 
     /// Notes that the VM came to know something of what lies below, if the location has no value of
@@ -310,12 +401,33 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Makes the transaction's writes part of what the next ones see.
     pub(crate) fn absorb(&mut self, index: TxnIndex) {
         for (location, own) in self.own.drain(..) {
-            let known = self.known.entry(location);
-            let place = known.index();
-            let known = known.or_default();
-            if known.after.replace((index, own.value)).is_none() {
-                known.writer_asked = known.asked == Some(index);
-                self.written.push(place);
+            // Nobody asks an oracle for its distances.
+            if let (Some(_), Some(scannable)) = (self.memory, &mut self.scannable)
+                && !scannable.keeps_deleted
+                && !is_present(&own.value)
+            {
+                scannable.deletions.push(index, location.0.clone());
+            }
+            let after = Some((index, own.value));
+            match self.known.entry(location) {
+                MapEntry::Occupied(mut known) if known.get().after.is_some() => {
+                    known.get_mut().after = after;
+                }
+                MapEntry::Occupied(mut known) => {
+                    let place = known.index();
+                    let known = known.get_mut();
+                    known.after = after;
+                    if known.writer_beneath.is_none() {
+                        known.writer_asked = known.asked == Some(index);
+                        self.written.push(place);
+                    }
+                }
+                MapEntry::Vacant(known) => {
+                    let cell = self.memory.and_then(|memory| memory.find(&known.key().0));
+                    let writer_beneath = cell.and_then(|cell| cell.committed()?.0.txn());
+                    self.written.extend(writer_beneath.is_none().then_some(known.index()));
+                    known.insert(Values { after, writer_beneath, ..Values::default() });
+                }
             }
         }
         let reads = self.own_reads.drain(..);
@@ -341,7 +453,8 @@ impl<'b, V: Types> Overlay<'b, V> {
         self.own_reads.clear();
     }
 
-    pub(crate) fn final_state(&mut self) -> FinalState<V::Location, V::Value> {
-        FinalState::in_maps(std::mem::take(&mut self.written), std::mem::take(&mut self.known))
+    /// What was written over the state beneath, moved out.
+    pub(crate) fn take_layer(&mut self) -> Layer<V::Location, V::Value> {
+        Layer { written: std::mem::take(&mut self.written), known: std::mem::take(&mut self.known) }
     }
 }

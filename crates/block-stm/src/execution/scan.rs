@@ -186,6 +186,17 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
         Boundary::below(self.rest.clone())
     }
 
+    /// Whether a location lies in what was passed, or anywhere in the range.
+    pub(crate) fn has_passed(&self, location: &L, or_will: bool) -> bool {
+        let order = self.ordered.order;
+        let passed = |rest: &Bound<Ranked<L, L>>| {
+            order.is_below(location, rest.as_ref().map(|rest| &rest.location))
+        };
+        let is_within =
+            if or_will { !order.is_above(location, self.to()) } else { passed(&self.rest) };
+        is_within && !passed(&self.from)
+    }
+
     /// What is left of the range begins here.
     pub(crate) const fn rest(&self) -> &Bound<Ranked<L, L>> {
         &self.rest

@@ -14,6 +14,8 @@ pub(crate) struct Shared<'b, V: Types> {
     pub(crate) storage: &'b dyn Storage<V::Location, V::Value>,
     /// The storage again, if locations may be scanned.
     pub(crate) ordered: Option<Ordered<'b, V::Location, V::Value>>,
+    /// The same at the commit point.
+    pub(crate) commit_point: Option<Ordered<'b, V::Location, V::Value>>,
     pub(crate) scheduler: &'b Scheduler<'b>,
     /// Whether optimistic executions take deltas and assumptions for granted.
     pub(crate) deltas: bool,

@@ -29,7 +29,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::room::Doing;
 
 /// How often the clock and the cancel token are looked at, in reads.
-const READS_PER_POLL: u32 = 64;
+pub(super) const READS_PER_POLL: u32 = 64;
 
 pub(crate) struct Speculation<'b, V: Types> {
     pub(super) shared: Shared<'b, V>,

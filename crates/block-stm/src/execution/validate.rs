@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use crossbeam_epoch::Guard;
 
 use super::access::{Access, Assertion};
+use super::deletions::Deletions;
 use super::disbelieved::Disbelieved;
 use super::names::{CellOf, IndexOf, MemoryOf};
 use super::run::{FEW, Run};
+use crate::contract::storage::Ordered;
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
 use crate::mvmemory::{Count, Deltas, Found, Payload, Which};
@@ -194,10 +196,21 @@ impl<'b, V: Types> Run<'b, V> {
         self.find(cell).is_some_and(|place| self.accesses[place].is_covered)
     }
 
-    /// The highest transaction whose write the VM read, as far as is known.
-    pub(crate) fn nearest_writer(&self) -> Option<TxnIndex> {
+    /// The highest transaction whose write the VM read, or whose deletion it did not find, as far
+    /// as is known.
+    pub(crate) fn nearest_writer(
+        &self,
+        ordered: Option<Ordered<'b, V::Location, V::Value>>,
+        deletions: &Deletions<&'b V::Location>,
+    ) -> Option<TxnIndex> {
         let observed = self.accesses.iter().filter(|access| access.observed > 0);
-        observed.filter_map(|access| access.seen.as_ref()?.version?.txn()).max()
+        let writer = observed.filter_map(|access| access.seen.as_ref()?.version?.txn()).max();
+        let Some(Ordered { order, .. }) = ordered.filter(|_| self.scanned() > 0) else {
+            return writer;
+        };
+        let scanned =
+            |location: &&V::Location| self.scans.ranges.holds(order.rank((*location).clone()));
+        writer.max(deletions.nearest(scanned))
     }
 
     /// Who wrote what the VM read, in the order in which it was first read.

@@ -28,12 +28,16 @@ use crate::contract::execution::{Execution, ExecutionOf};
 use crate::contract::limits::Cut;
 use crate::contract::sink::Writes;
 use crate::contract::types::Types;
+use crate::contract::value::is_present;
+use crate::execution::deletions::Deletions;
 use crate::execution::disbelieved::Disbelieved;
 use crate::execution::executor::Executor;
 use crate::execution::interruption::Interruption;
 use crate::execution::machine::Executable;
 use crate::execution::names::CellOf;
 use crate::execution::run::{Run, RunResult};
+use crate::execution::shared::Shared;
+use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
@@ -53,18 +57,24 @@ const BLIND_RUNS: u32 = 8;
 
 /// What only the holder of the baton touches.
 pub(crate) struct Judge<'b, V: Types> {
-    ledger: Ledger<'b, V>,
-    window: WindowControl,
+    pub(super) ledger: Ledger<'b, V>,
+    pub(super) window: WindowControl,
     /// The cells with a committed write, in the order of the first one.
-    touched: Vec<&'b CellOf<V>>,
-    edges: Option<Vec<Conflict<V::Location>>>,
+    pub(super) touched: Vec<&'b CellOf<V>>,
+    /// What was written over the memory at the end; see [`alone`](super::alone).
+    pub(super) layer: Layer<V::Location, V::Value>,
+    /// Below this transaction, the head is executed as others are.
+    pub(super) together_until: u32,
+    pub(super) edges: Option<Vec<Conflict<V::Location>>>,
+    /// The last ones that were committed, where locations may be scanned.
+    deletions: Deletions<&'b V::Location>,
     /// How many runs did not stand though they may have if deltas had been shown to them.
     blind: u32,
     /// The writes of the transaction that is being committed.
     writes: Vec<(&'b V::Location, &'b V::Value)>,
     /// Listed cells where nothing was left, met by the run that is being judged.
     stray: Vec<&'b CellOf<V>>,
-    watch: Option<WatchOf<V>>,
+    pub(super) watch: Option<WatchOf<V>>,
     /// How the block ended: `Ok(None)` after its last transaction.
     end: Option<Result<Option<Cut>, Error<V::Invalid>>>,
 }
@@ -76,6 +86,8 @@ pub(crate) struct Committed<V: Types> {
     pub(crate) cut: Option<Cut>,
     /// The cells with a committed write, in the order of the first one.
     pub(crate) touched: Vec<*const CellOf<V>>,
+    /// What was written over the memory.
+    pub(crate) layer: Layer<V::Location, V::Value>,
     pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
 }
 
@@ -90,7 +102,10 @@ impl<'b, V: Executable> Judge<'b, V> {
             ledger,
             window,
             touched: Vec::new(),
+            layer: Layer::default(),
+            together_until: 0,
             edges: block.conflict_graph.then(Vec::new),
+            deletions: Deletions::new(),
             blind: 0,
             writes: Vec::new(),
             stray: Vec::new(),
@@ -104,7 +119,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         let cut = self.end.expect("workers leave when the block has its end")?;
         let txns = self.ledger.committed();
         let touched = self.touched.into_iter().map(std::ptr::from_ref).collect();
-        Ok(Committed { txns, cut, touched, edges: self.edges })
+        Ok(Committed { txns, cut, touched, layer: self.layer, edges: self.edges })
     }
 
     /// Takes the block one transaction further. Whether to go on.
@@ -124,18 +139,17 @@ impl<'b, V: Executable> Judge<'b, V> {
         let lag = u64::from(scheduler.next().saturating_sub(txn.get() + 1));
         executor.stats.commit_lag_sum += lag;
         executor.stats.commit_lag_max = executor.stats.commit_lag_max.max(lag);
-        let end = match self.commit_claimed(executor, claim, executed.is_some()) {
-            Ok(()) => {
-                self.watch.iter_mut().for_each(|watch| watch.pass(txn));
-                scheduler.finish_commit(claim);
-                let next = txn.next();
-                executor.step(Step::Advance(next));
-                scheduler.advance(next);
-                if next.as_usize() < txns {
-                    return true;
-                }
-                Ok(None)
-            }
+        let is_left = if executed.is_none() && self.goes_alone(executor, txn) {
+            self.go_alone(executor, claim)
+        } else {
+            self.commit_claimed(executor, claim, executed.is_some()).map(|()| {
+                self.pass(executor, claim);
+                txn.next().as_usize() < txns
+            })
+        };
+        let end = match is_left {
+            Ok(true) => return true,
+            Ok(false) => Ok(None),
             Err(End::Cut(cut)) => Ok(Some(cut)),
             Err(End::Failed(error)) => Err(error),
         };
@@ -145,6 +159,16 @@ impl<'b, V: Executable> Judge<'b, V> {
         self.end = Some(end);
         scheduler.end();
         false
+    }
+
+    /// The head has passed, committed or left out: the next one is it.
+    pub(super) fn pass(&mut self, executor: &Executor<'_, 'b, V>, claim: Claim) {
+        let scheduler = executor.shared.scheduler;
+        self.watch.iter_mut().for_each(|watch| watch.pass(claim.txn));
+        scheduler.finish_commit(claim);
+        let next = claim.txn.next();
+        executor.step(Step::Advance(next));
+        scheduler.advance(next);
     }
 
     fn commit_claimed(
@@ -176,7 +200,7 @@ impl<'b, V: Executable> Judge<'b, V> {
             Some(standing) => standing,
             None => self.execute_head(executor, claim, executed)?,
         };
-        self.note_distance(executor, txn, stood, &run);
+        self.note_distance(executor, txn, stood, &run)?;
         executor.step(Step::Commit(txn));
         let settled = self.ledger.settle(txn, execution);
         // Thrown away, unless the sink took it and then ended the block.
@@ -198,13 +222,16 @@ impl<'b, V: Executable> Judge<'b, V> {
         txn: TxnIndex,
         stood: Option<bool>,
         run: &Run<'b, V>,
-    ) {
+    ) -> Result<(), EndOf<V>> {
         if txn.get() > 0 {
-            let scheduler = executor.shared.scheduler;
-            let distance = run.nearest_writer().map(|writer| txn.get() - writer.get());
+            let Shared { scheduler, ordered, .. } = executor.shared;
+            let nearest = || run.nearest_writer(ordered, &self.deletions);
+            let nearest = self.ledger.contain(txn, nearest)?;
+            let distance = nearest.map(|writer| txn.get() - writer.get());
             let report = Report { stood, distance: distance.unwrap_or(u32::MAX) };
             self.window.report(report, scheduler.room.workers(), &scheduler.window);
         }
+        Ok(())
     }
 
     /// The attempt, if it did what a sequential execution would have done; and whether it speaks
@@ -301,15 +328,10 @@ impl<'b, V: Executable> Judge<'b, V> {
                 executor.publish(Claim { txn, incarnation }, &mut run, &execution);
                 Ok((run, execution))
             }
-            Err(Interruption::Failure(failure)) => Err(self.ledger.fail(txn, failure)),
-            Err(Interruption::Stopped) => {
-                executor.stats.aborts.refused += 1;
-                self.ledger.poll()?;
-                // Not stopped from outside: another worker panicked, and the caller will see that.
-                Err(End::Failed(Error::Cancelled { committed: self.ledger.committed() }))
-            }
             Err(interruption) => {
-                unreachable!("the head takes nothing for granted, but: {interruption:?}")
+                let stopped = matches!(interruption, Interruption::Stopped);
+                executor.stats.aborts.refused += u64::from(stopped);
+                Err(self.ledger.interrupted(txn, interruption))
             }
         }
     }
@@ -334,7 +356,13 @@ impl<'b, V: Executable> Judge<'b, V> {
         if let Some(watch) = &mut self.watch {
             watch.after_commit(&self.writes);
         }
-        self.ledger.contain(txn, || memory.update_index(txn, handle))?;
+        self.ledger.contain(txn, || {
+            memory.update_index(txn, handle);
+            if memory.index().is_some_and(|index| !index.keeps_deleted()) {
+                let deleted = self.writes.iter().filter(|(_, value)| !is_present(*value));
+                deleted.for_each(|(location, _)| self.deletions.push(txn, location));
+            }
+        })?;
         self.ledger.commit(txn, output, Writes { entries: &self.writes })
     }
 }

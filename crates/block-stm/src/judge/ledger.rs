@@ -11,6 +11,7 @@ use crate::contract::execution::Execution;
 use crate::contract::limits::{Cut, Stop};
 use crate::contract::sink::{Admission, CommitSink, Flow, Outcome, Writes};
 use crate::contract::types::Types;
+use crate::execution::interruption::Interruption;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::ids::TxnIndex;
 
@@ -112,6 +113,22 @@ impl<'a, V: Types> Ledger<'a, V> {
     /// Ends the block: the transaction that is really next has no result.
     pub(crate) fn fail(&self, index: TxnIndex, failure: Failure) -> EndOf<V> {
         End::Failed(failure.at(index))
+    }
+
+    /// Ends the block: the execution of the transaction that is really next was interrupted.
+    pub(crate) fn interrupted(&self, index: TxnIndex, interruption: Interruption) -> EndOf<V> {
+        match interruption {
+            Interruption::Failure(failure) => self.fail(index, failure),
+            // Not from outside if `poll` knows of nothing: another worker panicked, and the caller
+            // will see that.
+            Interruption::Stopped => self
+                .poll()
+                .err()
+                .unwrap_or_else(|| End::Failed(Error::Cancelled { committed: self.committed })),
+            interruption => {
+                unreachable!("the head takes nothing for granted, but: {interruption:?}")
+            }
+        }
     }
 
     /// Does a part of the commit of `index` that calls methods of the host's locations. Their panic

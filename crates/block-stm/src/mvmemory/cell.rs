@@ -164,7 +164,7 @@ impl<L, V: Value> Cell<L, V> {
     }
 
     /// Sets the base value, unless it is there already.
-    fn set_base(&self, value: V) -> &V {
+    pub(crate) fn set_base(&self, value: V) -> &V {
         let setting = self.base_lock.lock();
         match self.base.get() {
             None => {

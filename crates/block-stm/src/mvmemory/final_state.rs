@@ -28,14 +28,13 @@ use crate::primitives::key::{Key, Lookup};
 ///     real.map(|change| *change.location).collect()
 /// }
 /// ```
-pub struct FinalState<L, V: Value>(Backing<L, V>);
-
-enum Backing<L, V: Value> {
-    Memory(Box<InMemory<L, V>>),
-    Maps(InMaps<L, V>),
+pub struct FinalState<L, V: Value> {
+    /// The memory of a parallel execution.
+    memory: Option<Box<InMemory<L, V>>>,
+    /// What was written over it, one transaction after another.
+    layer: Layer<L, V>,
 }
 
-/// The memory of a parallel execution.
 struct InMemory<L, V: Value> {
     /// Cells of `memory` that have a committed write.
     touched: Vec<*const Cell<L, V>>,
@@ -48,10 +47,10 @@ unsafe impl<L: Send + Sync, V: Value> Send for InMemory<L, V> {}
 unsafe impl<L: Send + Sync, V: Value> Sync for InMemory<L, V> {}
 
 /// What a sequential execution knows.
-struct InMaps<L, V> {
-    /// The places of the locations that were written, in the order of the first write.
-    written: Vec<usize>,
-    known: Known<L, V>,
+pub(crate) struct Layer<L, V> {
+    /// The places of the locations that were written first here, in the order of the first write.
+    pub(crate) written: Vec<usize>,
+    pub(crate) known: Known<L, V>,
 }
 
 /// Each location that was read or written.
@@ -59,24 +58,42 @@ pub(crate) type Known<L, V> = IndexMap<Key<L>, Values<V>, RandomState>;
 
 /// The values of a location that was read or written.
 pub(crate) struct Values<V> {
-    /// The one from before the block, if the storage was asked for it.
+    /// The one that was there before anything was written in this layer, if it was asked for.
     pub(crate) before: Option<V>,
     /// The last transaction that asked for the value that was here.
     pub(crate) asked: Option<TxnIndex>,
-    /// Whether the first transaction that wrote here had asked.
+    /// Who wrote it, where that lies in the memory beneath.
+    pub(crate) writer_beneath: Option<TxnIndex>,
+    /// Whether the first transaction that wrote here had asked; never if one has beneath.
     pub(crate) writer_asked: bool,
     /// The one that a transaction left, if one did, and which.
     pub(crate) after: Option<(TxnIndex, V)>,
 }
 
+impl<L, V> Default for Layer<L, V> {
+    fn default() -> Self {
+        Self { written: Vec::new(), known: IndexMap::default() }
+    }
+}
+
+impl<L: Eq + Hash, V> Layer<L, V> {
+    fn get(&self, location: &L) -> Option<&Values<V>> {
+        self.known.get(&Lookup(location))
+    }
+
+    fn after(&self, location: &L) -> Option<&V> {
+        self.get(location)?.after.as_ref().map(|(_, value)| value)
+    }
+}
+
 impl<V> Default for Values<V> {
     fn default() -> Self {
-        Self { before: None, asked: None, writer_asked: false, after: None }
+        Self { before: None, asked: None, writer_beneath: None, writer_asked: false, after: None }
     }
 }
 
 impl<V> Values<V> {
-    fn before_for_writer(&self) -> Option<&V> {
+    pub(crate) fn before_for_writer(&self) -> Option<&V> {
         self.before.as_ref().filter(|_| self.writer_asked)
     }
 
@@ -96,27 +113,29 @@ pub struct Change<'a, L, V> {
     pub after: &'a V,
 }
 
-impl<L: Clone, V: Value> FinalState<L, V> {
+impl<L, V: Value> FinalState<L, V> {
     /// # Safety
     /// `touched` are cells of `memory`, and have a committed write.
     pub(crate) unsafe fn in_memory(
         memory: MvMemory<L, V>,
         touched: Vec<*const Cell<L, V>>,
+        layer: Layer<L, V>,
     ) -> Self {
-        Self(Backing::Memory(Box::new(InMemory { touched, memory })))
+        Self { memory: Some(Box::new(InMemory { touched, memory })), layer }
     }
 
-    pub(crate) fn in_maps(written: Vec<usize>, known: Known<L, V>) -> Self {
-        Self(Backing::Maps(InMaps { written, known }))
+    pub(crate) fn in_layer(layer: Layer<L, V>) -> Self {
+        Self { memory: None, layer }
+    }
+
+    fn touched(&self) -> &[*const Cell<L, V>] {
+        self.memory.as_ref().map_or(&[], |held| &held.touched)
     }
 
     /// The number of locations.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Backing::Memory(held) => held.touched.len(),
-            Backing::Maps(held) => held.written.len(),
-        }
+        self.touched().len() + self.layer.written.len()
     }
 
     /// Whether nothing was written.
@@ -127,26 +146,30 @@ impl<L: Clone, V: Value> FinalState<L, V> {
 }
 
 impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
+    fn cell(&self, location: &L) -> Option<&Cell<L, V>> {
+        self.memory.as_ref()?.memory.find(location)
+    }
+
     /// The location that was written first after `n` others; for threads that share the work.
     ///
     /// # Panics
     /// If there are no more than `n`.
     #[must_use]
     pub fn nth(&self, n: usize) -> Change<'_, L, V> {
-        match &self.0 {
-            Backing::Memory(held) => {
-                // SAFETY: a cell of `held.memory`, says `in_memory`.
-                let cell = unsafe { &*held.touched[n] };
-                let (_, after) = cell.committed().expect("has a committed write, says `in_memory`");
-                Change { location: cell.location(), before: cell.base_for_writer(), after }
-            }
-            Backing::Maps(held) => {
-                let place = held.known.get_index(held.written[n]);
-                let (location, values) = place.expect("nothing is taken out");
-                let (_, after) = values.after.as_ref().expect("what was written has a value");
-                Change { location: &location.0, before: values.before_for_writer(), after }
-            }
+        let touched = self.touched();
+        if let Some(cell) = touched.get(n) {
+            // SAFETY: a cell of `memory`, says `in_memory`.
+            let cell = unsafe { &**cell };
+            let location = cell.location();
+            let committed = || cell.committed().map(|(_, value)| value);
+            let after = self.layer.after(location).or_else(committed);
+            let after = after.expect("has a committed write, says `in_memory`");
+            return Change { location, before: cell.base_for_writer(), after };
         }
+        let place = self.layer.known.get_index(self.layer.written[n - touched.len()]);
+        let (location, values) = place.expect("nothing is taken out");
+        let (_, after) = values.after.as_ref().expect("what was written has a value");
+        Change { location: &location.0, before: values.before_for_writer(), after }
     }
 
     /// All of them, in order.
@@ -158,22 +181,15 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     /// before the block.
     #[must_use]
     pub fn value(&self, location: &L) -> Option<&V> {
-        match &self.0 {
-            Backing::Memory(held) => {
-                let cell = held.memory.find(location)?;
-                cell.is_committed().then_some(cell.committed()?.1)
-            }
-            Backing::Maps(held) => Some(&held.known.get(&Lookup(location))?.after.as_ref()?.1),
-        }
+        let committed = || self.cell(location)?.committed_write();
+        self.layer.after(location).or_else(committed)
     }
 
     /// As [`Change::before`]. `None` also if no transaction wrote `location`.
     #[must_use]
     pub fn before(&self, location: &L) -> Option<&V> {
-        match &self.0 {
-            Backing::Memory(held) => held.memory.find(location)?.base_for_writer(),
-            Backing::Maps(held) => held.known.get(&Lookup(location))?.before_for_writer(),
-        }
+        let layer = || self.layer.get(location)?.before_for_writer();
+        self.cell(location).and_then(Cell::base_for_writer).or_else(layer)
     }
 
     /// The final value of `location` if the execution holds it, be it that no transaction wrote it:
@@ -183,10 +199,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     /// held depends on the schedule; what is held does not.
     #[must_use]
     pub fn cached(&self, location: &L) -> Option<&V> {
-        match &self.0 {
-            Backing::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
-            Backing::Maps(held) => held.known.get(&Lookup(location))?.latest(),
-        }
+        let committed = || Some(self.cell(location)?.committed()?.1);
+        self.layer.get(location).and_then(Values::latest).or_else(committed)
     }
 
     /// Copies the locations and their final values.

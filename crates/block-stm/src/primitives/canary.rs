@@ -68,6 +68,12 @@ pub enum Canary {
     LoseTouched,
     /// A location that was deleted is not put back into the index when it is written again.
     StayListed,
+    /// What was written over the memory does not get into it.
+    LoseLayer,
+    /// What gets from there into the memory passes for that of first executions.
+    LayerAnew,
+    /// What is written over the memory lies on the state before the block.
+    LayerOnBase,
     /// An idle worker repeats what it finds stale, also what only the judge can decide.
     RepeatAssumptions,
     /// The baton is taken without a fence before.
@@ -106,7 +112,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 22] = [
+        pub const FAULTS: [Self; 25] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -129,6 +135,9 @@ mod cage {
             Self::SkipTxn,
             Self::LoseTouched,
             Self::StayListed,
+            Self::LoseLayer,
+            Self::LayerAnew,
+            Self::LayerOnBase,
         ];
 
         /// Faults of what threads see of each other, for checkers that know the memory model.

@@ -110,6 +110,12 @@ pub trait Conductor {
     fn patience(&self, spins: u32) -> u32 {
         spins
     }
+
+    /// Whether the holder of the baton executes the next transaction alone, without versions: what
+    /// the engine would do, or something else. No answer is wrong.
+    fn goes_alone(&self, advised: bool) -> bool {
+        advised
+    }
 }
 
 impl dyn Conductor {

@@ -304,6 +304,13 @@ impl<'b> Scheduler<'b> {
         self.signals.load(Ordering::Relaxed) & CONDUCTED != 0
     }
 
+    /// Whether the holder of the baton executes the head without versions, as it is advised to, or
+    /// as a conductor likes.
+    pub(crate) fn goes_alone(&self, advised: bool) -> bool {
+        let conductor = if self.is_conducted() { conductor::present() } else { None };
+        conductor.map_or(advised, |conductor| conductor.goes_alone(advised))
+    }
+
     /// Waits awake until there is an answer, for up to `spins` spins.
     fn spin<T>(&self, spins: u32, mut answer: impl FnMut() -> Option<T>) -> Option<T> {
         let conductor = if self.is_conducted() { conductor::present() } else { None };

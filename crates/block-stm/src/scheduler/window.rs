@@ -122,6 +122,11 @@ impl WindowControl {
         }
     }
 
+    /// Whether the head alone is worth executing, though more could be.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.workers == 1 && self.most_workers > 1 && self.reports >= FIRST_REPORTS
+    }
+
     /// Takes the report of one transaction; of the block's first one there is none, as it says
     /// nothing. At most `room` workers can run.
     pub(crate) fn report(&mut self, report: Report, room: u32, window: &Window) {

@@ -1,6 +1,7 @@
 //! The engine against the sequential oracle, through the crate's public face alone.
 
 mod adversarial;
+mod alone;
 mod blocks;
 #[cfg(block_stm_canaries)]
 mod canaries;

@@ -161,10 +161,16 @@ fn outcome(
     }
 }
 
-fn execute(engine: Option<&Engine>, method: Method, calls: i64) -> Result<String, u32> {
+fn execute(
+    engine: Option<&Engine>,
+    graph: bool,
+    method: Method,
+    calls: i64,
+) -> Result<String, u32> {
     let vm = Walker(Arc::new(Fuse { method, calls: AtomicI64::new(calls) }));
     let txns: Vec<u64> = (0..24).collect();
-    let block = Block::ordered(&vm, &txns, &Empty).conflict_graph().policy(InvalidPolicy::Skip);
+    let block = Block::ordered(&vm, &txns, &Empty).policy(InvalidPolicy::Skip);
+    let block = if graph { block.conflict_graph() } else { block };
     let mut sink = Collect::default();
     let executed = match engine {
         Some(engine) => engine.execute(&block, &mut sink),
@@ -178,12 +184,14 @@ fn a_panic_of_a_location_is_an_error_or_of_no_account() {
     timely(|| {
         quiet_speculation();
         let engines = [engine(2), engine(4)];
-        for method in [Method::Clone, Method::Compare, Method::Hash, Method::Order] {
-            let right = execute(None, method, -1).expect("no fuse burns");
+        let methods = [Method::Clone, Method::Compare, Method::Hash, Method::Order];
+        // Without a graph, most are executed one after another.
+        for (method, graph) in methods.into_iter().flat_map(|it| [(it, true), (it, false)]) {
+            let right = execute(None, graph, method, -1).expect("no fuse burns");
             let mut failed = 0;
             for calls in 0..600 {
                 let arms = [None].into_iter().chain(engines.iter().map(Some));
-                for outcome in arms.map(|engine| execute(engine, method, calls)) {
+                for outcome in arms.map(|engine| execute(engine, graph, method, calls)) {
                     match outcome {
                         Ok(outputs) => assert_eq!(outputs, right, "{method:?} {calls}"),
                         Err(_) => failed += 1,
