@@ -101,7 +101,9 @@ impl<'b, V: Executable> Judge<'b, V> {
                 self.window.report(report, scheduler.room.workers(), &scheduler.window);
             }
             let next = txn.next();
-            if next.as_usize() == block.txns.len() || !self.window.is_shut() || scheduler.is_over()
+            if next.as_usize() == block.txns.len()
+                || scheduler.is_over()
+                || !scheduler.goes_alone(self.window.is_shut())
             {
                 return Ok(next);
             }
