@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 
-use super::scan::{Course, CourseOf, UNORDERED, Visit};
+use super::scan::{Cursor, CursorOf, UNORDERED, Visit};
 use crate::contract::block::Block;
 use crate::contract::conflicts::Conflict;
 use crate::contract::error::Failure;
@@ -19,7 +19,7 @@ use crate::contract::value::{Value, is_present};
 use crate::mvmemory::final_state::{FinalState, Known, Values};
 use crate::mvmemory::named::Named;
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::key::{Key, Lookup};
+use crate::primitives::key::Key;
 use crate::primitives::order::Ranked;
 
 /// A value from below, and who put it there.
@@ -120,7 +120,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// As a read, but the VM may not come to know.
     fn look(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         self.go_on()?;
-        if let Some(own) = self.own.get(&Lookup(location))
+        if let Some(own) = self.own.get(&Key(location))
             && !own.by_delta
         {
             return Ok(own.value.clone());
@@ -129,7 +129,7 @@ impl<'b, V: Types> Overlay<'b, V> {
         if let (Some(_), Some(writer)) = (&self.edges, below.writer) {
             self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
-        Ok(self.own.get(&Lookup(location)).map_or(below.value, |own| own.value.clone()))
+        Ok(self.own.get(&Key(location)).map_or(below.value, |own| own.value.clone()))
     }
 
     pub(crate) fn scan(
@@ -142,17 +142,17 @@ impl<'b, V: Types> Overlay<'b, V> {
         let Some(scannable) = &self.scannable else {
             return Err(self.fail(UNORDERED.into()));
         };
-        let Some(mut course) = Course::new(scannable.ordered, from, to) else { return Ok(()) };
-        scannable.named.onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
+        let Some(mut cursor) = Cursor::new(scannable.ordered, from, to) else { return Ok(()) };
+        scannable.named.onward(&cursor.start()).into_iter().for_each(|span| cursor.learn(span));
         loop {
-            let next = self.next_listed(&course);
-            if !course.may_pass(next.as_ref()) {
-                self.ask(&mut course)?;
+            let next = self.next_listed(&cursor);
+            if !cursor.may_pass(next.as_ref()) {
+                self.ask(&mut cursor)?;
                 continue;
             }
             let Some(location) = next else { return Ok(()) };
             let value = self.look(&location)?;
-            if !course.pass(location.clone()) {
+            if !cursor.pass(location.clone()) {
                 return Ok(());
             }
             if value.is_absent() {
@@ -166,14 +166,14 @@ impl<'b, V: Types> Overlay<'b, V> {
     }
 
     /// Asks the storage for the next location that it names.
-    fn ask(&mut self, course: &mut CourseOf<'b, V>) -> Result<(), Interrupt> {
-        let ((from, to), answer) = course.ask().map_err(|failure| self.fail_with(failure))?;
+    fn ask(&mut self, cursor: &mut CursorOf<'b, V>) -> Result<(), Interrupt> {
+        let ((from, to), answer) = cursor.ask().map_err(|failure| self.fail_with(failure))?;
         let scannable = self.scannable.as_mut().expect("only scans ask");
         if let Some(location) = &answer {
-            let written = self.known.get(&Lookup(location)).and_then(|known| known.after.as_ref());
+            let written = self.known.get(&Key(location)).and_then(|known| known.after.as_ref());
             let is_listed =
                 scannable.keeps_deleted || written.is_none_or(|(_, value)| is_present(value));
-            match self.own.get_mut(&Lookup(location)) {
+            match self.own.get_mut(&Key(location)) {
                 Some(own) => own.was_listed = is_listed,
                 None if is_listed => {
                     scannable.list(location);
@@ -181,15 +181,15 @@ impl<'b, V: Types> Overlay<'b, V> {
                 None => {}
             }
         }
-        course.learn(scannable.named.note(from, to, answer.as_ref()));
+        cursor.learn(scannable.named.note(from, to, answer.as_ref()));
         Ok(())
     }
 
     /// The next location that a scan finds.
-    fn next_listed(&self, course: &CourseOf<'b, V>) -> Option<V::Location> {
+    fn next_listed(&self, cursor: &CursorOf<'b, V>) -> Option<V::Location> {
         let listed = &self.scannable.as_ref()?.listed;
-        let next = listed.range((course.rest().as_ref(), Bound::Unbounded)).next()?;
-        (!next.is_above(course.to())).then(|| next.location.clone())
+        let next = listed.range((cursor.rest().as_ref(), Bound::Unbounded)).next()?;
+        (!next.is_above(cursor.to())).then(|| next.location.clone())
     }
 
     pub(crate) fn write(
@@ -246,7 +246,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// alone.
     fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
         self.go_on()?;
-        match self.own.get(&Lookup(location)) {
+        match self.own.get(&Key(location)) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
             None => {
                 let below = self.below(location)?;
@@ -258,7 +258,7 @@ impl<'b, V: Types> Overlay<'b, V> {
 
     /// The value as lower transactions left it.
     fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
-        if let Some(known) = self.known.get(&Lookup(location))
+        if let Some(known) = self.known.get(&Key(location))
             && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
@@ -282,8 +282,8 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Notes that the VM came to know something of what lies below, if the location has no value of
     /// the transaction's own.
     fn note_asked(&mut self, location: &V::Location) {
-        if !self.own.contains_key(&Lookup(location))
-            && let Some(known) = self.known.get_mut(&Lookup(location))
+        if !self.own.contains_key(&Key(location))
+            && let Some(known) = self.known.get_mut(&Key(location))
         {
             known.asked = Some(self.txn);
         }

@@ -11,7 +11,7 @@ use super::names::{CellOf, IndexOf, MemoryOf};
 use super::run::{FEW, Run};
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::{Count, Deltas, Found, Payload, Which};
+use crate::mvmemory::{Count, Deltas, Found, ListKind, Payload};
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::Position;
 use crate::primitives::ids::{TxnIndex, Version};
@@ -142,7 +142,7 @@ impl<'b, V: Types> Run<'b, V> {
             // As the storage says: the scan had it.
             None => false,
         };
-        self.any_scanned(index, Which::Held, usize::MAX, is_missed)
+        self.any_scanned(index, ListKind::Present, usize::MAX, is_missed)
     }
 
     /// The same as a guess, before everything below `txn` is final.
@@ -164,15 +164,15 @@ impl<'b, V: Types> Run<'b, V> {
         };
         // No more is looked at than the scans themselves did.
         let at_most = FEW + self.accesses.len();
-        self.any_scanned(index, Which::Held, at_most, is_missed)
-            || self.any_scanned(index, Which::Pending, at_most, is_missed)
+        self.any_scanned(index, ListKind::Present, at_most, is_missed)
+            || self.any_scanned(index, ListKind::Pending, at_most, is_missed)
     }
 
     /// Whether there is such a location in what was scanned, among the first ones of a list.
     fn any_scanned(
         &self,
         index: &'b IndexOf<V>,
-        which: Which,
+        which: ListKind,
         mut at_most: usize,
         mut is_such: impl FnMut(&'b CellOf<V>) -> bool,
     ) -> bool {

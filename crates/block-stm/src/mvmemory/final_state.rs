@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::contract::value::Value;
 use crate::mvmemory::{Cell, MvMemory};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::key::{Key, Lookup};
+use crate::primitives::key::Key;
 
 /// Every location that a transaction wrote, with its final value, in the order of the first write
 /// in the block.
@@ -31,28 +31,18 @@ use crate::primitives::key::{Key, Lookup};
 pub struct FinalState<L, V: Value>(Backing<L, V>);
 
 enum Backing<L, V: Value> {
-    Memory(Box<InMemory<L, V>>),
-    Maps(InMaps<L, V>),
+    /// The memory of a parallel execution, with the cells of it that have a committed write.
+    Memory { touched: Vec<*const Cell<L, V>>, memory: Box<MvMemory<L, V>> },
+    /// What a sequential execution knows, with the places of the locations that were written, in
+    /// the order of the first write.
+    Maps { written: Vec<usize>, known: Known<L, V> },
 }
 
-/// The memory of a parallel execution.
-struct InMemory<L, V: Value> {
-    /// Cells of `memory` that have a committed write.
-    touched: Vec<*const Cell<L, V>>,
-    memory: MvMemory<L, V>,
-}
-
-// SAFETY: the pointers lead to cells of the memory beside them, which is `Send` itself.
-unsafe impl<L: Send + Sync, V: Value> Send for InMemory<L, V> {}
-// SAFETY: only read; the memory is `Sync`.
-unsafe impl<L: Send + Sync, V: Value> Sync for InMemory<L, V> {}
-
-/// What a sequential execution knows.
-struct InMaps<L, V> {
-    /// The places of the locations that were written, in the order of the first write.
-    written: Vec<usize>,
-    known: Known<L, V>,
-}
+// SAFETY: the pointers lead to cells of the memory beside them, which is `Send` itself, as is what
+// is in the maps.
+unsafe impl<L: Send + Sync, V: Value> Send for Backing<L, V> {}
+// SAFETY: only read; the memory and the maps are `Sync`.
+unsafe impl<L: Send + Sync, V: Value> Sync for Backing<L, V> {}
 
 /// Each location that was read or written.
 pub(crate) type Known<L, V> = IndexMap<Key<L>, Values<V>, RandomState>;
@@ -103,19 +93,19 @@ impl<L: Clone, V: Value> FinalState<L, V> {
         memory: MvMemory<L, V>,
         touched: Vec<*const Cell<L, V>>,
     ) -> Self {
-        Self(Backing::Memory(Box::new(InMemory { touched, memory })))
+        Self(Backing::Memory { touched, memory: Box::new(memory) })
     }
 
     pub(crate) fn in_maps(written: Vec<usize>, known: Known<L, V>) -> Self {
-        Self(Backing::Maps(InMaps { written, known }))
+        Self(Backing::Maps { written, known })
     }
 
     /// The number of locations.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Backing::Memory(held) => held.touched.len(),
-            Backing::Maps(held) => held.written.len(),
+            Backing::Memory { touched, .. } => touched.len(),
+            Backing::Maps { written, .. } => written.len(),
         }
     }
 
@@ -134,14 +124,14 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn nth(&self, n: usize) -> Change<'_, L, V> {
         match &self.0 {
-            Backing::Memory(held) => {
-                // SAFETY: a cell of `held.memory`, says `in_memory`.
-                let cell = unsafe { &*held.touched[n] };
+            Backing::Memory { touched, .. } => {
+                // SAFETY: a cell of the memory beside it, says `in_memory`.
+                let cell = unsafe { &*touched[n] };
                 let (_, after) = cell.committed().expect("has a committed write, says `in_memory`");
                 Change { location: cell.location(), before: cell.base_for_writer(), after }
             }
-            Backing::Maps(held) => {
-                let place = held.known.get_index(held.written[n]);
+            Backing::Maps { written, known } => {
+                let place = known.get_index(written[n]);
                 let (location, values) = place.expect("nothing is taken out");
                 let (_, after) = values.after.as_ref().expect("what was written has a value");
                 Change { location: &location.0, before: values.before_for_writer(), after }
@@ -159,11 +149,11 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn value(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Backing::Memory(held) => {
-                let cell = held.memory.find(location)?;
+            Backing::Memory { memory, .. } => {
+                let cell = memory.find(location)?;
                 cell.is_committed().then_some(cell.committed()?.1)
             }
-            Backing::Maps(held) => Some(&held.known.get(&Lookup(location))?.after.as_ref()?.1),
+            Backing::Maps { known, .. } => Some(&known.get(&Key(location))?.after.as_ref()?.1),
         }
     }
 
@@ -171,8 +161,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn before(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Backing::Memory(held) => held.memory.find(location)?.base_for_writer(),
-            Backing::Maps(held) => held.known.get(&Lookup(location))?.before_for_writer(),
+            Backing::Memory { memory, .. } => memory.find(location)?.base_for_writer(),
+            Backing::Maps { known, .. } => known.get(&Key(location))?.before_for_writer(),
         }
     }
 
@@ -184,8 +174,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn cached(&self, location: &L) -> Option<&V> {
         match &self.0 {
-            Backing::Memory(held) => Some(held.memory.find(location)?.committed()?.1),
-            Backing::Maps(held) => held.known.get(&Lookup(location))?.latest(),
+            Backing::Memory { memory, .. } => Some(memory.find(location)?.committed()?.1),
+            Backing::Maps { known, .. } => known.get(&Key(location))?.latest(),
         }
     }
 

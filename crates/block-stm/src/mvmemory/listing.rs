@@ -4,10 +4,12 @@ use std::ptr;
 
 use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr};
 
-/// The lists.
+/// The two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Held,
+pub(crate) enum ListKind {
+    /// What is present at the commit point.
+    Present,
+    /// What is about to be written.
     Pending,
 }
 
@@ -57,7 +59,7 @@ impl<C> Listing<C> {
         unsafe { &*self.cell }
     }
 
-    pub(crate) const fn node(&self, which: Which) -> &Node<C> {
+    pub(crate) const fn node(&self, which: ListKind) -> &Node<C> {
         &self.nodes[which as usize]
     }
 }

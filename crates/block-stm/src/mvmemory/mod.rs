@@ -67,10 +67,12 @@ pub(crate) mod listing;
 pub(crate) mod memory;
 pub(crate) mod named;
 pub(crate) mod shortcuts;
+pub(crate) mod skip_list;
 pub(crate) mod table;
+pub(crate) mod write_set;
 
 pub(crate) use cell::{Cell, Count, Found};
 pub(crate) use chunks::ChunkPool;
 pub(crate) use entry::{Deltas, Payload};
-pub(crate) use index::{Index, Which};
+pub(crate) use index::{Index, ListKind};
 pub(crate) use memory::{LocalHandle, MvMemory, Published, Write};

@@ -5,6 +5,6 @@ pub mod conductor;
 pub(crate) mod ids;
 pub(crate) mod key;
 pub(crate) mod order;
-pub(crate) mod spans;
+pub(crate) mod range_map;
 pub(crate) mod speculating;
 pub(crate) mod sync;

@@ -1,10 +1,10 @@
-//! The right to commit, held by one worker at a time, for which nobody ever waits.
+//! The right to commit, held by one worker at a time, for which no worker ever waits.
 //!
-//! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks
-//! whether the head is ready. Between the two steps each passes a `SeqCst` fence. In the single
-//! order of the two fences, either the local_table's comes first, and the holder sees the ready
-//! head; or the holder's does, and the local_table finds the baton free (or in the hands of a
-//! third, who will give it back and look). So a ready head is never left lying.
+//! The worker that makes the head ready, the *taker*, then tries to take the baton; the holder gives
+//! it back and then looks whether the head is ready. Between its two steps each passes a `SeqCst`
+//! fence. In the single order of the two fences, either the taker's comes first, and the holder sees
+//! the ready head; or the holder's does, and the taker finds the baton free (or held by a third
+//! worker, which will give it back and look). So a ready head is never left lying.
 
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::sync::atomic::{Ordering, fence};
@@ -25,7 +25,7 @@ impl<T> Baton<T> {
 
     /// Takes the baton if it is free. Call it after the head was seen ready.
     pub(crate) fn try_take(&self) -> Option<BatonGuard<'_, T>> {
-        // ORDERING: SeqCst: the local_table's fence, see the module's documentation.
+        // ORDERING: SeqCst: the taker's fence, see the module's documentation.
         if !sings(Canary::TakeWithoutFence) {
             fence(Ordering::SeqCst);
         }

@@ -37,7 +37,7 @@ impl Head {
 
 #[test]
 pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
-    // The local_table finishes the head and then tries to take the baton; the holder has found it
+    // The taker finishes the head and then tries to take the baton; the holder has found it
     // unfinished, gives the baton back, and looks once more. Whoever comes second takes the head
     // on.
     //
