@@ -5,6 +5,8 @@
 //! looked for once a stride; execute the lowest transaction that needs it; commit what else is
 //! ready; look whether executed ones still hold; wait. All of it but committing is speculation.
 
+use std::ops::Range;
+
 use crate::contract::types::Types;
 use crate::execution::disbelieved::Disbelieved;
 use crate::execution::executor::Executor;
@@ -16,9 +18,9 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::speculating::Speculating;
 use crate::primitives::sync::{self, atomic::Ordering};
-use crate::scheduler::room::{Doing, Looks};
+use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim, Stride};
+use crate::scheduler::waiters::Awaited;
 
 use super::door::POOL_INTERVAL;
 use super::helpers::Helpers;
@@ -35,8 +37,9 @@ pub(crate) struct Worker<'j, 'b, V: Executable> {
     /// The worker's number.
     number: u32,
     /// What it executes next.
-    stride: Stride,
-    looks: Looks,
+    stride: Range<u32>,
+    /// What it saw when it looked around, see `Room::look`.
+    looks: i32,
 }
 
 /// How many more rewrites an attempt that holds is left alone for, each time that it does, over the
@@ -68,7 +71,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
     pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, seat: usize) {
         let end = EndOnPanic(job);
-        job.shared.scheduler.room.tell(seat, Doing::Running);
+        job.shared.scheduler.room.tell(seat, true);
         let mut worker = Self {
             job,
             helpers,
@@ -76,12 +79,12 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             swept: 0,
             // ORDERING: Relaxed: only a number.
             number: job.workers.fetch_add(1, Ordering::Relaxed),
-            stride: Stride::default(),
-            looks: Looks::default(),
+            stride: 0..0,
+            looks: 0,
         };
         while !job.shared.scheduler.is_over() && worker.turn() {}
         worker.report();
-        job.shared.scheduler.room.tell(seat, Doing::Nothing);
+        job.shared.scheduler.room.tell(seat, false);
         std::mem::forget(end);
     }
 
@@ -94,7 +97,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             self.commit_ready(Whose::All);
             return false;
         }
-        if self.stride.is_over() || self.job.shared.scheduler.is_in_a_hurry() {
+        if self.stride.is_empty() || self.job.shared.scheduler.is_in_a_hurry() {
             self.commit_ready(Whose::Own);
         }
         let pinned = self.executor.pin();
@@ -184,7 +187,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             scheduler.room.look(&mut self.looks);
         }
         let wanted = scheduler.workers_wanted().max(2) as usize;
-        self.is_helper() && self.executor.tools.seat >= wanted && self.stride.is_over()
+        self.is_helper() && self.executor.tools.seat >= wanted && self.stride.is_empty()
     }
 
     /// Waits for work. Whether to go on.
@@ -205,9 +208,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             return stays;
         }
         let on_pool = sync::is_on_pool();
-        scheduler.room.tell(self.executor.tools.seat, Doing::Nothing);
+        scheduler.room.tell(self.executor.tools.seat, false);
         let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), has_work);
-        scheduler.room.tell(self.executor.tools.seat, Doing::Running);
+        scheduler.room.tell(self.executor.tools.seat, true);
         self.executor.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {
             sync::run_local_tasks();

@@ -188,7 +188,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         let mut stats = self.stats;
         stats.base_reads = self.tools.base_reads.get();
         stats.waits = self.tools.waits.get();
-        stats.versions = self.tools.handle.finder.visited.get();
+        stats.versions = self.tools.handle.visited.get();
         stats
     }
 }

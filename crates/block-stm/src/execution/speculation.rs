@@ -26,7 +26,6 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::{TxnIndex, Version};
 use crate::primitives::speculating::discard;
 use crate::scheduler::Scheduler;
-use crate::scheduler::room::Doing;
 
 /// How often the clock and the cancel token are looked at, in reads.
 const READS_PER_POLL: u32 = 64;
@@ -238,10 +237,10 @@ impl<'b, V: Types> Speculation<'b, V> {
             }
             scheduler.step(Step::Storage(self.txn));
             let room = &scheduler.room;
-            room.tell(self.tools.seat, Doing::Waiting);
+            room.tell(self.tools.seat, false);
             wait_for_base(cell, scheduler);
             let fetched = cell.fetch_base(storage);
-            room.tell(self.tools.seat, Doing::Running);
+            room.tell(self.tools.seat, true);
             if let Ok((_, fetched)) = fetched {
                 self.tools.count_base_read(fetched);
             }
@@ -257,7 +256,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         guard: &Guard,
     ) -> Option<(Option<Version>, Cow<'b, V::Value>)> {
         let trust_hints = false;
-        match cell.latest_below(txn, trust_hints, &self.tools.handle.finder.visited, guard) {
+        match cell.latest_below(txn, trust_hints, &self.tools.handle.visited, guard) {
             Found::Value(version, value) => Some((version, Cow::Owned(value))),
             Found::Base => Some((Some(Version::BASE), Cow::Borrowed(cell.base()?))),
             Found::Unknown(_) => None,
@@ -381,7 +380,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let mut waited_for = None;
         loop {
             let guard = self.guard.as_ref().expect("pinned while an execution is under way");
-            let visited = &self.tools.handle.finder.visited;
+            let visited = &self.tools.handle.visited;
             match cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard) {
                 Found::Value(version, value) => return Ok(Seen { version, value }),
                 Found::Base => {
@@ -407,10 +406,10 @@ impl<'b, V: Types> Speculation<'b, V> {
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
         let room = &self.shared.scheduler.room;
         self.shared.scheduler.step(Step::Storage(self.txn));
-        room.tell(self.tools.seat, Doing::Waiting);
+        room.tell(self.tools.seat, false);
         wait_for_base(cell, self.shared.scheduler);
         let fetched = cell.fetch_base(self.shared.storage);
-        room.tell(self.tools.seat, Doing::Running);
+        room.tell(self.tools.seat, true);
         match fetched {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);

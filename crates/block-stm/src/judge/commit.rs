@@ -40,7 +40,7 @@ use crate::primitives::ids::TxnIndex;
 use crate::primitives::speculating::{Speculating, discard};
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::window::{Report, WindowControl};
+use crate::scheduler::window::WindowControl;
 
 /// A run of the head that stands, and what it came to.
 type Standing<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
@@ -202,8 +202,8 @@ impl<'b, V: Executable> Judge<'b, V> {
         if txn.get() > 0 {
             let scheduler = executor.shared.scheduler;
             let distance = run.nearest_writer().map(|writer| txn.get() - writer.get());
-            let report = Report { stood, distance: distance.unwrap_or(u32::MAX) };
-            self.window.report(report, scheduler.room.workers(), &scheduler.window);
+            let distance = distance.unwrap_or(u32::MAX);
+            self.window.report(stood, distance, scheduler.room.workers(), &scheduler.window);
         }
     }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::contract::block::{Block, InvalidPolicy};
 use crate::contract::error::{Error, Failure};
 use crate::contract::execution::Execution;
-use crate::contract::limits::{Cut, Stop};
+use crate::contract::limits::Cut;
 use crate::contract::sink::{Admission, CommitSink, Flow, Outcome, Writes};
 use crate::contract::types::Types;
 use crate::primitives::canary::{Canary, sings};
@@ -44,13 +44,11 @@ impl<'a, V: Types> Ledger<'a, V> {
 
     /// Ends the block if someone outside it says so.
     pub(crate) fn poll(&self) -> Result<(), EndOf<V>> {
-        match self.block.limits.stop() {
-            None => Ok(()),
-            Some(Stop::Cancelled) => {
-                Err(End::Failed(Error::Cancelled { committed: self.committed }))
-            }
-            Some(Stop::Deadline) => Err(End::Cut(Cut::Deadline)),
+        let limits = &self.block.limits;
+        if limits.is_cancelled() {
+            return Err(End::Failed(Error::Cancelled { committed: self.committed }));
         }
+        if limits.is_past_deadline() { Err(End::Cut(Cut::Deadline)) } else { Ok(()) }
     }
 
     /// Whether the next transaction is to be executed, then brought to [`settle`](Self::settle);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_epoch::{Collector, Guard};
 
 use super::arena::{Arena, LocalArena};
-use super::cell::{Cell, Count, EntryOf, Finder, ShortcutsOf};
+use super::cell::{Cell, Count, EntryOf, ShortcutsOf};
 use super::chunks::ChunkPool;
 use super::entry::{Entry, Payload};
 use super::index::{Index, LocalIndex};
@@ -55,7 +55,9 @@ pub(crate) struct MvMemory<L, V: Value> {
 /// A thread's place at the memory: what it needs to read and to write there.
 pub(crate) struct LocalHandle<'m, L, V: Value> {
     epoch: crossbeam_epoch::LocalHandle,
-    pub(crate) finder: Finder<'m, L, V>,
+    /// How many versions walks along chains have looked at.
+    pub(crate) visited: Count,
+    shortcuts: LocalArena<'m, ShortcutsOf<L, V>>,
     local_table: LocalTable<'m, L, V>,
     local_index: Option<LocalIndex<'m, L, V>>,
     entries: LocalArena<'m, EntryOf<L, V>>,
@@ -162,7 +164,8 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     pub(crate) fn handle(&self) -> LocalHandle<'_, L, V> {
         LocalHandle {
             epoch: self.collector.register(),
-            finder: Finder { visited: Count::new(0), shortcuts: self.shortcuts.local_arena() },
+            visited: Count::new(0),
+            shortcuts: self.shortcuts.local_arena(),
             local_table: self.table.local_table(),
             local_index: self.index.as_ref().map(Index::local_index),
             entries: self.entries.local_arena(),
@@ -359,12 +362,12 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         handle: &LocalHandle<'_, L, V>,
         guard: &Guard,
     ) {
-        let finder = &handle.finder;
+        let LocalHandle { visited, shortcuts, .. } = handle;
         // SAFETY: the sets are alive, and so are cells.
         let shown = |pointer: &*mut EntryOf<L, V>| unsafe { &**pointer }.is_shown();
         for pointer in new.pointers().filter(shown) {
             // SAFETY: as above.
-            unsafe { &*(*pointer).cell }.link(pointer, finder, guard);
+            unsafe { &*(*pointer).cell }.link(pointer, visited, shortcuts, guard);
         }
         let old = std::mem::replace(written, new);
         if sings(Canary::KeepOldWrite) {
@@ -373,7 +376,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         }
         for pointer in old.pointers().filter(shown) {
             // SAFETY: as above.
-            unsafe { &*(*pointer).cell }.unlink(pointer, finder, guard);
+            unsafe { &*(*pointer).cell }.unlink(pointer, visited, guard);
         }
         if old.is_on_heap() && sings(Canary::FreeAtOnce) {
             // SAFETY: none, on purpose: this fault is let out where no reader follows what it has

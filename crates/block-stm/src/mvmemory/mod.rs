@@ -59,6 +59,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod cell;
+pub(crate) mod chain;
 pub(crate) mod chunks;
 pub(crate) mod entry;
 pub(crate) mod final_state;
@@ -71,7 +72,8 @@ pub(crate) mod skip_list;
 pub(crate) mod table;
 pub(crate) mod write_set;
 
-pub(crate) use cell::{Cell, Count, Found};
+pub(crate) use cell::{Cell, Count};
+pub(crate) use chain::Found;
 pub(crate) use chunks::ChunkPool;
 pub(crate) use entry::{Deltas, Payload};
 pub(crate) use index::{Index, ListKind};

@@ -4,6 +4,7 @@ pub(crate) mod canary;
 pub mod conductor;
 pub(crate) mod ids;
 pub(crate) mod key;
+pub(crate) mod on_drop;
 pub(crate) mod order;
 pub(crate) mod range_map;
 pub(crate) mod speculating;

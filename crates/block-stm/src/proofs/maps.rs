@@ -420,13 +420,12 @@ impl<'m> Trial<'m> {
         let cell = self.cell(location);
         let guard = &self.handle.pin();
         for trust_hints in [false, true] {
-            let found =
-                match cell.latest_below(index(at), trust_hints, &self.handle.finder.visited, guard)
-                {
-                    Found::Value(version, value) => Seen::Value(version, *value.0),
-                    Found::Base => Seen::Base,
-                    Found::Unknown(writer) => Seen::Unsettled(writer.get() as u8),
-                };
+            let found = match cell.latest_below(index(at), trust_hints, &self.handle.visited, guard)
+            {
+                Found::Value(version, value) => Seen::Value(version, *value.0),
+                Found::Base => Seen::Base,
+                Found::Unknown(writer) => Seen::Unsettled(writer.get() as u8),
+            };
             let expected = self.model.read(location, at, trust_hints);
             assert_eq!(found, expected, "{location} below {at}");
         }

@@ -29,7 +29,7 @@ fn x<'m>(memory: &'m Memory, handle: &Local<'m>) -> &'m Cell<&'static str, Numbe
 /// What a reader at `at` sees, as `(writer, value)`.
 fn seen<'m>(memory: &'m Memory, at: u32, handle: &Local<'m>) -> Result<(Option<Version>, u8), u32> {
     let cell = x(memory, handle);
-    match cell.latest_below(txn(at), true, &handle.finder.visited, &handle.pin()) {
+    match cell.latest_below(txn(at), true, &handle.visited, &handle.pin()) {
         Found::Value(version, value) => Ok((version, value.0)),
         Found::Base => Ok((Some(Version::BASE), cell.fetch_base(&storage).expect("reads").0.0)),
         Found::Unknown(writer) => Err(writer.get()),
@@ -71,9 +71,9 @@ fn a_long_chain_is_walked_by_shortcuts() {
     // As many workers write, each a row of its own: from the highest row down.
     let rows = || (0..TXNS / 100).rev();
     let walk = |work: &mut dyn FnMut()| {
-        let before = handle.finder.visited.get();
+        let before = handle.visited.get();
         work();
-        handle.finder.visited.get() - before
+        handle.visited.get() - before
     };
     let mut longest = 0;
     for at in (0..100).flat_map(|n| rows().map(move |row| 100 * row + n)).filter(|n| n % 3 > 0) {
@@ -269,8 +269,7 @@ fn hints_are_estimates_until_the_first_execution() {
     let handle = &memory.handle();
     memory.declare(txn(2), &[x(&memory, handle)], handle);
     assert_eq!(seen(&memory, 3, handle), Err(2));
-    let found =
-        x(&memory, handle).latest_below(txn(3), false, &handle.finder.visited, &handle.pin());
+    let found = x(&memory, handle).latest_below(txn(3), false, &handle.visited, &handle.pin());
     assert!(matches!(found, Found::Base));
     let published = memory.publish(txn(2), 0, std::iter::empty(), handle);
     assert_eq!((published.right_hints, published.wrong_hints), (0, 1));
