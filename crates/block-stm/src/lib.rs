@@ -77,7 +77,7 @@
 //! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
 //! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what
 //! is worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
-//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
+//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/scope.rs`, `scheduler/baton.rs`,
 //! `primitives/sync/handover.rs` and `primitives/sync/set_once.rs`.
 
 mod contract;

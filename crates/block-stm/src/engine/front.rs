@@ -1,17 +1,14 @@
-//! The front door: an engine with its threads, executing one block after another.
+//! An engine with its threads, executing one block after another.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::call_queue::CallQueue;
+use super::call_queue::{CallQueue, Spawn, Task};
 use super::config::{BuildError, Config, Settings};
 use super::executed::Executed;
 use super::helpers::Helpers;
-use super::parallel::Source;
-use super::sequential;
-use super::spawn::{Conducted, Spawn};
-use super::stack;
 use super::working::Working;
+use super::{parallel, sequential, stack};
 use crate::contract::block::Block;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
@@ -26,10 +23,9 @@ use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
 /// One engine serves any number of blocks, one after another or at the same time, from any thread.
 /// Between blocks its threads sleep.
 pub struct Engine {
-    pool: Option<Arc<rayon::ThreadPool>>,
     settings: Settings,
-    /// Where helpers are called for.
-    call_queue: Arc<CallQueue>,
+    /// Where helpers are called for, if there are any, and the pool that they come from.
+    helpers: Option<(Arc<CallQueue>, Arc<Spawn>)>,
     /// Memory of earlier blocks.
     chunks: Arc<ChunkPool>,
 }
@@ -41,11 +37,9 @@ impl Engine {
     /// [`BuildError`] if a thread cannot be started.
     pub fn new(config: Config) -> Result<Self, BuildError> {
         let settings = Settings::of(&config);
-        let call_queue = CallQueue::new(settings.threads - 1);
         let pool = match config.pool {
             Some(pool) => {
                 stack::survey_borrowed(&pool);
-                call_queue.serve(&pool);
                 Some(pool)
             }
             None if settings.threads == 1 => None,
@@ -55,13 +49,15 @@ impl Engine {
                     .thread_name(|n| format!("block-stm-{n}"));
                 let pool = builder.build().map_err(|source| BuildError { source })?;
                 stack::survey(&pool);
-                let pool = Arc::new(pool);
-                call_queue.serve(&pool);
-                Some(pool)
+                Some(Arc::new(pool))
             }
         };
+        let helpers = pool.map(|pool| {
+            let spawn = stack::spawn_on(pool);
+            (CallQueue::new(settings.threads - 1, &spawn), spawn)
+        });
         let chunks = Arc::new(ChunkPool::new(config.kept_memory));
-        Ok(Self { pool, settings, call_queue, chunks })
+        Ok(Self { settings, helpers, chunks })
     }
 
     /// The number of workers, the calling thread included.
@@ -88,11 +84,10 @@ impl Engine {
     /// # Cost
     /// A task on the pool for each thread that can run.
     pub fn wake(&self) {
-        let Some(pool) = self.pool.as_ref().filter(|_| conductor::present().is_none()) else {
-            return;
-        };
-        let threads = self.settings.threads.min(self.settings.cores);
-        self.call_queue.wake(threads.saturating_sub(1), &**pool);
+        if let (Some((call_queue, _)), None) = (&self.helpers, conductor::present()) {
+            let threads = self.settings.threads.min(self.settings.cores);
+            call_queue.wake(threads.saturating_sub(1));
+        }
     }
 
     /// Calls `work` once with each number below `parts`, on the calling thread and the engine's
@@ -106,10 +101,9 @@ impl Engine {
         let part = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|part| *part < parts);
         let work_off = || std::iter::from_fn(part).for_each(&work);
         let wanted = (self.settings.threads - 1).min(parts.saturating_sub(1));
-        match &self.pool {
-            Some(pool) if wanted > 0 && conductor::present().is_none() => {
-                let pool: &dyn Spawn = &**pool;
-                Helpers::gather(pool, &self.call_queue, &|_, _| work_off(), |helpers| {
+        match &self.helpers {
+            Some((call_queue, _)) if wanted > 0 && conductor::present().is_none() => {
+                Helpers::gather(call_queue, &|_, _| work_off(), |helpers| {
                     (0..wanted).for_each(|_| helpers.hire(wanted, 0));
                     work_off();
                 });
@@ -127,25 +121,29 @@ impl Engine {
         watch: fn() -> Option<WatchOf<V>>,
     ) -> Result<Executed<V>, Error<V::Invalid>> {
         let helpers = self.settings.helpers_for(block.check_length()?);
-        match (&self.pool, Working::start()) {
-            (Some(pool), Some(_working)) if helpers > 0 => {
-                let source = Source { pool: &**pool, call_queue: &self.call_queue };
-                if conductor::present().is_some() {
-                    // What a simulation leaves behind is its own.
-                    let source = Source { pool: &Conducted, call_queue: &CallQueue::new(helpers) };
-                    return source.execute(
-                        block,
-                        sink,
-                        helpers,
-                        self.settings,
-                        &self.chunks,
-                        watch(),
-                    );
+        match (&self.helpers, Working::start()) {
+            (Some((call_queue, _)), Some(_working)) if helpers > 0 => {
+                let execute = |call_queue: &_, sink| {
+                    parallel::execute(block, sink, self.settings, call_queue, &self.chunks, watch())
+                };
+                match conductor::present() {
+                    None => execute(call_queue, sink),
+                    Some(_) => {
+                        // What a simulation leaves behind is its own.
+                        let spawn: Arc<Spawn> = Arc::new(spawn_conducted);
+                        execute(&CallQueue::new(helpers, &spawn), sink)
+                    }
                 }
-                source.execute(block, sink, helpers, self.settings, &self.chunks, watch())
             }
             _ => sequential::execute(block, sink),
         }
+    }
+}
+
+/// Helpers come from the conductor.
+fn spawn_conducted(task: Task) {
+    if let Some(conductor) = conductor::present() {
+        conductor.spawn(Box::new(move || task(true)));
     }
 }
 

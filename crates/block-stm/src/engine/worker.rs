@@ -22,11 +22,11 @@ use crate::scheduler::Claim;
 use crate::scheduler::status::State;
 use crate::scheduler::waiters::Awaited;
 
-use super::door::POOL_INTERVAL;
 use super::helpers::Helpers;
 use super::job::Job;
+use super::scope::POOL_INTERVAL;
 
-/// One thread's part in a block. The caller's worker is in seat 0, and stays until the block is
+/// One thread's part in a block. The caller's worker has number 0, and stays until the block is
 /// over; those of a pool leave when there is no work.
 pub(crate) struct Worker<'j, 'b, V: Executable> {
     job: &'j Job<'b, V>,
@@ -34,8 +34,8 @@ pub(crate) struct Worker<'j, 'b, V: Executable> {
     executor: Executor<'j, 'b, V>,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
-    /// The worker's number.
-    number: u32,
+    /// Which of the block's workers it is: a helper that comes again has another one.
+    id: u32,
     /// What it executes next.
     stride: Range<u32>,
     /// What it saw when it looked around, see `Room::look`.
@@ -69,22 +69,22 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     ///
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
-    pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, seat: usize) {
+    pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, number: usize) {
         let end = EndOnPanic(job);
-        job.shared.scheduler.room.tell(seat, true);
+        job.shared.scheduler.room.tell(number, true);
         let mut worker = Self {
             job,
             helpers,
-            executor: Executor::new(job.block, job.shared, &job.attempts, seat),
+            executor: Executor::new(job.block, job.shared, &job.attempts, number),
             swept: 0,
             // ORDERING: Relaxed: only a number.
-            number: job.workers.fetch_add(1, Ordering::Relaxed),
+            id: job.workers.fetch_add(1, Ordering::Relaxed),
             stride: 0..0,
             looks: 0,
         };
         while !job.shared.scheduler.is_over() && worker.turn() {}
         worker.report();
-        job.shared.scheduler.room.tell(seat, false);
+        job.shared.scheduler.room.tell(number, false);
         std::mem::forget(end);
     }
 
@@ -152,7 +152,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         let mine = match scheduler.status(head).read() {
             // ORDERING: Relaxed: a hint.
             (State::Executed, _) => {
-                self.job.attempts.of(head).owner.load(Ordering::Relaxed) == self.number
+                self.job.attempts.of(head).owner.load(Ordering::Relaxed) == self.id
             }
             // Part of another one's stride.
             (State::Ready, 0) => head.get() >= scheduler.next(),
@@ -162,7 +162,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     }
 
     fn is_helper(&self) -> bool {
-        self.executor.tools.seat > 0
+        self.executor.tools.number > 0
     }
 
     fn step(&self, step: Step) {
@@ -187,7 +187,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             scheduler.room.look(&mut self.looks);
         }
         let wanted = scheduler.workers_wanted().max(2) as usize;
-        self.is_helper() && self.executor.tools.seat >= wanted && self.stride.is_empty()
+        self.is_helper() && self.executor.tools.number >= wanted && self.stride.is_empty()
     }
 
     /// Waits for work. Whether to go on.
@@ -208,9 +208,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             return stays;
         }
         let on_pool = sync::is_on_pool();
-        scheduler.room.tell(self.executor.tools.seat, false);
+        scheduler.room.tell(self.executor.tools.number, false);
         let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), has_work);
-        scheduler.room.tell(self.executor.tools.seat, true);
+        scheduler.room.tell(self.executor.tools.number, true);
         self.executor.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {
             sync::run_local_tasks();
@@ -265,7 +265,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         attempt.validated.store(rewrites, Ordering::Relaxed);
         attempt.held.store(0, Ordering::Relaxed);
         // ORDERING: Relaxed: a hint.
-        attempt.owner.store(self.number, Ordering::Relaxed);
+        attempt.owner.store(self.id, Ordering::Relaxed);
         self.step(Step::Finish(claim.txn));
         job.shared.scheduler.finish(claim);
     }

@@ -17,7 +17,7 @@ pub(crate) struct Attempt<'b, V: Types> {
     pub(crate) validated: AtomicU64,
     /// How often the run was seen to hold before its turn.
     pub(crate) held: AtomicU32,
-    /// The number of the worker that executed it.
+    /// The worker that executed it.
     pub(crate) owner: AtomicU32,
 }
 

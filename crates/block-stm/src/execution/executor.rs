@@ -46,9 +46,9 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         block: &'b Block<'b, V>,
         shared: Shared<'b, V>,
         attempts: &'j Attempts<'b, V>,
-        seat: usize,
+        number: usize,
     ) -> Self {
-        let tools = Rc::new(Tools::new(shared.memory.handle(), seat));
+        let tools = Rc::new(Tools::new(shared.memory.handle(), number));
         let machine = V::Machine::new(block.vm, fresh_view(shared, &tools));
         let (spare, stats) = (Vec::new(), Stats::default());
         Self { block, shared, attempts, tools, machine, spare, stats }

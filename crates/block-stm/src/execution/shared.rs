@@ -34,13 +34,13 @@ pub(crate) struct Tools<'b, V: Types> {
     pub(crate) base_reads: Cell<u64>,
     /// Times that a run waited briefly for a writer.
     pub(crate) waits: Cell<u64>,
-    /// The worker's seat.
-    pub(crate) seat: usize,
+    /// The worker's number.
+    pub(crate) number: usize,
 }
 
 impl<'b, V: Types> Tools<'b, V> {
-    pub(crate) fn new(handle: HandleOf<'b, V>, seat: usize) -> Self {
-        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0), seat }
+    pub(crate) fn new(handle: HandleOf<'b, V>, number: usize) -> Self {
+        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0), number }
     }
 
     pub(super) fn count_base_read(&self, fetched: bool) {

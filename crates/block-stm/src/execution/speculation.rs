@@ -237,10 +237,10 @@ impl<'b, V: Types> Speculation<'b, V> {
             }
             scheduler.step(Step::Storage(self.txn));
             let room = &scheduler.room;
-            room.tell(self.tools.seat, false);
+            room.tell(self.tools.number, false);
             wait_for_base(cell, scheduler);
             let fetched = cell.fetch_base(storage);
-            room.tell(self.tools.seat, true);
+            room.tell(self.tools.number, true);
             if let Ok((_, fetched)) = fetched {
                 self.tools.count_base_read(fetched);
             }
@@ -406,10 +406,10 @@ impl<'b, V: Types> Speculation<'b, V> {
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
         let room = &self.shared.scheduler.room;
         self.shared.scheduler.step(Step::Storage(self.txn));
-        room.tell(self.tools.seat, false);
+        room.tell(self.tools.number, false);
         wait_for_base(cell, self.shared.scheduler);
         let fetched = cell.fetch_base(self.shared.storage);
-        room.tell(self.tools.seat, true);
+        room.tell(self.tools.number, true);
         match fetched {
             Ok((value, fetched)) => {
                 self.tools.count_base_read(fetched);

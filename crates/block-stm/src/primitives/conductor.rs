@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::ids::TxnIndex;
+use super::on_drop::OnDrop;
 
 /// What a worker is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,15 +135,6 @@ pub(crate) fn step(step: Step) {
     }
 }
 
-/// Takes the conductor away on every way out.
-struct Presence(Option<Rc<dyn Conductor>>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        PRESENT.set(self.0.take());
-    }
-}
-
 /// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread,
 /// step by step.
 ///
@@ -152,7 +144,8 @@ impl Drop for Presence {
 /// # Panics
 /// With the conductor's own panics, those of `work`, and if an invariant is broken.
 pub fn conduct<T>(conductor: Rc<dyn Conductor>, work: impl FnOnce() -> T) -> T {
-    let _presence = Presence(PRESENT.replace(Some(conductor)));
+    let mut before = PRESENT.replace(Some(conductor));
+    let _present = OnDrop(|| PRESENT.set(before.take()));
     work()
 }
 
