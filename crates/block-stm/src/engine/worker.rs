@@ -16,7 +16,7 @@ use crate::execution::run::Run;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::speculating::Speculating;
+use crate::primitives::speculating;
 use crate::primitives::sync::{self, atomic::Ordering};
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
@@ -162,7 +162,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     }
 
     fn is_helper(&self) -> bool {
-        self.executor.tools.number > 0
+        self.executor.local.number > 0
     }
 
     fn step(&self, step: Step) {
@@ -187,7 +187,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             scheduler.room.look(&mut self.looks);
         }
         let wanted = scheduler.workers_wanted().max(2) as usize;
-        self.is_helper() && self.executor.tools.number >= wanted && self.stride.is_empty()
+        self.is_helper() && self.executor.local.number >= wanted && self.stride.is_empty()
     }
 
     /// Waits for work. Whether to go on.
@@ -208,9 +208,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             return stays;
         }
         let on_pool = sync::is_on_pool();
-        scheduler.room.tell(self.executor.tools.number, false);
+        scheduler.room.tell(self.executor.local.number, false);
         let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), has_work);
-        scheduler.room.tell(self.executor.tools.number, true);
+        scheduler.room.tell(self.executor.local.number, true);
         self.executor.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {
             sync::run_local_tasks();
@@ -340,7 +340,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         let untouched = REST_AFTER_LOOK.saturating_pow(held);
         attempt.validated.store(rewrites.saturating_add(untouched), Ordering::Relaxed);
         self.executor.stats.early_validations += 1;
-        let _speculating = Speculating::start();
+        let _speculating = speculating::start();
         let holds = match (&run.result, self.executor.speculation()) {
             (Some(Ok(_)), Some(speculation)) => speculation.holds(claim.txn, &run),
             _ => true,

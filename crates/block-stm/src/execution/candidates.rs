@@ -136,7 +136,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let (question, answer) =
             cursor.ask().map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
         let memory = self.shared.memory;
-        let known = memory.note_named(question, answer.as_ref(), &self.tools.handle);
+        let known = memory.note_named(question, answer.as_ref(), &self.local.handle);
         known.into_iter().for_each(|span| cursor.learn(span));
         Ok(())
     }
@@ -246,7 +246,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let Some(index) = memory.index() else { return };
         for (cell, value) in self.run.written() {
             if index.keeps_deleted() || value.is_none_or(is_present) {
-                memory.list_pending(cell, &self.tools.handle);
+                memory.list_pending(cell, &self.local.handle);
             }
         }
     }

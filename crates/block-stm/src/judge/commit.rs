@@ -37,7 +37,7 @@ use crate::execution::run::{Run, RunResult};
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::speculating::{Speculating, discard};
+use crate::primitives::speculating::{self, discard};
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
 use crate::scheduler::window::WindowControl;
@@ -222,7 +222,7 @@ impl<'b, V: Executable> Judge<'b, V> {
             executor.stats.validations += 1;
             // A value's method that panics here does so in the execution of the head, too, where it
             // is contained.
-            let _speculating = Speculating::start();
+            let _speculating = speculating::start();
             let verdict = || self.hold_to_committed(executor, txn, &run, &execution);
             match catch_unwind(AssertUnwindSafe(verdict)) {
                 Ok(verdict) => verdict.map(|()| execution),
@@ -264,7 +264,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         memory.put_right(&self.stray);
         examined?;
         let deltas_apply = match execution {
-            Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.handle),
+            Execution::Done(_) => memory.sum_deltas(txn, &executor.local.handle),
             // The writes are dropped, but the VM may have come here because it was told that they
             // apply.
             Execution::Invalid(_) => {

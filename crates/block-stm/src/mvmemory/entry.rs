@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::value::Value;
 use crate::primitives::ids::{TxnIndex, Version};
-use crate::primitives::speculating::Speculating;
-use crate::primitives::speculating::discard;
+use crate::primitives::speculating::{self, discard};
 
 /// A write: a whole value, or deltas in order.
 #[derive(Clone, Debug)]
@@ -152,7 +151,7 @@ impl<C, V: Value> Entry<C, V> {
 /// Whether the values are equal. If they cannot be compared, they are not: no sequential execution
 /// would have tried.
 fn compare<V: Value>(a: &V, b: &V) -> bool {
-    let _speculating = Speculating::start();
+    let _speculating = speculating::start();
     catch_unwind(AssertUnwindSafe(|| a == b)).unwrap_or_else(|payload| {
         discard(payload);
         false
