@@ -230,6 +230,16 @@ impl<L, V: Value> Cell<L, V> {
         self.shortcuts().is_some()
     }
 
+    /// The versions in the chain, from its front.
+    #[cfg(test)]
+    pub(crate) fn chain(&self, _pinned: &Guard) -> Vec<Version> {
+        // ORDERING: Acquire. SAFETY: as in `versions_below`.
+        let follow =
+            |link: &AtomicPtr<EntryOf<L, V>>| unsafe { link.load(Ordering::Acquire).as_ref() };
+        let chain = std::iter::successors(follow(&self.versions), |entry| follow(&entry.next));
+        chain.map(Entry::version).collect()
+    }
+
     /// Takes `entry` out of the chain, if it is still in it.
     pub(crate) fn unlink(&self, entry: *mut EntryOf<L, V>, visited: &Count, _pinned: &Guard) {
         let _changing = self.chain_lock.lock();

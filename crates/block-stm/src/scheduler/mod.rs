@@ -7,8 +7,54 @@
 //! transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
 //! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the
-//! head, is executed and committed by whoever finds the commit baton free, and waits for nobody
+//! head, is executed and committed by the worker that finds the baton free, and waits for no other
 //! (see `judge/commit.rs`).
+//!
+//! # An example
+//!
+//! The block of the [memory](crate::mvmemory)'s example, with two workers. This time a hint says that
+//! txn 0 writes `x`:
+//!
+//! ```text
+//! txn 0:  x := 5
+//! txn 1:  y := x
+//! txn 2:  if x >= 1, x += 1
+//! ```
+//!
+//! After each step, this is what the status words say, and with them `head`, the lowest uncommitted
+//! transaction, and `next`, the lowest that was never started:
+//!
+//! ```text
+//!                                     head  next  txn 0      txn 1      txn 2
+//! 1  worker 0 claims the head         0     0     CLAIMED 0  READY 0    READY 0
+//! 2  worker 1 claims the next txn     0     2     CLAIMED 0  CLAIMED 0  READY 0
+//! 3  it gives txn 1 back              0     2     CLAIMED 0  READY 1    READY 0
+//! 4  it gives txn 2 back, too         0     3     CLAIMED 0  READY 1    READY 1
+//! 5  worker 0 commits txn 0           1     3     COMMITTED  READY 1    READY 1
+//! 6  worker 0 claims the head         1     3     COMMITTED  CLAIMED 1  READY 1
+//! 7  worker 1 claims txn 2            1     3     COMMITTED  CLAIMED 1  CLAIMED 1
+//! 8  worker 1 finishes txn 2          1     3     COMMITTED  CLAIMED 1  EXECUTED 1
+//! 9  worker 0 commits txn 1           2     3     COMMITTED  COMMITTED  EXECUTED 1
+//! ```
+//!
+//! 1. Worker 0 finds the baton free and the head ready. It executes txn 0, with the baton in hand.
+//! 2. The head is the committer's, so worker 1 starts behind it: `next` passes txn 0 and txn 1, and
+//!    worker 1 owns txn 1.
+//! 3. Txn 1 reads `x`, where the hint has left an estimate of txn 0. Worker 1 spins for a moment, as
+//!    txn 0 is being executed; then it gives txn 1 back, for the next incarnation. Txn 1 enters the
+//!    [list of those that wait](waiters) for txn 0.
+//! 4. Txn 2 ends in the same way. Now there is nothing that worker 1 could start, and it
+//!    [parks](parking).
+//! 5. Worker 0 commits txn 0. It then empties the list: both bits are set in the
+//!    [retry set](retry_set), and worker 1 is woken.
+//! 6. Worker 0 has the baton still, and the head is ready: it claims txn 1 itself. The bit of txn 1
+//!    stays in the retry set.
+//! 7. Worker 1 takes the lowest bit, that of txn 1, and fails to claim it. A bit is a hint, so nothing
+//!    is lost: it takes the next one, and owns txn 2.
+//! 8. Txn 2 sees the committed 5, which is at least 1, and its delta is published.
+//! 9. Worker 0 commits txn 1 and moves the head. Txn 2 is executed, so it is judged next.
+//!
+//! A test goes through these steps (`tests.rs`).
 
 pub(crate) mod baton;
 pub(crate) mod distances;

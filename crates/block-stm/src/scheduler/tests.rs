@@ -95,3 +95,52 @@ fn nothing_is_started_once_the_block_is_to_stop() {
     assert_eq!(scheduler.claim_for_execution(&mut (0..0), |_| {}), None);
     assert!(!scheduler.has_executions());
 }
+
+#[test]
+fn the_example_of_the_essay() {
+    use State::{Claimed, Committed, Executed, Ready};
+
+    let limits = Limits::default();
+    let scheduler = Scheduler::new(3, 3, 2, 2, &limits).0;
+    let is_at = |step, head, next, expected: [(State, u32); 3]| {
+        assert_eq!((scheduler.head().get(), scheduler.next()), (head, next), "step {step}");
+        let statuses = [0, 1, 2].map(|txn| scheduler.status(TxnIndex::new(txn)).read());
+        assert_eq!(statuses, expected, "step {step}");
+    };
+    let claim_head = |state| {
+        let txn = scheduler.head();
+        let incarnation = scheduler.status(txn).claim(state).expect("it is ready");
+        Claim { txn, incarnation }
+    };
+    let commit = |claim: Claim| {
+        scheduler.finish_commit(claim);
+        scheduler.advance(claim.txn.next());
+    };
+    let stride = &mut (0..0);
+    let mut claim = || scheduler.claim_for_execution(stride, |_| {});
+    let awaited = Awaited { writer: TxnIndex::new(0), until: Executed };
+
+    let head = claim_head(Ready);
+    is_at(1, 0, 0, [(Claimed, 0), (Ready, 0), (Ready, 0)]);
+    let first = claim().expect("txn 1");
+    is_at(2, 0, 2, [(Claimed, 0), (Claimed, 0), (Ready, 0)]);
+    scheduler.release(first, Some(awaited));
+    is_at(3, 0, 2, [(Claimed, 0), (Ready, 1), (Ready, 0)]);
+    let second = claim().expect("txn 2");
+    scheduler.release(second, Some(awaited));
+    is_at(4, 0, 3, [(Claimed, 0), (Ready, 1), (Ready, 1)]);
+    assert!(claim().is_none() && !scheduler.has_executions(), "worker 1 parks");
+    commit(head);
+    is_at(5, 1, 3, [(Committed, 0), (Ready, 1), (Ready, 1)]);
+    assert!(scheduler.has_executions(), "worker 1 does not park now");
+    let head = claim_head(Ready);
+    is_at(6, 1, 3, [(Committed, 0), (Claimed, 1), (Ready, 1)]);
+    let second = claim().expect("txn 2");
+    is_at(7, 1, 3, [(Committed, 0), (Claimed, 1), (Claimed, 1)]);
+    assert!(scheduler.retry_set.is_empty(), "the bit of txn 1 was taken for nothing");
+    scheduler.finish(second);
+    is_at(8, 1, 3, [(Committed, 0), (Claimed, 1), (Executed, 1)]);
+    commit(head);
+    is_at(9, 2, 3, [(Committed, 0), (Committed, 1), (Executed, 1)]);
+    assert!(scheduler.head_is_waiting());
+}

@@ -277,3 +277,76 @@ fn hints_are_estimates_until_the_first_execution() {
     memory.declare(txn(2), &[x(&memory, handle)], handle);
     assert_eq!(seen(&memory, 3, handle), Ok((Some(Version::BASE), 100)), "too late to declare");
 }
+
+#[test]
+fn the_example_of_the_essay() {
+    let memory = memory();
+    let handle = &memory.handle();
+    let (x, y) = (memory.cell(&"x", handle), memory.cell(&"y", handle));
+    let version = |(at, incarnation)| Version::new(txn(at), incarnation);
+    let chains = |step, of_x: &[(u32, u32)], of_y: &[(u32, u32)]| {
+        for (cell, versions) in [(x, of_x), (y, of_y)] {
+            let expected: Vec<_> = versions.iter().copied().map(version).collect();
+            assert_eq!(
+                cell.chain(&handle.pin()),
+                expected,
+                "{} after step {step}",
+                cell.location()
+            );
+        }
+    };
+    let committed = |cell: &Cell<&'static str, Number>| {
+        cell.committed().filter(|(version, _)| *version != Version::BASE).map(|(v, n)| (v, n.0))
+    };
+    let publish = |cell, at, incarnation, payload| {
+        let writes = std::iter::once((cell, payload));
+        memory.publish(txn(at), incarnation, writes, handle);
+    };
+    let below = |cell: &Cell<&'static str, Number>, at| match cell.latest_below(
+        txn(at),
+        true,
+        &handle.visited,
+        &handle.pin(),
+    ) {
+        Found::Value(version, value) => Ok((version, value.0)),
+        Found::Base => Ok((Some(Version::BASE), cell.base().expect("fetched").0)),
+        Found::Unknown(writer) => Err(writer.get()),
+    };
+    let commit = |at| {
+        assert!(memory.sum_deltas(txn(at), handle));
+        memory.commit(txn(at), |_| false, &mut Vec::new(), &mut Vec::new());
+    };
+    let two = |_: &&'static str| Ok::<_, crate::contract::storage::BoxError>(Number(2));
+    let base = Ok((Some(Version::BASE), 2));
+
+    x.show_deltas();
+    assert!(x.fetch_base(&two).expect("reads").1);
+    assert_eq!(below(x, 1), base);
+    publish(y, 1, 0, Payload::Value(Number(2)));
+    chains(1, &[], &[(1, 0)]);
+
+    assert_eq!(below(x, 2), base);
+    publish(x, 2, 0, Payload::Deltas(Deltas::One(1)));
+    chains(2, &[(2, 0)], &[(1, 0)]);
+
+    publish(x, 0, 0, Payload::Value(Number(5)));
+    chains(3, &[(2, 0), (0, 0)], &[(1, 0)]);
+    assert_eq!(below(x, 3), Ok((None, 6)), "a sum that is not final");
+
+    commit(0);
+    chains(4, &[(2, 0), (0, 0)], &[(1, 0)]);
+    assert_eq!(committed(x), Some((version((0, 0)), 5)), "where txn 1 saw the base");
+
+    memory.mark_estimates(txn(1));
+    assert_eq!(below(y, 2), Err(1), "as a worker would have marked it");
+    publish(y, 1, 1, Payload::Value(Number(5)));
+    chains(5, &[(2, 0), (0, 0)], &[(1, 1)]);
+
+    commit(1);
+    chains(6, &[(2, 0), (0, 0)], &[(1, 1)]);
+    assert_eq!(committed(y), Some((version((1, 1)), 5)));
+
+    commit(2);
+    chains(7, &[(2, 0), (0, 0)], &[(1, 1)]);
+    assert_eq!(committed(x), Some((version((2, 0)), 6)));
+}
