@@ -37,8 +37,8 @@ pub(crate) struct Cell<L, V: Value> {
     pub(super) committed: AtomicPtr<EntryOf<L, V>>,
     /// The next cell with the same hash.
     pub(super) twin: AtomicPtr<Cell<L, V>>,
-    /// The location's place in the index, if it was ever in it.
-    pub(super) place: AtomicPtr<Listing<Self>>,
+    /// What the index has of the location, if it was ever listed.
+    pub(super) listing: AtomicPtr<Listing<Self>>,
     /// Held by whoever changes `versions`.
     pub(super) chain_lock: Mutex<()>,
     /// Held while the base value is set, never while the storage is asked for it.
@@ -73,7 +73,7 @@ impl<L, V: Value> Cell<L, V> {
             versions: AtomicPtr::new(ptr::null_mut()),
             committed: AtomicPtr::new(ptr::null_mut()),
             twin: AtomicPtr::new(ptr::null_mut()),
-            place: AtomicPtr::new(ptr::null_mut()),
+            listing: AtomicPtr::new(ptr::null_mut()),
         }
     }
 

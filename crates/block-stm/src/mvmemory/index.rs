@@ -46,19 +46,19 @@ pub(crate) struct Index<L, V: Value> {
     lists: [SkipList<L, V>; 2],
     /// Only ever tried, for a moment.
     named: Mutex<Named<L>>,
-    places: Arena<Listing<Cell<L, V>>>,
+    listings: Arena<Listing<Cell<L, V>>>,
     upper: Arena<Link<Cell<L, V>>>,
 }
 
-/// Where one worker makes places.
+/// Where one worker makes listings.
 pub(crate) struct LocalIndex<'m, L, V: Value> {
-    places: LocalArena<'m, Listing<Cell<L, V>>>,
+    listings: LocalArena<'m, Listing<Cell<L, V>>>,
     upper: LocalArena<'m, Link<Cell<L, V>>>,
     /// How many it has made.
     made: std::cell::Cell<u64>,
 }
 
-// SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
+// SAFETY: listings and cells are `Sync` as the memory is that they belong to; what they point to
 // lives as long as that memory.
 unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 // SAFETY: as above.
@@ -75,15 +75,15 @@ impl<L, V: Value> Index<L, V> {
             keeps_deleted,
             lists: [ListKind::Present, ListKind::Pending].map(|kind| SkipList::new(kind, order)),
             named: Mutex::new(Named::new(order)),
-            places: Arena::new(Arc::clone(pool)),
+            listings: Arena::new(Arc::clone(pool)),
             upper: Arena::new(Arc::clone(pool)),
         }
     }
 
-    /// Where the calling thread makes places.
+    /// Where the calling thread makes listings.
     pub(crate) fn local_index(&self) -> LocalIndex<'_, L, V> {
-        let (places, upper) = (self.places.local_arena(), self.upper.local_arena());
-        LocalIndex { places, upper, made: std::cell::Cell::new(0) }
+        let (listings, upper) = (self.listings.local_arena(), self.upper.local_arena());
+        LocalIndex { listings, upper, made: std::cell::Cell::new(0) }
     }
 
     /// Whether what was deleted is a candidate of scans, too.
@@ -113,9 +113,9 @@ impl<L, V: Value> Index<L, V> {
         cell: &Cell<L, V>,
         local_index: &LocalIndex<'m, L, V>,
     ) {
-        let place = self.place(cell, local_index);
-        // SAFETY: places live as long as the index, and cells as long as the memory.
-        unsafe { self.of_kind(kind).insert(place) };
+        let listing = self.listing(cell, local_index);
+        // SAFETY: listings live as long as the index, and cells as long as the memory.
+        unsafe { self.of_kind(kind).insert(listing) };
     }
 
     /// Notes that something is about to be written at the location of `cell`.
@@ -135,36 +135,36 @@ impl<L, V: Value> Index<L, V> {
         }
     }
 
-    /// The places of `cell`, made on first use.
-    fn place<'m>(
+    /// The listings of `cell`, made on first use.
+    fn listing<'m>(
         &'m self,
         cell: &Cell<L, V>,
         local_index: &LocalIndex<'m, L, V>,
     ) -> &'m Listing<Cell<L, V>> {
-        // ORDERING: Acquire pairs with the Release below: the place is seen whole.
-        let mut place = cell.place.load(Ordering::Acquire);
-        if place.is_null() {
+        // ORDERING: Acquire pairs with the Release below: the listing is seen whole.
+        let mut listing = cell.listing.load(Ordering::Acquire);
+        if listing.is_null() {
             let new = local_index.make(cell);
-            // ORDERING: Release publishes the place; Acquire on failure, to use the other's.
+            // ORDERING: Release publishes the listing; Acquire on failure, to use the other's.
             let (made, found) = (Ordering::Release, Ordering::Acquire);
-            place = match cell.place.compare_exchange(place, new, made, found) {
+            listing = match cell.listing.compare_exchange(listing, new, made, found) {
                 Ok(_) => new,
                 Err(other) => {
-                    local_index.places.take_back(new);
+                    local_index.listings.take_back(new);
                     other
                 }
             };
         }
-        // SAFETY: places live as long as the index.
-        unsafe { &*place }
+        // SAFETY: listings live as long as the index.
+        unsafe { &*listing }
     }
 
     /// Takes the location of `cell` out of a list, if it is in it: out of those that are present, only
     /// called by the holder of the baton.
     pub(crate) fn delist(&self, kind: ListKind, cell: &Cell<L, V>) {
-        // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
-        if let Some(place) = unsafe { cell.place.load(Ordering::Acquire).as_ref() } {
-            self.of_kind(kind).remove(place);
+        // ORDERING: Acquire, as in `listing`. SAFETY: listings live as long as the index.
+        if let Some(listing) = unsafe { cell.listing.load(Ordering::Acquire).as_ref() } {
+            self.of_kind(kind).remove(listing);
         }
     }
 
@@ -246,7 +246,7 @@ impl<L, V: Value> LocalIndex<'_, L, V> {
                 upper => self.upper.extend((0..upper).map(|_| Link::new())),
             },
         };
-        self.places.push(Listing { cell, nodes: [node(), node()] })
+        self.listings.push(Listing { cell, nodes: [node(), node()] })
     }
 
     /// On how many levels the next node is. The hash is keyed, so that nobody outside knows.

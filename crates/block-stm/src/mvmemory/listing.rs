@@ -1,4 +1,4 @@
-//! A location's places in the lists of the index.
+//! What the index has of one location: a node in each of its lists.
 
 use std::ptr;
 
@@ -13,7 +13,7 @@ pub(crate) enum ListKind {
     Pending,
 }
 
-/// A location's places in the lists.
+/// A location's nodes in the lists.
 pub(crate) struct Listing<C> {
     pub(super) cell: *const C,
     pub(super) nodes: [Node<C>; 2],
@@ -55,7 +55,7 @@ impl<C> Node<C> {
 
 impl<C> Listing<C> {
     pub(crate) fn cell(&self) -> &C {
-        // SAFETY: cells live as long as the memory, and so do places.
+        // SAFETY: cells live as long as the memory, and so do listings.
         unsafe { &*self.cell }
     }
 

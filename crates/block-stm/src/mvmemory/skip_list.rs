@@ -5,10 +5,9 @@
 //! level 0   first -> [a] -> [b] ->  [c] -> [e] -> [f] ->  [h] -> null
 //! ```
 //!
-//! A skip list. Whoever looks for a place in it follows links and compares locations, without a
-//! lock. Whoever changes it looks for the place first; then it takes the lock, sees whether the
-//! neighbours are still the ones that it found, and sets the links; if they are not, it looks
-//! again. So what the lock is held for is a few stores: locations are compared without it. A
+//! A skip list. A search follows links and compares locations, without a lock. A change begins
+//! with a search; then it takes the lock, sees whether the neighbours are still the ones that were
+//! found, and sets the links; if they are not, it searches again. So what the lock is held for is a few stores: locations are compared without it. A
 //! comparison that panics leaves everything as it was, and one that waits, even for another task of
 //! the pool, keeps nobody.
 //!
@@ -36,11 +35,11 @@ use crate::primitives::sync::atomic::{AtomicPtr, Ordering};
 /// How many levels there are. A node is in each with a quarter of those in the one below.
 pub(super) const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
 
-/// A place and the one behind it, on one level.
+/// A listing and the one behind it, on one level.
 type Gap<L, V> = (*mut Listing<Cell<L, V>>, *mut Listing<Cell<L, V>>);
 
 pub(super) struct SkipList<L, V: Value> {
-    /// Which of a place's nodes are this list's.
+    /// Which of a listing's nodes are this list's.
     kind: ListKind,
     order: Order<L>,
     first: [AtomicPtr<Listing<Cell<L, V>>>; LEVELS],
@@ -59,15 +58,15 @@ impl<L, V: Value> SkipList<L, V> {
         }
     }
 
-    /// The link that leads on from a place, or into the list.
+    /// The link that leads on from a listing, or into the list.
     fn next(
         &self,
-        place: *mut Listing<Cell<L, V>>,
+        listing: *mut Listing<Cell<L, V>>,
         level: usize,
     ) -> &AtomicPtr<Listing<Cell<L, V>>> {
-        // SAFETY: places live as long as the list.
-        unsafe { place.as_ref() }
-            .map_or(&self.first[level], |place| &place.node(self.kind).link(level).next)
+        // SAFETY: listings live as long as the list.
+        unsafe { listing.as_ref() }
+            .map_or(&self.first[level], |listing| &listing.node(self.kind).link(level).next)
     }
 
     /// Looks for the gap between the locations that are `before` and the others, from the highest
@@ -80,11 +79,11 @@ impl<L, V: Value> SkipList<L, V> {
         let (mut at, mut next) = (ptr::null_mut(), ptr::null_mut());
         for level in (0..LEVELS).rev() {
             loop {
-                // ORDERING: Acquire pairs with the Release in `link`: the place is seen whole.
+                // ORDERING: Acquire pairs with the Release in `link`: the listing is seen whole.
                 next = self.next(at, level).load(Ordering::Acquire);
-                // SAFETY: places live as long as the list.
+                // SAFETY: listings live as long as the list.
                 match unsafe { next.as_ref() } {
-                    Some(place) if before(place.cell().location()) => at = next,
+                    Some(listing) if before(listing.cell().location()) => at = next,
                     _ => break,
                 }
             }
@@ -102,39 +101,39 @@ impl<L, V: Value> SkipList<L, V> {
     ) {
         let before = |location: &L| self.order.is_below(location, from);
         let mut next = self.seek(before, |_, _| {});
-        // SAFETY: places live as long as the list.
-        while let Some(place) = unsafe { next.as_ref() }
-            && !self.order.is_above(place.cell().location(), to)
-            && visit(place.cell()).is_continue()
+        // SAFETY: listings live as long as the list.
+        while let Some(listing) = unsafe { next.as_ref() }
+            && !self.order.is_above(listing.cell().location(), to)
+            && visit(listing.cell()).is_continue()
         {
             // ORDERING: Acquire, as in `seek`.
-            next = place.node(self.kind).lowest.next.load(Ordering::Acquire);
+            next = listing.node(self.kind).lowest.next.load(Ordering::Acquire);
         }
     }
 
-    /// Puts a place into the list, unless it is there.
+    /// Puts a listing into the list, unless it is there.
     ///
     /// # Safety
-    /// The place and its cell live as long as the list.
-    pub(super) unsafe fn insert(&self, place: &Listing<Cell<L, V>>) {
+    /// The listing and its cell live as long as the list.
+    pub(super) unsafe fn insert(&self, listing: &Listing<Cell<L, V>>) {
         // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
         // before.
-        while !place.node(self.kind).is_listed.load(Ordering::Acquire) {
+        while !listing.node(self.kind).is_listed.load(Ordering::Acquire) {
             let mut gaps = [(ptr::null_mut(), ptr::null_mut()); LEVELS];
-            let before = |other: &L| self.order.is_less(other, place.cell().location());
+            let before = |other: &L| self.order.is_less(other, listing.cell().location());
             self.seek(before, |level, gap| gaps[level] = gap);
-            self.link(place, &gaps);
+            self.link(listing, &gaps);
         }
     }
 
-    /// Links a place into these gaps, if they are still there and it is not linked.
-    fn link(&self, place: &Listing<Cell<L, V>>, gaps: &[Gap<L, V>; LEVELS]) {
-        let (node, this) = (place.node(self.kind), ptr::from_ref(place).cast_mut());
+    /// Links a listing into these gaps, if they are still there and it is not linked.
+    fn link(&self, listing: &Listing<Cell<L, V>>, gaps: &[Gap<L, V>; LEVELS]) {
+        let (node, this) = (listing.node(self.kind), ptr::from_ref(listing).cast_mut());
         let gaps = &gaps[..node.levels()];
         let _linking = self.linking.lock();
         // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
         let stands = |(level, (before, next)): (usize, &Gap<L, V>)| {
-            // SAFETY: places live as long as the list.
+            // SAFETY: listings live as long as the list.
             let is_listed = unsafe { before.as_ref() }
                 .is_none_or(|before| before.node(self.kind).is_listed.load(Ordering::Relaxed));
             is_listed && self.next(*before, level).load(Ordering::Relaxed) == *next
@@ -145,25 +144,25 @@ impl<L, V: Value> SkipList<L, V> {
         for (level, (before, next)) in gaps.iter().enumerate() {
             let link = node.link(level);
             link.previous.store(*before, Ordering::Relaxed);
-            // ORDERING: Release: who still stands on the place goes on to one that was published to
+            // ORDERING: Release: who still stands on the listing goes on to one that was published to
             // us.
             link.next.store(*next, Ordering::Release);
-            // ORDERING: Release publishes the place to the Acquire loads of those who look for it.
+            // ORDERING: Release publishes the listing to the Acquire loads of those who look for it.
             let release =
                 if sings(Canary::ListRelaxed) { Ordering::Relaxed } else { Ordering::Release };
             self.next(*before, level).store(this, release);
-            // SAFETY: places live as long as the list.
+            // SAFETY: listings live as long as the list.
             if let Some(next) = unsafe { next.as_ref() } {
                 next.node(self.kind).link(level).previous.store(this, Ordering::Relaxed);
             }
         }
-        // ORDERING: Release: whoever sees the mark finds the place.
+        // ORDERING: Release: whoever sees the mark finds the listing.
         node.is_listed.store(true, Ordering::Release);
     }
 
-    /// Takes a place out of the list, if it is in it.
-    pub(super) fn remove(&self, place: &Listing<Cell<L, V>>) {
-        let node = place.node(self.kind);
+    /// Takes a listing out of the list, if it is in it.
+    pub(super) fn remove(&self, listing: &Listing<Cell<L, V>>) {
+        let node = listing.node(self.kind);
         // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before
         // it.
         if !node.is_listed.load(Ordering::Relaxed) {
@@ -183,7 +182,7 @@ impl<L, V: Value> SkipList<L, V> {
             let next = link.next.load(Ordering::Relaxed);
             // ORDERING: Release: what `next` points to was published to us, and is handed on.
             self.next(before, level).store(next, Ordering::Release);
-            // SAFETY: places live as long as the list.
+            // SAFETY: listings live as long as the list.
             if let Some(next) = unsafe { next.as_ref() } {
                 next.node(self.kind).link(level).previous.store(before, Ordering::Relaxed);
             }
