@@ -1,8 +1,9 @@
-//! Calls for helpers, and the tasks on a thread pool that answer them: no more than there is use for.
+//! Calls for helpers, and the tasks on a thread pool that answer them: no more than there is use
+//! for.
 //!
 //! A pool may be busy for as long as it likes, and then tasks wait in its queue, block after block.
-//! So a task belongs to no block. It belongs to the engine's [`CallQueue`]: when the pool runs it, it
-//! helps the block whose call is first in the queue, or none. An engine has no more tasks in its
+//! So a task belongs to no block. It belongs to the engine's [`CallQueue`]: when the pool runs it,
+//! it helps the block whose call is first in the queue, or none. An engine has no more tasks in its
 //! pool's queue than it may have helpers.
 
 use std::collections::VecDeque;

@@ -7,7 +7,8 @@
 //! returns. Four rules keep all of them going:
 //!
 //! * **The caller waits only for helpers that are inside.** One that comes after the block is over
-//!   finds its scope closed and touches nothing. So the block never depends on the pool having room.
+//!   finds its scope closed and touches nothing. So the block never depends on the pool having
+//!   room.
 //! * **A helper without work leaves** after a moment, instead of sleeping on the pool's thread. So
 //!   what lies beneath it on the thread's stack goes on. Others call for new helpers when there is
 //!   work again.
@@ -64,9 +65,9 @@ impl<'p> Helpers<'p> {
             }
         };
         let erased: *const (dyn Fn(usize) + Sync + '_) = &task;
-        // SAFETY: only the lifetime changes. `close` below closes the scope and waits until no helper
-        // is inside, before `task`, `helpers` and all that they borrow can go, on every path out of
-        // here; see `Scope::enter` for the other half.
+        // SAFETY: only the lifetime changes. `close` below closes the scope and waits until no
+        // helper is inside, before `task`, `helpers` and all that they borrow can go, on every path
+        // out of here; see `Scope::enter` for the other half.
         let erased: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(erased) };
         // SAFETY: as above.
         let scope = Arc::new(unsafe { Scope::new(erased) });

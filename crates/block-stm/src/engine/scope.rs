@@ -14,8 +14,8 @@ pub(crate) const POOL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Lets helpers in while it is open; closing it waits for those that are inside.
 pub(crate) struct Scope {
-    /// What a helper with a number does, its lifetime hidden. Only called while the scope is open or
-    /// a helper is inside.
+    /// What a helper with a number does, its lifetime hidden. Only called while the scope is open
+    /// or a helper is inside.
     help: *const (dyn Fn(usize) + Sync),
     state: Mutex<ScopeState>,
     /// Notified when the last helper has left.
@@ -26,8 +26,8 @@ pub(crate) struct Scope {
     pub(super) refused: AtomicUsize,
 }
 
-// SAFETY: `help` points to a `Sync` closure, so calling it from other threads is what it is for. The
-// panic's payload is `Send`, and behind a lock.
+// SAFETY: `help` points to a `Sync` closure, so calling it from other threads is what it is for.
+// The panic's payload is `Send`, and behind a lock.
 unsafe impl Send for Scope {}
 // SAFETY: as above.
 unsafe impl Sync for Scope {}

@@ -25,18 +25,18 @@
 //! conflict graph, like any other. Those that are absent are passed over.
 //!
 //! Candidates come from the block's [index](crate::mvmemory::Index). Its *present* locations are
-//! those that hold something at the commit point: where the last committed write left something, or where
-//! nothing is committed and the storage named the location. So what is deleted leaves the way of
-//! the scans that follow. An optimistic run also looks at what is *pending*, written by
+//! those that hold something at the commit point: where the last committed write left something, or
+//! where nothing is committed and the storage named the location. So what is deleted leaves the way
+//! of the scans that follow. An optimistic run also looks at what is *pending*, written by
 //! transactions in flight; of both lists it reads what the storage named or a lower transaction
-//! wrote. The head looks at what is present alone. The sequential execution has a sorted set of what
-//! is present.
+//! wrote. The head looks at what is present alone. The sequential execution has a sorted set of
+//! what is present.
 //!
 //! What the storage said of its order is remembered for the rest of the block
 //! ([`Named`](crate::mvmemory::named::Named)). It is asked when a scan would go on beyond the last
 //! location that it is known to name: from that location to the end of the range. Each location
-//! that it names is listed before the answer is remembered. So two executions of the same scan on the
-//! same state may differ in how many questions they ask, but the one that fails is the same.
+//! that it names is listed before the answer is remembered. So two executions of the same scan on
+//! the same state may differ in how many questions they ask, but the one that fails is the same.
 //!
 //! Where a run has scanned before, it looks at nothing again but at what it knows itself: what it
 //! was shown, and what it wrote. So its scans agree with each other.
@@ -56,13 +56,13 @@
 //! If so, the run stands. By the argument for points, every covered location holds what the run was
 //! told. The others in the range have no committed write that left anything, so they hold nothing,
 //! or what they held before the block and nobody wrote. There the storage named every location that
-//! held something. Each of these was listed before the scan went on beyond it, and is taken out only
-//! when a committed write deletes it; so the scan had it as a candidate. The sequential execution
-//! would have visited the same locations, and seen the same.
+//! held something. Each of these was listed before the scan went on beyond it, and is taken out
+//! only when a committed write deletes it; so the scan had it as a candidate. The sequential
+//! execution would have visited the same locations, and seen the same.
 //!
-//! The judge finds such locations in the list of what is present, which has all of them: the committer
-//! lists a location when it commits something there, before the next transaction is judged, and
-//! only the committer takes one out, when it commits a deletion.
+//! The judge finds such locations in the list of what is present, which has all of them: the
+//! committer lists a location when it commits something there, before the next transaction is
+//! judged, and only the committer takes one out, when it commits a deletion.
 //!
 //! With a conflict graph the rule asks for committed writes of absent values, too. The VM would not
 //! notice, but the graph would: the sequential execution reads such a location.
@@ -71,8 +71,8 @@
 //!
 //! - *A lower transaction writes after the scan, where there was nothing.* When the run is judged,
 //!   the write is committed, so the location is present, and not covered: stale.
-//! - *It was present and deleted before the scan, and is written again after it.* The same: what was
-//!   taken out is listed again.
+//! - *It was present and deleted before the scan, and is written again after it.* The same: what
+//!   was taken out is listed again.
 //! - *It is deleted by a transaction in flight.* It is present still, so the scan reads that it is
 //!   absent, and covers it. If the deletion is withdrawn, that is a point whose value has changed.
 //! - *A covered value disappears, or changes and comes back.* A matter of points: equal values are

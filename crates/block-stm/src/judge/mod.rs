@@ -1,7 +1,7 @@
 //! The judge: what makes transactions final.
 //!
-//! [`commit`] judges the *head*, the lowest uncommitted transaction, and [`ledger`] has the rules by
-//! which the block grows. [`watch`] looks on, in debug builds.
+//! [`commit`] judges the *head*, the lowest uncommitted transaction, and [`ledger`] has the rules
+//! by which the block grows. [`watch`] looks on, in debug builds.
 //!
 //! # An example
 //!
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Worker 0 holds the baton and executes txn 0. Worker 1 executes txn 1 and txn 2 before txn 0 has
-//! published, so both see `x` as it was before the block. Each execution leaves a run, the record of
-//! what it saw and wrote:
+//! published, so both see `x` as it was before the block. Each execution leaves a run, the record
+//! of what it saw and wrote:
 //!
 //! ```text
 //!         saw                        relies on       wrote     is judged against   verdict
@@ -24,15 +24,16 @@
 //! txn 2   x = 2, the base            x >= 1: true    x += 1    x = 5, version 0.0  stands
 //! ```
 //!
-//! 1. *Txn 0* was not executed ahead: the judge executes it, on the state before the block. No lower
-//!    transaction can change that, so there is nothing to check. Its write is committed.
+//! 1. *Txn 0* was not executed ahead: the judge executes it, on the state before the block. No
+//!    lower transaction can change that, so there is nothing to check. Its write is committed.
 //! 2. *Txn 1* saw the base of `x`, and version 0.0 is committed now. Versions differ, and so do the
 //!    values, 2 and 5: the run is stale. The judge throws it away and executes txn 1 at once, on
 //!    committed values alone. It reads 5 and writes `y := 5`. That is what the sequential execution
 //!    does, so it is committed unchecked.
-//! 3. *Txn 2* saw the base, too. But it relies on one answer alone, that `x` is at least 1. The judge
-//!    asks the committed 5, and the answer is the same: the run stands. Its delta is summed up on the
-//!    committed value, 5 + 1 = 6, which applies. So it is committed without another execution.
+//! 3. *Txn 2* saw the base, too. But it relies on one answer alone, that `x` is at least 1. The
+//!    judge asks the committed 5, and the answer is the same: the run stands. Its delta is summed
+//!    up on the committed value, 5 + 1 = 6, which applies. So it is committed without another
+//!    execution.
 //!
 //! The sink is handed `x := 5`, then `y := 5`, then `x := 6`: as if the three had been executed one
 //! after another. Of four executions one was wasted.

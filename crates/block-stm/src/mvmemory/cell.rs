@@ -1,8 +1,8 @@
 //! One location: its base value, and what was last committed there.
 //!
 //! The base value is the one from before the block. It is fetched on first use, by the thread that
-//! needs it. What was committed last is one pointer, which leads to an entry of the transaction that
-//! wrote it. What is written and not committed yet is in the [chain](super::chain).
+//! needs it. What was committed last is one pointer, which leads to an entry of the transaction
+//! that wrote it. What is written and not committed yet is in the [chain](super::chain).
 
 use std::ptr;
 

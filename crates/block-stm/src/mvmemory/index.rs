@@ -159,8 +159,8 @@ impl<L, V: Value> Index<L, V> {
         unsafe { &*listing }
     }
 
-    /// Takes the location of `cell` out of a list, if it is in it: out of those that are present, only
-    /// called by the holder of the baton.
+    /// Takes the location of `cell` out of a list, if it is in it: out of those that are present,
+    /// only called by the holder of the baton.
     pub(crate) fn delist(&self, kind: ListKind, cell: &Cell<L, V>) {
         // ORDERING: Acquire, as in `listing`. SAFETY: listings live as long as the index.
         if let Some(listing) = unsafe { cell.listing.load(Ordering::Acquire).as_ref() } {
@@ -185,8 +185,8 @@ impl<L, V: Value> Index<L, V> {
         self.tidy(cell, head, pinned);
     }
 
-    /// Takes a location where nothing was left out of those that are present: a worker listed it that
-    /// learnt of the write too late. Only called by the holder of the baton.
+    /// Takes a location where nothing was left out of those that are present: a worker listed it
+    /// that learnt of the write too late. Only called by the holder of the baton.
     pub(crate) fn put_right(&self, cell: &Cell<L, V>) {
         self.delist(ListKind::Present, cell);
     }
@@ -218,8 +218,8 @@ impl<L, V: Value> Index<L, V> {
         self.lock_named()?.onward(at)
     }
 
-    /// The storage was asked for its first location between the boundaries. What is known from there
-    /// on.
+    /// The storage was asked for its first location between the boundaries. What is known from
+    /// there on.
     pub(crate) fn note(
         &self,
         from: Boundary<L>,

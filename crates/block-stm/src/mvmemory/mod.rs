@@ -20,8 +20,8 @@
 //! * [`chain`] has the versions that readers may want; [`shortcuts`] lead into the middle of a long
 //!   one.
 //! * [`index`] has the locations that may hold something in their order, in blocks that may be
-//!   scanned: two [skip lists](skip_list), of places that [`listing`] describes, and what the storage
-//!   has [`named`].
+//!   scanned: two [skip lists](skip_list), of places that [`listing`] describes, and what the
+//!   storage has [`named`].
 //! * [`entry`] is one version. All entries of an incarnation lie in one row, its
 //!   [write set](write_set), which [`memory`] owns and links into the cells, but for deltas that no
 //!   reader wants to see before they are final.
@@ -41,8 +41,8 @@
 //! ```
 //!
 //! One worker executes txn 0, as it is the lowest. Another one is faster, and executes txn 1 and
-//! txn 2 before txn 0 has published. `[1.0: 2]` is the version of txn 1 in incarnation 0, which wrote
-//! the value 2; `*` marks the committed version.
+//! txn 2 before txn 0 has published. `[1.0: 2]` is the version of txn 1 in incarnation 0, which
+//! wrote the value 2; `*` marks the committed version.
 //!
 //! ```text
 //!                               chain of x                  chain of y
@@ -56,20 +56,20 @@
 //! ```
 //!
 //! 1. Txn 1 reads `x`. Its cell is made; the chain is empty, so the base value is asked for: 2. The
-//!    run remembers that it saw the base. It wants the value itself, so `x` shows its deltas from now
-//!    on.
+//!    run remembers that it saw the base. It wants the value itself, so `x` shows its deltas from
+//!    now on.
 //! 2. Txn 2 checks `x` and sees the base, too. Its delta takes no read, and is linked as it is.
 //! 3. The write of txn 0 goes below the delta: the chain is sorted by transactions, not by time. A
 //!    reader above txn 2 would sum up now, 5 + 1, and remember no version, as the sum is not final.
 //! 4. The cell's committed pointer leads to `[0.0: 5]`. No walk goes below it any more.
 //! 5. The judge finds that txn 1 saw the base where version 0.0 is committed. It executes txn 1
 //!    again, and the new version takes the place of the old one. Had a worker found that out before
-//!    the judge, it would have marked `[1.0: 2]` as an estimate, and a reader of `y` would have waited
-//!    for txn 1.
+//!    the judge, it would have marked `[1.0: 2]` as an estimate, and a reader of `y` would have
+//!    waited for txn 1.
 //! 6. The committed pointer of `y` leads to `[1.1: 5]`. `[1.0: 2]` is in no chain; it lies in the
 //!    arena until the block is over.
-//! 7. Txn 2 only asked whether `x` is at least 1, which it is. So its run stands, though the value has
-//!    changed. The judge sums up: 5 + 1 = 6.
+//! 7. Txn 2 only asked whether `x` is at least 1, which it is. So its run stands, though the value
+//!    has changed. The judge sums up: 5 + 1 = 6.
 //!
 //! A test goes through these steps (`memory/tests.rs`). The [scheduler](crate::scheduler) and the
 //! [judge](crate::judge) have the same example.

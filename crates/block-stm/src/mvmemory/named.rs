@@ -14,8 +14,8 @@ pub(crate) struct Named<L> {
     ranges: RangeMap<L, Option<L>>,
 }
 
-/// Up to where everything that the storage names is known, from somewhere on, with the last location
-/// that it named on the way.
+/// Up to where everything that the storage names is known, from somewhere on, with the last
+/// location that it named on the way.
 pub(crate) type NamedSpan<L> = Span<L, Option<L>>;
 
 impl<L: Clone> Named<L> {
@@ -28,8 +28,8 @@ impl<L: Clone> Named<L> {
         self.ranges.onward(at).cloned()
     }
 
-    /// The storage was asked for its first location between the boundaries. What is known from there
-    /// on.
+    /// The storage was asked for its first location between the boundaries. What is known from
+    /// there on.
     pub(crate) fn note(
         &mut self,
         from: Boundary<L>,

@@ -5,11 +5,11 @@
 //! level 0   first -> [a] -> [b] ->  [c] -> [e] -> [f] ->  [h] -> null
 //! ```
 //!
-//! A skip list. A search follows links and compares locations, without a lock. A change begins
-//! with a search; then it takes the lock, sees whether the neighbours are still the ones that were
-//! found, and sets the links; if they are not, it searches again. So what the lock is held for is a few stores: locations are compared without it. A
-//! comparison that panics leaves everything as it was, and one that waits, even for another task of
-//! the pool, keeps nobody.
+//! A skip list. A search follows links and compares locations, without a lock. A change begins with
+//! a search; then it takes the lock, sees whether the neighbours are still the ones that were
+//! found, and sets the links; if they are not, it searches again. So what the lock is held for is a
+//! few stores: locations are compared without it. A comparison that panics leaves everything as it
+//! was, and one that waits, even for another task of the pool, keeps nobody.
 //!
 //! A location has one node in each list, made when it is first listed and kept until the block is
 //! over, in the list or out of it. A walk that stands on a node while that is taken out goes on
@@ -144,10 +144,11 @@ impl<L, V: Value> SkipList<L, V> {
         for (level, (before, next)) in gaps.iter().enumerate() {
             let link = node.link(level);
             link.previous.store(*before, Ordering::Relaxed);
-            // ORDERING: Release: who still stands on the listing goes on to one that was published to
-            // us.
+            // ORDERING: Release: who still stands on the listing goes on to one that was published
+            // to us.
             link.next.store(*next, Ordering::Release);
-            // ORDERING: Release publishes the listing to the Acquire loads of those who look for it.
+            // ORDERING: Release publishes the listing to the Acquire loads of those who look for
+            // it.
             let release =
                 if sings(Canary::ListRelaxed) { Ordering::Relaxed } else { Ordering::Release };
             self.next(*before, level).store(this, release);

@@ -205,7 +205,8 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
 
     /// The root slot for `hash`, and how many bits of it were used up.
     fn start(&self, hash: u64) -> (&Slot<L, V>, u32) {
-        // SAFETY: in an arena that lives as long as the table; branches in a row are slots in a row.
+        // SAFETY: in an arena that lives as long as the table; branches in a row are slots in a
+        // row.
         let slots = unsafe { &*self.root };
         (&slots[(hash as usize) & (slots.len() - 1)], self.root_bits)
     }

@@ -12,8 +12,8 @@
 //!
 //! # An example
 //!
-//! The block of the [memory](crate::mvmemory)'s example, with two workers. This time a hint says that
-//! txn 0 writes `x`:
+//! The block of the [memory](crate::mvmemory)'s example, with two workers. This time a hint says
+//! that txn 0 writes `x`:
 //!
 //! ```text
 //! txn 0:  x := 5
@@ -40,17 +40,17 @@
 //! 1. Worker 0 finds the baton free and the head ready. It executes txn 0, with the baton in hand.
 //! 2. The head is the committer's, so worker 1 starts behind it: `next` passes txn 0 and txn 1, and
 //!    worker 1 owns txn 1.
-//! 3. Txn 1 reads `x`, where the hint has left an estimate of txn 0. Worker 1 spins for a moment, as
-//!    txn 0 is being executed; then it gives txn 1 back, for the next incarnation. Txn 1 enters the
-//!    [list of those that wait](waiters) for txn 0.
+//! 3. Txn 1 reads `x`, where the hint has left an estimate of txn 0. Worker 1 spins for a moment,
+//!    as txn 0 is being executed; then it gives txn 1 back, for the next incarnation. Txn 1 enters
+//!    the [list of those that wait](waiters) for txn 0.
 //! 4. Txn 2 ends in the same way. Now there is nothing that worker 1 could start, and it
 //!    [parks](parking).
 //! 5. Worker 0 commits txn 0. It then empties the list: both bits are set in the
 //!    [retry set](retry_set), and worker 1 is woken.
 //! 6. Worker 0 has the baton still, and the head is ready: it claims txn 1 itself. The bit of txn 1
 //!    stays in the retry set.
-//! 7. Worker 1 takes the lowest bit, that of txn 1, and fails to claim it. A bit is a hint, so nothing
-//!    is lost: it takes the next one, and owns txn 2.
+//! 7. Worker 1 takes the lowest bit, that of txn 1, and fails to claim it. A bit is a hint, so
+//!    nothing is lost: it takes the next one, and owns txn 2.
 //! 8. Txn 2 sees the committed 5, which is at least 1, and its delta is published.
 //! 9. Worker 0 commits txn 1 and moves the head. Txn 2 is executed, so it is judged next.
 //!
@@ -219,8 +219,8 @@ impl<'b> Scheduler<'b> {
     }
 
     /// Takes the lowest transaction that needs an execution: an aborted one, else the next one of
-    /// the worker's stride, else the first of a new stride. A *stride* is transactions in a row that
-    /// one worker has taken on, and claims one after another.
+    /// the worker's stride, else the first of a new stride. A *stride* is transactions in a row
+    /// that one worker has taken on, and claims one after another.
     ///
     /// `on_start` is told of each transaction that is passed for the first time.
     pub(crate) fn claim_for_execution(

@@ -1,11 +1,11 @@
 //! Where idle workers sleep.
 //!
-//! A worker announces itself, and looks for work once more under the lock before it waits. The maker
-//! of work looks for announced workers afterwards, and passes through the lock before it notifies.
-//! In the single order of the `SeqCst` accesses, either the worker's last look sees the work, or the
-//! maker sees the worker; then the lock sees to it that the worker waits already, or looks only now.
-//! So no worker sleeps on work. Nothing is counted that could be taken by the wrong one: a worker
-//! that is woken for nothing looks, and sleeps again.
+//! A worker announces itself, and looks for work once more under the lock before it waits. The
+//! maker of work looks for announced workers afterwards, and passes through the lock before it
+//! notifies. In the single order of the `SeqCst` accesses, either the worker's last look sees the
+//! work, or the maker sees the worker; then the lock sees to it that the worker waits already, or
+//! looks only now. So no worker sleeps on work. Nothing is counted that could be taken by the wrong
+//! one: a worker that is woken for nothing looks, and sleeps again.
 
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;

@@ -10,8 +10,8 @@
 //!   workers.
 //! * More run than there are cores: half of them leave.
 //!
-//! Where there are no more threads than cores, no worker says anything, and all of this costs a look
-//! at a length.
+//! Where there are no more threads than cores, no worker says anything, and all of this costs a
+//! look at a length.
 
 use crate::primitives::sync::Padded;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU32, Ordering};

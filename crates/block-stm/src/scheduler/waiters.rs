@@ -2,8 +2,8 @@
 //!
 //! A waiter raises the flag of the writer's list and then looks at the writer's state. The writer
 //! changes its state and then looks at the flag. All four accesses are `SeqCst`: in their single
-//! order either the waiter's come first, and the writer finds it in the list; or the writer's do, and
-//! the waiter sees that it need not wait. So no waiter is forgotten.
+//! order either the waiter's come first, and the writer finds it in the list; or the writer's do,
+//! and the waiter sees that it need not wait. So no waiter is forgotten.
 
 use super::status::State;
 use crate::primitives::ids::TxnIndex;

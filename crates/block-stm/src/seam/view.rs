@@ -30,8 +30,8 @@ use crate::primitives::canary::{Canary, sings};
 pub struct View<'b, V: Types> {
     /// The inside; `None` while it is taken.
     backend: Option<Box<Backend<'b, V>>>,
-    /// Set while a method is under way, and so for good once a panic came out of one. Goes where the
-    /// inside goes.
+    /// Set while a method is under way, and so for good once a panic came out of one. Goes where
+    /// the inside goes.
     asking: bool,
 }
 

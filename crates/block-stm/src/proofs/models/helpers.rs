@@ -43,8 +43,8 @@ impl Lent {
 fn nothing_lent_is_used_after_the_end() {
     // A helper is called and comes sometime: before the scope is closed, meanwhile, afterwards.
     //
-    // Caught: `Scope::close` that does not wait; a scope that lets in late comers, who then follow a
-    // dangling pointer.
+    // Caught: `Scope::close` that does not wait; a scope that lets in late comers, who then follow
+    // a dangling pointer.
     explore(|| {
         let spawn = pool(2);
         let lent = Lent(UnsafeCell::new(1));
