@@ -119,7 +119,9 @@ impl<'b, V: Types> Speculation<'b, V> {
             Some(value) => value,
             None => self.fetch_base(cell)?.clone(),
         };
-        self.run.glimpse(place);
+        if !sings(Canary::SkipGlimpses) {
+            self.run.glimpse(place);
+        }
         Ok(value)
     }
 
@@ -216,8 +218,10 @@ impl<'b, V: Types> Speculation<'b, V> {
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
         let guard = &self.local.handle.pin();
+        let strict = sings(Canary::RepeatAssumptions);
+        let at = if strict { Position::Head } else { Position::Ahead };
         let holds = || {
-            run.validate(Position::Ahead, |cell| self.look(txn, cell, guard)).is_ok()
+            run.validate(at, |cell| self.look(txn, cell, guard)).is_ok()
                 && !run.misses_now(self.shared.memory, txn, guard)
         };
         // Values of doomed runs may make a value's method panic. The judge will see.

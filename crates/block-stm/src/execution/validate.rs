@@ -46,7 +46,7 @@ impl<'b, V: Types> Run<'b, V> {
             let Some(seen) = &access.seen else {
                 // As below for a value that was only peeked at.
                 let judged = access.glimpsed && at == Position::Head;
-                if judged && !sings(Canary::SkipGlimpses) && now(access.cell).is_none() {
+                if judged && now(access.cell).is_none() {
                     return Err(Disbelieved::Stale);
                 }
                 continue;
@@ -57,19 +57,14 @@ impl<'b, V: Types> Run<'b, V> {
             // A value that was only peeked at may have changed, but must be there: a sequential
             // execution would have asked the storage for it.
             let (version, value) = now(access.cell).ok_or(Disbelieved::Stale)?;
-            let same_version = seen.version.is_some()
-                && (seen.version == version
-                    || sings(Canary::ForgetIncarnation)
-                        && seen.version.map(Version::txn) == version.map(Version::txn));
+            let same_version = seen.version.is_some() && seen.version == version;
             if access.relied_on && !same_version && seen.value != *value {
                 return Err(Disbelieved::Stale);
             }
         }
         // What was taken for granted is taken for granted again: repeating the run before its turn
         // changes nothing.
-        let early = |assertion: &&Assertion<V>| {
-            assertion.looked || at == Position::Head || sings(Canary::RepeatAssumptions)
-        };
+        let early = |assertion: &&Assertion<V>| assertion.looked || at == Position::Head;
         if sings(Canary::SkipAssertions) {
             return Ok(());
         }
