@@ -36,7 +36,7 @@
 //!     header,
 //!     BlockBody::default(),
 //! ));
-//! let imported = chain.import(&rlp, &Config::default().build()?)?;
+//! let imported = chain.import(&rlp, &Engine::new(Config::default())?)?;
 //! assert!(imported.is_head && imported.number == 1);
 //! # }
 //! # Ok::<_, Box<dyn std::error::Error>>(())
