@@ -90,9 +90,10 @@
 //!    (`judge/commit.rs`): `execution/validate.rs` compares, `judge/ledger.rs` hands it to the
 //!    sink.
 //!
-//! Two calls stand on this way without doing any of it. `step(Step::..)` lets a simulator decide which
-//! worker acts next (`primitives/conductor.rs`). `sings(Canary::..)` is a deliberate fault, and
-//! `false` in every normal build (`primitives/canary.rs`). `docs/glossary.md` has each word once.
+//! Two calls stand on this way without doing any of it. `step(Step::..)` lets a simulator decide
+//! which worker acts next (`primitives/conductor.rs`). `sings(Canary::..)` is a deliberate fault,
+//! and `false` in every normal build (`primitives/canary.rs`). `docs/glossary.md` has each word
+//! once.
 //!
 //! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
 //! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what

@@ -6,7 +6,7 @@ use crate::primitives::speculating::{self, discard};
 
 /// What a location holds, with the commutative updates and the assertions that it understands.
 ///
-/// Equal values must be the same to everybody: to [`apply`](Value::apply),
+/// Equal values must be the same to all: to [`apply`](Value::apply),
 /// [`satisfies`](Value::satisfies), [`is_absent`](Value::is_absent) and the VM. An execution that
 /// read one of them stands if the other one is committed.
 ///

@@ -19,7 +19,7 @@ const MOST_AHEAD: usize = 64;
 
 /// How many locations a scan may pass over for nothing, beside as many as it finds something at.
 /// One that would pass over more meets what others in flight delete or put in its way again and
-/// again, and is left to the head, for whom nothing is in the way.
+/// again, and is left to the head, for which nothing is in the way.
 const IN_VAIN: usize = 16;
 
 /// The next candidates of a scan, as far as they have been looked for, and what came of it so far.

@@ -42,7 +42,7 @@
 //! was shown, and what it wrote. So its scans agree with each other.
 //!
 //! In blocks with a conflict graph nothing is taken out of the index: the graph has an edge to
-//! whoever deleted what a scan passed over.
+//! the transaction that deleted what a scan passed over.
 //!
 //! # The judge
 //!
@@ -55,10 +55,10 @@
 //!
 //! If so, the run stands. By the argument for points, every covered location holds what the run was
 //! told. The others in the range have no committed write that left anything, so they hold nothing,
-//! or what they held before the block and nobody wrote. There the storage named every location that
-//! held something. Each of these was listed before the scan went on beyond it, and is taken out
-//! only when a committed write deletes it; so the scan had it as a candidate. The sequential
-//! execution would have visited the same locations, and seen the same.
+//! or what they held before the block and no transaction wrote. There the storage named every
+//! location that held something. Each of these was listed before the scan went on beyond it, and is
+//! taken out only when a committed write deletes it; so the scan had it as a candidate. The
+//! sequential execution would have visited the same locations, and seen the same.
 //!
 //! The judge finds such locations in the list of what is present, which has all of them: the
 //! committer lists a location when it commits something there, before the next transaction is
@@ -85,9 +85,9 @@
 //! - *Two scans overlap.* What the first one scanned, the second one does not look for again: it
 //!   finds there what the run knows. A location is covered by the scan that came there first, or
 //!   never.
-//! - *The run reads a location between two scans of it.* If somebody else wrote there what the
-//!   first one did not find, the second one ends the run: it is doomed unless that write is taken
-//!   back, and the VM need not see two scans that disagree.
+//! - *The run reads a location between two scans of it.* If another transaction wrote there what
+//!   the first one did not find, the second one ends the run: it is doomed unless that write is
+//!   taken back, and the VM need not see two scans that disagree.
 //! - *The VM breaks off.* The range ends with the location that was visited last. What lies beyond
 //!   was not observed, and conflicts with nothing.
 //! - *A panic ends the scan, and the VM catches it.* The run has failed, see [`View`](crate::View).
@@ -96,7 +96,7 @@
 //! - *Deltas below.* They are candidates as any write, also where the value below them was never
 //!   fetched; reading sums them up.
 //! - *The run itself is invalid.* Its verdict depends on its scans, so it is judged the same.
-//! - *Somebody learns from the storage of a location that is deleted meanwhile, and lists it.* It
+//! - *A worker learns from the storage of a location that is deleted meanwhile, and lists it.* It
 //!   is listed for nothing. The judge, or the head, takes it out when it comes by.
 //!
 //! Early validation applies the judge's rule to what is visible then, as a guess.
@@ -106,7 +106,7 @@
 //! A candidate takes time that is logarithmic in the number of locations, and so does the judge for
 //! it. What is absent at the commit point takes none. An optimistic scan may meet what others in
 //! flight delete, or put in its way though they are higher. It passes over some of it, and over as
-//! much again as it finds; one that would pass over more is left to the head, for whom nothing of
+//! much again as it finds; one that would pass over more is left to the head, for which nothing of
 //! that is there. Early validation looks at no more than the run did.
 //!
 //! # Code of the user's

@@ -178,7 +178,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         }
         let answer = self.see(place)?.satisfies(&predicate);
         if !answer {
-            // It may be a delta that is missing; whoever asks next had better see it.
+            // It may be a delta that is missing; the run that asks next had better see it.
             self.run.access(place).cell.show_deltas();
         }
         self.run.assert(Assertion { place, predicate, answer, looked: true });
@@ -231,7 +231,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         })
     }
 
-    /// Fetches what the judge will need, so that he need not wait for the storage.
+    /// Fetches what the judge will need, so that the judge need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
         let Shared { storage, scheduler, .. } = self.shared;
         let guard = &self.local.handle.pin();

@@ -1,7 +1,7 @@
 //! The rules by which a block grows, transaction by transaction: admission, limits, policy, sink.
 //!
-//! One copy for both ways of executing. Whoever has the final outcome of the next transaction
-//! brings it here.
+//! One copy for both ways of executing. The final outcome of the next transaction is
+//! brought here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

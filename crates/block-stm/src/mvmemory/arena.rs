@@ -88,11 +88,12 @@ impl<T> LocalArena<'_, T> {
         place
     }
 
-    /// Drops the last thing again, which `push` returned and nobody else knows.
+    /// Drops the last thing again, which `push` returned and no other thread knows.
     pub(crate) fn take_back(&self, thing: *mut T) {
         self.len.set(self.len.get() - 1);
         debug_assert_eq!(self.room(1), thing, "not the last one");
-        // SAFETY: made by `push`, not counted any more, and known to nobody, says the caller.
+        // SAFETY: made by `push`, not counted any more, and known to no other thread, says the
+        // caller.
         unsafe { ptr::drop_in_place(thing) };
     }
 

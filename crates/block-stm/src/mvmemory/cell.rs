@@ -39,7 +39,7 @@ pub(crate) struct Cell<L, V: Value> {
     pub(super) twin: AtomicPtr<Cell<L, V>>,
     /// What the index has of the location, if it was ever listed.
     pub(super) listing: AtomicPtr<Listing<Self>>,
-    /// Held by whoever changes `versions`.
+    /// Held by the writer that changes `versions`.
     pub(super) chain_lock: Mutex<()>,
     /// Held while the base value is set, never while the storage is asked for it.
     base_lock: Mutex<()>,
@@ -145,7 +145,7 @@ impl<L, V: Value> Cell<L, V> {
         }
     }
 
-    /// Lets readers find deltas from now on that are not final yet. Until somebody wants that, a
+    /// Lets readers find deltas from now on that are not final yet. Until a reader wants that, a
     /// delta is committed without ever having been in the chain, whose lock and front are where all
     /// who add to a popular location would meet.
     pub(crate) fn show_deltas(&self) {
@@ -182,7 +182,7 @@ impl<L, V: Value> Cell<L, V> {
 
     /// The final value below the lowest uncommitted transaction, with its version.
     ///
-    /// `None` if that is the base value and nobody has fetched it.
+    /// `None` if that is the base value and it was not fetched.
     pub(crate) fn committed(&self) -> Option<(Version, &V)> {
         // ORDERING: Acquire pairs with the Release in `commit`: the entry's resolved value is
         // visible.

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! The chain is sorted, highest transaction first, one entry for each. A reader at transaction 8
-//! walks from the front to the first entry below 8. Readers take no lock and write nothing; whoever
-//! changes the chain holds the cell's one-byte lock. As a reader is never more than a window above
-//! the commit point, the walk is bounded by the window, however many versions lie below. A chain on
-//! which a walk was long gets
-//! [`Shortcuts`]: then walks pass a few versions only, however large the window is.
+//! walks from the front to the first entry below 8. Readers take no lock and write nothing; a
+//! writer that changes the chain holds the cell's one-byte lock. As a reader is never more than a
+//! window above the commit point, the walk is bounded by the window, however many versions lie
+//! below. A chain on which a walk was long gets [`Shortcuts`]: then walks pass a few versions only,
+//! however large the window is.
 //!
-//! Deltas stay out of the chain until somebody reads the value itself ([`Cell::show_deltas`]):
-//! nobody misses them before they are committed, and from then on `committed` leads to them. So a
+//! Deltas stay out of the chain until a reader wants the value itself ([`Cell::show_deltas`]): no
+//! reader misses them before they are committed, and from then on `committed` leads to them. So a
 //! walk ends at the committed entry, whether it is in the chain or not.
 
 use std::ptr;

@@ -50,7 +50,7 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; nobody else has it.
+        // SAFETY: allocated in `new` with this layout, and owned.
         unsafe { dealloc(self.start(), Self::layout(self.bytes)) };
     }
 }

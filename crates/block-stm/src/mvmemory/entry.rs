@@ -96,13 +96,13 @@ impl<C, V: Value> Entry<C, V> {
         self.shown
     }
 
-    /// Whether somebody only believes that there will be a write.
+    /// Whether there is only the belief that there will be a write.
     pub(crate) const fn is_hint(&self) -> bool {
         self.payload.is_none()
     }
 
     pub(crate) fn is_estimate(&self) -> bool {
-        // ORDERING: Relaxed: the mark is advice; the judge catches whoever reads past it.
+        // ORDERING: Relaxed: the mark is advice; the judge catches a run that reads past it.
         self.estimate.load(Ordering::Relaxed)
     }
 

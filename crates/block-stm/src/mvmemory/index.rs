@@ -18,7 +18,7 @@
 //! # What the storage has named
 //!
 //! The answers of the storage are kept under a lock which is only ever tried, for a moment:
-//! locations are compared while it is held. Whoever does not get it does without: it asks the
+//! locations are compared while it is held. A worker that does not get it does without: it asks the
 //! storage again.
 
 use std::ops::{Bound, ControlFlow};
@@ -41,7 +41,7 @@ use crate::primitives::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
 
 pub(crate) struct Index<L, V: Value> {
     order: Order<L>,
-    /// Whether what was deleted stays, for somebody who wants to know who deleted it.
+    /// Whether what was deleted stays, as the conflict graph names the transaction that deleted it.
     keeps_deleted: bool,
     lists: [SkipList<L, V>; 2],
     /// Only ever tried, for a moment.
@@ -199,7 +199,7 @@ impl<L, V: Value> Index<L, V> {
         }
     }
 
-    /// The lock, unless somebody compares locations under it for long.
+    /// The lock, unless another worker compares locations under it for long.
     fn lock_named(&self) -> Option<MutexGuard<'_, Named<L>>> {
         (0..WAIT_SPINS).find_map(|round| {
             let guard = self.named.try_lock();
@@ -249,7 +249,7 @@ impl<L, V: Value> LocalIndex<'_, L, V> {
         self.listings.push(Listing { cell, nodes: [node(), node()] })
     }
 
-    /// On how many levels the next node is. The hash is keyed, so that nobody outside knows.
+    /// On how many levels the next node is. The hash is keyed, so that no host can choose it.
     fn height(&self, hash: u64) -> usize {
         let made = self.made.get() + 1;
         self.made.set(made);

@@ -80,14 +80,14 @@ unsafe impl<L: Send + Sync, V: Value> Send for MvMemory<L, V> {}
 
 impl<L, V: Value> Drop for MvMemory<L, V> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed: `&mut`, so nobody else is there.
+        // ORDERING: Relaxed: `&mut`, so no other thread is there.
         if !self.any_on_heap.load(Ordering::Relaxed) {
             return;
         }
         for written in &mut self.written {
             let set = std::mem::replace(written.get_mut(), WriteSet::empty(Phase::Committed));
             // SAFETY: `&mut self`: no cell is borrowed, so no entry is reached any more. Cells hold
-            // dangling pointers now, which nobody follows.
+            // dangling pointers now, which are not followed.
             unsafe { set.free() };
         }
     }
@@ -120,7 +120,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         keeps_deleted: bool,
         pool: &Arc<ChunkPool>,
     ) -> Self {
-        // A scan looks for locations that nobody has looked at, which cannot be told to show their
+        // A scan looks for locations that no run has looked at, which cannot be told to show their
         // deltas.
         self.show_deltas();
         self.index = Some(Index::new(order, keeps_deleted, pool));
@@ -133,7 +133,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
         self.shows_deltas.store(true, Ordering::Relaxed);
     }
 
-    /// The locations that may hold something in their order, if somebody may scan them.
+    /// The locations that may hold something in their order, if the block may scan them.
     pub(crate) const fn index(&self) -> Option<&Index<L, V>> {
         self.index.as_ref()
     }
@@ -225,7 +225,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             return Published::default();
         }
         let (mut same, any) = (writes.len() == before.len(), writes.len() > 0);
-        // Nobody notices what is not shown.
+        // No reader notices what is not shown.
         let mut seen = before.iter().any(Entry::is_shown);
         // ORDERING: Relaxed: a hint.
         let shows_deltas = self.shows_deltas.load(Ordering::Relaxed);
@@ -273,7 +273,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     /// Sums up the deltas of the lowest uncommitted transaction; `false` if one of them does not
-    /// apply or rests on a base value that nobody has fetched.
+    /// apply or rests on a base value that was not fetched.
     pub(crate) fn sum_deltas(&self, txn: TxnIndex, handle: &LocalHandle<'_, L, V>) -> bool {
         let entries = self.written[txn.as_usize()].lock().as_ptr();
         // Not under the lock: deltas are applied by code of the user's.
@@ -290,7 +290,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
             let sum = below.and_then(|value| entry.apply_to(value));
             sum.is_some_and(|sum| {
                 // SAFETY: sums live as long as the memory, and so longer than any entry that
-                // somebody may reach.
+                // can be reached.
                 unsafe { entry.set_sum(handle.sums.push(sum)) };
                 true
             })
@@ -349,7 +349,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> MvMemory<L, V> {
     }
 
     fn heap_set(&self, entries: Vec<EntryOf<L, V>>, phase: Phase) -> WriteSet<L, V> {
-        // ORDERING: Relaxed: read when nobody else is there any more.
+        // ORDERING: Relaxed: read when no other thread is there any more.
         self.any_on_heap.store(true, Ordering::Relaxed);
         WriteSet::on_heap(entries, phase)
     }

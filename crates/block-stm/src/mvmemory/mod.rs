@@ -1,5 +1,5 @@
-//! The multi-version memory: every location of the block, with every value that matters to
-//! somebody.
+//! The multi-version memory: every location of the block, with every value that some
+//! transaction may read.
 //!
 //! # The problem
 //!
@@ -89,13 +89,13 @@
 //! as is everything else that a reader may see here: what was read is judged at commit, against
 //! committed values alone.
 //!
-//! # Why nobody reads freed memory
+//! # Why no freed memory is read
 //!
 //! Cells and sums are freed with the memory; what becomes of an entry is nothing to its sum.
-//! Entries are reached through a chain by whoever holds an epoch guard, and through
-//! `Cell::committed` by anybody. The second kind is never retired ([`MvMemory::commit`] locks the
-//! set in; an entry that was never linked is reached in this way alone). For the first kind: a
-//! retired set was unlinked from every chain before, under the cells' locks. Somebody who still
+//! Entries are reached through a chain by threads that hold an epoch guard, and through
+//! `Cell::committed` by any thread. The second kind is never retired ([`MvMemory::commit`] locks
+//! the set in; an entry that was never linked is reached in this way alone). For the first kind: a
+//! retired set was unlinked from every chain before, under the cells' locks. A reader that still
 //! reaches an entry of it has pinned before the unlinking (either the entry was in the chain then,
 //! or it was the `next` of an entry unlinked even earlier, whose own unlinking that reader
 //! preceded), so its guard keeps the set alive.

@@ -9,7 +9,7 @@
 //! a search; then it takes the lock, sees whether the neighbours are still the ones that were
 //! found, and sets the links; if they are not, it searches again. So what the lock is held for is a
 //! few stores: locations are compared without it. A comparison that panics leaves everything as it
-//! was, and one that waits, even for another task of the pool, keeps nobody.
+//! was, and one that waits, even for another task of the pool, keeps no other worker waiting.
 //!
 //! A location has one node in each list, made when it is first listed and kept until the block is
 //! over, in the list or out of it. A walk that stands on a node while that is taken out goes on
@@ -157,7 +157,7 @@ impl<L, V: Value> SkipList<L, V> {
                 next.node(self.kind).link(level).previous.store(this, Ordering::Relaxed);
             }
         }
-        // ORDERING: Release: whoever sees the mark finds the listing.
+        // ORDERING: Release: a worker that sees the mark finds the listing.
         node.is_listed.store(true, Ordering::Release);
     }
 

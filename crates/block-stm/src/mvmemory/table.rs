@@ -6,7 +6,7 @@
 //! cell keeps its address until the block is over, and a lookup is a few loads that write nothing.
 //!
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
-//! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make
+//! *twins*; the hash is keyed with a fresh secret in every block, so that no host can make
 //! twins.
 
 use crate::primitives::canary::{Canary, sings};
@@ -50,8 +50,8 @@ impl<L, V: Value> Slot<L, V> {
 
     /// What is in the slot now, and the word to compare with when replacing it.
     fn load(&self) -> (Content<'_, L, V>, *mut Cell<L, V>) {
-        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: whoever
-        // sees the pointer sees the cell or branch whole.
+        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: a thread
+        // that sees the pointer sees the cell or branch whole.
         let word = self.0.load(Ordering::Acquire);
         let content = if word.is_null() {
             Content::Empty
@@ -254,8 +254,8 @@ fn empty_branch<L, V: Value>() -> Branch<L, V> {
     std::array::from_fn(|_| Slot::empty())
 }
 
-/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was
-/// faster.
+/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless another worker
+/// was faster.
 fn grow<L, V: Value>(
     slot: &Slot<L, V>,
     word: *mut Cell<L, V>,

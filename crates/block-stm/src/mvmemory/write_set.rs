@@ -57,7 +57,7 @@ impl<L, V: Value> WriteSet<L, V> {
         unsafe { &*self.entries }
     }
 
-    /// The row, for an owner of the transaction: nobody else replaces the set.
+    /// The row, for the owner of the transaction, which alone replaces the set.
     pub(super) const fn as_ptr(&self) -> *const [EntryOf<L, V>] {
         self.entries
     }
@@ -69,10 +69,10 @@ impl<L, V: Value> WriteSet<L, V> {
     }
 
     /// # Safety
-    /// Nobody may reach an entry of the set any more.
+    /// No entry of the set can be reached any more.
     pub(super) unsafe fn free(self) {
         if self.on_heap {
-            // SAFETY: from `Box::into_raw`; by contract nobody else uses it.
+            // SAFETY: from `Box::into_raw`; by contract it is not used any more.
             drop(unsafe { Box::from_raw(self.entries) });
         }
     }

@@ -1,4 +1,4 @@
-//! Execution step by step: the door for simulators and schedule explorers.
+//! Execution step by step, for simulators and schedule explorers.
 //!
 //! A [`Conductor`] runs all workers of a block on one thread, as coroutines, say, and decides at
 //! each [`Step`] which of them acts next. What it steps through is the code that runs in
@@ -122,7 +122,7 @@ thread_local! {
     static PRESENT: RefCell<Option<Rc<dyn Conductor>>> = const { RefCell::new(None) };
 }
 
-/// The conductor under whom this thread works.
+/// The conductor that this thread works under.
 pub(crate) fn present() -> Option<Rc<dyn Conductor>> {
     PRESENT.with_borrow(Option::clone)
 }

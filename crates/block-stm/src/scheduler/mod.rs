@@ -87,7 +87,7 @@ use window::{Window, WindowControl};
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.
 const CONDUCTED: u8 = 0b10;
-/// A signal: the committer waits for the head, which somebody executes who began when it was not
+/// A signal: the committer waits for the head, which a worker executes that began when it was not
 /// the head yet.
 const HEAD_WANTED: u8 = 0b100;
 /// The last incarnation that is executed ahead of its turn. A transaction that has failed so often

@@ -61,7 +61,7 @@ impl Parking {
         }
     }
 
-    /// Whether somebody must be notified; if so, he waits already or will see the work himself.
+    /// Whether a worker must be notified; if so, it waits already or will see the work itself.
     fn has_sleepers(&self) -> bool {
         // ORDERING: SeqCst, after the work was made: see the module's documentation.
         fence(Ordering::SeqCst);

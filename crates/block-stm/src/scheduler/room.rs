@@ -80,7 +80,7 @@ impl Room {
             _ => return,
         };
         *looks = 0;
-        // ORDERING: Relaxed: as above. If somebody else was faster, it has been done.
+        // ORDERING: Relaxed: as above. If another worker was faster, it has been done.
         let _ = self.workers.compare_exchange(room, change, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

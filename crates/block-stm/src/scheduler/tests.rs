@@ -26,7 +26,7 @@ fn strides_are_shorter_towards_the_end() {
     (0..1_000).for_each(|_| control.report(Some(true), u32::MAX, 1, &scheduler.window));
     let first = |left: u32| scheduler.stride_at(TXNS - left);
     assert_eq!((first(60), first(20), first(7), first(3)), (15, 5, 1, 0));
-    // Nobody is left without.
+    // No worker is left without.
     scheduler.advance(TxnIndex::new(TXNS - 3));
     let claim = || scheduler.claim_for_execution(&mut (0..0), |_| {});
     assert_eq!(claim().map(|claim| claim.txn.get()), Some(TXNS - 2));
@@ -77,7 +77,7 @@ fn the_head_that_is_given_back_is_the_committers() {
     let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
     let claim = scheduler.claim_for_execution(&mut (0..0), |_| {}).expect("txn 1");
     scheduler.want_head();
-    assert!(!scheduler.is_head_wanted(), "nobody executes it");
+    assert!(!scheduler.is_head_wanted(), "no worker executes it");
     scheduler.advance(claim.txn);
     scheduler.want_head();
     assert!(scheduler.is_head_wanted() && !scheduler.is_undisturbed());

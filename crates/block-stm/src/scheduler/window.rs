@@ -82,8 +82,8 @@ pub(crate) struct WindowControl {
 }
 
 impl WindowControl {
-    /// A control for a window of at most `max`, served by at most `workers`, of whom `room` can run
-    /// at once for now.
+    /// A control for a window of at most `max`, served by at most `workers`, of which `room` can
+    /// run at once for now.
     pub(crate) fn new(max: u32, workers: u32, room: u32) -> Self {
         let (max, workers) = (max.max(1), workers.max(1));
         Self {
@@ -96,7 +96,7 @@ impl WindowControl {
             rest: 0,
             next_rest: FIRST_REST,
             stride: 1,
-            // So that everybody has work within the window while the one who is behind catches up.
+            // So that all have work within the window while the one that is behind catches up.
             max_stride: (max / workers / 4).clamp(1, MAX_STRIDE),
             calm: 0,
         }

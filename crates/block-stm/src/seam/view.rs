@@ -111,7 +111,7 @@ impl<'b, V: Types> View<'b, V> {
     ///
     /// Locations whose value is [absent](crate::Value::is_absent) are passed over. `visit` ends the
     /// scan with [`ControlFlow::Break`]; then only the range up to the location that it saw last
-    /// was observed, and writes beyond do not conflict. A scan that nobody ends observes its whole
+    /// was observed, and writes beyond do not conflict. A scan that is not ended observes its whole
     /// range: it conflicts with whatever appears, changes or disappears there. Bounds that cross
     /// hold nothing.
     ///
