@@ -16,7 +16,7 @@ use crate::contract::execution::Interrupt;
 use crate::contract::storage::{BoxError, Ordered, Storage};
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::final_state::{FinalState, Known, Values};
+use crate::mvmemory::final_state::{FinalState, Known, KnownLocations};
 use crate::mvmemory::named::Named;
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::key::Key;
@@ -76,7 +76,7 @@ pub(crate) struct Overlay<'b, V: Types> {
     scannable: Option<Box<Scannable<'b, V>>>,
     /// The transaction that is being executed.
     pub(crate) txn: TxnIndex,
-    known: Known<V::Location, V::Value>,
+    known: KnownLocations<V::Location, V::Value>,
     /// The places in `known` of what was ever written, in the order of the first committed write.
     written: Vec<usize>,
     /// In the order of the first write.
@@ -267,7 +267,7 @@ impl<'b, V: Types> Overlay<'b, V> {
         self.base_reads += 1;
         match self.storage.read(location) {
             Ok(value) => {
-                let known = Values { before: Some(value.clone()), ..Values::default() };
+                let known = Known { before: Some(value.clone()), ..Known::default() };
                 // A location whose hash changes may be there after all.
                 self.known.entry(Key(location.clone())).or_insert(known);
                 Ok(Below { value, writer: None })

@@ -35,7 +35,7 @@ enum Backing<L, V: Value> {
     Memory { touched: Vec<*const Cell<L, V>>, memory: Box<MvMemory<L, V>> },
     /// What a sequential execution knows, with the places of the locations that were written, in
     /// the order of the first write.
-    Maps { written: Vec<usize>, known: Known<L, V> },
+    Maps { written: Vec<usize>, known: KnownLocations<L, V> },
 }
 
 // SAFETY: the pointers lead to cells of the memory beside them, which is `Send` itself, as is what
@@ -45,10 +45,10 @@ unsafe impl<L: Send + Sync, V: Value> Send for Backing<L, V> {}
 unsafe impl<L: Send + Sync, V: Value> Sync for Backing<L, V> {}
 
 /// Each location that was read or written.
-pub(crate) type Known<L, V> = IndexMap<Key<L>, Values<V>, RandomState>;
+pub(crate) type KnownLocations<L, V> = IndexMap<Key<L>, Known<V>, RandomState>;
 
-/// The values of a location that was read or written.
-pub(crate) struct Values<V> {
+/// What a sequential execution knows of a location that was read or written.
+pub(crate) struct Known<V> {
     /// The one from before the block, if the storage was asked for it.
     pub(crate) before: Option<V>,
     /// The last transaction that asked for the value that was here.
@@ -59,13 +59,13 @@ pub(crate) struct Values<V> {
     pub(crate) after: Option<(TxnIndex, V)>,
 }
 
-impl<V> Default for Values<V> {
+impl<V> Default for Known<V> {
     fn default() -> Self {
         Self { before: None, asked: None, writer_asked: false, after: None }
     }
 }
 
-impl<V> Values<V> {
+impl<V> Known<V> {
     fn before_for_writer(&self) -> Option<&V> {
         self.before.as_ref().filter(|_| self.writer_asked)
     }
@@ -96,7 +96,7 @@ impl<L: Clone, V: Value> FinalState<L, V> {
         Self(Backing::Memory { touched, memory: Box::new(memory) })
     }
 
-    pub(crate) fn in_maps(written: Vec<usize>, known: Known<L, V>) -> Self {
+    pub(crate) fn in_maps(written: Vec<usize>, known: KnownLocations<L, V>) -> Self {
         Self(Backing::Maps { written, known })
     }
 
