@@ -85,7 +85,7 @@
 //! 4. The inside finds versions in `mvmemory`, and writes down in `execution/run.rs` what the VM
 //!    saw and wrote.
 //! 5. The writes are published (`mvmemory/memory.rs`). The run waits for its judge
-//!    (`execution/attempts.rs`).
+//!    (`execution/waiting_runs.rs`).
 //! 6. When the transaction is the lowest one, the worker with the baton judges it
 //!    (`judge/commit.rs`): `execution/validate.rs` compares, `judge/ledger.rs` hands it to the
 //!    sink.

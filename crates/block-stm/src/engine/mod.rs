@@ -19,7 +19,6 @@ use self::call_queue::{CallQueue, Spawn, Task};
 use self::config::{BuildError, Config, Settings};
 use self::executed::Executed;
 use self::helpers::Helpers;
-use self::working::Working;
 use crate::contract::block::Block;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
@@ -132,8 +131,8 @@ impl Engine {
         watch: fn() -> Option<WatchOf<V>>,
     ) -> Result<Executed<V>, Error<V::Invalid>> {
         let helpers = self.settings.helpers_for(block.check_length()?);
-        match (&self.helpers, Working::start()) {
-            (Some((call_queue, _)), Some(_working)) if helpers > 0 => {
+        match (&self.helpers, working::start()) {
+            (Some((call_queue, _)), Some(_mark)) if helpers > 0 => {
                 let execute = |call_queue: &_, sink| {
                     parallel::execute(block, sink, self.settings, call_queue, &self.chunks, watch())
                 };

@@ -1,23 +1,24 @@
 //! A block in parallel, from its memory to its result.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::call_queue::CallQueue;
 use super::config::Settings;
 use super::executed::Executed;
 use super::helpers::Helpers;
-use super::job::{Job, Tally};
+use super::job::Job;
 use super::worker::Worker;
-use super::working::Working;
+use super::working;
 use crate::contract::block::Block;
 use crate::contract::conflicts::ConflictGraph;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
 use crate::contract::stats::Stats;
-use crate::execution::attempts::Attempts;
 use crate::execution::machine::Executable;
 use crate::execution::names::MemoryOf;
 use crate::execution::shared::Shared;
+use crate::execution::waiting_runs::WaitingRuns;
 use crate::judge::commit::{Committed, Judge, WatchOf};
 use crate::judge::ledger::Ledger;
 use crate::mvmemory::final_state::FinalState;
@@ -82,9 +83,10 @@ fn execute_on<V: Executable>(
     let job = Job {
         block,
         shared,
-        attempts: Attempts::new(txns.min(settings.window as usize)),
+        waiting_runs: WaitingRuns::new(txns.min(settings.window as usize)),
         baton: Baton::new(Judge::new(block, ledger, window, watch)),
-        tally: Mutex::new(Tally::default()),
+        stats: Mutex::new(Stats::default()),
+        threads: Mutex::new(HashSet::new()),
         workers: AtomicU32::new(0),
         hint_distance: settings.window,
     };
@@ -92,7 +94,7 @@ fn execute_on<V: Executable>(
     // Under a conductor, all workers are on the caller's thread.
     let conducted = scheduler.is_conducted();
     let help = |helpers: &Helpers<'_>, number| {
-        let working = if conducted { None } else { Working::start() };
+        let working = if conducted { None } else { working::start() };
         if conducted || working.is_some() {
             Worker::work_for(&job, helpers, number);
         }

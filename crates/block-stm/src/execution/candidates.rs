@@ -13,6 +13,7 @@ use crate::mvmemory::ListKind;
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::order::Boundary;
+use crate::scheduler::waiters::Awaited;
 
 /// How many candidates are looked for at once, at most. Short scans look for few.
 const MOST_AHEAD: usize = 64;
@@ -93,7 +94,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         loop {
             let next = self.next_candidate(index, &cursor, &mut candidates);
             if let Some(below) = candidates.awaited() {
-                return Err(self.interrupt(Interruption::Uncommitted(below)));
+                return Err(self.interrupt(Interruption::Awaits(Awaited::to_the_end(below))));
             }
             let location = next.map(|(cell, _, _)| cell.location());
             if !cursor.may_pass(location) {

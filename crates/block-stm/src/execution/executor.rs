@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use crossbeam_epoch::Guard;
 
-use super::attempts::Attempts;
 use super::backend::Backend;
 use super::interruption::Interruption;
 use super::machine::{Executable, Machine};
@@ -13,6 +12,7 @@ use super::names::HandleOf;
 use super::run::Run;
 use super::shared::{Local, Shared};
 use super::speculation::Speculation;
+use super::waiting_runs::WaitingRuns;
 use crate::contract::block::Block;
 use crate::contract::error::Failure;
 use crate::contract::execution::{Execution, ExecutionOf, Interrupt};
@@ -33,7 +33,7 @@ const MOST_SPARE: usize = 256;
 pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) shared: Shared<'b, V>,
-    pub(crate) attempts: &'j Attempts<'b, V>,
+    pub(crate) waiting_runs: &'j WaitingRuns<'b, V>,
     pub(crate) local: Rc<Local<'b, V>>,
     machine: V::Machine<'b>,
     /// Runs that are done with, for their allocations.
@@ -45,13 +45,13 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     pub(crate) fn new(
         block: &'b Block<'b, V>,
         shared: Shared<'b, V>,
-        attempts: &'j Attempts<'b, V>,
+        waiting_runs: &'j WaitingRuns<'b, V>,
         number: usize,
     ) -> Self {
         let local = Rc::new(Local::new(shared.memory.handle(), number));
         let machine = V::Machine::new(block.vm, fresh_view(shared, &local));
         let (spare, stats) = (Vec::new(), Stats::default());
-        Self { block, shared, attempts, local, machine, spare, stats }
+        Self { block, shared, waiting_runs, local, machine, spare, stats }
     }
 
     /// Lets a conductor decide who acts next, if there is one.

@@ -22,12 +22,6 @@ use crate::primitives::ids::TxnIndex;
 use crate::primitives::key::Key;
 use crate::primitives::order::Ranked;
 
-/// A value from below, and who put it there.
-struct Below<T> {
-    value: T,
-    writer: Option<TxnIndex>,
-}
-
 /// A write of the transaction that is being executed.
 struct OwnWrite<T> {
     value: T,
@@ -125,11 +119,11 @@ impl<'b, V: Types> Overlay<'b, V> {
         {
             return Ok(own.value.clone());
         }
-        let below = self.below(location)?;
-        if let (Some(_), Some(writer)) = (&self.edges, below.writer) {
+        let (below, writer) = self.below(location)?;
+        if let (Some(_), Some(writer)) = (&self.edges, writer) {
             self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
-        Ok(self.own.get(&Key(location)).map_or(below.value, |own| own.value.clone()))
+        Ok(self.own.get(&Key(location)).map_or(below, |own| own.value.clone()))
     }
 
     pub(crate) fn scan(
@@ -249,20 +243,20 @@ impl<'b, V: Types> Overlay<'b, V> {
         match self.own.get(&Key(location)) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
             None => {
-                let below = self.below(location)?;
+                let (below, _) = self.below(location)?;
                 self.note_asked(location);
-                Ok((below.value, true))
+                Ok((below, true))
             }
         }
     }
 
-    /// The value as lower transactions left it.
-    fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
+    /// The value as lower transactions left it, and which of them wrote it, if one did.
+    fn below(&mut self, location: &V::Location) -> Result<(V::Value, Option<TxnIndex>), Interrupt> {
         if let Some(known) = self.known.get(&Key(location))
             && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
-            return Ok(Below { value: value.clone(), writer });
+            return Ok((value.clone(), writer));
         }
         self.base_reads += 1;
         match self.storage.read(location) {
@@ -270,7 +264,7 @@ impl<'b, V: Types> Overlay<'b, V> {
                 let known = Known { before: Some(value.clone()), ..Known::default() };
                 // A location whose hash changes may be there after all.
                 self.known.entry(Key(location.clone())).or_insert(known);
-                Ok(Below { value, writer: None })
+                Ok((value, None))
             }
             Err(source) => {
                 let location = format!("{location:?}");

@@ -26,6 +26,8 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::{TxnIndex, Version};
 use crate::primitives::speculating::discard;
 use crate::scheduler::Scheduler;
+use crate::scheduler::status::State;
+use crate::scheduler::waiters::Awaited;
 
 /// How often the clock and the cancel token are looked at, in reads.
 const READS_PER_POLL: u32 = 64;
@@ -395,10 +397,14 @@ impl<'b, V: Types> Speculation<'b, V> {
                 }
                 Found::Unknown(writer) => {
                     if waited_for == Some(writer) {
-                        return Err(self.interrupt(Interruption::Uncommitted(writer)));
+                        return Err(
+                            self.interrupt(Interruption::Awaits(Awaited::to_the_end(writer)))
+                        );
                     }
                     if !scheduler.wait_briefly(writer) {
-                        return Err(self.interrupt(Interruption::Estimate(writer)));
+                        let until = State::Executed;
+                        let awaited = Awaited { writer, until };
+                        return Err(self.interrupt(Interruption::Awaits(awaited)));
                     }
                     self.local.waits.set(self.local.waits.get() + 1);
                     waited_for = Some(writer);

@@ -154,21 +154,21 @@ impl<'b, V: Executable> Judge<'b, V> {
         executed: bool,
     ) -> Result<(), EndOf<V>> {
         let txn = claim.txn;
-        let attempt = if executed { executor.attempts.of(txn).run.take() } else { None };
+        let waiting = if executed { executor.waiting_runs.of(txn).run.take() } else { None };
         if let Err(end) = self.ledger.poll() {
-            executor.stats.aborts.refused += u64::from(attempt.is_some());
+            executor.stats.aborts.refused += u64::from(waiting.is_some());
             return Err(end);
         }
         match self.ledger.admit(txn) {
             Ok(true) => {}
             left_out => {
-                executor.stats.aborts.refused += u64::from(attempt.is_some());
+                executor.stats.aborts.refused += u64::from(waiting.is_some());
                 left_out?;
                 return self.ledger.contain(txn, || executor.withdraw(txn));
             }
         }
-        let attempt = attempt.and_then(|mut run| Some((run.result.take()?, run)));
-        let (stood, standing) = match attempt {
+        let waiting = waiting.and_then(|mut run| Some((run.result.take()?, run)));
+        let (stood, standing) = match waiting {
             Some((result, run)) => self.judge(executor, claim, run, result),
             None => (None, None),
         };
@@ -190,7 +190,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         included
     }
 
-    /// Tells the window on what the head depended, and whether its first attempt stood, if there
+    /// Tells the window on what the head depended, and whether its first execution ahead of its turn stood, if there
     /// was one. The block's first transaction depends on nothing, which says nothing.
     fn note_distance(
         &mut self,
@@ -207,7 +207,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         }
     }
 
-    /// The attempt, if it did what a sequential execution would have done; and whether it speaks
+    /// The run, if it did what a sequential execution would have done; and whether it speaks
     /// for looking ahead.
     fn judge(
         &mut self,

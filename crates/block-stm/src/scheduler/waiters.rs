@@ -17,6 +17,13 @@ pub(crate) struct Awaited {
     pub(crate) until: State,
 }
 
+impl Awaited {
+    /// What a transaction wrote is unknown though it was executed: it is awaited to the end.
+    pub(crate) const fn to_the_end(writer: TxnIndex) -> Self {
+        Self { writer, until: State::Committed }
+    }
+}
+
 /// The transactions that wait for one.
 pub(super) struct Waiters {
     any: AtomicBool,
