@@ -11,7 +11,7 @@
 //! ```
 //! use block_stm_evm::{
 //!     Block, InvalidTxn, ParallelOptions, PreState,
-//!     block_stm::Config,
+//!     block_stm::{Config, Engine},
 //!     execute_parallel, execute_sequential,
 //!     revm::{
 //!         context::{BlockEnv, TxEnv},

@@ -12,7 +12,8 @@ sync::thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the thread as working until what it returns is dropped; `None` if the thread works already.
+/// Marks the thread as working until what it returns is dropped; `None` if the thread works
+/// already.
 pub(crate) fn start() -> Option<OnDrop<impl FnMut()>> {
     // Not `then_some`: a value that is made and dropped would take the mark off.
     let is_free = !WORKING.with(|working| working.replace(true));

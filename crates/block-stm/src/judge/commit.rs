@@ -190,8 +190,9 @@ impl<'b, V: Executable> Judge<'b, V> {
         included
     }
 
-    /// Tells the window on what the head depended, and whether its first execution ahead of its turn stood, if there
-    /// was one. The block's first transaction depends on nothing, which says nothing.
+    /// Tells the window on what the head depended, and whether its first execution ahead of its
+    /// turn stood, if there was one. The block's first transaction depends on nothing, which says
+    /// nothing.
     fn note_distance(
         &mut self,
         executor: &Executor<'_, 'b, V>,
