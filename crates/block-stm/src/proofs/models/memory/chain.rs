@@ -258,7 +258,7 @@ fn a_committed_sum_is_seen_whole() {
     // finds its sum; whoever walks over the chain finds deltas or the sum.
     //
     // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed`
-    // weakened to Relaxed; the Release in `Entry::settle`, the Acquire in `Entry::value`.
+    // weakened to Relaxed; the Release in `Entry::set_sum`, the Acquire in `Entry::value`.
     explore(|| {
         let chain = Chain::new([(1, 0, Payload::Deltas(Deltas::One(5)))]);
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");
