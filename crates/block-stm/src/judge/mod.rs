@@ -38,7 +38,7 @@
 //! The sink is handed `x := 5`, then `y := 5`, then `x := 6`: as if the three had been executed one
 //! after another. Of four executions one was wasted.
 //!
-//! By the order of commits alone this is right: each transaction is judged, or executed, on top of
+//! The order of commits alone makes this right: each transaction is judged, or executed, on top of
 //! the final writes of all lower ones. When worker 1 executed what, and what it saw meanwhile,
 //! changes the cost and nothing else.
 //!
