@@ -17,7 +17,7 @@ use crate::contract::types::Types;
 use crate::execution::backend::Backend;
 use crate::execution::machine::{Executable, Machine};
 use crate::execution::overlay::Overlay;
-use crate::judge::ledger::{End, EndOf, Ledger};
+use crate::judge::ledger::{EndOf, Ledger};
 use crate::primitives::conductor::{self, Position, Step};
 use crate::primitives::ids::TxnIndex;
 
@@ -38,11 +38,10 @@ pub(crate) fn execute<V: Executable>(
         }
         match step(block, &mut ledger, &mut machine, &mut stats, index) {
             Ok(()) => {}
-            Err(End::Cut(reason)) => {
-                cut = Some(reason);
+            Err(end) => {
+                cut = Some(end.cut()?);
                 break;
             }
-            Err(End::Failed(error)) => return Err(error),
         }
     }
     stats.committed = ledger.committed() as u64;

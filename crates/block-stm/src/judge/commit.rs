@@ -136,8 +136,7 @@ impl<'b, V: Executable> Judge<'b, V> {
                 }
                 Ok(None)
             }
-            Err(End::Cut(cut)) => Ok(Some(cut)),
-            Err(End::Failed(error)) => Err(error),
+            Err(end) => end.cut().map(Some),
         };
         if let Some(watch) = &mut self.watch {
             watch.end(matches!(end, Ok(None)), txns, &self.touched);

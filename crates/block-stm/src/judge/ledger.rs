@@ -21,6 +21,16 @@ pub(crate) enum End<I: std::fmt::Debug + std::fmt::Display> {
     Failed(Error<I>),
 }
 
+impl<I: std::fmt::Debug + std::fmt::Display> End<I> {
+    /// The cut, if the block has a result.
+    pub(crate) fn cut(self) -> Result<Cut, Error<I>> {
+        match self {
+            Self::Cut(cut) => Ok(cut),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 /// Why a block of a VM ends.
 pub(crate) type EndOf<V> = End<<V as Types>::Invalid>;
 
