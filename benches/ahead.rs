@@ -27,7 +27,7 @@ impl Ahead {
         let number = |n| NonZeroUsize::new(n).expect("not zero");
         let config = Config::default().threads(number(2)).cores(number(2));
         let config = config.window(number(txns)).inline_below(0);
-        Self { engine: config.build().expect("a thread starts") }
+        Self { engine: Engine::new(config).expect("a thread starts") }
     }
 
     /// The time that it takes to commit all transactions but the first, each executed once, ahead

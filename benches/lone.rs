@@ -38,7 +38,7 @@ impl Lone {
         is_ready.recv().expect("the task says that it runs");
         let two = const { NonZeroUsize::new(2).expect("not zero") };
         let config = Config::default().threads(two).pool(Arc::new(pool)).inline_below(0);
-        Self { engine: config.build().expect("the pool is there"), _busy: busy }
+        Self { engine: Engine::new(config).expect("the pool is there"), _busy: busy }
     }
 
     /// The engine.

@@ -27,7 +27,7 @@ fn engines() -> Vec<Engine> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2);
     let powers = std::iter::successors(Some(2), |threads| Some(threads * 2));
     let threads = powers.take_while(|&threads| threads <= cores);
-    let config = |threads| Config::default().threads(threads).build().expect("threads start");
+    let config = |threads| Engine::new(Config::default().threads(threads)).expect("threads start");
     threads.filter_map(NonZeroUsize::new).map(config).collect()
 }
 

@@ -25,7 +25,7 @@ const OPERATIONS: u64 = 20;
 
 fn engine(threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("some threads");
-    Config::default().threads(threads).inline_below(0).build().expect("threads start")
+    Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
 }
 
 /// The ways to execute a block.

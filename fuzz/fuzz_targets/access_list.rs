@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
         let threads = NonZeroUsize::new(2).expect("not zero");
-        Config::default().threads(threads).inline_below(0).build().expect("threads start")
+        Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
     });
     let Ok(lists) = read_access_lists(bytes) else { return };
     assert_eq!(read_access_lists(&access_lists_to_rlp(&lists)).as_ref(), Ok(&lists));

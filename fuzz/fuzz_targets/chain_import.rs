@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use block_stm_chain::{Chain, Genesis, rlp_blocks, state_root};
-use block_stm::Config;
+use block_stm::{Config, Engine};
 use libfuzzer_sys::fuzz_target;
 
 /// Shanghai, with less gas than on mainnet, so that no block takes long; the seed's blocks follow
@@ -18,7 +18,7 @@ const GENESIS: &str = r#"{"alloc": {}, "gasLimit": 10000000, "baseFeePerGas": 7,
 fuzz_target!(|bytes: &[u8]| {
     let genesis = Genesis::parse(Path::new("genesis.json"), GENESIS.as_bytes());
     let genesis = genesis.expect("a genesis file");
-    let engine = Config::default().threads(std::num::NonZeroUsize::MIN).build();
+    let engine = Engine::new(Config::default().threads(std::num::NonZeroUsize::MIN));
     let engine = engine.expect("no threads are started");
     // So that there is something to forget.
     let mut chain = Chain::new(genesis).branch_depth(2);

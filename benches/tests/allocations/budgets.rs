@@ -113,7 +113,7 @@ fn usage<T>(execute: impl Fn() -> T) -> (T, Usage) {
 fn two_workers() -> Engine {
     let number = |n| NonZeroUsize::new(n).expect("not zero");
     let config = Config::default().threads(number(2)).window(number(TXNS));
-    config.build().expect("a thread starts")
+    Engine::new(config).expect("a thread starts")
 }
 
 /// Each block, in order, alone and ahead of its turn, stays within its budget. What it takes where

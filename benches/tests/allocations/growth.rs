@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::thread::sleep;
 use std::time::Duration;
 
-use block_stm::Config;
+use block_stm::{Config, Engine};
 use block_stm_benches::Case;
 use block_stm_workloads::Workload;
 
@@ -76,7 +76,7 @@ pub(crate) fn there_is_none() {
     for threads in [1, 3].into_iter().filter_map(NonZeroUsize::new) {
         // However short: by all threads.
         let config = Config::default().threads(threads).inline_below(0);
-        let engine = config.build().expect("threads start");
+        let engine = Engine::new(config).expect("threads start");
         for subject in &subjects {
             let grown = growth(|| drop(subject.parallel(&engine)));
             assert_eq!(grown, None, "{}, {threads} threads", subject.name());
@@ -87,7 +87,7 @@ pub(crate) fn there_is_none() {
 /// The canary: a piece that every block leaves behind is seen, however small.
 pub(crate) fn is_seen() {
     let subject = synthetic(TXNS as u64);
-    let engine = Config::default().threads(NonZeroUsize::MIN).build().expect("no threads");
+    let engine = Engine::new(Config::default().threads(NonZeroUsize::MIN)).expect("no threads");
     let left_behind = RefCell::new(Vec::new());
     let grown = growth(|| {
         drop(subject.parallel(&engine));

@@ -44,7 +44,7 @@ fn peak<T>(before: i64, execute: impl Fn() -> T) -> f64 {
 fn two_workers() -> Engine {
     let number = |n| NonZeroUsize::new(n).expect("not zero");
     let config = Config::default().threads(number(2)).window(number(TXNS));
-    config.build().expect("a thread starts")
+    Engine::new(config).expect("a thread starts")
 }
 
 /// A large block, with its result, needs no more memory than it may.

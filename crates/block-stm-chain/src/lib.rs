@@ -13,7 +13,8 @@
 //! use std::path::Path;
 //!
 //! use alloy_consensus::{Block, BlockBody, Header};
-//! use block_stm_chain::{Chain, Genesis, block_stm_evm::block_stm::Config};
+//! use block_stm_chain::block_stm_evm::block_stm::{Config, Engine};
+//! use block_stm_chain::{Chain, Genesis};
 //!
 //! let json = br#"{"alloc": {}, "gasLimit": 30000000, "config": {"chainId": 1, "londonBlock": 0,
 //!     "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0,
@@ -36,7 +37,7 @@
 //!     header,
 //!     BlockBody::default(),
 //! ));
-//! let imported = chain.import(&rlp, &Config::default().build()?)?;
+//! let imported = chain.import(&rlp, &Engine::new(Config::default())?)?;
 //! assert!(imported.is_head && imported.number == 1);
 //! # }
 //! # Ok::<_, Box<dyn std::error::Error>>(())

@@ -66,7 +66,7 @@ impl Bounder {
     /// A thread that can't be started.
     pub(crate) fn new(threads: NonZeroUsize, repeat: usize) -> Result<Self, CliError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build();
-        let engine = Config::default().threads(NonZeroUsize::MIN).build()?;
+        let engine = Engine::new(Config::default().threads(NonZeroUsize::MIN))?;
         Ok(Self { pool: pool.map_err(CliError::Threads)?, engine, repeat })
     }
 
@@ -279,7 +279,8 @@ mod tests {
         let graph = |threads, pools| {
             let params = Params { txns: 60, accounts: 120, pools, ..Params::default() };
             let generated = Workload::Amm.generate(&params).expect("in range");
-            let engine = Config::default().threads(NonZeroUsize::MIN).build().expect("it starts");
+            let engine =
+                Engine::new(Config::default().threads(NonZeroUsize::MIN)).expect("it starts");
             let options = ParallelOptions::default().conflict_graph();
             let (block, state) = (&generated.block, &generated.pre_state);
             let executed = execute_parallel(&engine, block, state, &options).expect("valid");

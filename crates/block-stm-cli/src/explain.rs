@@ -59,7 +59,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     notes::warn_of_noise();
     let mut explainer = Explainer {
         args,
-        engine: Config::default().threads(NonZeroUsize::MIN).build()?,
+        engine: Engine::new(Config::default().threads(NonZeroUsize::MIN))?,
         names,
         findings: Vec::new(),
         dot: None,

@@ -188,7 +188,8 @@ impl Studio<'_> {
 fn engine(threads: usize) -> Result<Engine, String> {
     let threads = NonZeroUsize::new(threads).ok_or("no threads")?;
     // Without short cuts, which the simulated workers do not take either.
-    Config::default().threads(threads).inline_below(0).build().map_err(|error| error.to_string())
+    Engine::new(Config::default().threads(threads).inline_below(0))
+        .map_err(|error| error.to_string())
 }
 
 fn execute(engine: &Engine, block: &Block, state: &PreState) -> Result<ParallelResult, String> {

@@ -32,7 +32,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
     let json = JsonOutput::open(&args.json, &mut files)?;
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
     let mut import = Import {
-        engine: Config::default().threads(args.threads).build()?,
+        engine: Engine::new(Config::default().threads(args.threads))?,
         chain: Chain::new(genesis).branch_depth(args.branch_depth),
         blocks: 0,
         txns: 0,

@@ -51,7 +51,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
 fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Report, CliError> {
     let mut replay = Replay {
         args,
-        engine: Config::default().threads(threads).build()?,
+        engine: Engine::new(Config::default().threads(threads))?,
         bounder: Bounder::if_wanted(&args.common, threads)?,
         bar: progress::bar(all.len()),
         rows: Vec::new(),

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
 }
 
 fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
-    let engine = Config::default().threads(threads).build()?;
+    let engine = Engine::new(Config::default().threads(threads))?;
     let bounder = Bounder::if_wanted(&args.common, threads)?;
     let workloads = args.blocks.workloads();
     let bar = progress::bar(workloads.len());

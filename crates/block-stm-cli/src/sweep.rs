@@ -39,7 +39,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
     memory::check(largest(&blocks), largest(&accounts))?;
     let vm = Swept::of(args)?;
     notes::print(&threads);
-    let engine = |&threads: &NonZeroUsize| Config::default().threads(threads).build();
+    let engine = |&threads: &NonZeroUsize| Engine::new(Config::default().threads(threads));
     let engines = threads.iter().map(engine).collect::<Result<Vec<_>, _>>()?;
     let executions = blocks.len() * accounts.len() * (engines.len() + 1) * (args.repeat + 1);
     let bar = progress::bar(executions);

@@ -11,12 +11,12 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use block_stm::Config;
+//! use block_stm::{Config, Engine};
 //! use block_stm_conformance::state_test::StateTestFile;
 //!
 //! let path = Path::new("create2.json");
 //! let file = StateTestFile::parse(path, &std::fs::read(path)?)?;
-//! let engine = Config::default().build()?;
+//! let engine = Engine::new(Config::default())?;
 //! for case in file.run(&engine, |_name| true) {
 //!     println!("{} under {}: {:?}", case.name, case.fork, case.verdict);
 //! }

@@ -11,7 +11,7 @@
 //! ```
 //! use block_stm_evm::{
 //!     Block, InvalidTxn, ParallelOptions, PreState,
-//!     block_stm::Config,
+//!     block_stm::{Config, Engine},
 //!     execute_parallel, execute_sequential,
 //!     revm::{
 //!         context::{BlockEnv, TxEnv},
@@ -36,7 +36,7 @@
 //! let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), txns);
 //!
 //! // Once; its threads sleep between blocks.
-//! let engine = Config::default().build()?;
+//! let engine = Engine::new(Config::default())?;
 //! let options = ParallelOptions::default();
 //! let executed = execute_parallel(&engine, &block, &state, &options)?;
 //! assert_eq!(executed.result, execute_sequential(&block, &state, InvalidTxn::Reject)?);

@@ -14,7 +14,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use block_stm::{Block, Config, execute_sequential};
+use block_stm::{Block, Config, Engine, execute_sequential};
 use block_stm_testkit::waste::{Forget, Toil, opening, shapes};
 
 const THREADS: [usize; 4] = [2, 8, 32, 64];
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into_iter()
         .map(|threads| {
             let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-            Config::default().threads(threads).inline_below(0).build()
+            Engine::new(Config::default().threads(threads).inline_below(0))
         })
         .collect::<Result<_, _>>()?;
     let toil = Toil { work: WORK };

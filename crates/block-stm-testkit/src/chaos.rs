@@ -225,7 +225,7 @@ pub fn storm(seed: u64) -> Result<(), String> {
     if let Some(pool) = &pool {
         config = config.pool(Arc::clone(pool));
     }
-    let engine = config.build().map_err(|error| error.to_string())?;
+    let engine = Engine::new(config).map_err(|error| error.to_string())?;
     let inside = rng.random_bool(0.5);
     let mut bytes = [0; 32];
     rng.fill(&mut bytes);

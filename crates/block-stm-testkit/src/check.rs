@@ -84,7 +84,7 @@ impl Arm {
         if let Some(window) = self.window.and_then(NonZeroUsize::new) {
             config = config.window(window);
         }
-        config.build()
+        Engine::new(config)
     }
 }
 

@@ -24,7 +24,9 @@
 //! A bank whose transfers are executed in parallel:
 //!
 //! ```
-//! use block_stm::{Block, BoxError, Collect, Config, Execution, Interrupt, Value, View, Vm};
+//! use block_stm::{
+//!     Block, BoxError, Collect, Config, Engine, Execution, Interrupt, Value, View, Vm,
+//! };
 //!
 //! #[derive(Clone, Debug, PartialEq, Eq)]
 //! struct Balance(u64);
@@ -62,7 +64,7 @@
 //! let opening = |_: &u32| Ok::<_, BoxError>(Balance(100));
 //! let txns: Vec<_> = (0..1_000).map(|n| Transfer { from: n, to: 7, amount: 60 }).collect();
 //! let mut sink = Collect::default();
-//! let engine = Config::default().build()?;
+//! let engine = Engine::new(Config::default())?;
 //! let executed = engine.execute(&Block::new(&Bank, &txns, &opening), &mut sink)?;
 //! assert_eq!(executed.committed, 1_000);
 //! assert_eq!(executed.state.value(&7), Some(&Balance(100 + 999 * 60)));
@@ -70,14 +72,33 @@
 //! ```
 //!
 //! # How it is built
-//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. To follow a transaction
-//! to its commit, begin with `seam/execute.rs`, go on with `engine/worker.rs` and
-//! `execution/executor.rs`, and end in `judge/commit.rs`.
+//! Folders are layers, listed in `ARCHITECTURE.md`; imports go down only. A transaction's way to
+//! its commit:
+//!
+//! 1. `seam/execute.rs` hands the block to `engine/mod.rs`, which executes a short one alone
+//!    (`engine/sequential.rs`) and calls for helpers otherwise (`engine/helpers.rs`).
+//! 2. `engine/parallel.rs` makes what all workers share: memory, scheduler, judge. Each thread then
+//!    takes turns (`engine/worker.rs`).
+//! 3. A worker claims a transaction from `scheduler/mod.rs`. `execution/executor.rs` executes it:
+//!    through `seam/host.rs` on the VM, which asks its view (`seam/view.rs`), whose inside is
+//!    `execution/speculation.rs`.
+//! 4. The inside finds versions in `mvmemory`, and writes down in `execution/run.rs` what the VM
+//!    saw and wrote.
+//! 5. The writes are published (`mvmemory/memory.rs`). The run waits for its judge
+//!    (`execution/waiting_runs.rs`).
+//! 6. When the transaction is the lowest one, the worker with the baton judges it
+//!    (`judge/commit.rs`): `execution/validate.rs` compares, `judge/ledger.rs` hands it to the
+//!    sink.
+//!
+//! Two calls stand on this way without doing any of it. `step(Step::..)` lets a simulator decide
+//! which worker acts next (`primitives/conductor.rs`). `sings(Canary::..)` is a deliberate fault,
+//! and `false` in every normal build (`primitives/canary.rs`). `docs/glossary.md` has each word
+//! once.
 //!
 //! `engine/sequential.rs` defines the right answer; `judge/commit.rs` is the one place that decides
 //! what is right in a parallel execution; `mvmemory` keeps the versions; `scheduler` chooses what
 //! is worth speculating on, and can be wrong. Unsafe code is confined to `mvmemory`,
-//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/door.rs`, `scheduler/baton.rs`,
+//! `engine/parallel.rs`, `engine/helpers.rs`, `engine/scope.rs`, `scheduler/baton.rs`,
 //! `primitives/sync/handover.rs` and `primitives/sync/set_once.rs`.
 
 mod contract;
@@ -101,9 +122,9 @@ pub use contract::stats::{Aborts, Stats};
 pub use contract::storage::{BoxError, OrderedStorage, Storage};
 pub use contract::types::Types;
 pub use contract::value::Value;
+pub use engine::Engine;
 pub use engine::config::{BuildError, Config};
 pub use engine::executed::Executed;
-pub use engine::front::Engine;
 pub use mvmemory::final_state::{Change, FinalState};
 #[cfg(block_stm_canaries)]
 pub use primitives::canary::{Canary, let_out};

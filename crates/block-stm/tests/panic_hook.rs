@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use block_stm::{
-    Block, BoxError, Collect, Config, Error, Execution, Interrupt, Value, View, Vm,
+    Block, BoxError, Collect, Config, Engine, Error, Execution, Interrupt, Value, View, Vm,
     quiet_speculation,
 };
 
@@ -92,7 +92,7 @@ fn the_host_hears_of_panics_that_count_and_of_no_others() {
         (0..2_000).map(|n| if n % 5 == 0 { Txn::Check(n) } else { Txn::Read(n) }).collect();
     let base = |_: &u8| Ok::<_, BoxError>(Number(0));
     let threads = NonZeroUsize::new(4).expect("not zero");
-    let engine = Config::default().threads(threads).cores(threads).build();
+    let engine = Engine::new(Config::default().threads(threads).cores(threads));
     let engine = engine.expect("threads can be started");
     let executed = engine.execute(&Block::new(&vm, &txns, &base), &mut Collect::default());
     assert_eq!(executed.expect("nothing fails").committed, txns.len());

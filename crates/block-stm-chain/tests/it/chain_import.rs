@@ -13,7 +13,7 @@ type TestResult = Result<(), Box<dyn Error>>;
 
 fn engine(threads: usize) -> Result<Engine, Box<dyn Error>> {
     let threads = NonZeroUsize::new(threads).ok_or("not zero")?;
-    Ok(Config::default().threads(threads).inline_below(0).build()?)
+    Ok(Engine::new(Config::default().threads(threads).inline_below(0))?)
 }
 
 /// A chain at its genesis, and the blocks of its file in RLP.

@@ -36,7 +36,7 @@ const OSAKA_TIME: u64 = 15_000;
 
 fn engine(threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("not zero");
-    Config::default().threads(threads).inline_below(0).build().expect("threads start")
+    Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
 }
 
 /// A state in which the queues of Prague are there, and return nothing.

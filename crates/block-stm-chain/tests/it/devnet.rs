@@ -50,7 +50,7 @@ fn every_header_and_state_root_of_another_client_is_reproduced() -> Result<(), B
     assert_eq!(txns, 12 * 41);
     for threads in [1, 2, 4, 8] {
         let threads = NonZeroUsize::new(threads).expect("not zero");
-        let engine = Config::default().threads(threads).inline_below(0).build()?;
+        let engine = Engine::new(Config::default().threads(threads).inline_below(0))?;
         let executions = replay(&chain, &engine)?;
         assert!(executions >= txns as u64, "{executions} executions of {txns} transactions");
     }

@@ -36,7 +36,7 @@ pub(super) fn for_each_block(
     all: &[Source],
     mut visit: impl FnMut(&BlockAt<'_>) -> Result<Option<StateChanges>, CliError>,
 ) -> Result<(), CliError> {
-    let engine = Config::default().threads(args.threads).build()?;
+    let engine = Engine::new(Config::default().threads(args.threads))?;
     let bar = progress::bar(all.len());
     for source in all {
         let goes_on = match source {

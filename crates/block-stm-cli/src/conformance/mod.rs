@@ -71,7 +71,7 @@ fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliEr
         args,
         run,
         // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
-        engine: Config::default().threads(args.threads).inline_below(0).build()?,
+        engine: Engine::new(Config::default().threads(args.threads).inline_below(0))?,
         jobs: jobs.map_err(|source| CliError::Jobs { source })?,
         watch: Watch {
             state: args.dump,

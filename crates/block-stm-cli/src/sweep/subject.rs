@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn both_ways_agree() {
-        let engine = block_stm::Config::default().build().expect("threads start");
+        let engine = block_stm::Engine::new(block_stm::Config::default()).expect("threads start");
         let mut subject = p2p();
         assert_eq!(subject.sequential("first").1, None);
         let run = subject.parallel(&engine, "second");

@@ -7,7 +7,7 @@ mod output;
 
 use std::{io, path::Path};
 
-use block_stm::Config;
+use block_stm::{Config, Engine};
 use block_stm_chain::{
     import::{
         MAX_FILE_BYTES,
@@ -49,7 +49,7 @@ fn transition(args: &T8nArgs) -> Result<(), Failure> {
         reward: u64::try_from(args.reward).ok(),
     };
     let transition = Transition::new(&inputs.files(args), &options)?;
-    let engine = Config::default().threads(args.threads).inline_below(0).build()?;
+    let engine = Engine::new(Config::default().threads(args.threads).inline_below(0))?;
     trace(args, &transition, &mut outputs)?;
     let output = transition.execute(&engine)?;
     outputs.write(RESULT, output.result())?;

@@ -195,6 +195,23 @@ fn types_with_more_than_one_user_are_in_the_glossary() {
 }
 
 #[test]
+fn types_in_the_glossary_are_in_the_core() {
+    let core = Core::read();
+    let definition = Regex::new(r"\b(?:struct|enum|trait|type)\s+(\w+)").expect("well-formed");
+    let code: Vec<_> = core.modules.values().map(|file| file.code().join("\n")).collect();
+    let defined = code.iter().flat_map(|code| definition.captures_iter(code));
+    let defined: BTreeSet<_> = defined.map(|found| found[1].to_owned()).collect();
+    let text = file("docs/glossary.md").text;
+    let is_type = |name: &&str| {
+        name.starts_with(char::is_uppercase) && name.chars().all(char::is_alphanumeric)
+    };
+    let named: BTreeSet<_> = quoted(&text).filter(is_type).collect();
+    assert!(named.len() > 80, "only {} types are named", named.len());
+    let missing: Vec<_> = named.into_iter().filter(|name| !defined.contains(*name)).collect();
+    assert!(missing.is_empty(), "in the glossary, and not in the core: {missing:#?}");
+}
+
+#[test]
 fn trees_of_imports_are_taken_apart() {
     let mut paths = Vec::new();
     flatten("", "crate::a::{self, b::{C, D as E},\n f}", &mut paths);

@@ -20,7 +20,7 @@ pub(crate) const PAID: Address = Address::repeat_byte(0xaa);
 
 pub(crate) fn engine(threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("not zero");
-    Config::default().threads(threads).inline_below(0).build().expect("threads start")
+    Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
 }
 
 /// What failed, and why.

@@ -69,12 +69,12 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use block_stm::Config;
+/// use block_stm::{Config, Engine};
 /// use block_stm_evm::{Block, PreState, access_list::execute_with_access_list};
 /// use block_stm_evm::alloy_eip7928::AccountChanges;
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::{Address, hardfork::SpecId}};
 ///
-/// let engine = Config::default().build()?;
+/// let engine = Engine::new(Config::default())?;
 /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
 /// execute_with_access_list(&engine, &block, &PreState::new(), &[])?;
 ///

@@ -213,11 +213,11 @@ impl ParallelOptions<'_> {
 /// # Examples
 ///
 /// ```
-/// use block_stm::Config;
+/// use block_stm::{Config, Engine};
 /// use block_stm_evm::{Block, ParallelOptions, PreState, execute_parallel};
 /// use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
 ///
-/// let engine = Config::default().build()?;
+/// let engine = Engine::new(Config::default())?;
 /// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
 /// let options = ParallelOptions::default();
 /// let executed = execute_parallel(&engine, &block, &PreState::new(), &options)?;

@@ -37,7 +37,7 @@
 //! ```
 //! use std::num::NonZeroUsize;
 //!
-//! use block_stm::{Block, Collect, Config};
+//! use block_stm::{Block, Collect, Config, Engine};
 //! use block_stm_testkit::bank::{Balance, Bank, Style, Transfer};
 //! use block_stm_testkit::sim::{Circumstances, Random, Simulator};
 //!
@@ -45,7 +45,7 @@
 //! let transfers: Vec<_> = (0..9).map(|n| Transfer::new(n % 3, 3 + n % 4, 5)).collect();
 //! let opening = |_account: &u32| Ok(Balance(12));
 //! let block = Block::new(&bank, &transfers, &opening);
-//! let engine = Config::default().threads(NonZeroUsize::new(3).unwrap()).build()?;
+//! let engine = Engine::new(Config::default().threads(NonZeroUsize::new(3).unwrap()))?;
 //! for seed in [1, 2] {
 //!     let schedule = Box::new(Random::new(seed, 0.5));
 //!     let run = Simulator::default().run(schedule, Circumstances::default(), || {

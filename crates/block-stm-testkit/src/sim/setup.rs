@@ -181,7 +181,7 @@ pub(crate) fn borrow_pool(config: Config) -> Engine {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(1);
         Arc::new(builder.build().expect("a thread can be started"))
     });
-    config.pool(Arc::clone(pool)).build().expect("a borrowed pool needs no threads")
+    Engine::new(config.pool(Arc::clone(pool))).expect("a borrowed pool needs no threads")
 }
 
 /// What blocks a number stands for: few or many conflicts, with or without deltas, checks, rules,

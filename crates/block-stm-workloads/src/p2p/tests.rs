@@ -1,7 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 
-use block_stm::Config;
+use block_stm::{Config, Engine};
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn the_engine_gives_what_the_plain_loop_gives() {
         assert_eq!(plain.receipts.len(), 400);
         assert!(plain.receipts.iter().all(|receipt| receipt.is_paid));
         for threads in [1, 4].into_iter().filter_map(NonZeroUsize::new) {
-            let engine = Config::default().threads(threads).build().expect("threads start");
+            let engine = Engine::new(Config::default().threads(threads)).expect("threads start");
             let parallel = block.execute_parallel(&engine).expect("no errors");
             assert_eq!(P2pResult::from(parallel), plain);
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use block_stm::Config;
+use block_stm::{Config, Engine};
 use block_stm_evm::{
     InvalidTxn, ParallelOptions,
     access_list::{execute_sequential_with_list, execute_with_access_list},
@@ -14,7 +14,7 @@ use block_stm_workloads::{Params, Workload};
 fn every_workload_has_one_list_and_comes_to_the_same_with_it() {
     for threads in [1, 2, 4, 8] {
         let threads = NonZeroUsize::new(threads).expect("not zero");
-        let engine = Config::default().threads(threads).build().expect("threads start");
+        let engine = Engine::new(Config::default().threads(threads)).expect("threads start");
         for workload in Workload::ALL {
             let params = Params { txns: 300, accounts: 60, pools: 2, zipf: 1.0, seed: 5 };
             let generated = workload.generate(&params).expect("in range");

@@ -72,13 +72,6 @@ impl CancelToken {
     }
 }
 
-/// A reason to stop that does not lie in any transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    Cancelled,
-    Deadline,
-}
-
 impl Limits {
     /// Whether there are no bounds.
     #[must_use]
@@ -91,12 +84,18 @@ impl Limits {
         self.deadline.is_some() || self.cancel.is_some()
     }
 
-    /// Looks at the token and the clock.
-    pub(crate) fn stop(&self) -> Option<Stop> {
-        if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-            return Some(Stop::Cancelled);
-        }
-        let late = self.deadline.is_some_and(|deadline| sync::now() >= deadline);
-        late.then_some(Stop::Deadline)
+    /// Whether the token says that the block is to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Whether the clock says that the block is to stop.
+    pub(crate) fn is_past_deadline(&self) -> bool {
+        self.deadline.is_some_and(|deadline| sync::now() >= deadline)
+    }
+
+    /// Whether something outside the block stops it now.
+    pub(crate) fn stop(&self) -> bool {
+        self.is_cancelled() || self.is_past_deadline()
     }
 }

@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::primitives::speculating::{Speculating, discard};
+use crate::primitives::speculating::{self, discard};
 
 /// What a location holds, with the commutative updates and the assertions that it understands.
 ///
-/// Equal values must be the same to everybody: to [`apply`](Value::apply),
+/// Equal values must be the same to all: to [`apply`](Value::apply),
 /// [`satisfies`](Value::satisfies), [`is_absent`](Value::is_absent) and the VM. An execution that
 /// read one of them stands if the other one is committed.
 ///
@@ -37,7 +37,7 @@ pub trait Value: Clone + Eq + Send + Sync + 'static {
 /// Whether scans have to look at a location with this value: one that panics when it is asked does
 /// so to them.
 pub(crate) fn is_present<V: Value>(value: &V) -> bool {
-    let _speculating = Speculating::start();
+    let _speculating = speculating::start();
     let is_absent = catch_unwind(AssertUnwindSafe(|| value.is_absent()));
     !is_absent.unwrap_or_else(|payload| {
         discard(payload);

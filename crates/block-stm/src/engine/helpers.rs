@@ -7,7 +7,8 @@
 //! returns. Four rules keep all of them going:
 //!
 //! * **The caller waits only for helpers that are inside.** One that comes after the block is over
-//!   finds the door closed and touches nothing. So the block never depends on the pool having room.
+//!   finds its scope closed and touches nothing. So the block never depends on the pool having
+//!   room.
 //! * **A helper without work leaves** after a moment, instead of sleeping on the pool's thread. So
 //!   what lies beneath it on the thread's stack goes on. Others call for new helpers when there is
 //!   work again.
@@ -23,16 +24,15 @@
 //! later. The caller waits for helpers, which came after the call; an execution waits for jobs that
 //! it made; what lies on a stack waits for what lies above it. So no waits form a circle.
 //!
-//! Each helper has a *seat*, the lowest that is free when it comes; the caller's is 0. When fewer
-//! helpers are wanted than there are, those in the highest seats leave.
+//! Each worker has a *number*: the caller's is 0, a helper's the lowest that is free when it comes.
+//! When fewer helpers are wanted than there are, those with the highest numbers leave.
 
-use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::call_queue::CallQueue;
-use super::door::{Door, Help};
-use super::spawn::Spawn;
+use super::scope::Scope;
+use crate::primitives::on_drop::OnDrop;
 use crate::primitives::speculating::discard;
 use crate::primitives::sync::{self, atomic::Ordering};
 
@@ -42,40 +42,46 @@ const MOST_AT_ONCE: usize = 2;
 
 /// A block's helpers.
 pub(crate) struct Helpers<'p> {
-    pool: &'p dyn Spawn,
     call_queue: &'p Arc<CallQueue>,
-    door: Arc<Door>,
+    scope: Arc<Scope>,
 }
 
 impl<'p> Helpers<'p> {
-    /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help` in
-    /// its seat.
+    /// Runs `lead` on the calling thread, which may call for helpers, each of which runs `help`
+    /// with its number.
     ///
     /// # Panics
     /// If one of them panics, with its payload, once all have left.
     pub(crate) fn gather<T>(
-        pool: &'p dyn Spawn,
         call_queue: &'p Arc<CallQueue>,
         help: &(dyn Fn(&Self, usize) + Sync),
         lead: impl FnOnce(&Self) -> T,
     ) -> T {
-        // The helpers is known to the task only through this cell, as the task is made first.
+        // A task knows the helpers through this place alone, as it is made first.
         let helpers = sync::OnceLock::<Self>::new();
-        let task = |seat: usize| {
+        let task = |number: usize| {
             if let Some(helpers) = helpers.get() {
-                help(helpers, seat);
+                help(helpers, number);
             }
         };
         let erased: *const (dyn Fn(usize) + Sync + '_) = &task;
-        // SAFETY: only the lifetime changes. `Leave` below closes the door and waits until nobody
-        // is inside, before `task`, `helpers` and all that they borrow can go, on every path out of
-        // here; see `Door::visit` for the other half.
+        // SAFETY: only the lifetime changes. `close` below closes the scope and waits until no
+        // helper is inside, before `task`, `helpers` and all that they borrow can go, on every path
+        // out of here; see `Scope::enter` for the other half.
         let erased: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(erased) };
-        let door = Arc::new(Door::new(Help(erased)));
-        let leave = Leave { door: Arc::clone(&door), call_queue };
-        let helpers = helpers.get_or_init(|| Self { pool, call_queue, door });
+        // SAFETY: as above.
+        let scope = Arc::new(unsafe { Scope::new(erased) });
+        let close = || {
+            call_queue.withdraw(&scope);
+            scope.close()
+        };
+        // If the caller panics, that panic is the one that surfaces.
+        let on_panic = OnDrop(|| close().into_iter().for_each(discard));
+        let helpers = helpers.get_or_init(|| Self { call_queue, scope: Arc::clone(&scope) });
         let result = lead(helpers);
-        if let Some(payload) = leave.close() {
+        let panic = close();
+        std::mem::forget(on_panic);
+        if let Some(payload) = panic {
             resume_unwind(payload);
         }
         result
@@ -89,11 +95,11 @@ impl<'p> Helpers<'p> {
             if !self.is_short(wanted, done) {
                 return;
             }
-            if self.door.hired.fetch_add(1, Ordering::Relaxed) >= wanted {
-                self.door.hired.fetch_sub(1, Ordering::Relaxed);
+            if self.scope.hired.fetch_add(1, Ordering::Relaxed) >= wanted {
+                self.scope.hired.fetch_sub(1, Ordering::Relaxed);
                 return;
             }
-            self.call_queue.call(&self.door, self.pool);
+            self.call_queue.call(&self.scope);
         }
     }
 
@@ -101,30 +107,8 @@ impl<'p> Helpers<'p> {
     /// for more.
     pub(crate) fn is_short(&self, wanted: usize, done: usize) -> bool {
         // ORDERING: Relaxed: see `hire`.
-        self.door.hired.load(Ordering::Relaxed) < wanted
-            && self.door.refused.load(Ordering::Relaxed) <= done.saturating_add(wanted)
-    }
-}
-
-/// Closes the door on every way out.
-struct Leave<'p> {
-    door: Arc<Door>,
-    call_queue: &'p CallQueue,
-}
-
-impl Leave<'_> {
-    fn close(&self) -> Option<Box<dyn Any + Send>> {
-        self.call_queue.withdraw(&self.door);
-        self.door.close()
-    }
-}
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        // If the caller panics, that panic is the one that surfaces.
-        if let Some(payload) = self.close() {
-            discard(payload);
-        }
+        self.scope.hired.load(Ordering::Relaxed) < wanted
+            && self.scope.refused.load(Ordering::Relaxed) <= done.saturating_add(wanted)
     }
 }
 
@@ -136,18 +120,19 @@ mod tests {
     use super::*;
     use crate::engine::stack;
 
-    fn pool(threads: usize) -> rayon::ThreadPool {
+    fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.expect("threads start");
         stack::survey(&pool);
-        pool
+        Arc::new(pool)
     }
 
     #[test]
     fn helpers_come_and_leave_and_can_be_called_again() {
         let (came, arrivals) = mpsc::channel();
         let help = move |_: &Helpers<'_>, _| came.send(()).expect("the test listens");
-        Helpers::gather(&pool(2), &CallQueue::new(2), &help, |helpers| {
+        let spawn = stack::spawn_on(pool(2));
+        Helpers::gather(&CallQueue::new(2, &spawn), &help, |helpers| {
             for _ in 0..3 {
                 while !helpers.is_short(2, 0) {
                     std::thread::yield_now();
@@ -163,7 +148,8 @@ mod tests {
         let pool = pool(1);
         let (release, blocked) = mpsc::channel::<()>();
         pool.spawn(move || blocked.recv().expect("the test lets go"));
-        Helpers::gather(&pool, &CallQueue::new(9), &|_, _| panic!("too late"), |helpers| {
+        let spawn = stack::spawn_on(pool);
+        Helpers::gather(&CallQueue::new(9, &spawn), &|_, _| panic!("too late"), |helpers| {
             helpers.hire(9, 0);
             assert!(!helpers.is_short(MOST_AT_ONCE, 0) && helpers.is_short(MOST_AT_ONCE + 1, 0));
             (0..9).for_each(|_| helpers.hire(5, 0));
@@ -177,30 +163,27 @@ mod tests {
         let pool = pool(1);
         let (release, blocked) = mpsc::channel::<()>();
         pool.spawn(move || blocked.recv().expect("the test lets go"));
-        let result =
-            Helpers::gather(&pool, &CallQueue::new(1), &|_, _| panic!("too late"), |helpers| {
-                helpers.hire(1, 0);
-                7
-            });
+        let spawn = stack::spawn_on(pool);
+        let queue = CallQueue::new(1, &spawn);
+        let result = Helpers::gather(&queue, &|_, _| panic!("too late"), |helpers| {
+            helpers.hire(1, 0);
+            7
+        });
         assert_eq!(result, 7);
         release.send(()).expect("the thread waits");
     }
 
     #[test]
     fn a_helpers_panic_surfaces_with_its_payload() {
-        let pool = pool(1);
+        let spawn = stack::spawn_on(pool(1));
+        let queue = CallQueue::new(1, &spawn);
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            Helpers::gather(
-                &pool,
-                &CallQueue::new(1),
-                &|_, _| panic!("from a helper"),
-                |helpers| {
-                    helpers.hire(1, 0);
-                    while !helpers.is_short(1, 0) {
-                        std::thread::yield_now();
-                    }
-                },
-            );
+            Helpers::gather(&queue, &|_, _| panic!("from a helper"), |helpers| {
+                helpers.hire(1, 0);
+                while !helpers.is_short(1, 0) {
+                    std::thread::yield_now();
+                }
+            });
         }));
         let payload = caught.expect_err("the panic surfaces");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"from a helper"));

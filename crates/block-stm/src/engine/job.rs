@@ -6,9 +6,9 @@ use std::thread::ThreadId;
 use crate::contract::block::Block;
 use crate::contract::stats::Stats;
 use crate::contract::types::Types;
-use crate::execution::attempts::Attempts;
 use crate::execution::names::HandleOf;
 use crate::execution::shared::Shared;
+use crate::execution::waiting_runs::WaitingRuns;
 use crate::judge::commit::Judge;
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::sync::Mutex;
@@ -18,21 +18,16 @@ use crate::scheduler::baton::Baton;
 pub(crate) struct Job<'b, V: Types> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) shared: Shared<'b, V>,
-    pub(crate) attempts: Attempts<'b, V>,
+    pub(crate) waiting_runs: WaitingRuns<'b, V>,
     pub(crate) baton: Baton<Judge<'b, V>>,
-    pub(crate) tally: Mutex<Tally>,
+    /// What the workers that have left counted.
+    pub(crate) stats: Mutex<Stats>,
+    /// The threads that executed anything.
+    pub(crate) threads: Mutex<HashSet<ThreadId>>,
     /// How many workers there have been.
     pub(crate) workers: AtomicU32,
     /// How far ahead of its start a transaction's declared writes are looked at.
     pub(crate) hint_distance: u32,
-}
-
-/// What the workers that have left counted.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) stats: Stats,
-    /// The threads that executed anything.
-    pub(crate) threads: HashSet<ThreadId>,
 }
 
 impl<'b, V: Types> Job<'b, V> {
@@ -45,12 +40,11 @@ impl<'b, V: Types> Job<'b, V> {
         }
     }
 
-    /// What the workers counted, once they have left, with the attempts that were never judged.
+    /// What the workers counted, once they have left, with the runs that were never judged.
     pub(crate) fn finish_stats(&self) -> Stats {
-        let tally = self.tally.lock();
-        let mut stats = tally.stats;
-        stats.workers = tally.threads.len() as u64;
-        stats.aborts.refused += self.attempts.unjudged() as u64;
+        let mut stats = *self.stats.lock();
+        stats.workers = self.threads.lock().len() as u64;
+        stats.aborts.refused += self.waiting_runs.unjudged() as u64;
         stats
     }
 

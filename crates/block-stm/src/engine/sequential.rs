@@ -13,7 +13,7 @@ use crate::contract::stats::Stats;
 use crate::execution::backend::Backend;
 use crate::execution::machine::{Executable, Machine};
 use crate::execution::overlay::Overlay;
-use crate::judge::ledger::{End, Ledger};
+use crate::judge::ledger::Ledger;
 use crate::judge::step::{overlay, step};
 use crate::mvmemory::final_state::FinalState;
 use crate::primitives::conductor::{self, Position, Step};
@@ -36,11 +36,10 @@ pub(crate) fn execute<V: Executable>(
         }
         match step(block, &mut ledger, &mut machine, &mut stats, index) {
             Ok(_) => {}
-            Err(End::Cut(reason)) => {
-                cut = Some(reason);
+            Err(end) => {
+                cut = Some(end.cut()?);
                 break;
             }
-            Err(End::Failed(error)) => return Err(error),
         }
     }
     stats.committed = ledger.committed() as u64;

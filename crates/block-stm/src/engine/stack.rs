@@ -16,6 +16,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::call_queue::{Spawn, Task};
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
 use crate::primitives::sync::{self, Barrier};
 
@@ -34,8 +35,13 @@ thread_local! {
     static SHALLOWEST: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Runs tasks on threads of this pool.
+pub(crate) fn spawn_on(pool: Arc<rayon::ThreadPool>) -> Arc<Spawn> {
+    Arc::new(move |task| spawn(&pool, task))
+}
+
 /// Runs `task` on a thread of the pool, sometime, and tells it whether it begins at the bottom.
-pub(crate) fn spawn(pool: &rayon::ThreadPool, task: Box<dyn FnOnce(bool) + Send>) {
+fn spawn(pool: &rayon::ThreadPool, task: Task) {
     sync::spawn(pool, Box::new(move || task(!HAS_POOLS || is_at_bottom())));
 }
 

@@ -5,7 +5,8 @@
 //! looked for once a stride; execute the lowest transaction that needs it; commit what else is
 //! ready; look whether executed ones still hold; wait. All of it but committing is speculation.
 
-use crate::contract::types::Types;
+use std::ops::Range;
+
 use crate::execution::disbelieved::Disbelieved;
 use crate::execution::executor::Executor;
 use crate::execution::interruption::Interruption;
@@ -14,17 +15,17 @@ use crate::execution::run::Run;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::speculating::Speculating;
+use crate::primitives::on_drop::OnDrop;
+use crate::primitives::speculating;
 use crate::primitives::sync::{self, atomic::Ordering};
-use crate::scheduler::room::{Doing, Looks};
+use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim, Stride};
 
-use super::door::POOL_INTERVAL;
 use super::helpers::Helpers;
 use super::job::Job;
+use super::scope::POOL_INTERVAL;
 
-/// One thread's part in a block. The caller's worker is in seat 0, and stays until the block is
+/// One thread's part in a block. The caller's worker has number 0, and stays until the block is
 /// over; those of a pool leave when there is no work.
 pub(crate) struct Worker<'j, 'b, V: Executable> {
     job: &'j Job<'b, V>,
@@ -32,57 +33,41 @@ pub(crate) struct Worker<'j, 'b, V: Executable> {
     executor: Executor<'j, 'b, V>,
     /// The count of rewrites after which nothing was found to validate.
     swept: u64,
-    /// The worker's number.
-    number: u32,
+    /// Which of the block's workers it is: a helper that comes again has another one.
+    id: u32,
     /// What it executes next.
-    stride: Stride,
-    looks: Looks,
+    stride: Range<u32>,
+    /// What it saw when it looked around, see `Room::look`.
+    looks: i32,
 }
 
-/// How many more rewrites an attempt that holds is left alone for, each time that it does, over the
+/// How many more rewrites a run that holds is left alone for, each time that it does, over the
 /// time before.
 const REST_AFTER_LOOK: u64 = 8;
-
-/// Which transactions a worker makes final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
-    /// Those that it executed itself, or that no worker has.
-    Own,
-    All,
-}
-
-/// Ends the block unless it is forgotten: if its worker panics, the others leave and the panic can
-/// surface.
-struct EndOnPanic<'j, 'b, V: Types>(&'j Job<'b, V>);
-
-impl<V: Types> Drop for EndOnPanic<'_, '_, V> {
-    fn drop(&mut self) {
-        self.0.shared.scheduler.end();
-    }
-}
 
 impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     /// Works until the block is over; as a helper, at most until there is nothing to do.
     ///
     /// # Panics
     /// If something other than an execution panics: the sink, a value's method, the engine itself.
-    pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, seat: usize) {
-        let end = EndOnPanic(job);
-        job.shared.scheduler.room.tell(seat, Doing::Running);
+    pub(crate) fn work_for(job: &'j Job<'b, V>, helpers: &'j Helpers<'j>, number: usize) {
+        // If this worker panics, the others leave and the panic can surface.
+        let on_panic = OnDrop(|| job.shared.scheduler.end());
+        job.shared.scheduler.room.tell(number, true);
         let mut worker = Self {
             job,
             helpers,
-            executor: Executor::new(job.block, job.shared, &job.attempts, seat),
+            executor: Executor::new(job.block, job.shared, &job.waiting_runs, number),
             swept: 0,
             // ORDERING: Relaxed: only a number.
-            number: job.workers.fetch_add(1, Ordering::Relaxed),
-            stride: Stride::default(),
-            looks: Looks::default(),
+            id: job.workers.fetch_add(1, Ordering::Relaxed),
+            stride: 0..0,
+            looks: 0,
         };
         while !job.shared.scheduler.is_over() && worker.turn() {}
         worker.report();
-        job.shared.scheduler.room.tell(seat, Doing::Nothing);
-        std::mem::forget(end);
+        job.shared.scheduler.room.tell(number, false);
+        std::mem::forget(on_panic);
     }
 
     /// Does one thing. Whether to go on.
@@ -91,11 +76,11 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         self.call_for_help();
         if self.is_superfluous() {
             // What it made ready, the head perhaps, is not left lying.
-            self.commit_ready(Whose::All);
+            self.commit_ready();
             return false;
         }
-        if self.stride.is_over() || self.job.shared.scheduler.is_in_a_hurry() {
-            self.commit_ready(Whose::Own);
+        if self.stride.is_empty() || self.job.shared.scheduler.is_in_a_hurry() {
+            self.commit_own();
         }
         let pinned = self.executor.pin();
         if let Some(claim) = self.claim() {
@@ -103,25 +88,34 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             return true;
         }
         drop(pinned);
-        self.commit_ready(Whose::All);
+        self.commit_ready();
         self.validate_early() || self.idle()
     }
 
     /// Commits as far as possible, if no other worker does.
+    fn commit_ready(&mut self) {
+        self.commit(false);
+    }
+
+    /// Commits what this worker executed or no worker has, as far as possible.
     ///
     /// What another worker executed lies in that worker's cache, and that one looks at it when it
     /// is through. While nothing fails it is left there, unless there is nothing else to do.
-    fn commit_ready(&mut self, whose: Whose) {
+    fn commit_own(&mut self) {
+        self.commit(true);
+    }
+
+    fn commit(&mut self, own_only: bool) {
         let job = self.job;
         while job.shared.scheduler.head_is_waiting()
             && !job.shared.scheduler.is_over()
-            && self.may_commit(whose)
+            && self.may_commit(own_only)
         {
             self.step(Step::TakeBaton);
             let Some(mut judge) = job.baton.try_take() else { return };
             while judge.commit_head(&mut self.executor) {
                 self.call_for_help();
-                if !self.may_commit(whose) {
+                if !self.may_commit(own_only) {
                     break;
                 }
             }
@@ -137,19 +131,16 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         }
     }
 
-    fn may_commit(&self, whose: Whose) -> bool {
+    fn may_commit(&self, own_only: bool) -> bool {
         let scheduler = self.job.shared.scheduler;
         let head = scheduler.head();
-        if whose == Whose::All
-            || scheduler.is_in_a_hurry()
-            || head.as_usize() >= self.job.block.txns.len()
-        {
+        if !own_only || scheduler.is_in_a_hurry() || head.as_usize() >= self.job.block.txns.len() {
             return true;
         }
         let mine = match scheduler.status(head).read() {
             // ORDERING: Relaxed: a hint.
             (State::Executed, _) => {
-                self.job.attempts.of(head).owner.load(Ordering::Relaxed) == self.number
+                self.job.waiting_runs.of(head).owner.load(Ordering::Relaxed) == self.id
             }
             // Part of another one's stride.
             (State::Ready, 0) => head.get() >= scheduler.next(),
@@ -159,7 +150,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
     }
 
     fn is_helper(&self) -> bool {
-        self.executor.tools.seat > 0
+        self.executor.local.number > 0
     }
 
     fn step(&self, step: Step) {
@@ -184,7 +175,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             scheduler.room.look(&mut self.looks);
         }
         let wanted = scheduler.workers_wanted().max(2) as usize;
-        self.is_helper() && self.executor.tools.seat >= wanted && self.stride.is_over()
+        self.is_helper() && self.executor.local.number >= wanted && self.stride.is_empty()
     }
 
     /// Waits for work. Whether to go on.
@@ -205,9 +196,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             return stays;
         }
         let on_pool = sync::is_on_pool();
-        scheduler.room.tell(self.executor.tools.seat, Doing::Nothing);
+        scheduler.room.tell(self.executor.local.number, false);
         let slept = scheduler.idle(on_pool.then_some(POOL_INTERVAL), has_work);
-        scheduler.room.tell(self.executor.tools.seat, Doing::Running);
+        scheduler.room.tell(self.executor.local.number, true);
         self.executor.stats.parks += u64::from(slept);
         if slept && on_pool && !has_work() {
             sync::run_local_tasks();
@@ -220,11 +211,10 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         // for a moment only.
         self.executor.pin().flush();
         let stats = self.executor.finish_stats();
-        let mut tally = self.job.tally.lock();
-        tally.stats += stats;
+        *self.job.stats.lock() += stats;
         if stats.executions > 0 {
             // A helper that leaves and comes back is the same worker.
-            tally.threads.insert(std::thread::current().id());
+            self.job.threads.lock().insert(std::thread::current().id());
         }
     }
 
@@ -255,14 +245,14 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             Err(Interruption::Contradiction) => Err(Disbelieved::Assumption),
             Err(interruption) => return self.give_up(claim, run, interruption),
         };
-        let attempt = job.attempts.of(claim.txn);
+        let waiting = job.waiting_runs.of(claim.txn);
         run.result = Some(result);
-        attempt.run.leave(run);
+        waiting.run.leave(run);
         // ORDERING: Relaxed: published to the next owner by the status word.
-        attempt.validated.store(rewrites, Ordering::Relaxed);
-        attempt.held.store(0, Ordering::Relaxed);
+        waiting.validated.store(rewrites, Ordering::Relaxed);
+        waiting.times_held.store(0, Ordering::Relaxed);
         // ORDERING: Relaxed: a hint.
-        attempt.owner.store(self.number, Ordering::Relaxed);
+        waiting.owner.store(self.id, Ordering::Relaxed);
         self.step(Step::Finish(claim.txn));
         job.shared.scheduler.finish(claim);
     }
@@ -271,13 +261,9 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         self.executor.recycle(run);
         let aborts = &mut self.executor.stats.aborts;
         let after = match interruption {
-            Interruption::Estimate(writer) => {
+            Interruption::Awaits(awaited) => {
                 aborts.estimate += 1;
-                Some(Awaited { writer, until: State::Executed })
-            }
-            Interruption::Uncommitted(writer) => {
-                aborts.estimate += 1;
-                Some(Awaited { writer, until: State::Committed })
+                Some(awaited)
             }
             Interruption::Stale => {
                 aborts.early_validation += 1;
@@ -303,7 +289,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         let first = scheduler.head().get().saturating_add(1);
         for txn in (first..scheduler.next()).map(TxnIndex::new) {
             // ORDERING: Relaxed: a hint.
-            if self.job.attempts.of(txn).validated.load(Ordering::Relaxed) >= rewrites {
+            if self.job.waiting_runs.of(txn).validated.load(Ordering::Relaxed) >= rewrites {
                 continue;
             }
             let Some(incarnation) = scheduler.status(txn).claim(State::Executed) else {
@@ -313,7 +299,7 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
             self.step(Step::Validate(txn));
             if scheduler.is_last_ahead(incarnation) {
                 // ORDERING: Relaxed: a hint.
-                self.job.attempts.of(txn).validated.store(u64::MAX, Ordering::Relaxed);
+                self.job.waiting_runs.of(txn).validated.store(u64::MAX, Ordering::Relaxed);
                 scheduler.finish(claim);
             } else if self.still_holds(claim, rewrites) {
                 scheduler.finish(claim);
@@ -326,30 +312,30 @@ impl<'j, 'b, V: Executable> Worker<'j, 'b, V> {
         false
     }
 
-    /// Validates an attempt that the caller owns.
+    /// Validates a run that the caller owns.
     fn still_holds(&mut self, claim: Claim, rewrites: u64) -> bool {
-        let attempt = self.job.attempts.of(claim.txn);
-        let Some(run) = attempt.run.take() else { return true };
+        let waiting = self.job.waiting_runs.of(claim.txn);
+        let Some(run) = waiting.run.take() else { return true };
         // Each time that it holds it is left alone for longer, so that the looks at it do not grow
         // with the writes around it. ORDERING: Relaxed throughout: hints.
-        let held = attempt.held.load(Ordering::Relaxed);
-        attempt.held.store(held + 1, Ordering::Relaxed);
+        let held = waiting.times_held.load(Ordering::Relaxed);
+        waiting.times_held.store(held + 1, Ordering::Relaxed);
         let untouched = REST_AFTER_LOOK.saturating_pow(held);
-        attempt.validated.store(rewrites.saturating_add(untouched), Ordering::Relaxed);
+        waiting.validated.store(rewrites.saturating_add(untouched), Ordering::Relaxed);
         self.executor.stats.early_validations += 1;
-        let _speculating = Speculating::start();
+        let _speculating = speculating::start();
         let holds = match (&run.result, self.executor.speculation()) {
             (Some(Ok(_)), Some(speculation)) => speculation.holds(claim.txn, &run),
             _ => true,
         };
-        attempt.run.leave(run);
+        waiting.run.leave(run);
         holds
     }
 
     fn abort_and_repeat(&mut self, claim: Claim) {
         self.executor.stats.aborts.early_validation += 1;
         self.job.shared.memory.mark_estimates(claim.txn);
-        if let Some(run) = self.job.attempts.of(claim.txn).run.take() {
+        if let Some(run) = self.job.waiting_runs.of(claim.txn).run.take() {
             self.executor.recycle(run);
         }
         self.speculate(Claim { incarnation: claim.incarnation.wrapping_add(1), ..claim });

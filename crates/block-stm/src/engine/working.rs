@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::primitives::on_drop::OnDrop;
 use crate::primitives::sync;
 
 sync::thread_local! {
@@ -11,19 +12,10 @@ sync::thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the thread as working until dropped.
-pub(crate) struct Working(());
-
-impl Working {
-    /// `None` if the thread works already.
-    pub(crate) fn start() -> Option<Self> {
-        // Not `then_some`: a value that is made and dropped would take the mark off.
-        (!WORKING.with(|working| working.replace(true))).then(|| Self(()))
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        WORKING.with(|working| working.set(false));
-    }
+/// Marks the thread as working until what it returns is dropped; `None` if the thread works
+/// already.
+pub(crate) fn start() -> Option<OnDrop<impl FnMut()>> {
+    // Not `then_some`: a value that is made and dropped would take the mark off.
+    let is_free = !WORKING.with(|working| working.replace(true));
+    is_free.then(|| OnDrop(|| WORKING.with(|working| working.set(false))))
 }

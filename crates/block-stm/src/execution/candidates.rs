@@ -4,51 +4,42 @@ use std::ops::{Bound, ControlFlow};
 
 use super::interruption::Interruption;
 use super::names::{CellOf, IndexOf};
-use super::scan::{Course, CourseOf, UNORDERED, Visit};
+use super::scan::{Cursor, CursorOf, UNORDERED, Visit};
 use super::speculation::Speculation;
 use crate::contract::execution::Interrupt;
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::Which;
+use crate::mvmemory::ListKind;
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::order::Boundary;
+use crate::scheduler::waiters::Awaited;
 
 /// How many candidates are looked for at once, at most. Short scans look for few.
 const MOST_AHEAD: usize = 64;
 
 /// How many locations a scan may pass over for nothing, beside as many as it finds something at.
 /// One that would pass over more meets what others in flight delete or put in its way again and
-/// again, and is left to the head, for whom nothing is in the way.
+/// again, and is left to the head, for which nothing is in the way.
 const IN_VAIN: usize = 16;
 
-/// What a scan looked at.
-struct Effort {
+/// The next candidates of a scan, as far as they have been looked for, and what came of it so far.
+struct Candidates<'b, V: Types> {
+    /// From each list of the index.
+    listed: [Listed<'b, V>; 2],
+    /// The place of the next one that the run knows by itself, once it has been looked for.
+    own: Option<Option<usize>>,
+    /// How many locations the scan found something at, and how many it passed over for nothing.
     found: usize,
     in_vain: usize,
-    /// Whom to wait for rather than to go on for nothing: the transaction below, if there is one
+    /// The transaction to wait for rather than to go on for nothing: the one below, if there is one
     /// and it is not final.
     below: Option<TxnIndex>,
 }
 
-impl Effort {
-    /// Whom to wait for if it was too much.
-    fn exceeds(&self) -> Option<TxnIndex> {
-        self.below.filter(|_| self.in_vain > IN_VAIN + self.found)
-    }
-}
-
-/// The next candidates, as far as one has looked for them.
-struct Upcoming<'b, V: Types> {
-    /// From each list of the index.
-    listed: [Listed<'b, V>; 2],
-    /// The place of the next one that the run knows by itself, if one has looked.
-    own: Option<Option<usize>>,
-}
-
 /// The next candidates from a list of the index.
 struct Listed<'b, V: Types> {
-    which: Which,
+    kind: ListKind,
     /// The next one last.
     cells: Vec<&'b CellOf<V>>,
     /// How many to look for at once.
@@ -57,21 +48,27 @@ struct Listed<'b, V: Types> {
     is_all: bool,
 }
 
-impl<V: Types> Upcoming<'_, V> {
-    fn new(position: Position) -> Self {
-        let listed = |which, is_all| Listed { which, cells: Vec::new(), ahead: 1, is_all };
-        // The head is above everything that is pending.
-        let pending = listed(Which::Pending, position == Position::Head);
-        Self { listed: [listed(Which::Held, false), pending], own: None }
+impl<'b, V: Types> Candidates<'b, V> {
+    fn new(position: Position, below: Option<TxnIndex>) -> Self {
+        Self { listed: Self::none_listed(position), own: None, found: 0, in_vain: 0, below }
     }
-}
 
-/// What a scan looks at next.
-struct Candidate<'b, V: Types> {
-    cell: &'b CellOf<V>,
-    is_listed: bool,
-    /// The place of the access, if the run knows the location by itself.
-    own: Option<usize>,
+    fn none_listed(position: Position) -> [Listed<'b, V>; 2] {
+        let listed = |kind, is_all| Listed { kind, cells: Vec::new(), ahead: 1, is_all };
+        // The head is above everything that is pending.
+        let pending = listed(ListKind::Pending, position == Position::Head);
+        [listed(ListKind::Present, false), pending]
+    }
+
+    /// Forgets what was looked for ahead: the index has got more.
+    fn look_again(&mut self, position: Position) {
+        (self.listed, self.own) = (Self::none_listed(position), None);
+    }
+
+    /// The transaction to wait for, if too much was passed over for nothing.
+    fn awaited(&self) -> Option<TxnIndex> {
+        self.below.filter(|_| self.in_vain > IN_VAIN + self.found)
+    }
 }
 
 impl<'b, V: Types> Speculation<'b, V> {
@@ -86,29 +83,28 @@ impl<'b, V: Types> Speculation<'b, V> {
         let (Some(ordered), Some(index)) = (self.shared.ordered, memory.index()) else {
             return Err(self.fail(UNORDERED.into()));
         };
-        let Some(mut course) = Course::new(ordered, from, to) else { return Ok(()) };
+        let Some(mut cursor) = Cursor::new(ordered, from, to) else { return Ok(()) };
         self.run.begin_scan(ordered.order);
         // Before the index is looked at: what is named is listed before it is known.
-        index.named_onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
-        let mut upcoming = Upcoming::new(self.position);
+        index.named_onward(&cursor.start()).into_iter().for_each(|span| cursor.learn(span));
         // With a conflict graph, what was deleted is in the way of the head, too.
         let may_wait = self.position == Position::Ahead && !index.keeps_deleted();
         let below = self.txn.previous().filter(|_| may_wait);
-        let mut effort = Effort { found: 0, in_vain: 0, below };
+        let mut candidates = Candidates::new(self.position, below);
         loop {
-            let next = self.next_candidate(index, &course, &mut upcoming, &mut effort);
-            if let Some(below) = effort.exceeds() {
-                return Err(self.interrupt(Interruption::Uncommitted(below)));
+            let next = self.next_candidate(index, &cursor, &mut candidates);
+            if let Some(below) = candidates.awaited() {
+                return Err(self.interrupt(Interruption::Awaits(Awaited::to_the_end(below))));
             }
-            let location = next.as_ref().map(|next| next.cell.location());
-            if !course.may_pass(location) {
-                self.ask(&mut course)?;
-                upcoming = Upcoming::new(self.position);
+            let location = next.map(|(cell, _, _)| cell.location());
+            if !cursor.may_pass(location) {
+                self.ask(&mut cursor)?;
+                candidates.look_again(self.position);
                 continue;
             }
-            let Some(Candidate { cell, is_listed, own }) = next else { break };
+            let Some((cell, is_listed, own)) = next else { break };
             self.enter()?;
-            if !course.pass(cell.location().clone()) {
+            if !cursor.pass(cell.location().clone()) {
                 break;
             }
             let place = own.unwrap_or_else(|| self.run.place(cell));
@@ -121,45 +117,46 @@ impl<'b, V: Types> Speculation<'b, V> {
             if value.is_absent() {
                 self.run.pass_over(place, ordered.order);
                 // What the run itself deleted is in its way at the head, too.
-                effort.in_vain += usize::from(self.run.access(place).own.is_none());
+                candidates.in_vain += usize::from(self.run.access(place).own.is_none());
                 continue;
             }
-            effort.found += 1;
+            candidates.found += 1;
             self.run.note_asked(place);
             if visit(cell.location(), &value).is_break() {
-                self.run.end_scan(course.start(), course.reached());
+                self.run.end_scan(cursor.start(), cursor.reached());
                 return Ok(());
             }
         }
-        self.run.end_scan(course.start(), course.end());
+        self.run.end_scan(cursor.start(), cursor.end());
         Ok(())
     }
 
     /// Asks the storage for the next location that it names.
-    fn ask(&mut self, course: &mut CourseOf<'b, V>) -> Result<(), Interrupt> {
+    fn ask(&mut self, cursor: &mut CursorOf<'b, V>) -> Result<(), Interrupt> {
         self.shared.scheduler.step(Step::Storage(self.txn));
         let (question, answer) =
-            course.ask().map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
+            cursor.ask().map_err(|failure| self.interrupt(Interruption::Failure(failure)))?;
         let memory = self.shared.memory;
-        let ahead = memory.note_named(question, answer.as_ref(), &self.tools.handle);
-        ahead.into_iter().for_each(|ahead| course.learn(ahead));
+        let known = memory.note_named(question, answer.as_ref(), &self.local.handle);
+        known.into_iter().for_each(|span| cursor.learn(span));
         Ok(())
     }
 
-    /// The lowest of what the lists of the index and the run itself have next.
+    /// The lowest of what the lists of the index and the run itself have next: its cell, whether it
+    /// is listed, and the place of its access if the run knows the location by itself.
     fn next_candidate(
         &self,
         index: &'b IndexOf<V>,
-        course: &CourseOf<'b, V>,
-        upcoming: &mut Upcoming<'b, V>,
-        effort: &mut Effort,
-    ) -> Option<Candidate<'b, V>> {
+        cursor: &CursorOf<'b, V>,
+        candidates: &mut Candidates<'b, V>,
+    ) -> Option<(&'b CellOf<V>, bool, Option<usize>)> {
         let order = self.shared.ordered?.order;
-        let Upcoming { listed, own } = upcoming;
+        let Candidates { listed, own, found, in_vain, below } = candidates;
+        let is_too_much = |in_vain| below.is_some() && in_vain > IN_VAIN + *found;
         for list in listed.iter_mut().filter(|list| list.cells.is_empty() && !list.is_all) {
-            self.look_ahead(index, course, list, effort);
+            self.look_ahead(index, cursor, list, in_vain, is_too_much);
         }
-        let next_own = || self.run.next_own(course.rest(), course.to());
+        let next_own = || self.run.next_own(cursor.rest(), cursor.to());
         let next_own = *own.get_or_insert_with(next_own);
         let own_cell = next_own.map(|place| self.run.access(place).cell);
         let cells = listed.iter().map(|list| list.cells.last().copied());
@@ -175,7 +172,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         if own_place.is_some() {
             *own = None;
         }
-        Some(Candidate { cell, is_listed, own: own_place })
+        Some((cell, is_listed, own_place))
     }
 
     /// Looks for the next candidates in a list of the index, where the run has not scanned yet:
@@ -183,12 +180,13 @@ impl<'b, V: Types> Speculation<'b, V> {
     fn look_ahead(
         &self,
         index: &'b IndexOf<V>,
-        course: &CourseOf<'b, V>,
+        cursor: &CursorOf<'b, V>,
         list: &mut Listed<'b, V>,
-        effort: &mut Effort,
+        in_vain: &mut usize,
+        is_too_much: impl Fn(usize) -> bool,
     ) {
-        let Listed { which, cells, ahead, is_all } = list;
-        let (mut at, end) = (course.reached(), course.end());
+        let Listed { kind, cells, ahead, is_all } = list;
+        let (mut at, end) = (cursor.reached(), cursor.end());
         // Between the ranges that were scanned; not more often, whatever the order says.
         for _ in 0..=self.run.scanned() {
             if let Some(end) = self.run.scanned_onward(&at) {
@@ -199,18 +197,18 @@ impl<'b, V: Types> Speculation<'b, V> {
             }
             let next_scanned = self.run.next_scanned(&at).filter(|start| **start < end);
             let up_to: &Boundary<_> = next_scanned.unwrap_or(&end);
-            index.walk(*which, at.as_lower(), up_to.as_upper(), |cell| {
-                if self.is_candidate(index, *which, cell) {
+            index.walk(*kind, at.as_lower(), up_to.as_upper(), |cell| {
+                if self.is_candidate(index, *kind, cell) {
                     cells.push(cell);
                 } else {
-                    effort.in_vain += 1;
+                    *in_vain += 1;
                 }
-                match cells.len() < *ahead && effort.exceeds().is_none() {
+                match cells.len() < *ahead && !is_too_much(*in_vain) {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 }
             });
-            if cells.len() == *ahead || effort.exceeds().is_some() {
+            if cells.len() == *ahead || is_too_much(*in_vain) {
                 cells.reverse();
                 *ahead = (*ahead * 2).min(MOST_AHEAD);
                 return;
@@ -224,21 +222,21 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// Whether a listed location is to be looked at: something may lie there, from before the block
     /// or from a lower transaction.
-    fn is_candidate(&self, index: &IndexOf<V>, which: Which, cell: &CellOf<V>) -> bool {
+    fn is_candidate(&self, index: &IndexOf<V>, kind: ListKind, cell: &CellOf<V>) -> bool {
         let guard = self.guard.as_ref().expect("pinned while an execution is under way");
         let scheduler = self.shared.scheduler;
         let written = match self.position {
             Position::Head => cell.committed_write().map(is_present),
             Position::Ahead => cell.may_hold_below(self.txn, scheduler.trusts_hints(), guard),
         };
-        // What is held and was not written is what the storage named.
+        // What is present and was not written is what the storage named.
         let is_candidate =
-            written.map_or(which == Which::Held, |may_hold| may_hold || index.keeps_deleted());
-        match which {
+            written.map_or(kind == ListKind::Present, |may_hold| may_hold || index.keeps_deleted());
+        match kind {
             _ if is_candidate => {}
-            Which::Held if self.position == Position::Head => index.put_right(cell),
-            Which::Held => {}
-            Which::Pending => index.tidy(cell, scheduler.head(), guard),
+            ListKind::Present if self.position == Position::Head => index.put_right(cell),
+            ListKind::Present => {}
+            ListKind::Pending => index.tidy(cell, scheduler.head(), guard),
         }
         is_candidate
     }
@@ -249,7 +247,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let Some(index) = memory.index() else { return };
         for (cell, value) in self.run.written() {
             if index.keeps_deleted() || value.is_none_or(is_present) {
-                memory.list_pending(cell, &self.tools.handle);
+                memory.list_pending(cell, &self.local.handle);
             }
         }
     }

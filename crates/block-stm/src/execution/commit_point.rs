@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use super::names::MemoryOf;
 use crate::contract::storage::{BoxError, Ordered, OrderedStorage, Storage};
 use crate::contract::types::Types;
-use crate::mvmemory::Which;
+use crate::mvmemory::ListKind;
 
 /// What is committed in a memory, over an ordered storage. Only the holder of the baton may look.
 pub(crate) struct CommitPoint<'b, V: Types> {
@@ -39,7 +39,7 @@ impl<V: Types> OrderedStorage<V::Location, V::Value> for CommitPoint<'_, V> {
         let named = storage.next(range)?;
         let mut held = None;
         if let Some(index) = self.memory.index() {
-            index.walk(Which::Held, range.0, range.1, |cell| {
+            index.walk(ListKind::Present, range.0, range.1, |cell| {
                 held = Some(cell.location());
                 ControlFlow::Break(())
             });

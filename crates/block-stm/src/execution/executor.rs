@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use crossbeam_epoch::Guard;
 
-use super::attempts::Attempts;
 use super::backend::Backend;
 use super::interruption::Interruption;
 use super::machine::{Executable, Machine};
 use super::names::HandleOf;
 use super::overlay::Overlay;
 use super::run::Run;
-use super::shared::{Shared, Tools};
+use super::shared::{Local, Shared};
 use super::speculation::Speculation;
+use super::waiting_runs::WaitingRuns;
 use crate::contract::block::Block;
 use crate::contract::conflicts::Conflict;
 use crate::contract::error::Failure;
@@ -25,7 +25,7 @@ use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::speculating::{Speculating, discard, drop_contained};
+use crate::primitives::speculating::{self, discard, drop_contained};
 use crate::scheduler::Claim;
 
 /// How many runs a worker keeps for their allocations. It may come by many that others made.
@@ -36,8 +36,8 @@ const MOST_SPARE: usize = 256;
 pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) block: &'b Block<'b, V>,
     pub(crate) shared: Shared<'b, V>,
-    pub(crate) attempts: &'j Attempts<'b, V>,
-    pub(crate) tools: Rc<Tools<'b, V>>,
+    pub(crate) waiting_runs: &'j WaitingRuns<'b, V>,
+    pub(crate) local: Rc<Local<'b, V>>,
     pub(crate) machine: V::Machine<'b>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Box<Run<'b, V>>>,
@@ -48,13 +48,13 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     pub(crate) fn new(
         block: &'b Block<'b, V>,
         shared: Shared<'b, V>,
-        attempts: &'j Attempts<'b, V>,
-        seat: usize,
+        waiting_runs: &'j WaitingRuns<'b, V>,
+        number: usize,
     ) -> Self {
-        let tools = Rc::new(Tools::new(shared.memory.handle(), seat));
-        let machine = V::Machine::new(block.vm, fresh_view(shared, &tools));
+        let local = Rc::new(Local::new(shared.memory.handle(), number));
+        let machine = V::Machine::new(block.vm, fresh_view(shared, &local));
         let (spare, stats) = (Vec::new(), Stats::default());
-        Self { block, shared, attempts, tools, machine, spare, stats }
+        Self { block, shared, waiting_runs, local, machine, spare, stats }
     }
 
     /// Lets a conductor decide who acts next, if there is one.
@@ -64,11 +64,11 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Keeps versions that others retire from being freed.
     pub(crate) fn pin(&self) -> Guard {
-        self.tools.handle.pin()
+        self.local.handle.pin()
     }
 
     pub(crate) fn handle(&self) -> &HandleOf<'b, V> {
-        &self.tools.handle
+        &self.local.handle
     }
 
     /// What is inside the machine's view, unless the VM has lost it.
@@ -88,10 +88,10 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     ) -> (Layer<V::Location, V::Value>, Vec<Conflict<V::Location>>) {
         let overlay = self.machine.backend().and_then(Backend::overlay);
         let left = overlay.map(|overlay| {
-            self.tools.base_reads.update(|reads| reads + overlay.base_reads);
+            self.local.base_reads.update(|reads| reads + overlay.base_reads);
             (overlay.take_layer(), overlay.edges.take().unwrap_or_default())
         });
-        self.machine.replace_view(fresh_view(self.shared, &self.tools));
+        self.machine.replace_view(fresh_view(self.shared, &self.local));
         left.unwrap_or_default()
     }
 
@@ -106,7 +106,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
             speculation.begin(txn, position);
         }
         let is_ahead = position == Position::Ahead;
-        let speculating = is_ahead.then(Speculating::start);
+        let speculating = is_ahead.then(speculating::start);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let result = self.machine.execute(&self.block.txns[txn.as_usize()]);
             if let (Ok(_), true, Some(speculation)) =
@@ -139,7 +139,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
             if !sings(kept) {
                 self.machine.drop_context();
             }
-            self.machine.replace_view(fresh_view(self.shared, &self.tools));
+            self.machine.replace_view(fresh_view(self.shared, &self.local));
         }
         let failed = |failure| Err(Interruption::Failure(failure));
         match (caught, interruption) {
@@ -170,7 +170,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     ) {
         let Claim { txn, incarnation } = claim;
         self.step(Step::Publish(txn));
-        let handle = &self.tools.handle;
+        let handle = &self.local.handle;
         let Shared { memory, scheduler, .. } = self.shared;
         let Published { changed, right_hints, wrong_hints } = match execution {
             Execution::Done(_) => memory.publish(txn, incarnation, run.take_writes(), handle),
@@ -186,7 +186,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     pub(crate) fn withdraw(&self, txn: TxnIndex) {
-        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.tools.handle) {
+        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.local.handle) {
             self.shared.scheduler.note_rewrite();
         }
     }
@@ -208,15 +208,15 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     /// What was counted.
     pub(crate) fn finish_stats(&self) -> Stats {
         let mut stats = self.stats;
-        stats.base_reads = self.tools.base_reads.get();
-        stats.waits = self.tools.waits.get();
-        stats.versions = self.tools.handle.finder.visited.get();
+        stats.base_reads = self.local.base_reads.get();
+        stats.waits = self.local.waits.get();
+        stats.versions = self.local.handle.visited.get();
         stats
     }
 }
 
-fn fresh_view<'b, V: Types>(shared: Shared<'b, V>, tools: &Rc<Tools<'b, V>>) -> Backend<'b, V> {
-    Backend::Speculative(Speculation::new(shared, Rc::clone(tools)))
+fn fresh_view<'b, V: Types>(shared: Shared<'b, V>, local: &Rc<Local<'b, V>>) -> Backend<'b, V> {
+    Backend::Speculative(Speculation::new(shared, Rc::clone(local)))
 }
 
 fn speculation<'m, 'b, V: Types>(

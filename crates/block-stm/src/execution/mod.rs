@@ -1,7 +1,6 @@
 //! Execution: what one execution of a transaction sees, and the record of what it did.
 
 pub(crate) mod access;
-pub(crate) mod attempts;
 pub(crate) mod backend;
 pub(crate) mod candidates;
 pub(crate) mod commit_point;
@@ -19,3 +18,4 @@ pub(crate) mod scans;
 pub(crate) mod shared;
 pub(crate) mod speculation;
 pub(crate) mod validate;
+pub(crate) mod waiting_runs;

@@ -11,7 +11,7 @@ use indexmap::map::Entry as MapEntry;
 use super::deletions::Deletions;
 use super::interruption::Interruption;
 use super::names::MemoryOf;
-use super::scan::{Course, CourseOf, UNORDERED, Visit};
+use super::scan::{Cursor, CursorOf, UNORDERED, Visit};
 use super::shared::Shared;
 use super::speculation::READS_PER_POLL;
 use crate::contract::block::Block;
@@ -22,18 +22,12 @@ use crate::contract::limits::Limits;
 use crate::contract::storage::{BoxError, Ordered, Storage};
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::final_state::{Known, Layer, Values};
+use crate::mvmemory::final_state::{Known, KnownLocations, Layer};
 use crate::mvmemory::named::Named;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::ids::{TxnIndex, Version};
-use crate::primitives::key::{Key, Lookup};
+use crate::primitives::key::Key;
 use crate::primitives::order::Ranked;
-
-/// A value from below, and who put it there.
-struct Below<T> {
-    value: T,
-    writer: Option<TxnIndex>,
-}
 
 /// A write of the transaction that is being executed.
 struct OwnWrite<T> {
@@ -86,7 +80,7 @@ pub(crate) struct Overlay<'b, V: Types> {
     scannable: Option<Box<Scannable<'b, V>>>,
     /// The transaction that is being executed.
     txn: TxnIndex,
-    known: Known<V::Location, V::Value>,
+    known: KnownLocations<V::Location, V::Value>,
     /// The places in `known` of what was written first here, in the order of the first committed
     /// write.
     written: Vec<usize>,
@@ -168,17 +162,17 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// As a read, but the VM may not come to know.
     fn look(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         self.go_on()?;
-        if let Some(own) = self.own.get(&Lookup(location))
+        if let Some(own) = self.own.get(&Key(location))
             && !own.by_delta
         {
             return Ok(own.value.clone());
         }
-        let below = self.below(location)?;
-        self.nearest = self.nearest.max(below.writer);
-        if let (Some(_), Some(writer)) = (&self.edges, below.writer) {
+        let (below, writer) = self.below(location)?;
+        self.nearest = self.nearest.max(writer);
+        if let (Some(_), Some(writer)) = (&self.edges, writer) {
             self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
-        Ok(self.own.get(&Lookup(location)).map_or(below.value, |own| own.value.clone()))
+        Ok(self.own.get(&Key(location)).map_or(below, |own| own.value.clone()))
     }
 
     pub(crate) fn scan(
@@ -191,11 +185,11 @@ impl<'b, V: Types> Overlay<'b, V> {
         let Some(scannable) = &self.scannable else {
             return Err(self.fail(UNORDERED.into()));
         };
-        let Some(mut course) = Course::new(scannable.ordered, from, to) else { return Ok(()) };
-        scannable.named.onward(&course.start()).into_iter().for_each(|ahead| course.learn(ahead));
-        let is_whole = self.follow(&mut course, visit)?;
+        let Some(mut cursor) = Cursor::new(scannable.ordered, from, to) else { return Ok(()) };
+        scannable.named.onward(&cursor.start()).into_iter().for_each(|span| cursor.learn(span));
+        let is_whole = self.follow(&mut cursor, visit)?;
         if let Some(Scannable { deletions, .. }) = self.scannable.as_deref() {
-            let among = |location: &_| course.has_passed(location, is_whole);
+            let among = |location: &_| cursor.has_passed(location, is_whole);
             self.nearest = self.nearest.max(deletions.nearest(among));
         }
         Ok(())
@@ -204,18 +198,18 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Goes along the candidates of a scan. Whether it went to the end.
     fn follow(
         &mut self,
-        course: &mut CourseOf<'b, V>,
+        cursor: &mut CursorOf<'b, V>,
         visit: &mut Visit<'_, V>,
     ) -> Result<bool, Interrupt> {
         loop {
-            let next = self.next_listed(course);
-            if !course.may_pass(next.as_ref()) {
-                self.ask(course)?;
+            let next = self.next_listed(cursor);
+            if !cursor.may_pass(next.as_ref()) {
+                self.ask(cursor)?;
                 continue;
             }
             let Some(location) = next else { return Ok(true) };
             let value = self.look(&location)?;
-            if !course.pass(location.clone()) {
+            if !cursor.pass(location.clone()) {
                 return Ok(false);
             }
             if value.is_absent() {
@@ -239,14 +233,14 @@ impl<'b, V: Types> Overlay<'b, V> {
     }
 
     /// Asks the storage for the next location that it names.
-    fn ask(&mut self, course: &mut CourseOf<'b, V>) -> Result<(), Interrupt> {
-        let ((from, to), answer) = course.ask().map_err(|failure| self.fail_with(failure))?;
+    fn ask(&mut self, cursor: &mut CursorOf<'b, V>) -> Result<(), Interrupt> {
+        let ((from, to), answer) = cursor.ask().map_err(|failure| self.fail_with(failure))?;
         let scannable = self.scannable.as_mut().expect("only scans ask");
         if let Some(location) = &answer {
-            let written = self.known.get(&Lookup(location)).and_then(|known| known.after.as_ref());
+            let written = self.known.get(&Key(location)).and_then(|known| known.after.as_ref());
             let is_listed =
                 scannable.keeps_deleted || written.is_none_or(|(_, value)| is_present(value));
-            match self.own.get_mut(&Lookup(location)) {
+            match self.own.get_mut(&Key(location)) {
                 Some(own) => own.was_listed = is_listed,
                 None if is_listed => {
                     scannable.list(location);
@@ -254,15 +248,15 @@ impl<'b, V: Types> Overlay<'b, V> {
                 None => {}
             }
         }
-        course.learn(scannable.named.note(from, to, answer.as_ref()));
+        cursor.learn(scannable.named.note(from, to, answer.as_ref()));
         Ok(())
     }
 
     /// The next location that a scan finds.
-    fn next_listed(&self, course: &CourseOf<'b, V>) -> Option<V::Location> {
+    fn next_listed(&self, cursor: &CursorOf<'b, V>) -> Option<V::Location> {
         let listed = &self.scannable.as_ref()?.listed;
-        let next = listed.range((course.rest().as_ref(), Bound::Unbounded)).next()?;
-        (!next.is_above(course.to())).then(|| next.location.clone())
+        let next = listed.range((cursor.rest().as_ref(), Bound::Unbounded)).next()?;
+        (!next.is_above(cursor.to())).then(|| next.location.clone())
     }
 
     pub(crate) fn write(
@@ -305,7 +299,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// VM have swallowed it.
     fn go_on(&mut self) -> Result<(), Interrupt> {
         self.accesses = self.accesses.wrapping_add(1);
-        if self.accesses.is_multiple_of(READS_PER_POLL) && self.limits.stop().is_some() {
+        if self.accesses.is_multiple_of(READS_PER_POLL) && self.limits.stop() {
             self.interruption.get_or_insert(Interruption::Stopped);
         }
         if self.interruption.is_some() { Err(Interrupt::new()) } else { Ok(()) }
@@ -324,34 +318,34 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// alone.
     fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
         self.go_on()?;
-        match self.own.get(&Lookup(location)) {
+        match self.own.get(&Key(location)) {
             Some(own) => Ok((own.value.clone(), own.by_delta)),
             None => {
-                let below = self.below(location)?;
+                let (below, _) = self.below(location)?;
                 self.note_asked(location);
-                Ok((below.value, true))
+                Ok((below, true))
             }
         }
     }
 
-    /// The value as lower transactions left it.
-    fn below(&mut self, location: &V::Location) -> Result<Below<V::Value>, Interrupt> {
-        if let Some(known) = self.known.get(&Lookup(location))
+    /// The value as lower transactions left it, and which of them wrote it, if one did.
+    fn below(&mut self, location: &V::Location) -> Result<(V::Value, Option<TxnIndex>), Interrupt> {
+        if let Some(known) = self.known.get(&Key(location))
             && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
             let writer = writer.or(known.writer_beneath);
-            return Ok(Below { value: value.clone(), writer });
+            return Ok((value.clone(), writer));
         }
         let (value, writer) = match self.committed(location) {
             Some((version, value)) => (value.clone(), version.txn()),
             None => (self.ask_storage(location)?, None),
         };
         let before = Some(value.clone());
-        let known = Values { before, writer_beneath: writer, ..Values::default() };
+        let known = Known { before, writer_beneath: writer, ..Known::default() };
         // A location whose hash changes may be there after all.
         self.known.entry(Key(location.clone())).or_insert(known);
-        Ok(Below { value, writer })
+        Ok((value, writer))
     }
 
     /// The value that is committed in the memory beneath, if it knows one.
@@ -373,8 +367,8 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Notes that the VM came to know something of what lies below, if the location has no value of
     /// the transaction's own.
     fn note_asked(&mut self, location: &V::Location) {
-        if !self.own.contains_key(&Lookup(location))
-            && let Some(known) = self.known.get_mut(&Lookup(location))
+        if !self.own.contains_key(&Key(location))
+            && let Some(known) = self.known.get_mut(&Key(location))
         {
             known.asked = Some(self.txn);
         }
@@ -426,7 +420,7 @@ impl<'b, V: Types> Overlay<'b, V> {
                     let cell = self.memory.and_then(|memory| memory.find(&known.key().0));
                     let writer_beneath = cell.and_then(|cell| cell.committed()?.0.txn());
                     self.written.extend(writer_beneath.is_none().then_some(known.index()));
-                    known.insert(Values { after, writer_beneath, ..Values::default() });
+                    known.insert(Known { after, writer_beneath, ..Known::default() });
                 }
             }
         }

@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! storage (next)      a     c           f       what was there before the block
-//! held                   b  c        e  f       present: a was deleted, b and e were written
+//! present                b  c        e  f       a was deleted, b and e were written
 //! pending                      d                about to be written
 //! candidates             b  c  d     e
 //! scanned             [--------------]          the VM broke off at e: f was not looked at
@@ -24,25 +24,25 @@
 //! ([`View::read`](crate::View::read)), so that its value is judged, and can make an edge of the
 //! conflict graph, like any other. Those that are absent are passed over.
 //!
-//! Candidates come from the block's [index](crate::mvmemory::Index). Its *held* locations are those
-//! that are present at the commit point: where the last committed write left something, or where
-//! nothing is committed and the storage named the location. So what is deleted leaves the way of
-//! the scans that follow. An optimistic run also looks at what is *pending*, written by
+//! Candidates come from the block's [index](crate::mvmemory::Index). Its *present* locations are
+//! those that hold something at the commit point: where the last committed write left something, or
+//! where nothing is committed and the storage named the location. So what is deleted leaves the way
+//! of the scans that follow. An optimistic run also looks at what is *pending*, written by
 //! transactions in flight; of both lists it reads what the storage named or a lower transaction
-//! wrote. The head looks at what is held alone. The sequential execution has a sorted set of what
-//! is present.
+//! wrote. The head looks at what is present alone. The sequential execution has a sorted set of
+//! what is present.
 //!
 //! What the storage said of its order is remembered for the rest of the block
 //! ([`Named`](crate::mvmemory::named::Named)). It is asked when a scan would go on beyond the last
 //! location that it is known to name: from that location to the end of the range. Each location
-//! that it names is held before the answer is remembered. So two executions of the same scan on the
-//! same state may differ in how many questions they ask, but the one that fails is the same.
+//! that it names is listed before the answer is remembered. So two executions of the same scan on
+//! the same state may differ in how many questions they ask, but the one that fails is the same.
 //!
 //! Where a run has scanned before, it looks at nothing again but at what it knows itself: what it
 //! was shown, and what it wrote. So its scans agree with each other.
 //!
 //! In blocks with a conflict graph nothing is taken out of the index: the graph has an edge to
-//! whoever deleted what a scan passed over.
+//! the transaction that deleted what a scan passed over.
 //!
 //! # The judge
 //!
@@ -55,14 +55,14 @@
 //!
 //! If so, the run stands. By the argument for points, every covered location holds what the run was
 //! told. The others in the range have no committed write that left anything, so they hold nothing,
-//! or what they held before the block and nobody wrote. There the storage named every location that
-//! held something. Each of these was held before the scan went on beyond it, and is taken out only
-//! when a committed write deletes it; so the scan had it as a candidate. The sequential execution
-//! would have visited the same locations, and seen the same.
+//! or what they held before the block and no transaction wrote. There the storage named every
+//! location that held something. Each of these was listed before the scan went on beyond it, and is
+//! taken out only when a committed write deletes it; so the scan had it as a candidate. The
+//! sequential execution would have visited the same locations, and seen the same.
 //!
-//! The judge finds such locations among those that are held, which has all of them: the committer
-//! lists a location when it commits something there, before the next transaction is judged, and
-//! only the committer takes one out, when it commits a deletion.
+//! The judge finds such locations in the list of what is present, which has all of them: the
+//! committer lists a location when it commits something there, before the next transaction is
+//! judged, and only the committer takes one out, when it commits a deletion.
 //!
 //! With a conflict graph the rule asks for committed writes of absent values, too. The VM would not
 //! notice, but the graph would: the sequential execution reads such a location.
@@ -70,10 +70,10 @@
 //! # Case by case
 //!
 //! - *A lower transaction writes after the scan, where there was nothing.* When the run is judged,
-//!   the write is committed, so the location is held, and not covered: stale.
-//! - *It was held and deleted before the scan, and is written again after it.* The same: what was
-//!   taken out is listed again.
-//! - *It is deleted by a transaction in flight.* It is held still, so the scan reads that it is
+//!   the write is committed, so the location is present, and not covered: stale.
+//! - *It was present and deleted before the scan, and is written again after it.* The same: what
+//!   was taken out is listed again.
+//! - *It is deleted by a transaction in flight.* It is present still, so the scan reads that it is
 //!   absent, and covers it. If the deletion is withdrawn, that is a point whose value has changed.
 //! - *A covered value disappears, or changes and comes back.* A matter of points: equal values are
 //!   the same value. The location remains covered either way.
@@ -85,9 +85,9 @@
 //! - *Two scans overlap.* What the first one scanned, the second one does not look for again: it
 //!   finds there what the run knows. A location is covered by the scan that came there first, or
 //!   never.
-//! - *The run reads a location between two scans of it.* If somebody else wrote there what the
-//!   first one did not find, the second one ends the run: it is doomed unless that write is taken
-//!   back, and the VM need not see two scans that disagree.
+//! - *The run reads a location between two scans of it.* If another transaction wrote there what
+//!   the first one did not find, the second one ends the run: it is doomed unless that write is
+//!   taken back, and the VM need not see two scans that disagree.
 //! - *The VM breaks off.* The range ends with the location that was visited last. What lies beyond
 //!   was not observed, and conflicts with nothing.
 //! - *A panic ends the scan, and the VM catches it.* The run has failed, see [`View`](crate::View).
@@ -96,8 +96,8 @@
 //! - *Deltas below.* They are candidates as any write, also where the value below them was never
 //!   fetched; reading sums them up.
 //! - *The run itself is invalid.* Its verdict depends on its scans, so it is judged the same.
-//! - *Somebody learns from the storage of a location that is deleted meanwhile, and lists it.* It
-//!   is held for nothing. The judge, or the head, takes it out when it comes by.
+//! - *A worker learns from the storage of a location that is deleted meanwhile, and lists it.* It
+//!   is listed for nothing. The judge, or the head, takes it out when it comes by.
 //!
 //! Early validation applies the judge's rule to what is visible then, as a guess.
 //!
@@ -106,7 +106,7 @@
 //! A candidate takes time that is logarithmic in the number of locations, and so does the judge for
 //! it. What is absent at the commit point takes none. An optimistic scan may meet what others in
 //! flight delete, or put in its way though they are higher. It passes over some of it, and over as
-//! much again as it finds; one that would pass over more is left to the head, for whom nothing of
+//! much again as it finds; one that would pass over more is left to the head, for which nothing of
 //! that is there. Early validation looks at no more than the run did.
 //!
 //! # Code of the user's
@@ -122,7 +122,7 @@ use std::ops::{Bound, ControlFlow};
 use crate::contract::error::Failure;
 use crate::contract::storage::Ordered;
 use crate::contract::types::Types;
-use crate::mvmemory::named::Ahead;
+use crate::mvmemory::named::NamedSpan;
 use crate::primitives::order::{Boundary, Ranked};
 
 /// Why a scan fails on a block without an order.
@@ -135,7 +135,7 @@ pub(crate) type Visit<'v, V> =
 
 /// The way of a scan along its candidates: how far it is, and what it knows of the storage's
 /// locations.
-pub(crate) struct Course<'a, L, V> {
+pub(crate) struct Cursor<'a, L, V> {
     ordered: Ordered<'a, L, V>,
     from: Bound<Ranked<L, L>>,
     to: Bound<Ranked<L, L>>,
@@ -145,17 +145,17 @@ pub(crate) struct Course<'a, L, V> {
     named: Option<Ranked<L, L>>,
     /// Whether it names no other.
     all_named: bool,
-    passed: Rounds<L>,
-    answers: Rounds<L>,
+    passed: CycleDetector<L>,
+    answers: CycleDetector<L>,
 }
 
 /// The way of a scan over a VM's locations.
-pub(crate) type CourseOf<'b, V> = Course<'b, <V as Types>::Location, <V as Types>::Value>;
+pub(crate) type CursorOf<'b, V> = Cursor<'b, <V as Types>::Location, <V as Types>::Value>;
 
 /// A question to the storage: where it begins and ends.
 pub(crate) type Question<L> = (Boundary<L>, Boundary<L>);
 
-impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
+impl<'a, L: Clone + Eq + Debug, V> Cursor<'a, L, V> {
     /// A scan between the bounds; `None` if nothing can lie there.
     pub(crate) fn new(ordered: Ordered<'a, L, V>, from: Bound<&L>, to: Bound<&L>) -> Option<Self> {
         let own = |bound: Bound<&L>| bound.map(|location| ordered.order.rank(location.clone()));
@@ -166,8 +166,8 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
             rest: own(from),
             named: None,
             all_named: false,
-            passed: Rounds::new(),
-            answers: Rounds::new(),
+            passed: CycleDetector::new(),
+            answers: CycleDetector::new(),
         })
     }
 
@@ -209,9 +209,9 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
 
     /// Learns what is known of the storage's locations from the range's beginning on, or from where
     /// the last question began.
-    pub(crate) fn learn(&mut self, Ahead { last, end }: Ahead<L>) {
-        self.all_named |= end >= self.end();
-        if let Some(last) = last {
+    pub(crate) fn learn(&mut self, told: NamedSpan<L>) {
+        self.all_named |= told.end >= self.end();
+        if let Some(last) = told.known {
             let from = self.from.as_ref().map(|from| &from.location);
             if !self.ordered.order.is_below(&last, from) {
                 self.named = Some(self.ordered.order.rank(last));
@@ -269,13 +269,13 @@ impl<'a, L: Clone + Eq + Debug, V> Course<'a, L, V> {
 
 /// Notices a walk that goes round in circles, after a few rounds (Brent's way: one place is
 /// remembered, ever farther on).
-struct Rounds<L> {
+struct CycleDetector<L> {
     mark: Option<L>,
     steps: u64,
     until: u64,
 }
 
-impl<L: Clone + Eq> Rounds<L> {
+impl<L: Clone + Eq> CycleDetector<L> {
     const fn new() -> Self {
         Self { mark: None, steps: 0, until: 1 }
     }

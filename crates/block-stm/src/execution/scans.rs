@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::primitives::order::Ranked;
-use crate::primitives::spans::Spans;
+use crate::primitives::range_map::RangeMap;
 
 pub(super) struct Scans<'b, L> {
     /// What was scanned, as far as the VM let the scans go.
-    pub(super) ranges: Spans<L, ()>,
+    pub(super) ranges: RangeMap<L, ()>,
     /// The places of accesses in the order of their locations, but for those that a scan found
     /// absent.
     pub(super) own: BTreeMap<Ranked<&'b L, L>, usize>,
@@ -19,7 +19,7 @@ pub(super) struct Scans<'b, L> {
 
 impl<L> Default for Scans<'_, L> {
     fn default() -> Self {
-        Self { ranges: Spans::default(), own: BTreeMap::new(), sorted: 0, rewritten: Vec::new() }
+        Self { ranges: RangeMap::default(), own: BTreeMap::new(), sorted: 0, rewritten: Vec::new() }
     }
 }
 

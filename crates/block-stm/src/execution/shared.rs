@@ -1,5 +1,5 @@
-//! What executions need beside the record: the block's parts that all share, and a worker's own
-//! tools.
+//! What executions need beside the record: the parts of the block that all workers share, and what
+//! one worker has of its own.
 
 use std::cell::Cell;
 
@@ -30,19 +30,19 @@ impl<V: Types> Clone for Shared<'_, V> {
 impl<V: Types> Copy for Shared<'_, V> {}
 
 /// What a worker's views share with it, so that it survives a view that the VM loses.
-pub(crate) struct Tools<'b, V: Types> {
+pub(crate) struct Local<'b, V: Types> {
     pub(crate) handle: HandleOf<'b, V>,
     /// Values read from the storage.
     pub(crate) base_reads: Cell<u64>,
     /// Times that a run waited briefly for a writer.
     pub(crate) waits: Cell<u64>,
-    /// The worker's seat.
-    pub(crate) seat: usize,
+    /// The worker's number.
+    pub(crate) number: usize,
 }
 
-impl<'b, V: Types> Tools<'b, V> {
-    pub(crate) fn new(handle: HandleOf<'b, V>, seat: usize) -> Self {
-        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0), seat }
+impl<'b, V: Types> Local<'b, V> {
+    pub(crate) fn new(handle: HandleOf<'b, V>, number: usize) -> Self {
+        Self { handle, base_reads: Cell::new(0), waits: Cell::new(0), number }
     }
 
     pub(super) fn count_base_read(&self, fetched: bool) {

@@ -14,7 +14,7 @@ use super::access::{Assertion, Seen};
 use super::interruption::Interruption;
 use super::names::CellOf;
 use super::run::Run;
-use super::shared::{Shared, Tools};
+use super::shared::{Local, Shared};
 use crate::contract::error::Failure;
 use crate::contract::execution::Interrupt;
 use crate::contract::storage::BoxError;
@@ -26,14 +26,15 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::{TxnIndex, Version};
 use crate::primitives::speculating::discard;
 use crate::scheduler::Scheduler;
-use crate::scheduler::room::Doing;
+use crate::scheduler::status::State;
+use crate::scheduler::waiters::Awaited;
 
 /// How often the clock and the cancel token are looked at, in reads.
 pub(super) const READS_PER_POLL: u32 = 64;
 
 pub(crate) struct Speculation<'b, V: Types> {
     pub(super) shared: Shared<'b, V>,
-    pub(super) tools: Rc<Tools<'b, V>>,
+    pub(super) local: Rc<Local<'b, V>>,
     /// Held while an execution is under way, so that nothing that it walks over is freed.
     pub(super) guard: Option<Guard>,
     pub(super) txn: TxnIndex,
@@ -46,10 +47,10 @@ pub(crate) struct Speculation<'b, V: Types> {
 }
 
 impl<'b, V: Types> Speculation<'b, V> {
-    pub(crate) fn new(shared: Shared<'b, V>, tools: Rc<Tools<'b, V>>) -> Self {
+    pub(crate) fn new(shared: Shared<'b, V>, local: Rc<Local<'b, V>>) -> Self {
         Self {
             shared,
-            tools,
+            local,
             guard: None,
             txn: TxnIndex::new(0),
             position: Position::Ahead,
@@ -62,7 +63,7 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// Starts an execution of `txn`.
     pub(crate) fn begin(&mut self, txn: TxnIndex, position: Position) {
-        self.guard = Some(self.tools.handle.pin());
+        self.guard = Some(self.local.handle.pin());
         self.txn = txn;
         self.position = position;
         self.interruption = None;
@@ -120,7 +121,9 @@ impl<'b, V: Types> Speculation<'b, V> {
             Some(value) => value,
             None => self.fetch_base(cell)?.clone(),
         };
-        self.run.glimpse(place);
+        if !sings(Canary::SkipGlimpses) {
+            self.run.glimpse(place);
+        }
         Ok(value)
     }
 
@@ -177,7 +180,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         }
         let answer = self.see(place)?.satisfies(&predicate);
         if !answer {
-            // It may be a delta that is missing; whoever asks next had better see it.
+            // It may be a delta that is missing; the run that asks next had better see it.
             self.run.access(place).cell.show_deltas();
         }
         self.run.assert(Assertion { place, predicate, answer, looked: true });
@@ -216,9 +219,11 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// Whether `run` would see the same if `txn` were executed now.
     pub(crate) fn holds(&self, txn: TxnIndex, run: &Run<'b, V>) -> bool {
-        let guard = &self.tools.handle.pin();
+        let guard = &self.local.handle.pin();
+        let strict = sings(Canary::RepeatAssumptions);
+        let at = if strict { Position::Head } else { Position::Ahead };
         let holds = || {
-            run.validate(Position::Ahead, |cell| self.look(txn, cell, guard)).is_ok()
+            run.validate(at, |cell| self.look(txn, cell, guard)).is_ok()
                 && !run.misses_now(self.shared.memory, txn, guard)
         };
         // Values of doomed runs may make a value's method panic. The judge will see.
@@ -228,22 +233,22 @@ impl<'b, V: Types> Speculation<'b, V> {
         })
     }
 
-    /// Fetches what the judge will need, so that he need not wait for the storage.
+    /// Fetches what the judge will need, so that the judge need not wait for the storage.
     pub(crate) fn prefetch(&mut self) {
         let Shared { storage, scheduler, .. } = self.shared;
-        let guard = &self.tools.handle.pin();
+        let guard = &self.local.handle.pin();
         for cell in self.run.unseen_cells() {
             if cell.base().is_some() || !cell.rests_on_base(self.txn, guard) {
                 continue;
             }
             scheduler.step(Step::Storage(self.txn));
             let room = &scheduler.room;
-            room.tell(self.tools.seat, Doing::Waiting);
+            room.tell(self.local.number, false);
             wait_for_base(cell, scheduler);
             let fetched = cell.fetch_base(storage);
-            room.tell(self.tools.seat, Doing::Running);
+            room.tell(self.local.number, true);
             if let Ok((_, fetched)) = fetched {
-                self.tools.count_base_read(fetched);
+                self.local.count_base_read(fetched);
             }
         }
     }
@@ -257,7 +262,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         guard: &Guard,
     ) -> Option<(Option<Version>, Cow<'b, V::Value>)> {
         let trust_hints = false;
-        match cell.latest_below(txn, trust_hints, &self.tools.handle.finder.visited, guard) {
+        match cell.latest_below(txn, trust_hints, &self.local.handle.visited, guard) {
             Found::Value(version, value) => Some((version, Cow::Owned(value))),
             Found::Base => Some((Some(Version::BASE), Cow::Borrowed(cell.base()?))),
             Found::Unknown(_) => None,
@@ -269,7 +274,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         if let Some(place) = self.run.recent(location) {
             return Ok(place);
         }
-        Ok(self.run.place(self.shared.memory.cell(location, &self.tools.handle)))
+        Ok(self.run.place(self.shared.memory.cell(location, &self.local.handle)))
     }
 
     /// The place of an access by which the VM comes to know something of what is there.
@@ -381,7 +386,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let mut waited_for = None;
         loop {
             let guard = self.guard.as_ref().expect("pinned while an execution is under way");
-            let visited = &self.tools.handle.finder.visited;
+            let visited = &self.local.handle.visited;
             match cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard) {
                 Found::Value(version, value) => return Ok(Seen { version, value }),
                 Found::Base => {
@@ -392,12 +397,16 @@ impl<'b, V: Types> Speculation<'b, V> {
                 }
                 Found::Unknown(writer) => {
                     if waited_for == Some(writer) {
-                        return Err(self.interrupt(Interruption::Uncommitted(writer)));
+                        return Err(
+                            self.interrupt(Interruption::Awaits(Awaited::to_the_end(writer)))
+                        );
                     }
                     if !scheduler.wait_briefly(writer) {
-                        return Err(self.interrupt(Interruption::Estimate(writer)));
+                        let until = State::Executed;
+                        let awaited = Awaited { writer, until };
+                        return Err(self.interrupt(Interruption::Awaits(awaited)));
                     }
-                    self.tools.waits.set(self.tools.waits.get() + 1);
+                    self.local.waits.set(self.local.waits.get() + 1);
                     waited_for = Some(writer);
                 }
             }
@@ -407,13 +416,13 @@ impl<'b, V: Types> Speculation<'b, V> {
     fn fetch_base(&mut self, cell: &'b CellOf<V>) -> Result<&'b V::Value, Interrupt> {
         let room = &self.shared.scheduler.room;
         self.shared.scheduler.step(Step::Storage(self.txn));
-        room.tell(self.tools.seat, Doing::Waiting);
+        room.tell(self.local.number, false);
         wait_for_base(cell, self.shared.scheduler);
         let fetched = cell.fetch_base(self.shared.storage);
-        room.tell(self.tools.seat, Doing::Running);
+        room.tell(self.local.number, true);
         match fetched {
             Ok((value, fetched)) => {
-                self.tools.count_base_read(fetched);
+                self.local.count_base_read(fetched);
                 Ok(value)
             }
             Err(source) => {

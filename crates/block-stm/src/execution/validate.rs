@@ -13,7 +13,7 @@ use super::run::{FEW, Run};
 use crate::contract::storage::Ordered;
 use crate::contract::types::Types;
 use crate::contract::value::{Value, is_present};
-use crate::mvmemory::{Count, Deltas, Found, Payload, Which};
+use crate::mvmemory::{Count, Deltas, Found, ListKind, Payload};
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::Position;
 use crate::primitives::ids::{TxnIndex, Version};
@@ -48,7 +48,7 @@ impl<'b, V: Types> Run<'b, V> {
             let Some(seen) = &access.seen else {
                 // As below for a value that was only peeked at.
                 let judged = access.glimpsed && at == Position::Head;
-                if judged && !sings(Canary::SkipGlimpses) && now(access.cell).is_none() {
+                if judged && now(access.cell).is_none() {
                     return Err(Disbelieved::Stale);
                 }
                 continue;
@@ -59,19 +59,14 @@ impl<'b, V: Types> Run<'b, V> {
             // A value that was only peeked at may have changed, but must be there: a sequential
             // execution would have asked the storage for it.
             let (version, value) = now(access.cell).ok_or(Disbelieved::Stale)?;
-            let same_version = seen.version.is_some()
-                && (seen.version == version
-                    || sings(Canary::ForgetIncarnation)
-                        && seen.version.map(Version::txn) == version.map(Version::txn));
+            let same_version = seen.version.is_some() && seen.version == version;
             if access.relied_on && !same_version && seen.value != *value {
                 return Err(Disbelieved::Stale);
             }
         }
         // What was taken for granted is taken for granted again: repeating the run before its turn
         // changes nothing.
-        let early = |assertion: &&Assertion<V>| {
-            assertion.looked || at == Position::Head || sings(Canary::RepeatAssumptions)
-        };
+        let early = |assertion: &&Assertion<V>| assertion.looked || at == Position::Head;
         if sings(Canary::SkipAssertions) {
             return Ok(());
         }
@@ -144,7 +139,7 @@ impl<'b, V: Types> Run<'b, V> {
             // As the storage says: the scan had it.
             None => false,
         };
-        self.any_scanned(index, Which::Held, usize::MAX, is_missed)
+        self.any_scanned(index, ListKind::Present, usize::MAX, is_missed)
     }
 
     /// The same as a guess, before everything below `txn` is final.
@@ -166,15 +161,15 @@ impl<'b, V: Types> Run<'b, V> {
         };
         // No more is looked at than the scans themselves did.
         let at_most = FEW + self.accesses.len();
-        self.any_scanned(index, Which::Held, at_most, is_missed)
-            || self.any_scanned(index, Which::Pending, at_most, is_missed)
+        self.any_scanned(index, ListKind::Present, at_most, is_missed)
+            || self.any_scanned(index, ListKind::Pending, at_most, is_missed)
     }
 
     /// Whether there is such a location in what was scanned, among the first ones of a list.
     fn any_scanned(
         &self,
         index: &'b IndexOf<V>,
-        which: Which,
+        which: ListKind,
         mut at_most: usize,
         mut is_such: impl FnMut(&'b CellOf<V>) -> bool,
     ) -> bool {

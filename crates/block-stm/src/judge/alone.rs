@@ -37,7 +37,6 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::window::Report;
 
 /// How many transactions pass between two stretches at least: beginning and ending one takes as
 /// long as a few transactions.
@@ -97,8 +96,7 @@ impl<'b, V: Executable> Judge<'b, V> {
             let distance = step::step(block, &mut self.ledger, machine, stats, txn)?;
             self.pass(executor, claim);
             if let Some(distance) = distance.filter(|_| txn.get() > 0) {
-                let report = Report { stood: None, distance };
-                self.window.report(report, scheduler.room.workers(), &scheduler.window);
+                self.window.report(None, distance, scheduler.room.workers(), &scheduler.window);
             }
             let next = txn.next();
             if next.as_usize() == block.txns.len()
@@ -135,12 +133,13 @@ fn rejoin<'b, V: Executable>(
     // All that calls methods of locations comes before the first change, or after the last one.
     let cells: Vec<&'b CellOf<V>> =
         layer.known.keys().map(|location| memory.cell(&location.0, handle)).collect();
-    // Where hashes change, a cell may come up twice.
-    let mut met = HashSet::with_hasher(RandomState::default());
-    for &place in &layer.written {
+    // Where hashes change, a cell may come up twice, or be another one than was found before.
+    let (mut fresh, mut met) = (Vec::new(), HashSet::with_hasher(RandomState::default()));
+    let others = (0..cells.len()).filter(|place| layer.known[*place].after.is_some());
+    for place in layer.written.iter().copied().chain(others) {
         let cell = cells[place];
         if !cell.is_committed() && met.insert(ptr::from_ref(cell).addr()) {
-            touched.push(cell);
+            fresh.push(cell);
             if layer.known[place].before_for_writer().is_some() {
                 cell.note_asked();
             }
@@ -166,6 +165,7 @@ fn rejoin<'b, V: Executable>(
         memory.commit(txn, |_| false, &mut committed, &mut Vec::new());
         writers.push(txn);
     }
+    touched.append(&mut fresh);
     if let Some(watch) = watch {
         watch.after_commit(&committed);
     }

@@ -19,7 +19,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::ledger::{End, EndOf, Ledger};
+use super::ledger::{EndOf, Ledger};
 use super::watch::Watch;
 use crate::contract::block::Block;
 use crate::contract::conflicts::Conflict;
@@ -41,10 +41,10 @@ use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::speculating::{Speculating, discard};
+use crate::primitives::speculating::{self, discard};
 use crate::scheduler::Claim;
 use crate::scheduler::status::State;
-use crate::scheduler::window::{Report, WindowControl};
+use crate::scheduler::window::WindowControl;
 
 /// A run of the head that stands, and what it came to.
 type Standing<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
@@ -150,8 +150,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         let end = match is_left {
             Ok(true) => return true,
             Ok(false) => Ok(None),
-            Err(End::Cut(cut)) => Ok(Some(cut)),
-            Err(End::Failed(error)) => Err(error),
+            Err(end) => end.cut().map(Some),
         };
         if let Some(watch) = &mut self.watch {
             watch.end(matches!(end, Ok(None)), txns, &self.touched);
@@ -178,21 +177,21 @@ impl<'b, V: Executable> Judge<'b, V> {
         executed: bool,
     ) -> Result<(), EndOf<V>> {
         let txn = claim.txn;
-        let attempt = if executed { executor.attempts.of(txn).run.take() } else { None };
+        let waiting = if executed { executor.waiting_runs.of(txn).run.take() } else { None };
         if let Err(end) = self.ledger.poll() {
-            executor.stats.aborts.refused += u64::from(attempt.is_some());
+            executor.stats.aborts.refused += u64::from(waiting.is_some());
             return Err(end);
         }
         match self.ledger.admit(txn) {
             Ok(true) => {}
             left_out => {
-                executor.stats.aborts.refused += u64::from(attempt.is_some());
+                executor.stats.aborts.refused += u64::from(waiting.is_some());
                 left_out?;
                 return self.ledger.contain(txn, || executor.withdraw(txn));
             }
         }
-        let attempt = attempt.and_then(|mut run| Some((run.result.take()?, run)));
-        let (stood, standing) = match attempt {
+        let waiting = waiting.and_then(|mut run| Some((run.result.take()?, run)));
+        let (stood, standing) = match waiting {
             Some((result, run)) => self.judge(executor, claim, run, result),
             None => (None, None),
         };
@@ -214,8 +213,9 @@ impl<'b, V: Executable> Judge<'b, V> {
         included
     }
 
-    /// Tells the window on what the head depended, and whether its first attempt stood, if there
-    /// was one. The block's first transaction depends on nothing, which says nothing.
+    /// Tells the window on what the head depended, and whether its first execution ahead of its
+    /// turn stood, if there was one. The block's first transaction depends on nothing, which says
+    /// nothing.
     fn note_distance(
         &mut self,
         executor: &Executor<'_, 'b, V>,
@@ -227,14 +227,13 @@ impl<'b, V: Executable> Judge<'b, V> {
             let Shared { scheduler, ordered, .. } = executor.shared;
             let nearest = || run.nearest_writer(ordered, &self.deletions);
             let nearest = self.ledger.contain(txn, nearest)?;
-            let distance = nearest.map(|writer| txn.get() - writer.get());
-            let report = Report { stood, distance: distance.unwrap_or(u32::MAX) };
-            self.window.report(report, scheduler.room.workers(), &scheduler.window);
+            let distance = nearest.map(|writer| txn.get() - writer.get()).unwrap_or(u32::MAX);
+            self.window.report(stood, distance, scheduler.room.workers(), &scheduler.window);
         }
         Ok(())
     }
 
-    /// The attempt, if it did what a sequential execution would have done; and whether it speaks
+    /// The run, if it did what a sequential execution would have done; and whether it speaks
     /// for looking ahead.
     fn judge(
         &mut self,
@@ -249,7 +248,7 @@ impl<'b, V: Executable> Judge<'b, V> {
             executor.stats.validations += 1;
             // A value's method that panics here does so in the execution of the head, too, where it
             // is contained.
-            let _speculating = Speculating::start();
+            let _speculating = speculating::start();
             let verdict = || self.hold_to_committed(executor, txn, &run, &execution);
             match catch_unwind(AssertUnwindSafe(verdict)) {
                 Ok(verdict) => verdict.map(|()| execution),
@@ -291,7 +290,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         memory.put_right(&self.stray);
         examined?;
         let deltas_apply = match execution {
-            Execution::Done(_) => memory.sum_deltas(txn, &executor.tools.handle),
+            Execution::Done(_) => memory.sum_deltas(txn, &executor.local.handle),
             // The writes are dropped, but the VM may have come here because it was told that they
             // apply.
             Execution::Invalid(_) => {

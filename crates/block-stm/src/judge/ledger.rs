@@ -1,14 +1,14 @@
 //! The rules by which a block grows, transaction by transaction: admission, limits, policy, sink.
 //!
-//! One copy for both ways of executing. Whoever has the final outcome of the next transaction
-//! brings it here.
+//! One copy for both ways of executing. The final outcome of the next transaction is
+//! brought here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::block::{Block, InvalidPolicy};
 use crate::contract::error::{Error, Failure};
 use crate::contract::execution::Execution;
-use crate::contract::limits::{Cut, Stop};
+use crate::contract::limits::Cut;
 use crate::contract::sink::{Admission, CommitSink, Flow, Outcome, Writes};
 use crate::contract::types::Types;
 use crate::execution::interruption::Interruption;
@@ -20,6 +20,16 @@ use crate::primitives::ids::TxnIndex;
 pub(crate) enum End<I: std::fmt::Debug + std::fmt::Display> {
     Cut(Cut),
     Failed(Error<I>),
+}
+
+impl<I: std::fmt::Debug + std::fmt::Display> End<I> {
+    /// The cut, if the block has a result.
+    pub(crate) fn cut(self) -> Result<Cut, Error<I>> {
+        match self {
+            Self::Cut(cut) => Ok(cut),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 /// Why a block of a VM ends.
@@ -45,13 +55,11 @@ impl<'a, V: Types> Ledger<'a, V> {
 
     /// Ends the block if someone outside it says so.
     pub(crate) fn poll(&self) -> Result<(), EndOf<V>> {
-        match self.block.limits.stop() {
-            None => Ok(()),
-            Some(Stop::Cancelled) => {
-                Err(End::Failed(Error::Cancelled { committed: self.committed }))
-            }
-            Some(Stop::Deadline) => Err(End::Cut(Cut::Deadline)),
+        let limits = &self.block.limits;
+        if limits.is_cancelled() {
+            return Err(End::Failed(Error::Cancelled { committed: self.committed }));
         }
+        if limits.is_past_deadline() { Err(End::Cut(Cut::Deadline)) } else { Ok(()) }
     }
 
     /// Whether the next transaction is to be executed, then brought to [`settle`](Self::settle);

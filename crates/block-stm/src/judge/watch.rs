@@ -1,4 +1,4 @@
-//! Whoever looks over the judge's shoulder, if there is time for that.
+//! What is told of the judge's work, where there is time for that.
 
 use crossbeam_epoch::Guard;
 

@@ -19,21 +19,17 @@ const CHUNK_BYTES: usize = if cfg!(miri) { 4 << 10 } else { 64 << 10 };
 
 pub(crate) struct Arena<T> {
     pool: Arc<ChunkPool>,
-    idle: Mutex<Idle>,
+    /// Chunks that no local arena uses any more, and how many things are in each.
+    full: Mutex<Vec<(Chunk, usize)>>,
+    /// As `full`, those with room: a worker left them behind.
+    open: Mutex<Vec<(Chunk, usize)>>,
     _owns: std::marker::PhantomData<T>,
-}
-
-/// Chunks that no local_arena uses, and how many things are in each.
-#[derive(Default)]
-struct Idle {
-    full: Vec<(Chunk, usize)>,
-    /// Those that a worker left behind.
-    open: Vec<(Chunk, usize)>,
 }
 
 impl<T> Arena<T> {
     pub(crate) fn new(pool: Arc<ChunkPool>) -> Self {
-        Self { pool, idle: Mutex::new(Idle::default()), _owns: std::marker::PhantomData }
+        let (full, open) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        Self { pool, full, open, _owns: std::marker::PhantomData }
     }
 
     pub(crate) fn local_arena(&self) -> LocalArena<'_, T> {
@@ -43,16 +39,17 @@ impl<T> Arena<T> {
 
 impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
-        let Idle { full, open } = std::mem::take(self.idle.get_mut());
+        let mut chunks = std::mem::take(self.full.get_mut());
+        chunks.append(self.open.get_mut());
         if needs_drop::<T>() {
-            for (chunk, len) in full.iter().chain(&open) {
+            for (chunk, len) in &chunks {
                 let things = ptr::slice_from_raw_parts_mut(first::<T>(chunk), *len);
-                // SAFETY: the first `len` things of a chunk were made by a local_arena, and not
+                // SAFETY: the first `len` things of a chunk were made by a local arena, and not
                 // dropped: `&mut self`, so that no borrow of them is left.
                 unsafe { ptr::drop_in_place(things) };
             }
         }
-        self.pool.give(full.into_iter().chain(open).map(|(chunk, _)| chunk));
+        self.pool.give(chunks.into_iter().map(|(chunk, _)| chunk));
     }
 }
 
@@ -91,11 +88,12 @@ impl<T> LocalArena<'_, T> {
         place
     }
 
-    /// Drops the last thing again, which `push` returned and nobody else knows.
+    /// Drops the last thing again, which `push` returned and no other thread knows.
     pub(crate) fn take_back(&self, thing: *mut T) {
         self.len.set(self.len.get() - 1);
         debug_assert_eq!(self.room(1), thing, "not the last one");
-        // SAFETY: made by `push`, not counted any more, and known to nobody, says the caller.
+        // SAFETY: made by `push`, not counted any more, and known to no other thread, says the
+        // caller.
         unsafe { ptr::drop_in_place(thing) };
     }
 
@@ -132,14 +130,14 @@ impl<T> LocalArena<'_, T> {
 
     /// A chunk with room for `len` things, and how many are in it, in place of `full`.
     fn next_chunk(&self, full: Option<(Chunk, usize)>, len: usize) -> (Chunk, usize) {
-        let mut idle = self.arena.idle.lock();
-        idle.full.extend(full);
-        if let Some(n) =
-            idle.open.iter().rposition(|(chunk, used)| has_room::<T>(chunk, *used, len))
-        {
-            return idle.open.swap_remove(n);
+        if let Some(full) = full {
+            self.arena.full.lock().push(full);
         }
-        drop(idle);
+        let mut open = self.arena.open.lock();
+        if let Some(n) = open.iter().rposition(|(chunk, used)| has_room::<T>(chunk, *used, len)) {
+            return open.swap_remove(n);
+        }
+        drop(open);
         let bytes = len.checked_mul(size_of::<T>()).expect("as many were written");
         (self.arena.pool.take((bytes + padding::<T>()).max(CHUNK_BYTES)), 0)
     }
@@ -148,7 +146,7 @@ impl<T> LocalArena<'_, T> {
 impl<T> Drop for LocalArena<'_, T> {
     fn drop(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            self.arena.idle.lock().open.push((chunk, self.len.get()));
+            self.arena.open.lock().push((chunk, self.len.get()));
         }
     }
 }

@@ -50,49 +50,40 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; nobody else has it.
+        // SAFETY: allocated in `new` with this layout, and owned.
         unsafe { dealloc(self.start(), Self::layout(self.bytes)) };
     }
 }
 
 /// Chunks without a use, by size.
 pub(crate) struct ChunkPool {
-    kept: Mutex<Kept>,
+    by_size: Mutex<HashMap<usize, Vec<Chunk>, RandomState>>,
+    /// The most bytes to keep.
     most: usize,
-}
-
-#[derive(Default)]
-struct Kept {
-    by_size: HashMap<usize, Vec<Chunk>, RandomState>,
-    bytes: usize,
 }
 
 impl ChunkPool {
     /// A pool that keeps up to `most` bytes.
     pub(crate) fn new(most: usize) -> Self {
-        Self { kept: Mutex::new(Kept::default()), most }
+        Self { by_size: Mutex::new(HashMap::default()), most }
     }
 
     /// A chunk of just this size; what is in it is anything.
     pub(crate) fn take(&self, bytes: usize) -> Chunk {
-        let mut kept = self.kept.lock();
-        let Some(chunk) = kept.by_size.get_mut(&bytes).and_then(Vec::pop) else {
-            drop(kept);
-            return Chunk::new(bytes);
-        };
-        kept.bytes -= bytes;
-        chunk
+        let kept = self.by_size.lock().get_mut(&bytes).and_then(Vec::pop);
+        kept.unwrap_or_else(|| Chunk::new(bytes))
     }
 
     /// Takes chunks back, as many as it may keep. One whose size is no power of two was made to
     /// measure, and would hardly be asked for again.
     pub(crate) fn give(&self, chunks: impl Iterator<Item = Chunk>) {
-        let mut kept = self.kept.lock();
+        let mut by_size = self.by_size.lock();
+        let mut kept = bytes_of(&by_size);
         for chunk in chunks {
             let bytes = chunk.bytes;
-            if bytes.is_power_of_two() && kept.bytes.saturating_add(bytes) <= self.most {
-                kept.bytes += bytes;
-                kept.by_size.entry(bytes).or_default().push(chunk);
+            if bytes.is_power_of_two() && kept.saturating_add(bytes) <= self.most {
+                kept += bytes;
+                by_size.entry(bytes).or_default().push(chunk);
             }
         }
     }
@@ -100,8 +91,13 @@ impl ChunkPool {
     /// How many bytes are kept.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.kept.lock().bytes
+        bytes_of(&self.by_size.lock())
     }
+}
+
+/// How many bytes there are in all. Sizes are powers of two, so they are few.
+fn bytes_of(by_size: &HashMap<usize, Vec<Chunk>, RandomState>) -> usize {
+    by_size.iter().map(|(bytes, chunks)| bytes * chunks.len()).sum()
 }
 
 #[cfg(test)]

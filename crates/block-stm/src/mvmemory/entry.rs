@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::contract::value::Value;
 use crate::primitives::ids::{TxnIndex, Version};
-use crate::primitives::speculating::Speculating;
-use crate::primitives::speculating::discard;
+use crate::primitives::speculating::{self, discard};
 
 /// A write: a whole value, or deltas in order.
 #[derive(Clone, Debug)]
@@ -97,13 +96,13 @@ impl<C, V: Value> Entry<C, V> {
         self.shown
     }
 
-    /// Whether somebody only believes that there will be a write.
+    /// Whether there is only the belief that there will be a write.
     pub(crate) const fn is_hint(&self) -> bool {
         self.payload.is_none()
     }
 
     pub(crate) fn is_estimate(&self) -> bool {
-        // ORDERING: Relaxed: the mark is advice; the judge catches whoever reads past it.
+        // ORDERING: Relaxed: the mark is advice; the judge catches a run that reads past it.
         self.estimate.load(Ordering::Relaxed)
     }
 
@@ -152,7 +151,7 @@ impl<C, V: Value> Entry<C, V> {
 /// Whether the values are equal. If they cannot be compared, they are not: no sequential execution
 /// would have tried.
 fn compare<V: Value>(a: &V, b: &V) -> bool {
-    let _speculating = Speculating::start();
+    let _speculating = speculating::start();
     catch_unwind(AssertUnwindSafe(|| a == b)).unwrap_or_else(|payload| {
         discard(payload);
         false

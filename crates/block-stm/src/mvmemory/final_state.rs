@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::contract::value::Value;
 use crate::mvmemory::{Cell, MvMemory};
 use crate::primitives::ids::TxnIndex;
-use crate::primitives::key::{Key, Lookup};
+use crate::primitives::key::Key;
 
 /// Every location that a transaction wrote, with its final value, in the order of the first write
 /// in the block.
@@ -50,14 +50,15 @@ unsafe impl<L: Send + Sync, V: Value> Sync for InMemory<L, V> {}
 pub(crate) struct Layer<L, V> {
     /// The places of the locations that were written first here, in the order of the first write.
     pub(crate) written: Vec<usize>,
-    pub(crate) known: Known<L, V>,
+    pub(crate) known: KnownLocations<L, V>,
 }
 
 /// Each location that was read or written.
-pub(crate) type Known<L, V> = IndexMap<Key<L>, Values<V>, RandomState>;
+pub(crate) type KnownLocations<L, V> = IndexMap<Key<L>, Known<V>, RandomState>;
 
-/// The values of a location that was read or written.
-pub(crate) struct Values<V> {
+/// What a sequential execution, or a stretch over the memory, knows of a location that was read or
+/// written.
+pub(crate) struct Known<V> {
     /// The one that was there before anything was written in this layer, if it was asked for.
     pub(crate) before: Option<V>,
     /// The last transaction that asked for the value that was here.
@@ -77,8 +78,8 @@ impl<L, V> Default for Layer<L, V> {
 }
 
 impl<L: Eq + Hash, V> Layer<L, V> {
-    fn get(&self, location: &L) -> Option<&Values<V>> {
-        self.known.get(&Lookup(location))
+    fn get(&self, location: &L) -> Option<&Known<V>> {
+        self.known.get(&Key(location))
     }
 
     fn after(&self, location: &L) -> Option<&V> {
@@ -86,13 +87,13 @@ impl<L: Eq + Hash, V> Layer<L, V> {
     }
 }
 
-impl<V> Default for Values<V> {
+impl<V> Default for Known<V> {
     fn default() -> Self {
         Self { before: None, asked: None, writer_beneath: None, writer_asked: false, after: None }
     }
 }
 
-impl<V> Values<V> {
+impl<V> Known<V> {
     pub(crate) fn before_for_writer(&self) -> Option<&V> {
         self.before.as_ref().filter(|_| self.writer_asked)
     }
@@ -200,7 +201,7 @@ impl<L: Eq + Hash + Clone + Send + Sync + 'static, V: Value> FinalState<L, V> {
     #[must_use]
     pub fn cached(&self, location: &L) -> Option<&V> {
         let committed = || Some(self.cell(location)?.committed()?.1);
-        self.layer.get(location).and_then(Values::latest).or_else(committed)
+        self.layer.get(location).and_then(Known::latest).or_else(committed)
     }
 
     /// Copies the locations and their final values.

@@ -5,47 +5,23 @@
 //!
 //! # Two lists
 //!
-//! *Held* has what is present at the commit point: the locations where the last committed write
+//! *Present* has what is present at the commit point: the locations where the last committed write
 //! left something, and those that the storage named and where nothing is committed. Only the holder
 //! of the baton takes anything out. The judge and the head look here alone, and what is deleted is
 //! out of their way.
 //!
 //! *Pending* has what is about to be written, for optimistic scans. It is a hint.
 //!
-//! # A list
-//!
-//! ```text
-//! level 1   first ----------------> [c] ----------------> [h] -> null
-//! level 0   first -> [a] -> [b] ->  [c] -> [e] -> [f] ->  [h] -> null
-//! ```
-//!
-//! A skip list. Whoever looks for a place in it follows links and compares locations, without a
-//! lock. Whoever changes it looks for the place first; then it takes the lock, sees whether the
-//! neighbours are still the ones that it found, and sets the links; if they are not, it looks
-//! again. So what the lock is held for is a few stores: locations are compared without it. A
-//! comparison that panics leaves everything as it was, and one that waits, even for another task of
-//! the pool, keeps nobody.
-//!
-//! A location has one node in each list, made when it is first listed and kept until the block is
-//! over, in the list or out of it. A walk that stands on a node while that is taken out goes on
-//! over the links that it had, which lead forward. A walk finds each node that was in the list when
-//! it began and stays there: some link led to the node from when it was put in, and every change
-//! since has kept one there.
-//!
-//! With an order that contradicts itself, nodes lie in any order. Each level is still a list that
-//! ends, as a node is linked between two neighbours, whatever they are, and taken out by its own
-//! links.
+//! Both are [skip lists](super::skip_list). A location has one node in each, made when it is first
+//! listed and kept until the block is over, in the list or out of it.
 //!
 //! # What the storage has named
 //!
 //! The answers of the storage are kept under a lock which is only ever tried, for a moment:
-//! locations are compared while it is held. Whoever does not get it does without: it asks the
+//! locations are compared while it is held. A worker that does not get it does without: it asks the
 //! storage again.
 
-// LENGTH: the links of the list are unsafe, and all that follows or changes them is here.
-
 use std::ops::{Bound, ControlFlow};
-use std::ptr;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -53,48 +29,36 @@ use crossbeam_epoch::Guard;
 use super::arena::{Arena, LocalArena};
 use super::cell::Cell;
 use super::chunks::ChunkPool;
-pub(crate) use super::listing::Which;
+pub(crate) use super::listing::ListKind;
 use super::listing::{Link, Listing, Node};
-use super::named::{Ahead, Named};
+use super::named::{self, Named, NamedSpan};
+use super::skip_list::{LEVELS, SkipList};
 use crate::contract::value::{Value, is_present};
-use crate::primitives::canary::{Canary, sings};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::order::{Boundary, Order};
-use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::primitives::sync::atomic::{AtomicBool, Ordering};
 use crate::primitives::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
-
-/// How many levels there are. A node is in each with a quarter of those in the one below.
-const LEVELS: usize = if cfg!(loom) { 2 } else { 12 };
 
 pub(crate) struct Index<L, V: Value> {
     order: Order<L>,
-    /// Whether what was deleted stays, for somebody who wants to know who deleted it.
+    /// Whether what was deleted stays, as the conflict graph names the transaction that deleted it.
     keeps_deleted: bool,
-    lists: [List<L, V>; 2],
+    lists: [SkipList<L, V>; 2],
     /// Only ever tried, for a moment.
     named: Mutex<Named<L>>,
-    places: Arena<Listing<Cell<L, V>>>,
+    listings: Arena<Listing<Cell<L, V>>>,
     upper: Arena<Link<Cell<L, V>>>,
 }
 
-struct List<L, V: Value> {
-    first: [AtomicPtr<Listing<Cell<L, V>>>; LEVELS],
-    /// Held by whoever sets links.
-    linking: Mutex<()>,
-}
-
-/// Where one worker makes places.
+/// Where one worker makes listings.
 pub(crate) struct LocalIndex<'m, L, V: Value> {
-    places: LocalArena<'m, Listing<Cell<L, V>>>,
+    listings: LocalArena<'m, Listing<Cell<L, V>>>,
     upper: LocalArena<'m, Link<Cell<L, V>>>,
     /// How many it has made.
     made: std::cell::Cell<u64>,
 }
 
-/// A place and the one behind it, on one level of a list.
-type Gap<L, V> = (*mut Listing<Cell<L, V>>, *mut Listing<Cell<L, V>>);
-
-// SAFETY: places and cells are `Sync` as the memory is that they belong to; what they point to
+// SAFETY: listings and cells are `Sync` as the memory is that they belong to; what they point to
 // lives as long as that memory.
 unsafe impl<L: Send + Sync, V: Value> Sync for Index<L, V> {}
 // SAFETY: as above.
@@ -106,24 +70,20 @@ impl<L, V: Value> Index<L, V> {
     where
         L: Clone,
     {
-        let list = || List {
-            first: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            linking: Mutex::new(()),
-        };
         Self {
             order,
             keeps_deleted,
-            lists: [list(), list()],
+            lists: [ListKind::Present, ListKind::Pending].map(|kind| SkipList::new(kind, order)),
             named: Mutex::new(Named::new(order)),
-            places: Arena::new(Arc::clone(pool)),
+            listings: Arena::new(Arc::clone(pool)),
             upper: Arena::new(Arc::clone(pool)),
         }
     }
 
-    /// Where the calling thread makes places.
+    /// Where the calling thread makes listings.
     pub(crate) fn local_index(&self) -> LocalIndex<'_, L, V> {
-        let (places, upper) = (self.places.local_arena(), self.upper.local_arena());
-        LocalIndex { places, upper, made: std::cell::Cell::new(0) }
+        let (listings, upper) = (self.listings.local_arena(), self.upper.local_arena());
+        LocalIndex { listings, upper, made: std::cell::Cell::new(0) }
     }
 
     /// Whether what was deleted is a candidate of scans, too.
@@ -131,79 +91,31 @@ impl<L, V: Value> Index<L, V> {
         self.keeps_deleted
     }
 
-    /// The link that leads on from a place, or into the list.
-    fn next(
-        &self,
-        which: Which,
-        place: *mut Listing<Cell<L, V>>,
-        level: usize,
-    ) -> &AtomicPtr<Listing<Cell<L, V>>> {
-        // SAFETY: places live as long as the index.
-        unsafe { place.as_ref() }.map_or(&self.lists[which as usize].first[level], |place| {
-            &place.node(which).link(level).next
-        })
-    }
-
-    /// Looks for the gap between the locations that are `before` and the others, from the highest
-    /// level down. What is behind it.
-    fn seek(
-        &self,
-        which: Which,
-        before: impl Fn(&L) -> bool,
-        mut found: impl FnMut(usize, Gap<L, V>),
-    ) -> *mut Listing<Cell<L, V>> {
-        let (mut at, mut next) = (ptr::null_mut(), ptr::null_mut());
-        for level in (0..LEVELS).rev() {
-            loop {
-                // ORDERING: Acquire pairs with the Release in `link`: the place is seen whole.
-                next = self.next(which, at, level).load(Ordering::Acquire);
-                // SAFETY: places live as long as the index.
-                match unsafe { next.as_ref() } {
-                    Some(place) if before(place.cell().location()) => at = next,
-                    _ => break,
-                }
-            }
-            found(level, (at, next));
-        }
-        next
+    fn of_kind(&self, kind: ListKind) -> &SkipList<L, V> {
+        &self.lists[kind as usize]
     }
 
     /// Visits the locations of a list between the bounds.
     pub(crate) fn walk<'m>(
         &'m self,
-        which: Which,
+        kind: ListKind,
         from: Bound<&L>,
         to: Bound<&L>,
-        mut visit: impl FnMut(&'m Cell<L, V>) -> ControlFlow<()>,
+        visit: impl FnMut(&'m Cell<L, V>) -> ControlFlow<()>,
     ) {
-        let before = |location: &L| self.order.is_below(location, from);
-        let mut next = self.seek(which, before, |_, _| {});
-        // SAFETY: places live as long as the index.
-        while let Some(place) = unsafe { next.as_ref() }
-            && !self.order.is_above(place.cell().location(), to)
-            && visit(place.cell()).is_continue()
-        {
-            // ORDERING: Acquire, as in `seek`.
-            next = place.node(which).lowest.next.load(Ordering::Acquire);
-        }
+        self.of_kind(kind).walk(from, to, visit);
     }
 
     /// Puts the location of `cell` into a list, unless it is there.
     pub(crate) fn list<'m>(
         &'m self,
-        which: Which,
+        kind: ListKind,
         cell: &Cell<L, V>,
         local_index: &LocalIndex<'m, L, V>,
     ) {
-        let place = self.place(cell, local_index);
-        // ORDERING: Acquire pairs with the Release in `link`: what is seen in the list was put in
-        // before.
-        while !place.node(which).is_listed.load(Ordering::Acquire) {
-            let mut gaps = [(ptr::null_mut(), ptr::null_mut()); LEVELS];
-            let before = |other: &L| self.order.is_less(other, cell.location());
-            self.seek(which, before, |level, gap| gaps[level] = gap);
-            self.link(which, place, &gaps);
-        }
+        let listing = self.listing(cell, local_index);
+        // SAFETY: listings live as long as the index, and cells as long as the memory.
+        unsafe { self.of_kind(kind).insert(listing) };
     }
 
     /// Notes that something is about to be written at the location of `cell`.
@@ -212,104 +124,47 @@ impl<L, V: Value> Index<L, V> {
         cell: &Cell<L, V>,
         local_index: &LocalIndex<'m, L, V>,
     ) {
-        self.list(Which::Pending, cell, local_index);
+        self.list(ListKind::Pending, cell, local_index);
     }
 
     /// Notes that the storage named the location of `cell`.
     pub(crate) fn list_stored<'m>(&'m self, cell: &Cell<L, V>, local_index: &LocalIndex<'m, L, V>) {
         // What is written there is the committer's to list.
         if self.keeps_deleted || !cell.is_committed() {
-            self.list(Which::Held, cell, local_index);
+            self.list(ListKind::Present, cell, local_index);
         }
     }
 
-    /// The places of `cell`, made on first use.
-    fn place<'m>(
+    /// The listings of `cell`, made on first use.
+    fn listing<'m>(
         &'m self,
         cell: &Cell<L, V>,
         local_index: &LocalIndex<'m, L, V>,
     ) -> &'m Listing<Cell<L, V>> {
-        // ORDERING: Acquire pairs with the Release below: the place is seen whole.
-        let mut place = cell.place.load(Ordering::Acquire);
-        if place.is_null() {
+        // ORDERING: Acquire pairs with the Release below: the listing is seen whole.
+        let mut listing = cell.listing.load(Ordering::Acquire);
+        if listing.is_null() {
             let new = local_index.make(cell);
-            // ORDERING: Release publishes the place; Acquire on failure, to use the other's.
+            // ORDERING: Release publishes the listing; Acquire on failure, to use the other's.
             let (made, found) = (Ordering::Release, Ordering::Acquire);
-            place = match cell.place.compare_exchange(place, new, made, found) {
+            listing = match cell.listing.compare_exchange(listing, new, made, found) {
                 Ok(_) => new,
                 Err(other) => {
-                    local_index.places.take_back(new);
+                    local_index.listings.take_back(new);
                     other
                 }
             };
         }
-        // SAFETY: places live as long as the index.
-        unsafe { &*place }
+        // SAFETY: listings live as long as the index.
+        unsafe { &*listing }
     }
 
-    /// Links a place into these gaps, if they are still there and it is not linked.
-    fn link(&self, which: Which, place: &Listing<Cell<L, V>>, gaps: &[Gap<L, V>; LEVELS]) {
-        let (node, this) = (place.node(which), ptr::from_ref(place).cast_mut());
-        let gaps = &gaps[..node.levels()];
-        let _linking = self.lists[which as usize].linking.lock();
-        // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
-        let stands = |(level, (before, next)): (usize, &Gap<L, V>)| {
-            // SAFETY: places live as long as the index.
-            let is_listed = unsafe { before.as_ref() }
-                .is_none_or(|before| before.node(which).is_listed.load(Ordering::Relaxed));
-            is_listed && self.next(which, *before, level).load(Ordering::Relaxed) == *next
-        };
-        if node.is_listed.load(Ordering::Relaxed) || !gaps.iter().enumerate().all(stands) {
-            return;
-        }
-        for (level, (before, next)) in gaps.iter().enumerate() {
-            let link = node.link(level);
-            link.previous.store(*before, Ordering::Relaxed);
-            // ORDERING: Release: who still stands on the place goes on to one that was published to
-            // us.
-            link.next.store(*next, Ordering::Release);
-            // ORDERING: Release publishes the place to the Acquire loads of those who look for it.
-            let release =
-                if sings(Canary::ListRelaxed) { Ordering::Relaxed } else { Ordering::Release };
-            self.next(which, *before, level).store(this, release);
-            // SAFETY: places live as long as the index.
-            if let Some(next) = unsafe { next.as_ref() } {
-                next.node(which).link(level).previous.store(this, Ordering::Relaxed);
-            }
-        }
-        // ORDERING: Release: whoever sees the mark finds the place.
-        node.is_listed.store(true, Ordering::Release);
-    }
-
-    /// Takes the location of `cell` out of a list, if it is in it: out of those that are held, only
-    /// called by the holder of the baton.
-    pub(crate) fn delist(&self, which: Which, cell: &Cell<L, V>) {
-        // ORDERING: Acquire, as in `place`. SAFETY: places live as long as the index.
-        let Some(place) = (unsafe { cell.place.load(Ordering::Acquire).as_ref() }) else { return };
-        let node = place.node(which);
-        // ORDERING: Relaxed: the one who may take it out sees what it did itself, or the one before
-        // it.
-        if !node.is_listed.load(Ordering::Relaxed) {
-            return;
-        }
-        let _linking = self.lists[which as usize].linking.lock();
-        // ORDERING: Relaxed for all loads, and for `previous`: under the lock.
-        if !node.is_listed.load(Ordering::Relaxed) {
-            return;
-        }
-        if !sings(Canary::StayListed) {
-            node.is_listed.store(false, Ordering::Relaxed);
-        }
-        for level in (0..node.levels()).rev() {
-            let link = node.link(level);
-            let before = link.previous.load(Ordering::Relaxed);
-            let next = link.next.load(Ordering::Relaxed);
-            // ORDERING: Release: what `next` points to was published to us, and is handed on.
-            self.next(which, before, level).store(next, Ordering::Release);
-            // SAFETY: places live as long as the index.
-            if let Some(next) = unsafe { next.as_ref() } {
-                next.node(which).link(level).previous.store(before, Ordering::Relaxed);
-            }
+    /// Takes the location of `cell` out of a list, if it is in it: out of those that are present,
+    /// only called by the holder of the baton.
+    pub(crate) fn delist(&self, kind: ListKind, cell: &Cell<L, V>) {
+        // ORDERING: Acquire, as in `listing`. SAFETY: listings live as long as the index.
+        if let Some(listing) = unsafe { cell.listing.load(Ordering::Acquire).as_ref() } {
+            self.of_kind(kind).remove(listing);
         }
     }
 
@@ -323,28 +178,28 @@ impl<L, V: Value> Index<L, V> {
         pinned: &Guard,
     ) {
         if self.keeps_deleted || cell.committed_write().is_some_and(is_present) {
-            self.list(Which::Held, cell, local_index);
+            self.list(ListKind::Present, cell, local_index);
         } else {
-            self.delist(Which::Held, cell);
+            self.delist(ListKind::Present, cell);
         }
         self.tidy(cell, head, pinned);
     }
 
-    /// Takes a location where nothing was left out of those that are held: somebody listed it who
-    /// learnt of the write too late. Only called by the holder of the baton.
+    /// Takes a location where nothing was left out of those that are present: a worker listed it
+    /// that learnt of the write too late. Only called by the holder of the baton.
     pub(crate) fn put_right(&self, cell: &Cell<L, V>) {
-        self.delist(Which::Held, cell);
+        self.delist(ListKind::Present, cell);
     }
 
     /// Takes a location out of those where something is pending, if neither `head` nor any higher
     /// transaction writes there.
     pub(crate) fn tidy(&self, cell: &Cell<L, V>, head: TxnIndex, pinned: &Guard) {
         if cell.is_quiet_from(head, pinned) {
-            self.delist(Which::Pending, cell);
+            self.delist(ListKind::Pending, cell);
         }
     }
 
-    /// The lock, unless somebody compares locations under it for long.
+    /// The lock, unless another worker compares locations under it for long.
     fn lock_named(&self) -> Option<MutexGuard<'_, Named<L>>> {
         (0..WAIT_SPINS).find_map(|round| {
             let guard = self.named.try_lock();
@@ -356,21 +211,27 @@ impl<L, V: Value> Index<L, V> {
     }
 
     /// What is known of the storage's locations from `at` on.
-    pub(crate) fn named_onward(&self, at: &Boundary<L>) -> Option<Ahead<L>>
+    pub(crate) fn named_onward(&self, at: &Boundary<L>) -> Option<NamedSpan<L>>
     where
         L: Clone,
     {
         self.lock_named()?.onward(at)
     }
 
-    /// The storage was asked for its first location between the cuts. What is known from there on.
-    pub(crate) fn note(&self, from: Boundary<L>, to: Boundary<L>, answer: Option<&L>) -> Ahead<L>
+    /// The storage was asked for its first location between the boundaries. What is known from
+    /// there on.
+    pub(crate) fn note(
+        &self,
+        from: Boundary<L>,
+        to: Boundary<L>,
+        answer: Option<&L>,
+    ) -> NamedSpan<L>
     where
         L: Clone,
     {
         match self.lock_named() {
             Some(mut named) => named.note(from, to, answer),
-            None => Ahead::of(self.order, to, answer),
+            None => named::told(self.order, to, answer),
         }
     }
 }
@@ -385,10 +246,10 @@ impl<L, V: Value> LocalIndex<'_, L, V> {
                 upper => self.upper.extend((0..upper).map(|_| Link::new())),
             },
         };
-        self.places.push(Listing { cell, nodes: [node(), node()] })
+        self.listings.push(Listing { cell, nodes: [node(), node()] })
     }
 
-    /// On how many levels the next node is. The hash is keyed, so that nobody outside knows.
+    /// On how many levels the next node is. The hash is keyed, so that no host can choose it.
     fn height(&self, hash: u64) -> usize {
         let made = self.made.get() + 1;
         self.made.set(made);
@@ -410,7 +271,7 @@ mod tests {
     use super::*;
     use crate::mvmemory::cell::tests::Number;
 
-    const LISTS: [Which; 2] = [Which::Held, Which::Pending];
+    const LISTS: [ListKind; 2] = [ListKind::Present, ListKind::Pending];
 
     fn index<L: Ord + Clone>() -> Index<L, Number> {
         Index::new(Order::natural(), false, &Arc::new(ChunkPool::new(0)))
@@ -422,7 +283,7 @@ mod tests {
 
     fn listed(
         index: &Index<u16, Number>,
-        which: Which,
+        which: ListKind,
         from: Bound<&u16>,
         to: Bound<&u16>,
     ) -> Vec<u16> {
@@ -468,13 +329,13 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let local_index = index.local_index();
-                    cells.iter().for_each(|cell| index.list(Which::Pending, cell, &local_index));
+                    cells.iter().for_each(|cell| index.list(ListKind::Pending, cell, &local_index));
                 });
             }
         });
         let all: Vec<_> = (0..cells.len() as u16).collect();
-        assert_eq!(listed(&index, Which::Pending, Unbounded, Unbounded), all);
-        assert!(listed(&index, Which::Held, Unbounded, Unbounded).is_empty());
+        assert_eq!(listed(&index, ListKind::Pending, Unbounded, Unbounded), all);
+        assert!(listed(&index, ListKind::Present, Unbounded, Unbounded).is_empty());
     }
 
     /// Says now one thing, now the other.
@@ -501,15 +362,15 @@ mod tests {
         let cells: Vec<_> = (0..100).map(|hash| Cell::new(state.clone(), hash)).collect();
         let local_index = index.local_index();
         for round in 0..3 {
-            cells.iter().for_each(|cell| index.list(Which::Held, cell, &local_index));
+            cells.iter().for_each(|cell| index.list(ListKind::Present, cell, &local_index));
             let mut found = 0;
-            index.walk(Which::Held, Unbounded, Unbounded, |_| {
+            index.walk(ListKind::Present, Unbounded, Unbounded, |_| {
                 found += 1;
                 ControlFlow::Continue(())
             });
             assert_eq!(found, cells.len(), "round {round}");
-            cells.iter().for_each(|cell| index.delist(Which::Held, cell));
-            index.walk(Which::Held, Unbounded, Unbounded, |_| panic!("taken out"));
+            cells.iter().for_each(|cell| index.delist(ListKind::Present, cell));
+            index.walk(ListKind::Present, Unbounded, Unbounded, |_| panic!("taken out"));
         }
     }
 
@@ -517,12 +378,12 @@ mod tests {
     fn what_the_storage_named_is_not_known_to_whoever_comes_while_it_is_looked_up() {
         let index = index::<u16>();
         index.note(Boundary::Start, Boundary::End, Some(&7));
-        let known = || index.named_onward(&Boundary::Start).and_then(|ahead| ahead.last);
+        let known = || index.named_onward(&Boundary::Start).and_then(|span| span.known);
         assert_eq!(known(), Some(7));
         let busy = index.named.lock();
         assert_eq!(known(), None);
-        let ahead = index.note(Boundary::Start, Boundary::End, Some(&5));
-        assert_eq!(ahead.last, Some(5), "what it was told itself");
+        let span = index.note(Boundary::Start, Boundary::End, Some(&5));
+        assert_eq!(span.known, Some(5), "what it was told itself");
         drop(busy);
         assert_eq!(known(), Some(7));
     }

@@ -1,17 +1,19 @@
-//! A location's places in the lists of the index.
+//! What the index has of one location: a node in each of its lists.
 
 use std::ptr;
 
 use crate::primitives::sync::atomic::{AtomicBool, AtomicPtr};
 
-/// The lists.
+/// The two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Held,
+pub(crate) enum ListKind {
+    /// What is present at the commit point.
+    Present,
+    /// What is about to be written.
     Pending,
 }
 
-/// A location's places in the lists.
+/// A location's nodes in the lists.
 pub(crate) struct Listing<C> {
     pub(super) cell: *const C,
     pub(super) nodes: [Node<C>; 2],
@@ -53,11 +55,11 @@ impl<C> Node<C> {
 
 impl<C> Listing<C> {
     pub(crate) fn cell(&self) -> &C {
-        // SAFETY: cells live as long as the memory, and so do places.
+        // SAFETY: cells live as long as the memory, and so do listings.
         unsafe { &*self.cell }
     }
 
-    pub(crate) const fn node(&self, which: Which) -> &Node<C> {
+    pub(crate) const fn node(&self, which: ListKind) -> &Node<C> {
         &self.nodes[which as usize]
     }
 }

@@ -6,7 +6,7 @@
 //! cell keeps its address until the block is over, and a lookup is a few loads that write nothing.
 //!
 //! Full locations are compared. Locations whose 64-bit hashes are equal hang behind one another as
-//! *twins*; the hash is keyed with a fresh secret in every block, so that nobody outside can make
+//! *twins*; the hash is keyed with a fresh secret in every block, so that no host can make
 //! twins.
 
 use crate::primitives::canary::{Canary, sings};
@@ -24,7 +24,7 @@ use foldhash::fast::RandomState;
 
 use super::arena::{Arena, LocalArena};
 use super::cell::Cell;
-use super::chunks::{Chunk, ChunkPool};
+use super::chunks::ChunkPool;
 use crate::contract::value::Value;
 
 const BRANCH_BITS: u32 = 4;
@@ -50,8 +50,8 @@ impl<L, V: Value> Slot<L, V> {
 
     /// What is in the slot now, and the word to compare with when replacing it.
     fn load(&self) -> (Content<'_, L, V>, *mut Cell<L, V>) {
-        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: whoever
-        // sees the pointer sees the cell or branch whole.
+        // ORDERING: Acquire pairs with the Release of the compare-and-swap in `replace`: a thread
+        // that sees the pointer sees the cell or branch whole.
         let word = self.0.load(Ordering::Acquire);
         let content = if word.is_null() {
             Content::Empty
@@ -91,7 +91,10 @@ fn branch_word<L, V: Value>(branch: *mut Branch<L, V>) -> *mut Cell<L, V> {
 /// The block's locations, each with its cell.
 pub(crate) struct Table<L, V: Value> {
     hasher: RandomState,
-    root: Root<L, V>,
+    /// The slots where every lookup begins: a row of branches.
+    root: *const [Slot<L, V>],
+    /// How many bits of the hash the root takes.
+    root_bits: u32,
     cells: Arena<Cell<L, V>>,
     branches: Arena<Branch<L, V>>,
 }
@@ -113,46 +116,11 @@ impl<L, V: Value> LocalTable<'_, L, V> {
     }
 }
 
-/// The slots where every lookup begins.
-struct Root<L, V: Value> {
-    slots: *const [Slot<L, V>],
-    bits: u32,
-    /// What the slots lie in, until it goes back to the pool.
-    chunk: Option<Chunk>,
-    pool: Arc<ChunkPool>,
-}
-
-// SAFETY: the slots are atomics, in memory that the root owns; what they point to is the memory's,
+// SAFETY: the slots are atomics, in memory that the table owns; what they point to is the memory's,
 // see there.
-unsafe impl<L: Send + Sync, V: Value> Send for Root<L, V> {}
+unsafe impl<L: Send + Sync, V: Value> Send for Table<L, V> {}
 // SAFETY: as above.
-unsafe impl<L: Send + Sync, V: Value> Sync for Root<L, V> {}
-
-impl<L, V: Value> Root<L, V> {
-    /// Empty slots, `len` of them, which is a power of two.
-    fn new(len: usize, pool: Arc<ChunkPool>) -> Self {
-        let chunk = pool.take(len * size_of::<Slot<L, V>>());
-        let first = chunk.start().cast::<Slot<L, V>>();
-        for n in 0..len {
-            // SAFETY: within the chunk, which has room for `len` slots and is aligned for them.
-            unsafe { first.add(n).write(Slot::empty()) };
-        }
-        let slots = ptr::slice_from_raw_parts(first, len);
-        Self { slots, bits: len.trailing_zeros(), chunk: Some(chunk), pool }
-    }
-
-    fn slots(&self) -> &[Slot<L, V>] {
-        // SAFETY: made in `new`, in a chunk that is there until the root is dropped.
-        unsafe { &*self.slots }
-    }
-}
-
-impl<L, V: Value> Drop for Root<L, V> {
-    fn drop(&mut self) {
-        // Slots own nothing.
-        self.pool.give(self.chunk.take().into_iter());
-    }
-}
+unsafe impl<L: Send + Sync, V: Value> Sync for Table<L, V> {}
 
 impl<L, V: Value> Table<L, V> {
     /// A table with room for `locations` before it branches.
@@ -160,12 +128,17 @@ impl<L, V: Value> Table<L, V> {
         Self::with_root(locations.clamp(MIN_ROOT, MAX_ROOT).next_power_of_two(), pool)
     }
 
+    /// A table whose root has `len` slots, a power of two that fills branches.
     pub(crate) fn with_root(len: usize, pool: Arc<ChunkPool>) -> Self {
+        debug_assert!(len.is_power_of_two() && len >= BRANCH, "a root of {len}");
+        let branches = Arena::new(Arc::clone(&pool));
+        let row = branches.local_arena().extend((0..len / BRANCH).map(|_| empty_branch()));
         Self {
             hasher: RandomState::default(),
-            root: Root::new(len, Arc::clone(&pool)),
-            cells: Arena::new(Arc::clone(&pool)),
-            branches: Arena::new(pool),
+            root: ptr::slice_from_raw_parts(row.cast::<Slot<L, V>>(), len),
+            root_bits: len.trailing_zeros(),
+            cells: Arena::new(pool),
+            branches,
         }
     }
 
@@ -232,8 +205,10 @@ impl<L: Eq + Hash + Clone, V: Value> Table<L, V> {
 
     /// The root slot for `hash`, and how many bits of it were used up.
     fn start(&self, hash: u64) -> (&Slot<L, V>, u32) {
-        let slots = self.root.slots();
-        (&slots[(hash as usize) & (slots.len() - 1)], self.root.bits)
+        // SAFETY: in an arena that lives as long as the table; branches in a row are slots in a
+        // row.
+        let slots = unsafe { &*self.root };
+        (&slots[(hash as usize) & (slots.len() - 1)], self.root_bits)
     }
 }
 
@@ -275,15 +250,19 @@ fn find_or_insert_twin<'t, L: Eq + Clone, V: Value>(
     cell
 }
 
-/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless somebody was
-/// faster.
+fn empty_branch<L, V: Value>() -> Branch<L, V> {
+    std::array::from_fn(|_| Slot::empty())
+}
+
+/// Replaces the cell `word` in `slot` by a branch with that cell at `index`, unless another worker
+/// was faster.
 fn grow<L, V: Value>(
     slot: &Slot<L, V>,
     word: *mut Cell<L, V>,
     index: usize,
     branches: &LocalArena<'_, Branch<L, V>>,
 ) {
-    let branch: Branch<L, V> = std::array::from_fn(|_| Slot::empty());
+    let branch: Branch<L, V> = empty_branch();
     // ORDERING: Relaxed: not shared yet.
     branch[index].0.store(word, Ordering::Relaxed);
     let branch = branches.push(branch);
@@ -311,7 +290,7 @@ mod tests {
 
     #[test]
     fn each_location_has_one_cell() {
-        let table = table(1);
+        let table = table(BRANCH);
         let local_table = &table.local_table();
         let locations = if cfg!(miri) { 100 } else { 2_000 };
         assert!(table.find(&7).is_none());
@@ -326,7 +305,7 @@ mod tests {
 
     #[test]
     fn equal_and_nearly_equal_hashes_stay_apart() {
-        let table = table(2);
+        let table = table(BRANCH);
         let local_table = &table.local_table();
         let hashes = [0, 0, 1 << 63, 1 << 62, u64::MAX, u64::MAX, u64::MAX >> 1];
         let find = |n: usize| {
@@ -339,12 +318,12 @@ mod tests {
 
     #[test]
     fn only_equal_hashes_make_twins() {
-        let table = table(1);
+        let table = table(BRANCH);
         let local_table = &table.local_table();
         let find = |n: u64, hash| table.find_or_insert_hashed(&n, hash, local_table);
         let first = find(0, 0);
         assert!(ptr::eq(find(1, 0), find_twin(first, &1).expect("a twin")));
-        find(2, 1);
+        find(2, BRANCH as u64);
         find(3, 1 << 63);
         // A chain of all that meet in a slot would be a list to walk along.
         assert!(find_twin(first, &2).is_none() && find_twin(first, &3).is_none());
@@ -352,7 +331,7 @@ mod tests {
 
     #[test]
     fn racing_threads_agree_on_the_cells() {
-        let table = table(1);
+        let table = table(BRANCH);
         let locations = if cfg!(miri) { 30 } else { 500 };
         let addresses = || {
             let local_table = table.local_table();

@@ -1,4 +1,4 @@
-//! Execution step by step: the door for simulators and schedule explorers.
+//! Execution step by step, for simulators and schedule explorers.
 //!
 //! A [`Conductor`] runs all workers of a block on one thread, as coroutines, say, and decides at
 //! each [`Step`] which of them acts next. What it steps through is the code that runs in
@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::ids::TxnIndex;
+use super::on_drop::OnDrop;
 
 /// What a worker is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +128,7 @@ thread_local! {
     static PRESENT: RefCell<Option<Rc<dyn Conductor>>> = const { RefCell::new(None) };
 }
 
-/// The conductor under whom this thread works.
+/// The conductor that this thread works under.
 pub(crate) fn present() -> Option<Rc<dyn Conductor>> {
     PRESENT.with_borrow(Option::clone)
 }
@@ -140,15 +141,6 @@ pub(crate) fn step(step: Step) {
     }
 }
 
-/// Takes the conductor away on every way out.
-struct Presence(Option<Rc<dyn Conductor>>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        PRESENT.set(self.0.take());
-    }
-}
-
 /// Runs `work` under `conductor`: an engine that it calls executes its block on the calling thread,
 /// step by step.
 ///
@@ -158,7 +150,8 @@ impl Drop for Presence {
 /// # Panics
 /// With the conductor's own panics, those of `work`, and if an invariant is broken.
 pub fn conduct<T>(conductor: Rc<dyn Conductor>, work: impl FnOnce() -> T) -> T {
-    let _presence = Presence(PRESENT.replace(Some(conductor)));
+    let mut before = PRESENT.replace(Some(conductor));
+    let _present = OnDrop(|| PRESENT.set(before.take()));
     work()
 }
 

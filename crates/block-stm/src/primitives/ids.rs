@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::canary::{Canary, sings};
+
 /// The place of a transaction in its block, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxnIndex(u32);
@@ -45,8 +47,16 @@ impl fmt::Display for TxnIndex {
 ///
 /// Packed into one word (transaction + 1 above, incarnation below), so that validation is one
 /// compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Version(u64);
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || sings(Canary::ForgetIncarnation) && self.0 >> 32 == other.0 >> 32
+    }
+}
+
+impl Eq for Version {}
 
 impl Version {
     pub(crate) const BASE: Self = Self(0);

@@ -14,12 +14,9 @@ pub(crate) fn is_same<L: Eq>(a: &L, b: &L) -> bool {
     a == b || !(equals_itself(a, a) || equals_itself(b, b))
 }
 
-/// A location that a map owns.
+/// A location as a key: one that a map owns, or a borrowed one that is looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct Key<L>(pub(crate) L);
-
-/// A location that is looked up in a map.
-pub(crate) struct Lookup<'l, L>(pub(crate) &'l L);
 
 impl<L: Eq> PartialEq for Key<L> {
     fn eq(&self, other: &Self) -> bool {
@@ -35,13 +32,7 @@ impl<L: Hash> Hash for Key<L> {
     }
 }
 
-impl<L: Hash> Hash for Lookup<'_, L> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl<L: Eq> Equivalent<Key<L>> for Lookup<'_, L> {
+impl<L: Eq> Equivalent<Key<L>> for Key<&L> {
     fn equivalent(&self, key: &Key<L>) -> bool {
         is_same(self.0, &key.0)
     }

@@ -113,15 +113,12 @@ impl<B: Borrow<L>, L> Ord for Ranked<B, L> {
 pub(crate) enum Boundary<L> {
     /// Before all locations.
     Start,
-    Beside(Ranked<L, L>, Side),
+    /// Just before this one.
+    Before(Ranked<L, L>),
+    /// Just behind this one.
+    Behind(Ranked<L, L>),
     /// Behind all locations.
     End,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    Before,
-    Behind,
 }
 
 impl<L> PartialEq for Boundary<L> {
@@ -144,7 +141,9 @@ impl<L> Ord for Boundary<L> {
             (Self::Start, Self::Start) | (Self::End, Self::End) => Ordering::Equal,
             (Self::Start, _) | (_, Self::End) => Ordering::Less,
             (_, Self::Start) | (Self::End, _) => Ordering::Greater,
-            (Self::Beside(a, side), Self::Beside(b, other)) => a.cmp(b).then(side.cmp(other)),
+            (Self::Before(a), Self::Before(b)) | (Self::Behind(a), Self::Behind(b)) => a.cmp(b),
+            (Self::Before(a), Self::Behind(b)) => a.cmp(b).then(Ordering::Less),
+            (Self::Behind(a), Self::Before(b)) => a.cmp(b).then(Ordering::Greater),
         }
     }
 }
@@ -153,7 +152,8 @@ impl<L: Clone> Clone for Boundary<L> {
     fn clone(&self) -> Self {
         match self {
             Self::Start => Self::Start,
-            Self::Beside(location, side) => Self::Beside(location.clone(), *side),
+            Self::Before(location) => Self::Before(location.clone()),
+            Self::Behind(location) => Self::Behind(location.clone()),
             Self::End => Self::End,
         }
     }
@@ -164,8 +164,8 @@ impl<L> Boundary<L> {
     pub(crate) fn below(from: Bound<Ranked<L, L>>) -> Self {
         match from {
             Bound::Unbounded => Self::Start,
-            Bound::Included(first) => Self::Beside(first, Side::Before),
-            Bound::Excluded(below) => Self::Beside(below, Side::Behind),
+            Bound::Included(first) => Self::Before(first),
+            Bound::Excluded(below) => Self::Behind(below),
         }
     }
 
@@ -173,16 +173,16 @@ impl<L> Boundary<L> {
     pub(crate) fn above(to: Bound<Ranked<L, L>>) -> Self {
         match to {
             Bound::Unbounded => Self::End,
-            Bound::Included(last) => Self::Beside(last, Side::Behind),
-            Bound::Excluded(above) => Self::Beside(above, Side::Before),
+            Bound::Included(last) => Self::Behind(last),
+            Bound::Excluded(above) => Self::Before(above),
         }
     }
 
     /// The lower bound of a range that begins here, which is not the end.
     pub(crate) fn as_lower(&self) -> Bound<&L> {
         match self {
-            Self::Beside(first, Side::Before) => Bound::Included(&first.location),
-            Self::Beside(below, Side::Behind) => Bound::Excluded(&below.location),
+            Self::Before(first) => Bound::Included(&first.location),
+            Self::Behind(below) => Bound::Excluded(&below.location),
             Self::Start | Self::End => Bound::Unbounded,
         }
     }
@@ -190,8 +190,8 @@ impl<L> Boundary<L> {
     /// The upper bound of a range that ends here, which is not the start.
     pub(crate) fn as_upper(&self) -> Bound<&L> {
         match self {
-            Self::Beside(above, Side::Before) => Bound::Excluded(&above.location),
-            Self::Beside(last, Side::Behind) => Bound::Included(&last.location),
+            Self::Before(above) => Bound::Excluded(&above.location),
+            Self::Behind(last) => Bound::Included(&last.location),
             Self::Start | Self::End => Bound::Unbounded,
         }
     }

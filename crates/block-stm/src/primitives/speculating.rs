@@ -8,6 +8,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic;
 
+use super::on_drop::OnDrop;
+
 // Not a place where threads meet, and asked for outside of executions, too.
 std::thread_local! {
     static SPECULATING: Cell<bool> = const { Cell::new(false) };
@@ -35,29 +37,17 @@ pub fn quiet_speculation() {
     }));
 }
 
-/// Marks the calling thread as speculating until dropped, and then as it was before.
-pub(crate) struct Speculating {
-    was_speculating: bool,
-}
-
-impl Speculating {
-    pub(crate) fn start() -> Self {
-        let was_speculating = SPECULATING.get();
-        SPECULATING.set(true);
-        Self { was_speculating }
-    }
-}
-
-impl Drop for Speculating {
-    fn drop(&mut self) {
-        SPECULATING.set(self.was_speculating);
-    }
+/// Marks the calling thread as speculating until what it returns is dropped, and then as it was
+/// before.
+pub(crate) fn start() -> OnDrop<impl FnMut()> {
+    let before = SPECULATING.replace(true);
+    OnDrop(move || SPECULATING.set(before))
 }
 
 /// Drops what an execution leaves behind. A panic in there says nothing of the block: a sequential
 /// execution would have dropped something else.
 pub(crate) fn drop_contained<T>(thing: T) {
-    let _speculating = Speculating::start();
+    let _speculating = start();
     if let Err(payload) = panic::catch_unwind(panic::AssertUnwindSafe(|| drop(thing))) {
         discard(payload);
     }

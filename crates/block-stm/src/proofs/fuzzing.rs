@@ -1,4 +1,4 @@
-//! The door for fuzz targets of private parts; there is none in a normal build (cargo-fuzz sets
+//! The way in for fuzz targets of private parts; there is none in a normal build (cargo-fuzz sets
 //! `fuzzing`).
 
 /// Holds the multi-version memory against a model of it.

@@ -147,7 +147,7 @@ struct ModelEntry {
 }
 
 impl ModelEntry {
-    fn settled(&self) -> Option<u8> {
+    fn final_number(&self) -> Option<u8> {
         match self.written {
             Written::Value(number) => Some(number),
             _ => self.sum,
@@ -160,7 +160,7 @@ impl ModelEntry {
 enum Seen {
     Value(Option<Version>, u8),
     Base,
-    Unsettled(u8),
+    Unknown(u8),
 }
 
 #[derive(Default)]
@@ -238,9 +238,9 @@ impl Model {
         let mut found = self.base.get(&location).map(|number| (Version::BASE, *number));
         for (txn, entry) in self.below(location, at).filter(|(_, entry)| believed(entry)) {
             if entry.estimate {
-                return Seen::Unsettled(txn);
+                return Seen::Unknown(txn);
             }
-            if let Some(number) = entry.settled() {
+            if let Some(number) = entry.final_number() {
                 found = Some((Version::new(index(txn), entry.incarnation), number));
                 break;
             }
@@ -254,7 +254,7 @@ impl Model {
         for (txn, written) in deltas.into_iter().rev() {
             match apply(written, sum) {
                 Some(next) => sum = next,
-                None => return Seen::Unsettled(txn),
+                None => return Seen::Unknown(txn),
             }
         }
         Seen::Value(None, sum)
@@ -266,12 +266,12 @@ impl Model {
     }
 
     /// Sums up the deltas of the head, as far as they apply.
-    fn settle(&mut self) -> bool {
+    fn sum_deltas(&mut self) -> bool {
         let txn = self.head;
         for location in self.set(txn).to_vec() {
             let below = self.final_value(location);
             let entry = self.entries.get_mut(&(location, txn)).expect("in its transaction's set");
-            if entry.settled().is_some() {
+            if entry.final_number().is_some() {
                 continue;
             }
             match below.and_then(|(_, number)| apply(&entry.written, number)) {
@@ -288,7 +288,7 @@ impl Model {
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
         for location in self.set(txn).to_vec() {
             let entry = &self.entries[&(location, txn)];
-            let number = entry.settled().expect("settled before");
+            let number = entry.final_number().expect("summed up before");
             let version = Version::new(index(txn), entry.incarnation);
             if self.committed.insert(location, (version, number)).is_none() {
                 touched.push(location);
@@ -384,9 +384,9 @@ impl<'m> Trial<'m> {
 
     fn commit(&mut self) {
         let txn = self.model.head;
-        let settled = self.memory.sum_deltas(index(txn), &self.handle);
-        assert_eq!(settled, self.model.settle(), "settlement of {txn}");
-        if !settled {
+        let sums_up = self.memory.sum_deltas(index(txn), &self.handle);
+        assert_eq!(sums_up, self.model.sum_deltas(), "the deltas of {txn}");
+        if !sums_up {
             return;
         }
         let (mut writes, mut touched) = (Vec::new(), Vec::new());
@@ -420,17 +420,16 @@ impl<'m> Trial<'m> {
         let cell = self.cell(location);
         let guard = &self.handle.pin();
         for trust_hints in [false, true] {
-            let found =
-                match cell.latest_below(index(at), trust_hints, &self.handle.finder.visited, guard)
-                {
-                    Found::Value(version, value) => Seen::Value(version, *value.0),
-                    Found::Base => Seen::Base,
-                    Found::Unknown(writer) => Seen::Unsettled(writer.get() as u8),
-                };
+            let found = match cell.latest_below(index(at), trust_hints, &self.handle.visited, guard)
+            {
+                Found::Value(version, value) => Seen::Value(version, *value.0),
+                Found::Base => Seen::Base,
+                Found::Unknown(writer) => Seen::Unknown(writer.get() as u8),
+            };
             let expected = self.model.read(location, at, trust_hints);
             assert_eq!(found, expected, "{location} below {at}");
         }
-        let rests = self.model.below(location, at).all(|(_, entry)| entry.settled().is_none());
+        let rests = self.model.below(location, at).all(|(_, entry)| entry.final_number().is_none());
         assert_eq!(cell.rests_on_base(index(at), guard), rests, "{location} below {at}");
         let found = cell.committed().map(|(version, value)| (version, *value.0));
         assert_eq!(found, self.model.final_value(location), "committed value of {location}");

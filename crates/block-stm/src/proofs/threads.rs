@@ -13,23 +13,14 @@ use crate::contract::execution::{Execution, Interrupt};
 use crate::contract::sink::Collect;
 use crate::contract::storage::BoxError;
 use crate::contract::value::Value;
-use crate::engine::call_queue::CallQueue;
+use crate::engine::call_queue::{CallQueue, Spawn, Task};
 use crate::engine::config::{Config, Settings};
-use crate::engine::parallel::Source;
-use crate::engine::spawn::{Spawn, Task};
+use crate::engine::parallel;
 use crate::mvmemory::ChunkPool;
 use crate::proofs::watch::Invariants;
 use crate::seam::execute::execute_sequential;
 use crate::seam::view::View;
 use crate::seam::vm::Vm;
-
-struct Threads;
-
-impl Spawn for Threads {
-    fn spawn(&self, task: Task) {
-        drop(std::thread::spawn(move || task(true)));
-    }
-}
 
 /// A number on the heap, so that one that is freed too early shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +82,7 @@ fn compare(locations: u32, rounds: usize) {
     let storage = |location: &u32| Ok::<_, BoxError>(Number(Box::new(u64::from(*location))));
     let block = Block::new(&Steps, &txns, &storage);
     let mut expected = Collect::default();
+    let spawn: Arc<Spawn> = Arc::new(|task: Task| drop(std::thread::spawn(move || task(true))));
     let sequential = execute_sequential(&block, &mut expected).expect("ends well");
     for _ in 0..if cfg!(miri) { 1 } else { rounds } {
         let mut found = Collect::default();
@@ -98,9 +90,9 @@ fn compare(locations: u32, rounds: usize) {
         let settings = Settings::of(&config);
         let helpers = settings.helpers_for(block.txns.len());
         let chunks = &Arc::new(ChunkPool::new(0));
-        let source = Source { pool: &Threads, call_queue: &CallQueue::new(helpers) };
+        let queue = CallQueue::new(helpers, &spawn);
         let watch = Invariants::watch();
-        let parallel = source.execute(&block, &mut found, helpers, settings, chunks, watch);
+        let parallel = parallel::execute(&block, &mut found, settings, &queue, chunks, watch);
         let parallel = parallel.expect("ends well");
         assert_eq!(parallel.state, sequential.state);
         assert_eq!(found.outcomes, expected.outcomes);

@@ -1,10 +1,10 @@
-//! The right to commit, held by one worker at a time, for which nobody ever waits.
+//! The right to commit, held by one worker at a time, for which no worker ever waits.
 //!
-//! Whoever makes the head ready then tries to take the baton; whoever gives it back then looks
-//! whether the head is ready. Between the two steps each passes a `SeqCst` fence. In the single
-//! order of the two fences, either the local_table's comes first, and the holder sees the ready
-//! head; or the holder's does, and the local_table finds the baton free (or in the hands of a
-//! third, who will give it back and look). So a ready head is never left lying.
+//! The *maker* makes the head ready and then tries to take the baton; the *holder* gives it back
+//! and then looks whether the head is ready. Between its two steps each passes a `SeqCst` fence. In
+//! the single order of the two fences, either the maker's comes first, and the holder sees the
+//! ready head; or the holder's does, and the maker finds the baton free (or held by a third worker,
+//! which will give it back and look). So a ready head is never left lying.
 
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::sync::atomic::{Ordering, fence};
@@ -25,14 +25,14 @@ impl<T> Baton<T> {
 
     /// Takes the baton if it is free. Call it after the head was seen ready.
     pub(crate) fn try_take(&self) -> Option<BatonGuard<'_, T>> {
-        // ORDERING: SeqCst: the local_table's fence, see the module's documentation.
+        // ORDERING: SeqCst: the maker's fence, see the module's documentation.
         if !sings(Canary::TakeWithoutFence) {
             fence(Ordering::SeqCst);
         }
         self.0.try_lock().map(|guard| BatonGuard(ManuallyDrop::new(guard)))
     }
 
-    /// Whether nobody holds it. Whoever does looks at the head when he gives it back.
+    /// Whether no worker holds it. The holder looks at the head when it gives the baton back.
     pub(crate) fn is_free(&self) -> bool {
         // ORDERING: SeqCst: as in `try_take`.
         fence(Ordering::SeqCst);

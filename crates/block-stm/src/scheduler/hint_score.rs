@@ -18,7 +18,7 @@ impl HintScore {
         self.0.load(Ordering::Relaxed) > -TOLERANCE
     }
 
-    /// Takes the report of one transaction's declared locations. HintScore does not pile up beyond
+    /// Takes the report of one transaction's declared locations. Belief does not pile up beyond
     /// what a few wrong declarations can undo.
     pub(crate) fn report(&self, right: usize, wrong: usize) {
         let change =

@@ -7,10 +7,54 @@
 //! transaction is said by its [`status`] alone. Every counter and bit beside it is a hint.
 //!
 //! What keeps a block going whatever happens to the hints: the lowest uncommitted transaction, the
-//! head, is executed and committed by whoever finds the commit baton free, and waits for nobody
+//! head, is executed and committed by the worker that finds the baton free, and waits for no other
 //! (see `judge/commit.rs`).
-
-// LENGTH: a sixth are tests, which look at what the module hides.
+//!
+//! # An example
+//!
+//! The block of the [memory](crate::mvmemory)'s example, with two workers. This time a hint says
+//! that txn 0 writes `x`:
+//!
+//! ```text
+//! txn 0:  x := 5
+//! txn 1:  y := x
+//! txn 2:  if x >= 1, x += 1
+//! ```
+//!
+//! After each step, this is what the status words say, and with them `head`, the lowest uncommitted
+//! transaction, and `next`, the lowest that was never started:
+//!
+//! ```text
+//!                                     head  next  txn 0      txn 1      txn 2
+//! 1  worker 0 claims the head         0     0     CLAIMED 0  READY 0    READY 0
+//! 2  worker 1 claims the next txn     0     2     CLAIMED 0  CLAIMED 0  READY 0
+//! 3  it gives txn 1 back              0     2     CLAIMED 0  READY 1    READY 0
+//! 4  it gives txn 2 back, too         0     3     CLAIMED 0  READY 1    READY 1
+//! 5  worker 0 commits txn 0           1     3     COMMITTED  READY 1    READY 1
+//! 6  worker 0 claims the head         1     3     COMMITTED  CLAIMED 1  READY 1
+//! 7  worker 1 claims txn 2            1     3     COMMITTED  CLAIMED 1  CLAIMED 1
+//! 8  worker 1 finishes txn 2          1     3     COMMITTED  CLAIMED 1  EXECUTED 1
+//! 9  worker 0 commits txn 1           2     3     COMMITTED  COMMITTED  EXECUTED 1
+//! ```
+//!
+//! 1. Worker 0 finds the baton free and the head ready. It executes txn 0, with the baton in hand.
+//! 2. The head is the committer's, so worker 1 starts behind it: `next` passes txn 0 and txn 1, and
+//!    worker 1 owns txn 1.
+//! 3. Txn 1 reads `x`, where the hint has left an estimate of txn 0. Worker 1 spins for a moment,
+//!    as txn 0 is being executed; then it gives txn 1 back, for the next incarnation. Txn 1 enters
+//!    the [list of those that wait](waiters) for txn 0.
+//! 4. Txn 2 ends in the same way. Now there is nothing that worker 1 could start, and it
+//!    [parks](parking).
+//! 5. Worker 0 commits txn 0. It then empties the list: both bits are set in the
+//!    [retry set](retry_set), and worker 1 is woken.
+//! 6. Worker 0 has the baton still, and the head is ready: it claims txn 1 itself. The bit of txn 1
+//!    stays in the retry set.
+//! 7. Worker 1 takes the lowest bit, that of txn 1, and fails to claim it. A bit is a hint, so
+//!    nothing is lost: it takes the next one, and owns txn 2.
+//! 8. Txn 2 sees the committed 5, which is at least 1, and its delta is published.
+//! 9. Worker 0 commits txn 1 and moves the head. Txn 2 is executed, so it is judged next.
+//!
+//! A test goes through these steps (`tests.rs`).
 
 pub(crate) mod baton;
 pub(crate) mod distances;
@@ -19,6 +63,7 @@ pub(crate) mod parking;
 pub(crate) mod retry_set;
 pub(crate) mod room;
 pub(crate) mod status;
+pub(crate) mod waiters;
 pub(crate) mod window;
 
 use std::ops::Range;
@@ -29,19 +74,20 @@ use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{self, Conductor, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::primitives::sync::{self, IDLE_SPINS, Mutex, MutexGuard, Padded, WAIT_SPINS};
+use crate::primitives::sync::{self, IDLE_SPINS, Padded, WAIT_SPINS};
 use hint_score::HintScore;
 use parking::Parking;
 use retry_set::RetrySet;
 use room::Room;
 use status::{State, Status};
+use waiters::{Awaited, Waiters};
 use window::{Window, WindowControl};
 
 /// A signal: no more results are wanted, runs are interrupted.
 const STOPPING: u8 = 0b01;
 /// A signal: a conductor decides who acts next.
 const CONDUCTED: u8 = 0b10;
-/// A signal: the committer waits for the head, which somebody executes who began when it was not
+/// A signal: the committer waits for the head, which a worker executes that began when it was not
 /// the head yet.
 const HEAD_WANTED: u8 = 0b100;
 /// The last incarnation that is executed ahead of its turn. A transaction that has failed so often
@@ -80,54 +126,6 @@ pub(crate) struct Scheduler<'b> {
 pub(crate) struct Claim {
     pub(crate) txn: TxnIndex,
     pub(crate) incarnation: u32,
-}
-
-/// Transactions in a row that one worker has taken on, and executes one after another.
-#[derive(Debug, Default)]
-pub(crate) struct Stride(Range<u32>);
-
-impl Stride {
-    /// Whether all of them have been claimed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// The transactions that wait for one.
-struct Waiters {
-    any: AtomicBool,
-    list: Mutex<Vec<TxnIndex>>,
-}
-
-impl Waiters {
-    fn new() -> Self {
-        Self { any: AtomicBool::new(false), list: Mutex::new(Vec::new()) }
-    }
-
-    /// The list, for somebody who then looks once more whether he need wait.
-    fn add(&self) -> MutexGuard<'_, Vec<TxnIndex>> {
-        let list = self.list.lock();
-        // ORDERING: SeqCst, before the look: in the single order either this comes first, and
-        // `take` sees it; or the change of the state does, and the waiter sees that.
-        self.any.store(true, Ordering::SeqCst);
-        list
-    }
-
-    /// Empties the list, after the state has changed.
-    fn take(&self) -> Vec<TxnIndex> {
-        // ORDERING: SeqCst, after the change: see `add`.
-        if !self.any.load(Ordering::SeqCst) {
-            return Vec::new();
-        }
-        std::mem::take(&mut *self.list.lock())
-    }
-}
-
-/// What a transaction waits for: that `writer` is executed, or committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Awaited {
-    pub(crate) writer: TxnIndex,
-    pub(crate) until: State,
 }
 
 impl<'b> Scheduler<'b> {
@@ -221,12 +219,13 @@ impl<'b> Scheduler<'b> {
     }
 
     /// Takes the lowest transaction that needs an execution: an aborted one, else the next one of
-    /// the worker's stride, else the first of a new stride.
+    /// the worker's stride, else the first of a new stride. A *stride* is transactions in a row
+    /// that one worker has taken on, and claims one after another.
     ///
     /// `on_start` is told of each transaction that is passed for the first time.
     pub(crate) fn claim_for_execution(
         &self,
-        stride: &mut Stride,
+        stride: &mut Range<u32>,
         mut on_start: impl FnMut(TxnIndex),
     ) -> Option<Claim> {
         if self.is_stopping() {
@@ -240,7 +239,7 @@ impl<'b> Scheduler<'b> {
             }
         }
         loop {
-            for txn in stride.0.by_ref().map(TxnIndex::new) {
+            for txn in stride.by_ref().map(TxnIndex::new) {
                 if let Some(incarnation) = self.status(txn).claim(State::Ready) {
                     return Some(Claim { txn, incarnation });
                 }
@@ -255,7 +254,7 @@ impl<'b> Scheduler<'b> {
             // ORDERING: SeqCst: see `next`.
             if self.next.compare_exchange(seen, end, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 (seen..end).map(TxnIndex::new).for_each(&mut on_start);
-                stride.0 = next..end;
+                *stride = next..end;
             }
         }
     }
@@ -386,12 +385,12 @@ impl<'b> Scheduler<'b> {
 
     /// Spins while `writer` is being executed. Whether it is worth looking again.
     pub(crate) fn wait_briefly(&self, writer: TxnIndex) -> bool {
-        let settled = || match self.status(writer).state() {
+        let is_known = || match self.status(writer).state() {
             State::Ready => Some(false),
             State::Executed | State::Committed => Some(true),
             State::Claimed => self.is_stopping().then_some(false),
         };
-        self.spin(WAIT_SPINS, settled).unwrap_or(false)
+        self.spin(WAIT_SPINS, is_known).unwrap_or(false)
     }
 
     /// Spins until `done`, but not for long.
@@ -445,7 +444,7 @@ impl<'b> Scheduler<'b> {
 
     /// Looks at the clock and the cancel token, and interrupts every run if the block is to stop.
     pub(crate) fn poll_limits(&self) {
-        if self.limits.can_stop() && self.limits.stop().is_some() {
+        if self.limits.can_stop() && self.limits.stop() {
             self.stop();
         }
     }
@@ -482,105 +481,4 @@ impl<'b> Scheduler<'b> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(10, 4, 1, 1, &limits).0;
-        let (stride, mut passed) = (&mut Stride::default(), Vec::new());
-        let claims: Vec<_> = std::iter::from_fn(|| {
-            scheduler.claim_for_execution(stride, |txn| passed.push(txn.get()))
-        })
-        .collect();
-        assert_eq!(claims.iter().map(|claim| claim.txn.get()).collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(passed, [0, 1, 2, 3]);
-        scheduler.advance(TxnIndex::new(1));
-        assert_eq!(
-            scheduler.claim_for_execution(stride, |_| {}).map(|claim| claim.txn.get()),
-            Some(4)
-        );
-        assert!(!scheduler.has_executions());
-    }
-
-    #[test]
-    fn strides_are_shorter_towards_the_end() {
-        const TXNS: u32 = 60;
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(TXNS, TXNS, 2, 2, &limits).0;
-        let mut control = WindowControl::new(TXNS, 1, 1);
-        let report = window::Report { stood: Some(true), distance: u32::MAX };
-        (0..1_000).for_each(|_| control.report(report, 1, &scheduler.window));
-        let first = |left: u32| scheduler.stride_at(TXNS - left);
-        assert_eq!((first(60), first(20), first(7), first(3)), (15, 5, 1, 0));
-        // Nobody is left without.
-        scheduler.advance(TxnIndex::new(TXNS - 3));
-        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
-        assert_eq!(claim().map(|claim| claim.txn.get()), Some(TXNS - 2));
-    }
-
-    #[test]
-    fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
-        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
-        let writer = claim().expect("txn 1");
-        let reader = claim().expect("txn 2");
-        let until = |until| Some(Awaited { writer: writer.txn, until });
-        scheduler.release(reader, until(State::Executed));
-        assert_eq!(claim().map(|claim| claim.txn.get()), Some(3));
-        scheduler.finish(writer);
-        let second = Claim { txn: reader.txn, incarnation: 1 };
-        assert_eq!(claim(), Some(second));
-        scheduler.release(second, until(State::Executed));
-        let third = Claim { txn: reader.txn, incarnation: 2 };
-        assert_eq!(claim(), Some(third), "the writer was executed already");
-        scheduler.release(third, until(State::Committed));
-        assert_eq!(claim(), None);
-        assert_eq!(scheduler.status(writer.txn).claim(State::Executed), Some(0));
-        scheduler.finish_commit(writer);
-        assert_eq!(claim().map(|claim| claim.txn), Some(reader.txn));
-    }
-
-    #[test]
-    fn what_was_tried_often_is_left_to_the_committer() {
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
-        let claim = || scheduler.claim_for_execution(&mut Stride::default(), |_| {});
-        let tries = std::iter::from_fn(|| {
-            let claim = claim().filter(|claim| claim.txn.get() == 1)?;
-            scheduler.release(claim, None);
-            Some(claim.incarnation)
-        });
-        assert!(tries.eq(0..=LAST_AHEAD));
-        assert!(scheduler.retry_set.is_empty());
-        let claim = Claim { txn: TxnIndex::new(1), incarnation: LAST_AHEAD + 1 };
-        assert_eq!(scheduler.status(claim.txn).claim(State::Ready), Some(claim.incarnation));
-    }
-
-    #[test]
-    fn the_head_that_is_given_back_is_the_committers() {
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
-        let claim = scheduler.claim_for_execution(&mut Stride::default(), |_| {}).expect("txn 1");
-        scheduler.want_head();
-        assert!(!scheduler.is_head_wanted(), "nobody executes it");
-        scheduler.advance(claim.txn);
-        scheduler.want_head();
-        assert!(scheduler.is_head_wanted() && !scheduler.is_undisturbed());
-        scheduler.release(claim, None);
-        assert!(scheduler.retry_set.is_empty() && scheduler.head_is_waiting());
-        scheduler.advance(claim.txn.next());
-        assert!(scheduler.is_undisturbed());
-    }
-
-    #[test]
-    fn nothing_is_started_once_the_block_is_to_stop() {
-        let limits = Limits::default();
-        let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
-        scheduler.stop();
-        assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), None);
-        assert!(!scheduler.has_executions());
-    }
-}
+mod tests;

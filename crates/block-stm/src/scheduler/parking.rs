@@ -1,11 +1,11 @@
 //! Where idle workers sleep.
 //!
-//! A worker announces itself, and looks for work once more under the lock before it waits; whoever
-//! makes work looks for announced workers afterwards, and passes through the lock before it
+//! A worker announces itself, and looks for work once more under the lock before it waits. The
+//! maker of work looks for announced workers afterwards, and passes through the lock before it
 //! notifies. In the single order of the `SeqCst` accesses, either the worker's last look sees the
-//! work, or the local_table sees the worker; then the lock sees to it that the worker waits
-//! already, or looks only now. So nobody sleeps on work. Nothing is counted that could be taken by
-//! the wrong one: a worker that is woken for nothing looks, and sleeps again.
+//! work, or the maker sees the worker; then the lock sees to it that the worker waits already, or
+//! looks only now. So no worker sleeps on work. Nothing is counted that could be taken by the wrong
+//! one: a worker that is woken for nothing looks, and sleeps again.
 
 use crate::primitives::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Parking {
         }
     }
 
-    /// Whether somebody must be notified; if so, he waits already or will see the work himself.
+    /// Whether a worker must be notified; if so, it waits already or will see the work itself.
     fn has_sleepers(&self) -> bool {
         // ORDERING: SeqCst, after the work was made: see the module's documentation.
         fence(Ordering::SeqCst);

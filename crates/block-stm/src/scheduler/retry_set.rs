@@ -1,6 +1,6 @@
 //! Transactions to be executed again, lowest first: one bit each.
 //!
-//! A bit is a hint: whoever takes it must still claim the transaction. A bit that is
+//! A bit is a hint: the worker that takes it must still claim the transaction. A bit that is
 //! lost or set for nothing costs time, never a result: the head is executed in any case.
 
 use crate::primitives::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -101,7 +101,7 @@ impl Status {
     fn set(&self, state: State, incarnation: u32) {
         debug_assert_eq!(self.state(), State::Claimed);
         // ORDERING: Release publishes the owner's work to the next owner's Acquire. SeqCst for
-        // `Scheduler::release`, which decides by this word whether somebody will still come for its
+        // `Scheduler::release`, which decides by this word whether a worker will still come for its
         // waiters, and for parking workers. The hand-over of the head relies on the fences in
         // `baton.rs`, not on this.
         self.0.store(pack(state, incarnation), Ordering::SeqCst);

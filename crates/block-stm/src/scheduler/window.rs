@@ -63,16 +63,6 @@ impl Window {
     }
 }
 
-/// What the committer has to report of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    /// Whether its first optimistic execution stood; `None` if there was none.
-    pub(crate) stood: Option<bool>,
-    /// How far below it the nearest transaction is whose write it read; `u32::MAX` if there is
-    /// none.
-    pub(crate) distance: u32,
-}
-
 /// Kept by the committer.
 pub(crate) struct WindowControl {
     distances: Distances,
@@ -92,8 +82,8 @@ pub(crate) struct WindowControl {
 }
 
 impl WindowControl {
-    /// A control for a window of at most `max`, served by at most `workers`, of whom `room` can run
-    /// at once for now.
+    /// A control for a window of at most `max`, served by at most `workers`, of which `room` can
+    /// run at once for now.
     pub(crate) fn new(max: u32, workers: u32, room: u32) -> Self {
         let (max, workers) = (max.max(1), workers.max(1));
         Self {
@@ -106,7 +96,7 @@ impl WindowControl {
             rest: 0,
             next_rest: FIRST_REST,
             stride: 1,
-            // So that everybody has work within the window while the one who is behind catches up.
+            // So that all have work within the window while the one that is behind catches up.
             max_stride: (max / workers / 4).clamp(1, MAX_STRIDE),
             calm: 0,
         }
@@ -128,9 +118,18 @@ impl WindowControl {
     }
 
     /// Takes the report of one transaction; of the block's first one there is none, as it says
-    /// nothing. At most `room` workers can run.
-    pub(crate) fn report(&mut self, report: Report, room: u32, window: &Window) {
-        let Report { stood, distance } = report;
+    /// nothing.
+    ///
+    /// `stood` is whether its first optimistic execution stood, if there was one. `distance` is how
+    /// far below it the nearest transaction is whose write it read; `u32::MAX` if there is none. At
+    /// most `room` workers can run.
+    pub(crate) fn report(
+        &mut self,
+        stood: Option<bool>,
+        distance: u32,
+        room: u32,
+        window: &Window,
+    ) {
         self.pace(stood, window);
         self.reports = self.reports.saturating_add(1);
         let near = match stood {
@@ -233,8 +232,8 @@ mod tests {
         }
 
         fn feed(&mut self, stood: Option<bool>, distance: u32, times: u32) -> (u32, u32) {
-            let report = Report { stood, distance };
-            (0..times).for_each(|_| self.control.report(report, u32::MAX, &self.window));
+            let report = |_| self.control.report(stood, distance, u32::MAX, &self.window);
+            (0..times).for_each(report);
             (self.window.workers(), self.window.size())
         }
     }
@@ -263,8 +262,7 @@ mod tests {
     #[test]
     fn no_more_workers_than_can_run() {
         let mut fed = Fed::new(64);
-        let report = Report { stood: Some(true), distance: FAR };
-        (0..200).for_each(|_| fed.control.report(report, 5, &fed.window));
+        (0..200).for_each(|_| fed.control.report(Some(true), FAR, 5, &fed.window));
         assert_eq!((fed.window.workers(), fed.window.size()), (5, 50));
     }
 
@@ -284,8 +282,7 @@ mod tests {
     fn a_window_of_one_stays_at_one() {
         let control = &mut WindowControl::new(1, 8, 8);
         let window = control.window();
-        let report = Report { stood: None, distance: FAR };
-        (0..10_000).for_each(|_| control.report(report, u32::MAX, &window));
+        (0..10_000).for_each(|_| control.report(None, FAR, u32::MAX, &window));
         assert_eq!(window.size(), 1);
     }
 }

@@ -5,8 +5,7 @@ use crate::contract::block::Block;
 use crate::contract::error::Error;
 use crate::contract::sink::CommitSink;
 use crate::engine::executed::Executed;
-use crate::engine::front::Engine;
-use crate::engine::sequential;
+use crate::engine::{Engine, sequential};
 use crate::proofs::watch::Invariants;
 
 impl Engine {

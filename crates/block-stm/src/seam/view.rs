@@ -28,43 +28,41 @@ use crate::primitives::canary::{Canary, sings};
 /// visits) fails the execution, also where the VM catches it: the methods answer with an
 /// [`Interrupt`] from then on.
 pub struct View<'b, V: Types> {
-    inside: Option<Box<Inside<'b, V>>>,
-}
-
-struct Inside<'b, V: Types> {
-    backend: Backend<'b, V>,
-    /// Set while a method is under way, and so for good once a panic came out of one.
+    /// The inside; `None` while it is taken.
+    backend: Option<Box<Backend<'b, V>>>,
+    /// Set while a method is under way, and so for good once a panic came out of one. Goes where
+    /// the inside goes.
     asking: bool,
 }
 
 impl<V: Types> Default for View<'_, V> {
     /// A handle with nothing inside, as [`View::take`] leaves behind.
     fn default() -> Self {
-        Self { inside: None }
+        Self { backend: None, asking: false }
     }
 }
 
 impl<V: Types> fmt::Debug for View<'_, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.inside {
+        match &self.backend {
             None => f.write_str("View(taken)"),
-            Some(inside) => write!(f, "View({})", inside.backend.kind()),
+            Some(backend) => write!(f, "View({})", backend.kind()),
         }
     }
 }
 
 impl<'b, V: Types> View<'b, V> {
     pub(crate) fn new(backend: Backend<'b, V>) -> Self {
-        Self { inside: Some(Box::new(Inside { backend, asking: false })) }
+        Self { backend: Some(Box::new(backend)), asking: false }
     }
 
     pub(crate) fn backend(&mut self) -> Option<&mut Backend<'b, V>> {
-        self.inside.as_deref_mut().map(|inside| &mut inside.backend)
+        self.backend.as_deref_mut()
     }
 
     /// Whether a panic came out of one of its methods.
     pub(crate) fn is_broken(&self) -> bool {
-        self.inside.as_ref().is_some_and(|inside| inside.asking) && !sings(Canary::ForgetPanics)
+        self.asking && !sings(Canary::ForgetPanics)
     }
 
     /// Calls a method of the inside.
@@ -72,27 +70,27 @@ impl<'b, V: Types> View<'b, V> {
         &mut self,
         method: impl FnOnce(&mut Backend<'b, V>) -> Result<T, Interrupt>,
     ) -> Result<T, Interrupt> {
-        let inside = self.inside.as_deref_mut();
-        let inside = inside.expect("the view's inside was taken and not put back");
-        if inside.asking && !sings(Canary::ForgetPanics) {
+        let backend = self.backend.as_deref_mut();
+        let backend = backend.expect("the view's inside was taken and not put back");
+        if self.asking && !sings(Canary::ForgetPanics) {
             return Err(Interrupt::new());
         }
-        inside.asking = true;
-        let answer = method(&mut inside.backend);
-        inside.asking = false;
+        self.asking = true;
+        let answer = method(backend);
+        self.asking = false;
         answer
     }
 
     /// Moves the inside out, leaving an empty handle. Put it back before the execution returns.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        Self { inside: self.inside.take() }
+        std::mem::take(self)
     }
 
     /// Whether the inside was taken.
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        self.inside.is_none()
+        self.backend.is_none()
     }
 
     /// The value of `location`.
@@ -105,7 +103,7 @@ impl<'b, V: Types> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        self.ask(|inside| inside.read(location))
+        self.ask(|backend| backend.read(location))
     }
 
     /// Visits what lies between the bounds, in ascending order, each location with the value that
@@ -113,7 +111,7 @@ impl<'b, V: Types> View<'b, V> {
     ///
     /// Locations whose value is [absent](crate::Value::is_absent) are passed over. `visit` ends the
     /// scan with [`ControlFlow::Break`]; then only the range up to the location that it saw last
-    /// was observed, and writes beyond do not conflict. A scan that nobody ends observes its whole
+    /// was observed, and writes beyond do not conflict. A scan that is not ended observes its whole
     /// range: it conflicts with whatever appears, changes or disappears there. Bounds that cross
     /// hold nothing.
     ///
@@ -136,7 +134,7 @@ impl<'b, V: Types> View<'b, V> {
         to: Bound<&V::Location>,
         mut visit: impl FnMut(&V::Location, &V::Value) -> ControlFlow<()>,
     ) -> Result<(), Interrupt> {
-        self.ask(|inside| inside.scan(from, to, &mut visit))
+        self.ask(|backend| backend.scan(from, to, &mut visit))
     }
 
     /// Sets `location` to `value`, without observing what was there.
@@ -144,7 +142,7 @@ impl<'b, V: Types> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on. Only possible after [`add`](View::add) on the same location.
     pub fn write(&mut self, location: &V::Location, value: V::Value) -> Result<(), Interrupt> {
-        self.ask(|inside| inside.write(location, value))
+        self.ask(|backend| backend.write(location, value))
     }
 
     /// Applies `delta` to `location` without observing what was there, and says whether it applies.
@@ -161,7 +159,7 @@ impl<'b, V: Types> View<'b, V> {
         location: &V::Location,
         delta: <V::Value as Value>::Delta,
     ) -> Result<bool, Interrupt> {
-        self.ask(|inside| inside.add(location, delta))
+        self.ask(|backend| backend.add(location, delta))
     }
 
     /// Whether `predicate` holds at `location`, observing nothing else of what is there.
@@ -175,7 +173,7 @@ impl<'b, V: Types> View<'b, V> {
         location: &V::Location,
         predicate: <V::Value as Value>::Predicate,
     ) -> Result<bool, Interrupt> {
-        self.ask(|inside| inside.check(location, predicate))
+        self.ask(|backend| backend.check(location, predicate))
     }
 
     /// Takes for granted that `predicate` holds at `location`, or says that it does not.
@@ -192,7 +190,7 @@ impl<'b, V: Types> View<'b, V> {
         location: &V::Location,
         predicate: <V::Value as Value>::Predicate,
     ) -> Result<bool, Interrupt> {
-        self.ask(|inside| inside.assume(location, predicate))
+        self.ask(|backend| backend.assume(location, predicate))
     }
 
     /// The value of `location` as it looks now, without observing it: the execution may rely on it
@@ -205,7 +203,7 @@ impl<'b, V: Types> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        self.ask(|inside| inside.peek(location))
+        self.ask(|backend| backend.peek(location))
     }
 
     /// Some value that `location` has about here, without observing it: in a parallel execution,
@@ -242,7 +240,7 @@ impl<'b, V: Types> View<'b, V> {
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn glimpse(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        self.ask(|inside| inside.glimpse(location))
+        self.ask(|backend| backend.glimpse(location))
     }
 
     /// Ends the execution with a failure of the VM's own: a broken invariant, a missing setting.

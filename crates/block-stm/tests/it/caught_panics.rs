@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use block_stm::{
-    Block, BoxError, Collect, Config, Error, Execution, Interrupt, OrderedStorage, Storage, Value,
-    View, Vm, execute_sequential,
+    Block, BoxError, Collect, Config, Engine, Error, Execution, Interrupt, OrderedStorage, Storage,
+    Value, View, Vm, execute_sequential,
 };
 use block_stm_testkit::check;
 use block_stm_testkit::sim::{Circumstances, Random, Simulator};
@@ -196,7 +196,7 @@ pub(crate) fn a_panic_that_the_vm_catches_fails_the_execution() {
                 let block = Block::ordered(&Catcher, &txns, state);
                 check(&block).unwrap_or_else(|difference| panic!("{call:?}: {difference}"));
                 let engine = Config::default().threads(3.try_into().expect("not zero"));
-                let engine = engine.inline_below(0).build().expect("it starts");
+                let engine = Engine::new(engine.inline_below(0)).expect("it starts");
                 let mut expected = Collect::default();
                 let ending = execute_sequential(&block, &mut expected);
                 let expected = (ending.map(|executed| executed.committed), expected.outcomes);
@@ -282,7 +282,7 @@ fn payloads_that_panic_when_they_are_dropped_are_dropped_in_peace() {
     let vm = Bomber(AtomicU64::new(0));
     let state = |_: &u8| Ok::<_, BoxError>(Touchy(0));
     let engine = Config::default().threads(3.try_into().expect("not zero")).inline_below(0);
-    let engine = engine.build().expect("it starts");
+    let engine = Engine::new(engine).expect("it starts");
     let execute = |txns: &[bool], seed| {
         let block = Block::new(&vm, txns, &state);
         let run = Simulator::default().run(
@@ -346,7 +346,7 @@ impl Vm for Tidy {
 fn contexts_that_panic_when_they_are_dropped_fail_no_block() {
     let state = |_: &u8| Ok::<_, BoxError>(Touchy(0));
     let engine = Config::default().threads(3.try_into().expect("not zero")).inline_below(0);
-    let engine = engine.build().expect("it starts");
+    let engine = Engine::new(engine).expect("it starts");
     let block = Block::new(&Tidy, &[true, false, false, false], &state);
     let mut failures = 0;
     for seed in 0..200 {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use block_stm::Config;
+use block_stm::{Config, Engine};
 use block_stm_testkit::Arm;
 use block_stm_testkit::chaos::storm;
 use block_stm_testkit::sim::{Circumstances, Random, Simulator};
@@ -47,7 +47,7 @@ fn hosts_that_keep_no_contract_come_to_an_end() {
         let tight = Arm::of(3, Some(2)).engine().expect("threads can be started");
         let exact = Arm::of(2, None).exact().engine().expect("threads can be started");
         let engines =
-            [engine(2), engine(5), tight, exact, borrowing.build().expect("nothing to start")];
+            [engine(2), engine(5), tight, exact, Engine::new(borrowing).expect("nothing to start")];
         for round in 0..60 {
             let txns = round * 3;
             let _ = execute_wild(None, txns);

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use block_stm::conductor::{Position, Step};
 use block_stm::{
-    Block, BoxError, Collect, Config, Execution, Interrupt, Outcome, TxnIndex, Value, View, Vm,
+    Block, BoxError, Collect, Config, Engine, Execution, Interrupt, Outcome, TxnIndex, Value, View,
+    Vm,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ fn views_say_where_they_are() -> Result<(), BoxError> {
         [(1, true, "sequential"), (2, true, "speculative"), (2, false, "speculative")]
     {
         let mut sink = Collect::default();
-        let executed = engine(threads, deltas).build()?.execute(&block, &mut sink)?;
+        let executed = Engine::new(engine(threads, deltas))?.execute(&block, &mut sink)?;
         assert_eq!(executed.state.to_vec(), [(0, Number(8))]);
         let expected = Outcome::Done(format!("View({kind}), then View(taken), true"));
         assert_eq!(sink.outcomes, [expected.clone(), expected.clone(), expected]);
@@ -85,7 +86,7 @@ fn blocks_and_engines_show_their_settings() -> Result<(), BoxError> {
     let config = engine(2, false);
     let text = format!("{config:?}");
     assert!(text.contains("threads: Some(2)") && text.contains("deltas: false"), "{text}");
-    let text = format!("{:?}", config.build()?);
+    let text = format!("{:?}", Engine::new(config)?);
     assert!(text.starts_with("Engine") && text.contains("threads: 2"), "{text}");
     Ok(())
 }

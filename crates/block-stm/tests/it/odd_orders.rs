@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use block_stm::{
-    Block, BoxError, Collect, Config, Execution, Interrupt, OrderedStorage, Storage, Value, View,
-    Vm, execute_sequential,
+    Block, BoxError, Collect, Config, Engine, Execution, Interrupt, OrderedStorage, Storage, Value,
+    View, Vm, execute_sequential,
 };
 
 use crate::support::timely;
@@ -179,8 +179,8 @@ impl OrderedStorage<Odd, Entry> for Sound {
 /// Executes blocks in this order, in both ways, as often. What surfaced as a panic.
 fn execute(way: Way, blocks: usize, txns: u64) -> Vec<Box<dyn std::any::Any + Send>> {
     let threads = NonZeroUsize::new(5).expect("5 is not 0");
-    let engine =
-        Config::default().threads(threads).inline_below(0).build().expect("threads can be started");
+    let engine = Engine::new(Config::default().threads(threads).inline_below(0))
+        .expect("threads can be started");
     let txns: Vec<_> = (0..txns).collect();
     let mut panics = Vec::new();
     for _ in 0..blocks {

@@ -1,6 +1,6 @@
 //! VMs that do what few do: write over what they assumed, look at what they must not see.
 
-use block_stm::{Block, BoxError, Collect, Config, Execution, Interrupt, Value, View, Vm};
+use block_stm::{Block, BoxError, Collect, Config, Engine, Execution, Interrupt, Value, View, Vm};
 use block_stm_testkit::check;
 use block_stm_testkit::language::{At, Expr, LanguageBlock, Op, Test};
 use block_stm_testkit::sim::{Circumstances, Order, RoundRobin, Scene, Setup, Simulator};
@@ -56,7 +56,7 @@ fn what_was_assumed_and_then_written_is_fetched_for_the_judge() {
     let block = Block::new(&Raise, &nonces, &state);
     check(&block).expect("parallel is sequential");
     let engine =
-        Config::default().threads(4.try_into().expect("not zero")).build().expect("it starts");
+        Engine::new(Config::default().threads(4.try_into().expect("not zero"))).expect("it starts");
     let schedule = Box::new(RoundRobin::new(1));
     let run = Simulator::default().run(schedule, Circumstances::default(), || {
         engine.execute(&block, &mut Collect::default()).map(|executed| executed.stats)

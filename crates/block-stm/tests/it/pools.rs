@@ -23,7 +23,7 @@ fn pool(threads: usize) -> Arc<ThreadPool> {
 fn borrowing(pool: &Arc<ThreadPool>, threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("more than none");
     let config = Config::default().pool(Arc::clone(pool)).threads(threads).inline_below(0);
-    config.build().expect("nothing to start")
+    Engine::new(config).expect("nothing to start")
 }
 
 /// Executes `block` some times and compares with the oracle.
@@ -41,7 +41,7 @@ fn assert_right(engine: &Engine, block: &LanguageBlock, times: usize) {
 fn an_engine_has_the_threads_that_were_asked_for() {
     assert_eq!(engine(1).threads(), 1);
     assert_eq!(engine(5).threads(), 5);
-    assert!(Config::default().build().expect("threads can be started").threads() >= 1);
+    assert!(Engine::new(Config::default()).expect("threads can be started").threads() >= 1);
     assert_eq!(borrowing(&pool(2), 3).threads(), 3);
 }
 
@@ -221,7 +221,8 @@ fn a_pool_that_is_busy_until_the_block_is_done() {
 fn one_thread_is_enough() {
     timely(|| {
         assert_right(&engine(1), &tangle(60), 3);
-        let tiny = Config::default().threads(NonZeroUsize::MIN).build().expect("nothing to start");
+        let tiny =
+            Engine::new(Config::default().threads(NonZeroUsize::MIN)).expect("nothing to start");
         assert_right(&tiny, &tangle(3), 3);
     });
 }
@@ -230,7 +231,7 @@ fn one_thread_is_enough() {
 fn short_blocks_are_executed_by_the_caller_alone() {
     timely(|| {
         let threads = NonZeroUsize::new(4).expect("more than none");
-        let engine = Config::default().threads(threads).inline_below(10).build();
+        let engine = Engine::new(Config::default().threads(threads).inline_below(10));
         let engine = engine.expect("threads can be started");
         let stage = tangle(9).stage();
         assert_eq!(parallel(&engine, &stage).stats, oracle(&stage).stats);

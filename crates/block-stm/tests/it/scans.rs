@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use block_stm::conductor::{Conductor, Step, conduct};
 use block_stm::{
-    Block, BoxError, Collect, Config, Error, Execution, Interrupt, OrderedStorage, Outcome, Stats,
-    Storage, Value, View, Vm, execute_sequential,
+    Block, BoxError, Collect, Config, Engine, Error, Execution, Interrupt, OrderedStorage, Outcome,
+    Stats, Storage, Value, View, Vm, execute_sequential,
 };
 use block_stm_testkit::check;
 use block_stm_testkit::compare::same;
@@ -362,7 +362,7 @@ fn an_engine_without_deltas_scans_too() {
     timely(|| {
         let threads = NonZeroUsize::new(3).expect("3 is not 0");
         let config = Config::default().threads(threads).inline_below(0).deltas(false);
-        let engine = config.build().expect("threads can be started");
+        let engine = Engine::new(config).expect("threads can be started");
         for seed in 0..20 {
             let stage = queues(40).probe(Jitter { seed, often: 16 }).stage();
             let difference = same(&oracle(&stage), &parallel(&engine, &stage));

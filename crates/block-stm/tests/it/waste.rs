@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use block_stm::{Block, Config, Stats};
+use block_stm::{Block, Config, Engine, Stats};
 use block_stm_testkit::waste::{Forget, Shape, Toil, opening, shapes, simulate};
 
 use crate::support::timely;
@@ -47,7 +47,7 @@ fn waste_does_not_grow_with_threads() {
     timely(|| {
         for threads in THREADS {
             let config = Config::default().threads(number(threads)).inline_below(0);
-            let engine = config.build().expect("threads can be started");
+            let engine = Engine::new(config).expect("threads can be started");
             for shape in shapes(1_500) {
                 let toil = Toil::default();
                 let block = Block::new(&toil, &shape.txns, &opening);
@@ -115,7 +115,7 @@ fn there_is_room_for_more_than_the_cores_while_some_wait_for_the_storage() {
             opening(location)
         };
         let config = Config::default().threads(number(16)).cores(number(2)).inline_below(0);
-        let engine = config.build().expect("threads can be started");
+        let engine = Engine::new(config).expect("threads can be started");
         let toil = Toil::default();
         let executed = engine.execute(&Block::new(&toil, &independent.txns, &slow), &mut Forget);
         assert_eq!(executed.expect("no errors").stats.executions, 400);

@@ -19,7 +19,7 @@ pub(crate) fn times(smoke: usize) -> usize {
 /// An engine whose workers are shuttle's threads.
 pub(crate) fn engine(threads: usize) -> Engine {
     let threads = NonZeroUsize::new(threads).expect("some threads");
-    Config::default().threads(threads).inline_below(0).build().expect("threads start")
+    Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
 }
 
 /// Runs `test` under the schedules of `scheduler`.

@@ -29,7 +29,7 @@ pub(super) fn engines() -> &'static [Engine] {
     ENGINES.get_or_init(|| {
         let engine = |threads| {
             let threads = NonZeroUsize::new(threads).expect("not zero");
-            Config::default().threads(threads).inline_below(0).build().expect("threads start")
+            Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
         };
         [1, 2, 4, 8].map(engine).into()
     })
@@ -46,7 +46,7 @@ pub(super) fn parallel_runs<DB: StateRef + Sync>(
     });
     static ALONE: OnceLock<Engine> = OnceLock::new();
     let alone = std::iter::once_with(move || {
-        let one = || Config::default().threads(NonZeroUsize::MIN).build().expect("no threads");
+        let one = || Engine::new(Config::default().threads(NonZeroUsize::MIN)).expect("no threads");
         ("alone".to_owned(), execute_parallel(ALONE.get_or_init(one), block, db, options))
     });
     oracle.chain(alone).chain(engines().iter().map(move |engine| {

@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Mutex;
 
-use super::ground::atomic::{AtomicPtr, Ordering};
+use super::platform::atomic::{AtomicPtr, Ordering};
 
-/// A box or nothing. Whoever takes the box owns it, whatever others do at the same time: as in a
-/// lock, which the marker says.
+/// A box or nothing. The thread that takes the box owns it, whatever others do at the same time: as
+/// in a lock, which the marker says.
 pub(crate) struct Handover<T>(AtomicPtr<T>, PhantomData<Mutex<Box<T>>>);
 
 impl<T> Handover<T> {
@@ -27,10 +27,10 @@ impl<T> Handover<T> {
     }
 
     fn swap(&self, new: *mut T) -> Option<Box<T>> {
-        // ORDERING: AcqRel: what was done to the thing before it was left is seen by whoever takes
-        // it.
+        // ORDERING: AcqRel: what was done to the thing before it was left is seen by the thread
+        // that takes it.
         let old = self.0.swap(new, Ordering::AcqRel);
-        // SAFETY: from `Box::into_raw`, and nobody else gets it out of here.
+        // SAFETY: from `Box::into_raw`, and no other thread gets it out of here.
         (!old.is_null()).then(|| unsafe { Box::from_raw(old) })
     }
 

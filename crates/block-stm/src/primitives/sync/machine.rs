@@ -14,7 +14,7 @@ pub(crate) const WAIT_SPINS: u32 = 2_000;
 /// about what waking up takes.
 pub(crate) const IDLE_SPINS: u32 = 1_500;
 
-/// A lock. Under a conductor, all workers are on one thread: whoever waits for another one lets the
+/// A lock. Under a conductor, all workers are on one thread: one that waits for another lets the
 /// conductor decide.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);

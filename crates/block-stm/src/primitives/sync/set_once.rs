@@ -1,9 +1,9 @@
-//! A place that is filled once, by somebody who knows that nobody else does.
+//! A place that is filled once, by a thread that knows that no other one does.
 
 use std::mem::MaybeUninit;
 
-use super::ground::UnsafeCell;
-use super::ground::atomic::{AtomicBool, Ordering};
+use super::platform::UnsafeCell;
+use super::platform::atomic::{AtomicBool, Ordering};
 
 /// As a `OnceLock`, for places whose filling is exclusive already, by a lock or by a right: filling
 /// it is a plain store.
@@ -24,8 +24,8 @@ impl<T> SetOnce<T> {
 
     #[track_caller]
     pub(crate) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire pairs with the Release in `set`: whoever finds it filled sees the value
-        // whole.
+        // ORDERING: Acquire pairs with the Release in `set`: a thread that finds it filled sees the
+        // value whole.
         if !self.filled.load(Ordering::Acquire) {
             return None;
         }
@@ -44,7 +44,7 @@ impl<T> SetOnce<T> {
     pub(crate) unsafe fn set(&self, value: T) -> &T {
         // ORDERING: Relaxed: ordered with any earlier call, says the caller.
         assert!(!self.filled.load(Ordering::Relaxed), "filled once");
-        // SAFETY: nobody reads before it is filled, and nobody else fills it.
+        // SAFETY: it is not read before it is filled, and no other thread fills it.
         self.value.with_mut(|place| unsafe { (*place).write(value) });
         // ORDERING: Release: see `get`.
         self.filled.store(true, Ordering::Release);
@@ -55,7 +55,7 @@ impl<T> SetOnce<T> {
 
 impl<T> Drop for SetOnce<T> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed: `&mut`, so nobody else is there.
+        // ORDERING: Relaxed: `&mut`, so no other thread is there.
         if std::mem::needs_drop::<T>() && self.filled.load(Ordering::Relaxed) {
             // SAFETY: filled, and read no more.
             self.value.with_mut(|value| unsafe { (*value).assume_init_drop() });

@@ -37,7 +37,7 @@ impl Head {
 
 #[test]
 pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
-    // The local_table finishes the head and then tries to take the baton; the holder has found it
+    // The maker finishes the head and then tries to take the baton; the holder has found it
     // unfinished, gives the baton back, and looks once more. Whoever comes second takes the head
     // on.
     //
@@ -45,7 +45,7 @@ pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
     explore(|| {
         let head = Arc::new(Head { status: Status::new(), baton: Baton::new(0) });
         assert_eq!(head.status.claim(State::Ready), Some(0));
-        let local_table = thread::spawn({
+        let maker = thread::spawn({
             let head = Arc::clone(&head);
             move || {
                 head.status.finish(0);
@@ -56,7 +56,7 @@ pub(crate) fn a_head_that_becomes_ready_is_taken_on() {
             while head.commit(&mut held) {}
         }
         head.commit_ready();
-        local_table.join().expect("no panic");
+        maker.join().expect("no panic");
         assert_eq!(head.status.state(), State::Committed);
         assert_eq!(head.baton.try_take().map(|held| *held), Some(1));
     });

@@ -63,8 +63,8 @@ pub(crate) fn a_sleeper_is_woken_for_work() {
     // Work comes while the worker announces itself, looks, waits. In each case it does not sleep,
     // or is woken.
     //
-    // Caught: the fence taken away from `park` or from `has_sleepers`; the local_table not passing
-    // through the lock; the last look taken away.
+    // Caught: the fence taken away from `park` or from `has_sleepers`; the maker of work not
+    // passing through the lock; the last look taken away.
     explore(|| {
         let place = Place::new();
         let sleeper = worker(&place);

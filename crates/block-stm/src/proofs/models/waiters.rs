@@ -12,15 +12,14 @@ use super::{explore, explore_within};
 use crate::contract::limits::Limits;
 use crate::primitives::sync::with_total_order;
 use crate::scheduler::status::State;
-use crate::scheduler::{Awaited, Claim, Scheduler, Stride};
+use crate::scheduler::waiters::Awaited;
+use crate::scheduler::{Claim, Scheduler};
 
 /// A scheduler of three transactions; the first of them is the head, the others are claimed: a
 /// writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
     let scheduler = Scheduler::new(3, 3, 2, 2, limits).0;
-    let claim = || {
-        scheduler.claim_for_execution(&mut Stride::default(), |_| {}).expect("two can be started")
-    };
+    let claim = || scheduler.claim_for_execution(&mut (0..0), |_| {}).expect("two can be started");
     let (writer, reader) = (claim(), claim());
     (Arc::new(scheduler), writer, reader)
 }
@@ -48,12 +47,8 @@ pub(crate) fn a_waiter_is_never_forgotten() {
             scheduler.release(reader, Some(awaited));
             finishing.join().expect("no panic");
             let again = Claim { txn: reader.txn, incarnation: 1 };
-            assert_eq!(scheduler.claim_for_execution(&mut Stride::default(), |_| {}), Some(again));
-            assert_eq!(
-                scheduler.claim_for_execution(&mut Stride::default(), |_| {}),
-                None,
-                "and only once"
-            );
+            assert_eq!(scheduler.claim_for_execution(&mut (0..0), |_| {}), Some(again));
+            assert_eq!(scheduler.claim_for_execution(&mut (0..0), |_| {}), None, "and only once");
         })
     });
 }
@@ -80,9 +75,7 @@ fn a_waiter_for_the_commit_is_not_content_with_less() {
             scheduler.release(reader, Some(awaited));
             finishing.join().expect("no panic");
             assert_eq!(
-                scheduler
-                    .claim_for_execution(&mut Stride::default(), |_| {})
-                    .map(|claim| claim.txn),
+                scheduler.claim_for_execution(&mut (0..0), |_| {}).map(|claim| claim.txn),
                 Some(reader.txn)
             );
         })
@@ -107,9 +100,7 @@ fn a_sleeper_is_woken_for_a_released_waiter() {
                 let scheduler = Arc::clone(&scheduler);
                 move || {
                     loop {
-                        if let Some(claim) =
-                            scheduler.claim_for_execution(&mut Stride::default(), |_| {})
-                        {
+                        if let Some(claim) = scheduler.claim_for_execution(&mut (0..0), |_| {}) {
                             return claim;
                         }
                         scheduler.idle(None, || scheduler.has_executions());

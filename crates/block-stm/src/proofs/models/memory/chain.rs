@@ -17,7 +17,8 @@ use loom::thread;
 use super::Watched;
 use crate::contract::storage::BoxError;
 use crate::mvmemory::arena::Arena;
-use crate::mvmemory::cell::{Cell, Count, EntryOf, Finder, Found, ShortcutsOf};
+use crate::mvmemory::cell::{Cell, Count, EntryOf, ShortcutsOf};
+use crate::mvmemory::chain::Found;
 use crate::mvmemory::chunks::ChunkPool;
 use crate::mvmemory::entry::{Deltas, Payload};
 use crate::primitives::ids::{TxnIndex, Version};
@@ -65,15 +66,11 @@ impl Chain {
     }
 
     fn link_entry(&self, entry: *mut Item) {
-        self.cell.link(entry, &self.finder(), &pin());
-    }
-
-    fn finder(&self) -> Finder<'_, u32, Watched> {
-        Finder { visited: Count::new(0), shortcuts: self.shortcuts.local_arena() }
+        self.cell.link(entry, &Count::new(0), &self.shortcuts.local_arena(), &pin());
     }
 
     fn unlink(&self, entry: usize) {
-        self.cell.unlink(self.entries[entry], &self.finder(), &pin());
+        self.cell.unlink(self.entries[entry], &Count::new(0), &pin());
     }
 
     /// The version that a reader at `txn` sees; its value is always the writer's number and the
@@ -261,7 +258,7 @@ fn a_committed_sum_is_seen_whole() {
     // finds its sum; whoever walks over the chain finds deltas or the sum.
     //
     // Caught: the Release in `Cell::commit` weakened to Relaxed; the Acquire in `Cell::committed`
-    // weakened to Relaxed; the Release in `Entry::settle`, the Acquire in `Entry::value`.
+    // weakened to Relaxed; the Release in `Entry::set_sum`, the Acquire in `Entry::value`.
     explore(|| {
         let chain = Chain::new([(1, 0, Payload::Deltas(Deltas::One(5)))]);
         chain.cell.fetch_base(&|_: &u32| Ok(Watched::new(1))).expect("reads");

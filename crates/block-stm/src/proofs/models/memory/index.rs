@@ -9,24 +9,24 @@ use loom::thread;
 use super::Watched;
 use crate::mvmemory::cell::Cell;
 use crate::mvmemory::chunks::ChunkPool;
-use crate::mvmemory::index::{Index, Which};
+use crate::mvmemory::index::{Index, ListKind};
 use crate::primitives::order::Order;
 use crate::proofs::models::explore_within;
 
 type Locations = Index<Watched, Watched>;
 
 /// An index, and the cells that are or were in it.
-struct LocalArena {
+struct Listed {
     index: Locations,
     cells: std::sync::Mutex<Vec<*mut Cell<Watched, Watched>>>,
 }
 
 // SAFETY: cells are shared through `&` alone, and freed when the last thread has let go of them.
-unsafe impl Sync for LocalArena {}
+unsafe impl Sync for Listed {}
 // SAFETY: as above.
-unsafe impl Send for LocalArena {}
+unsafe impl Send for Listed {}
 
-impl LocalArena {
+impl Listed {
     fn new() -> Arc<Self> {
         let index = Index::new(Order::natural(), false, &Arc::new(ChunkPool::new(0)));
         Arc::new(Self { index, cells: std::sync::Mutex::default() })
@@ -36,7 +36,7 @@ impl LocalArena {
     fn cell(&self, location: u8) -> &Cell<Watched, Watched> {
         let cell = Box::into_raw(Box::new(Cell::new(Watched::new(location), u64::from(location))));
         self.cells.lock().expect("no panic").push(cell);
-        // SAFETY: freed with the local_arena.
+        // SAFETY: freed with the index.
         unsafe { &*cell }
     }
 
@@ -49,13 +49,13 @@ impl LocalArena {
 
     fn list(&self, cells: &[&Cell<Watched, Watched>]) {
         let local_index = self.index.local_index();
-        cells.iter().for_each(|cell| self.index.list(Which::Held, cell, &local_index));
+        cells.iter().for_each(|cell| self.index.list(ListKind::Present, cell, &local_index));
     }
 
     /// The locations in the list.
     fn walk(&self) -> Vec<u8> {
         let mut found = Vec::new();
-        self.index.walk(Which::Held, Bound::Unbounded, Bound::Unbounded, |cell| {
+        self.index.walk(ListKind::Present, Bound::Unbounded, Bound::Unbounded, |cell| {
             found.push(cell.location().get());
             ControlFlow::Continue(())
         });
@@ -63,7 +63,7 @@ impl LocalArena {
     }
 }
 
-impl Drop for LocalArena {
+impl Drop for Listed {
     fn drop(&mut self) {
         for cell in self.cells.get_mut().expect("no panic").drain(..) {
             // SAFETY: from `Box::into_raw`, and nobody else is there.
@@ -78,15 +78,15 @@ pub(crate) fn a_location_is_seen_whole() {
     //
     // Caught: the Release of the link, or the Acquire of `seek`, weakened to Relaxed.
     explore_within(3, || {
-        let local_arena = LocalArena::new();
+        let listed = Listed::new();
         let other = thread::spawn({
-            let local_arena = Arc::clone(&local_arena);
-            move || local_arena.walk()
+            let listed = Arc::clone(&listed);
+            move || listed.walk()
         });
-        local_arena.list(&[local_arena.cell(1)]);
+        listed.list(&[listed.cell(1)]);
         let found = other.join().expect("no panic");
         assert!(found.is_empty() || found == [1], "{found:?}");
-        assert_eq!(local_arena.walk(), [1]);
+        assert_eq!(listed.walk(), [1]);
     });
 }
 
@@ -97,14 +97,14 @@ fn neighbours_that_are_listed_at_once_are_both_there() {
     //
     // Caught: links set without a look at the neighbours.
     explore_within(2, || {
-        let local_arena = LocalArena::new();
+        let listed = Listed::new();
         let other = thread::spawn({
-            let local_arena = Arc::clone(&local_arena);
-            move || local_arena.list(&[local_arena.cell(1)])
+            let listed = Arc::clone(&listed);
+            move || listed.list(&[listed.cell(1)])
         });
-        local_arena.list(&[local_arena.cell(2)]);
+        listed.list(&[listed.cell(2)]);
         other.join().expect("no panic");
-        assert_eq!(local_arena.walk(), [1, 2]);
+        assert_eq!(listed.walk(), [1, 2]);
     });
 }
 
@@ -113,15 +113,15 @@ fn a_location_that_two_list_is_there_once() {
     // Caught: links set without a look at whether the place is linked; a place stored without
     // comparing.
     explore_within(2, || {
-        let local_arena = LocalArena::new();
-        local_arena.cell(1);
+        let listed = Listed::new();
+        listed.cell(1);
         let other = thread::spawn({
-            let local_arena = Arc::clone(&local_arena);
-            move || local_arena.list(&[local_arena.first()])
+            let listed = Arc::clone(&listed);
+            move || listed.list(&[listed.first()])
         });
-        local_arena.list(&[local_arena.first()]);
+        listed.list(&[listed.first()]);
         other.join().expect("no panic");
-        assert_eq!(local_arena.walk(), [1]);
+        assert_eq!(listed.walk(), [1]);
     });
 }
 
@@ -131,17 +131,17 @@ fn what_stays_is_found_whatever_comes_and_goes_beside_it() {
     //
     // Caught: a place whose own links are cleared when it is taken out.
     explore_within(2, || {
-        let local_arena = LocalArena::new();
-        let [one, two, three] = [1, 2, 3].map(|location| local_arena.cell(location));
-        local_arena.list(&[one, two, three]);
+        let listed = Listed::new();
+        let [one, two, three] = [1, 2, 3].map(|location| listed.cell(location));
+        listed.list(&[one, two, three]);
         let other = thread::spawn({
-            let local_arena = Arc::clone(&local_arena);
-            move || local_arena.walk()
+            let listed = Arc::clone(&listed);
+            move || listed.walk()
         });
-        local_arena.index.delist(Which::Held, two);
-        local_arena.list(&[two]);
+        listed.index.delist(ListKind::Present, two);
+        listed.list(&[two]);
         let found = other.join().expect("no panic");
         assert!(found == [1, 3] || found == [1, 2, 3], "{found:?}");
-        assert_eq!(local_arena.walk(), [1, 2, 3]);
+        assert_eq!(listed.walk(), [1, 2, 3]);
     });
 }

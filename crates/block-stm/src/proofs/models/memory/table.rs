@@ -12,14 +12,14 @@ use crate::proofs::models::explore_within;
 
 type Locations = Table<Watched, Watched>;
 
-/// The address of the cell of a location; its hash is the location's tens, so that `11` and `12`
-/// are twins.
+/// The address of the cell of a location; its hash is the location's tens, beyond the bits that the
+/// root takes: all meet in one root slot, and `11` and `12` are twins.
 fn find<'t>(
     table: &'t Locations,
     location: u8,
     local_table: &LocalTable<'t, Watched, Watched>,
 ) -> usize {
-    let hash = u64::from(location / 10);
+    let hash = u64::from(location / 10) << 4;
     let cell = table.find_or_insert_hashed(&Watched::new(location), hash, local_table);
     assert_eq!(cell.location().get(), location, "another location's cell");
     ptr::from_ref(cell).addr()
@@ -28,7 +28,7 @@ fn find<'t>(
 /// Looks for these locations from two threads at the same time, and again when all is quiet.
 fn race(mine: &'static [u8], others: &'static [u8]) {
     explore_within(3, move || {
-        let table = Arc::new(Locations::with_root(1, Arc::new(ChunkPool::new(0))));
+        let table = Arc::new(Locations::with_root(16, Arc::new(ChunkPool::new(0))));
         let find_all = |table: &Locations, locations: &[u8]| {
             let local_table = table.local_table();
             let find = |location: &u8| (*location, find(table, *location, &local_table));
@@ -82,7 +82,7 @@ fn a_third_twin_waits_at_the_same_place() {
 
 #[test]
 fn two_cells_meet_and_part_in_a_branch() {
-    // Hashes 1 and 2 meet in the only root slot, which becomes a branch: both grow it at once, or
+    // Hashes 1 and 2 meet in the first root slot, which becomes a branch: both grow it at once, or
     // one while the other still walks over the cell that was there.
     //
     // Caught: `grow` that stores without comparing: the other's branch and what it holds are lost.

@@ -5,21 +5,22 @@ use std::ops::Bound;
 
 use crate::primitives::order::{Boundary, Ranked};
 
-pub(crate) struct Spans<L, T>(BTreeMap<Boundary<L>, Span<L, T>>);
+pub(crate) struct RangeMap<L, T>(BTreeMap<Boundary<L>, Span<L, T>>);
 
 /// A range, but for its beginning.
+#[derive(Clone)]
 pub(crate) struct Span<L, T> {
     pub(crate) end: Boundary<L>,
     pub(crate) known: T,
 }
 
-impl<L, T> Default for Spans<L, T> {
+impl<L, T> Default for RangeMap<L, T> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<L: Clone, T> Spans<L, T> {
+impl<L: Clone, T> RangeMap<L, T> {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn ranges_join_as_the_sets_of_what_they_hold() {
         for seed in 0..500_u32 {
-            let (mut spans, mut model) = (Spans::default(), BTreeSet::new());
+            let (mut ranges, mut model) = (RangeMap::default(), BTreeSet::new());
             let mut state = seed.wrapping_mul(2_654_435_761) | 1;
             for _ in 0..8 {
                 state ^= state << 13;
@@ -108,12 +109,12 @@ mod tests {
                 let (from, len) = (state as u8 % 30, 1 + (state >> 8) as u8 % 6);
                 let added = [(from, from + len)].into_iter().collect::<Vec<_>>();
                 let end = from + len;
-                let goes_on = spans.add(below(from), below(end), added, |a, b| a.extend(b));
+                let goes_on = ranges.add(below(from), below(end), added, |a, b| a.extend(b));
                 assert_eq!(goes_on, model.contains(&end), "{seed}: beyond {end}");
                 model.extend(from..end);
             }
             for at in 0..40 {
-                let onward = spans.onward(&below(at));
+                let onward = ranges.onward(&below(at));
                 assert_eq!(onward.is_some(), model.contains(&at), "{seed}: {at}");
                 if let Some(span) = onward {
                     let end = (at..).find(|at| !model.contains(at)).expect("it ends");
@@ -122,7 +123,7 @@ mod tests {
                     assert!(all, "{seed}: what is known came from another one");
                 }
                 let next = (at + 1..40).find(|n| model.contains(n) && !model.contains(&(n - 1)));
-                assert!(spans.next_start(&below(at)) == next.map(below).as_ref(), "{seed}: {at}");
+                assert!(ranges.next_start(&below(at)) == next.map(below).as_ref(), "{seed}: {at}");
             }
         }
     }

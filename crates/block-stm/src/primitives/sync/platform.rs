@@ -1,4 +1,4 @@
-//! The ground that this build stands on.
+//! The primitives that this build uses: those of the machine, of loom or of shuttle.
 
 #[cfg(not(loom))]
 pub(super) use super::cell::UnsafeCell;
