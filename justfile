@@ -20,6 +20,10 @@ bench *ARGS:
 worst *ARGS:
     cargo run --release -p block-stm-testkit --example worst -- {{ARGS}}
 
+# Print what tiny transactions cost, beside a loop over a map and the sequential execution.
+tiny *ARGS:
+    cargo run --release -p block-stm-testkit --example tiny -- {{ARGS}}
+
 # Rebuild the workloads' contracts (needs node and npm).
 contracts:
     cd crates/block-stm-workloads/contracts && npm ci && npm run build
