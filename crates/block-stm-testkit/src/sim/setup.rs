@@ -98,8 +98,8 @@ pub struct Faults {
     /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does, with a
     /// helper on top.
     pub nested: u8,
-    /// Of 64 times that the judge asks whether to go alone, so many get another answer than it would
-    /// give itself.
+    /// Of 64 times that the judge asks whether to go alone, so many get another answer than it
+    /// would give itself.
     pub contrary: u8,
     /// The block is cancelled at this step.
     pub cancel_at: Option<u64>,

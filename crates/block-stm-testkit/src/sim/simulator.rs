@@ -48,8 +48,8 @@ pub struct Circumstances {
     /// Of 64 moments at which the user's code runs, so many wait as a job on a pool does: a helper
     /// that has not begun begins there, on top of it. The other number chooses the moments.
     pub nested: (u8, u64),
-    /// Of 64 times that the judge asks whether to go alone, so many get another answer than it would
-    /// give itself. The other number chooses them.
+    /// Of 64 times that the judge asks whether to go alone, so many get another answer than it
+    /// would give itself. The other number chooses them.
     pub contrary: (u8, u64),
     /// Whether to write down what every worker does, up to 10,000 steps.
     pub log: bool,

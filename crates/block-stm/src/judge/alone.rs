@@ -1,21 +1,21 @@
 //! Where each transaction needs the one before, the holder of the baton executes them itself, one
 //! after another, as the sequential execution does.
 //!
-//! Versions, records and validation serve those who look ahead. Once the window is shut, nobody
-//! does: only the head is worth executing. Then what is committed goes into a *layer* of plain maps
+//! Versions, records and validation serve executions ahead. Once the window is shut there are none:
+//! only the head is worth executing. Then what is committed goes into a *layer* of plain maps
 //! over the memory, which costs what the sequential execution costs. The stretch ends in one of
 //! three ways.
 //!
 //! - *The block ends.* The layer stays what it is, a part of the final state.
 //! - *The window opens*, as transactions have become independent. What the layer has goes into the
 //!   memory: the last write at each location, as a committed version of the transaction that wrote
-//!   it. Versions between are never missed, for all who will read are above the stretch.
+//!   it. Versions between are never missed, as all readers to come are above the stretch.
 //! - *A worker has the head.* It began before the window was shut. As when the window opens.
 //!
 //! A stretch is right by construction, as every execution of a head is: it sees the committed
 //! values, and nothing else. It begins where no higher transaction was started, so that nothing
-//! waits to be judged meanwhile. Whoever starts one all the same reads what the memory had before,
-//! and is judged against what it has then.
+//! waits to be judged meanwhile. One that is started all the same reads what the memory had
+//! before, and is judged against what it has then.
 
 use std::collections::HashSet;
 use std::ops::Range;

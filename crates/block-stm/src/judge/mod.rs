@@ -1,7 +1,9 @@
 //! The judge: what makes transactions final.
 //!
 //! [`commit`] judges the *head*, the lowest uncommitted transaction, and [`ledger`] has the rules
-//! by which the block grows. [`watch`] looks on, in debug builds.
+//! by which the block grows. Where each transaction needs the one before, the judge executes them
+//! itself ([`alone`]), by the [`step`] that the sequential execution repeats. [`watch`] looks on,
+//! in debug builds.
 //!
 //! # An example
 //!
