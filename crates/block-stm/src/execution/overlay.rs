@@ -334,15 +334,18 @@ impl<'b, V: Types> Overlay<'b, V> {
             && let Some(value) = known.latest()
         {
             let writer = known.after.as_ref().map(|(writer, _)| *writer);
-            let writer = writer.or(known.writer_beneath);
             return Ok((value.clone(), writer));
         }
         let (value, writer) = match self.committed(location) {
             Some((version, value)) => (value.clone(), version.txn()),
             None => (self.ask_storage(location)?, None),
         };
-        let before = Some(value.clone());
-        let known = Known { before, writer_beneath: writer, ..Known::default() };
+        let known = match writer {
+            Some(writer) => {
+                Known { after: Some((writer, value.clone())), is_beneath: true, ..Known::default() }
+            }
+            None => Known { before: Some(value.clone()), ..Known::default() },
+        };
         // A location whose hash changes may be there after all.
         self.known.entry(Key(location.clone())).or_insert(known);
         Ok((value, writer))
@@ -405,22 +408,22 @@ impl<'b, V: Types> Overlay<'b, V> {
             let after = Some((index, own.value));
             match self.known.entry(location) {
                 MapEntry::Occupied(mut known) if known.get().after.is_some() => {
-                    known.get_mut().after = after;
+                    let known = known.get_mut();
+                    (known.after, known.is_beneath) = (after, false);
                 }
                 MapEntry::Occupied(mut known) => {
                     let place = known.index();
                     let known = known.get_mut();
                     known.after = after;
-                    if known.writer_beneath.is_none() {
-                        known.writer_asked = known.asked == Some(index);
-                        self.written.push(place);
-                    }
+                    known.writer_asked = known.asked == Some(index);
+                    self.written.push(place);
                 }
                 MapEntry::Vacant(known) => {
                     let cell = self.memory.and_then(|memory| memory.find(&known.key().0));
-                    let writer_beneath = cell.and_then(|cell| cell.committed()?.0.txn());
-                    self.written.extend(writer_beneath.is_none().then_some(known.index()));
-                    known.insert(Known { after, writer_beneath, ..Known::default() });
+                    if cell.is_none_or(|cell| !cell.is_committed()) {
+                        self.written.push(known.index());
+                    }
+                    known.insert(Known { after, ..Known::default() });
                 }
             }
         }

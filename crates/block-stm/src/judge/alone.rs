@@ -135,7 +135,7 @@ fn rejoin<'b, V: Executable>(
         layer.known.keys().map(|location| memory.cell(&location.0, handle)).collect();
     // Where hashes change, a cell may come up twice, or be another one than was found before.
     let (mut fresh, mut met) = (Vec::new(), HashSet::with_hasher(RandomState::default()));
-    let others = (0..cells.len()).filter(|place| layer.known[*place].after.is_some());
+    let others = (0..cells.len()).filter(|place| layer.known[*place].is_written());
     for place in layer.written.iter().copied().chain(others) {
         let cell = cells[place];
         if !cell.is_committed() && met.insert(ptr::from_ref(cell).addr()) {
@@ -150,7 +150,8 @@ fn rejoin<'b, V: Executable>(
         if let Some(before) = values.before.filter(|_| !cell.is_committed()) {
             cell.set_base(before);
         }
-        writes.extend(values.after.map(|(writer, value)| (writer, cell, value)));
+        let after = values.after.filter(|_| !values.is_beneath);
+        writes.extend(after.map(|(writer, value)| (writer, cell, value)));
     }
     let at = |(writer, cell, _): &(TxnIndex, &CellOf<V>, _)| (*writer, ptr::from_ref(*cell).addr());
     writes.sort_by_key(at);

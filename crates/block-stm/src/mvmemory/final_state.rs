@@ -63,10 +63,10 @@ pub(crate) struct Known<V> {
     pub(crate) before: Option<V>,
     /// The last transaction that asked for the value that was here.
     pub(crate) asked: Option<TxnIndex>,
-    /// Who wrote it, where that lies in the memory beneath.
-    pub(crate) writer_beneath: Option<TxnIndex>,
-    /// Whether the first transaction that wrote here had asked; never if one has beneath.
+    /// Whether the first transaction that wrote here had asked; never if one wrote beneath.
     pub(crate) writer_asked: bool,
+    /// Whether `after` is not written here, but lies in the memory beneath.
+    pub(crate) is_beneath: bool,
     /// The one that a transaction left, if one did, and which.
     pub(crate) after: Option<(TxnIndex, V)>,
 }
@@ -89,13 +89,18 @@ impl<L: Eq + Hash, V> Layer<L, V> {
 
 impl<V> Default for Known<V> {
     fn default() -> Self {
-        Self { before: None, asked: None, writer_beneath: None, writer_asked: false, after: None }
+        Self { before: None, asked: None, writer_asked: false, is_beneath: false, after: None }
     }
 }
 
 impl<V> Known<V> {
     pub(crate) fn before_for_writer(&self) -> Option<&V> {
         self.before.as_ref().filter(|_| self.writer_asked)
+    }
+
+    /// Whether a transaction wrote here, in this layer.
+    pub(crate) fn is_written(&self) -> bool {
+        self.after.is_some() && !self.is_beneath
     }
 
     pub(crate) fn latest(&self) -> Option<&V> {
