@@ -14,7 +14,7 @@ use alloy_evm::{
         spec::EthExecutorSpec,
     },
     revm::{
-        Database, Inspector,
+        Inspector,
         context::{
             TxEnv,
             result::{HaltReason, ResultAndState},
@@ -138,9 +138,8 @@ where
         let written = self.inner.evm.written().filter(|_| self.inner.receipts.is_empty());
         let states = settings.states.as_deref();
         let state = states.and_then(|states| states.after(self.inner.ctx.parent_hash));
-        let hash = |index: usize| {
-            senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default()
-        };
+        let hash =
+            |index: usize| senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default();
         let shared = match state.as_deref().zip(written) {
             None => None,
             Some((state, written)) => {
@@ -243,9 +242,7 @@ where
         self.inner.commit_transaction(output)
     }
 
-    fn finish(
-        self,
-    ) -> Result<(Self::Evm, BlockExecutionResult<R::Receipt>), BlockExecutionError> {
+    fn finish(self) -> Result<(Self::Evm, BlockExecutionResult<R::Receipt>), BlockExecutionError> {
         self.inner.finish()
     }
 

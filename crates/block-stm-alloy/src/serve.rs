@@ -99,11 +99,7 @@ impl<E: std::error::Error + Send + Sync + 'static> DatabaseRef for Served<'_, E>
         }
     }
 
-    fn storage_ref(
-        &self,
-        address: Address,
-        key: StorageKey,
-    ) -> Result<StorageValue, ReadError<E>> {
+    fn storage_ref(&self, address: Address, key: StorageKey) -> Result<StorageValue, ReadError<E>> {
         let Some((shared, prepared)) = &self.shared else {
             return self.ask(|reply| Read::Slot(address, key, reply));
         };

@@ -2,8 +2,8 @@
 //! must equal.
 
 use alloy_eips::eip7685::Requests;
-use block_stm::{Admission, Cut, Flow};
 use alloy_primitives::{I256, U256};
+use block_stm::{Admission, Cut, Flow};
 use revm::{
     Context, DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm,
     context::{
@@ -16,8 +16,8 @@ use revm::{
 
 use crate::{
     Block, BlockRecord, BlockResult, BlockSink, BlockState, ExecutedTxn, ExecutionError, FinalTxn,
-    InvalidTxn, Receipt, Stage, StateRef, creation::CreationJournal, post_block::apply_post_block, pre_block::apply_pre_block,
-    state_ref::State,
+    InvalidTxn, Receipt, Stage, StateRef, creation::CreationJournal, post_block::apply_post_block,
+    pre_block::apply_pre_block, state_ref::State,
 };
 
 /// Executes `block` on the state `db`, one transaction after another on one reused revm instance.

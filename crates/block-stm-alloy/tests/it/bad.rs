@@ -7,7 +7,9 @@ use std::{
 
 use alloy_evm::{
     Evm, EvmFactory,
-    block::{BlockExecutionError, BlockExecutor, BlockExecutorFactory, InternalBlockExecutionError},
+    block::{
+        BlockExecutionError, BlockExecutor, BlockExecutorFactory, InternalBlockExecutionError,
+    },
     revm::{
         Inspector,
         context::{CfgEnv, TxEnv, result::EVMError, result::InvalidTransaction},

@@ -7,6 +7,7 @@ mod blocks;
 mod code;
 #[path = "../../../block-stm-evm/tests/it/parallel/decode/mod.rs"]
 mod decode;
+mod examples;
 mod given;
 mod one_by_one;
 mod same;

@@ -94,9 +94,7 @@ impl<'s> CommitSink<BlockVm<'s>> for Handover<'_> {
         }
         let index = index.as_usize();
         match self.gain(output.told.as_deref()) {
-            Ok(gain) => {
-                self.sink.settle(ExecutedTxn { index, txn, result: &output.result, gain })
-            }
+            Ok(gain) => self.sink.settle(ExecutedTxn { index, txn, result: &output.result, gain }),
             Err(source) => {
                 self.fault = Some((index, source));
                 Admission::Cut

@@ -14,12 +14,7 @@ use block_stm_evm::{
     TxnOutcome,
     baseline::execute_with_oracle_and,
     execute_parallel_with, execute_sequential, execute_sequential_with,
-    revm::{
-        bytecode::opcode as op,
-        context::TxEnv,
-        primitives::hardfork::SpecId,
-        state::EvmState,
-    },
+    revm::{bytecode::opcode as op, context::TxEnv, primitives::hardfork::SpecId, state::EvmState},
 };
 
 use super::{
@@ -129,9 +124,8 @@ fn told<DB: StateRef + Sync>(
         }
     }
     let ended = |(path, (calls, result)): (_, (_, Result<_, ExecutionError<DB::Error>>))| {
-        let result = result.map(|executed: block_stm_evm::ParallelResult| {
-            (executed.result, executed.cut)
-        });
+        let result =
+            result.map(|executed: block_stm_evm::ParallelResult| (executed.result, executed.cut));
         (path, (calls, result.map_err(|error| error.to_string())))
     };
     paths.into_iter().map(ended).collect()

@@ -1,0 +1,35 @@
+//! The examples run, and the documentation shows what runs.
+
+use std::{error::Error, fs, path::Path};
+
+#[path = "../../examples/executor_loop.rs"]
+mod executor_loop;
+#[path = "../../examples/node.rs"]
+mod node;
+#[path = "../../examples/node_redb.rs"]
+mod node_redb;
+
+#[test]
+fn an_executor_in_a_loop_comes_to_the_same() -> Result<(), Box<dyn Error>> {
+    executor_loop::main()
+}
+
+#[test]
+fn a_node_follows_the_devnet() -> Result<(), Box<dyn Error>> {
+    node::main()
+}
+
+#[test]
+fn a_node_on_a_store_follows_the_devnet() -> Result<(), Box<dyn Error>> {
+    node_redb::main()
+}
+
+#[test]
+fn the_node_of_the_documentation_is_the_one_that_runs() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = fs::read_to_string(root.join("examples/node.rs"))?;
+    let page = fs::read_to_string(root.join("../../docs/embedding.md"))?;
+    assert!(example.lines().count() <= 60, "in 60 lines");
+    assert!(page.contains(&format!("```rust,no_run\n{example}```\n")), "docs/embedding.md");
+    Ok(())
+}
