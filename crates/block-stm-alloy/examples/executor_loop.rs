@@ -67,7 +67,9 @@ where
     let hook = {
         let hooked = hooked.clone();
         // Here a node feeds its state root task.
-        move |_state: EvmState| drop(hooked.fetch_add(1, Ordering::Relaxed))
+        move |_state: EvmState| {
+            hooked.fetch_add(1, Ordering::Relaxed);
+        }
     };
     let mut state = State::builder().with_database(db).with_bundle_update().build();
     state.set_state_hook(Some(Box::new(hook)));

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, U256, map::AddressMap};
 use block_stm::BoxError;
 use revm::{
     primitives::hardfork::SpecId,
-    state::{Account, AccountInfo, AccountStatus, EvmState, TransactionId},
+    state::{Account, AccountInfo, AccountStatus, Bytecode, EvmState, TransactionId},
 };
 
 use super::{
@@ -66,6 +66,7 @@ impl<'a> Truth<'a> {
             let truth = self.account(&beneficiary)?;
             accounts.insert(beneficiary, self.paid(&truth, fee));
         }
+        accounts.values_mut().for_each(|account| give_code(account, self.codes));
         if !self.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
             accounts.values_mut().for_each(keep_empty);
         }
@@ -107,6 +108,19 @@ fn put_right(account: &mut Account, shown: &Shown, truth: &AccountState, codes: 
         *original = AccountInfo::default();
         account.status |= AccountStatus::LoadedAsNotExisting;
     }
+}
+
+/// Gives a changed account its code where this block knows it. Of one that has new code, databases
+/// take the code from whatever is committed last.
+fn give_code(account: &mut Account, codes: &Codes) {
+    let info = &mut account.info;
+    if !account.status.contains(AccountStatus::Touched) || info.code.is_some() {
+        return;
+    }
+    info.code = match info.is_empty_code_hash() {
+        true => Some(Bytecode::default()),
+        false => codes.get(&info.code_hash),
+    };
 }
 
 /// What revm's journal does in the end before EIP-161, so that databases, which clear touched

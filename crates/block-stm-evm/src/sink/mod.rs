@@ -111,7 +111,7 @@ pub struct FinalTxn<'a> {
     /// it, and marks for what was touched, created and destroyed. To be committed to any
     /// [`DatabaseCommit`](revm::DatabaseCommit) that holds the state before the transaction.
     ///
-    /// Code is given where it was loaded or changed.
+    /// A changed account comes with its code where it was loaded, or where the block brought it.
     pub state: Option<EvmState>,
 }
 
