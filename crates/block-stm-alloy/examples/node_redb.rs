@@ -69,7 +69,10 @@ fn store(txn: &WriteTransaction, change: &AccountChange) -> Result<(), Box<dyn E
         }
     }
     let mut accounts = txn.open_table(ACCOUNTS)?;
-    let Some(info) = &change.info else { return Ok(drop(accounts.remove(address)?)) };
+    let Some(info) = &change.info else {
+        accounts.remove(address)?;
+        return Ok(());
+    };
     accounts.insert(address, (info.nonce, info.balance.to_be_bytes(), info.code_hash.0))?;
     if let Some(code) = &info.code {
         txn.open_table(CODES)?.insert(info.code_hash.0, code.original_byte_slice())?;
