@@ -71,6 +71,7 @@ mod evm;
 mod executor;
 mod factory;
 mod gas;
+mod receipts;
 mod serve;
 mod states;
 
@@ -79,4 +80,5 @@ pub use block_stm_evm::{self, block_stm};
 pub use evm::{BlockStmEvm, BlockStmEvmFactory};
 pub use executor::{BlockStmExecutor, Obstacle};
 pub use factory::BlockStmExecutorFactory;
+pub use receipts::{receipt_envelope, receipt_of};
 pub use states::{SharedState, StateError, States};

@@ -63,7 +63,7 @@ proptest! {
 }
 
 /// The folder `name` of the fixtures, or `None`, with a note, where they are not unpacked.
-fn fixtures(test: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn fixtures(test: &str, name: &str) -> Option<PathBuf> {
     let required = std::env::var_os("BLOCK_STM_REQUIRE_FIXTURES").is_some_and(|value| value == "1");
     let Some(root) = std::env::var_os("BLOCK_STM_FIXTURES") else {
         assert!(!required, "{test} requires BLOCK_STM_FIXTURES");

@@ -24,6 +24,8 @@ pub(crate) struct Given {
     pub(crate) block: Block,
     pub(crate) state: Arc<PreState>,
     ommers: Vec<Header>,
+    /// The transactions as they were signed, if they were.
+    recovered: Vec<Recovered<TxEnvelope>>,
 }
 
 /// A transaction as an executor takes it.
@@ -36,7 +38,20 @@ impl Given {
             beneficiary: ommer.beneficiary,
             ..Header::default()
         });
-        Self { block: block.clone(), state: Arc::new(state.clone()), ommers: ommers.collect() }
+        let (ommers, recovered) = (ommers.collect(), Vec::new());
+        Self { block: block.clone(), state: Arc::new(state.clone()), ommers, recovered }
+    }
+
+    pub(crate) fn with_ommers(mut self, ommers: Vec<Header>) -> Self {
+        self.ommers = ommers;
+        self
+    }
+
+    /// With the transactions as they were signed, and by whom.
+    pub(crate) fn with_recovered(mut self, txns: Vec<(TxEnvelope, Address)>) -> Self {
+        let txns = txns.into_iter();
+        self.recovered = txns.map(|(txn, from)| Recovered::new_unchecked(txn, from)).collect();
+        self
     }
 
     pub(crate) fn env(&self) -> EvmEnv {
@@ -56,8 +71,10 @@ impl Given {
     }
 
     pub(crate) fn txns(&self) -> impl Iterator<Item = Txn> + Clone {
-        let txns = self.block.txns.iter();
-        txns.map(|txn| (txn.clone(), Recovered::new_unchecked(envelope(txn), txn.caller)))
+        self.block.txns.iter().enumerate().map(|(place, txn)| {
+            let made = || Recovered::new_unchecked(envelope(txn), txn.caller);
+            (txn.clone(), self.recovered.get(place).cloned().unwrap_or_else(made))
+        })
     }
 
     /// A database for the thread that calls.

@@ -66,6 +66,12 @@ impl States for Node {
     }
 }
 
+/// As [`ours`], with the state itself.
+pub(crate) fn sharing(given: &Given, engine: &Arc<Engine>) -> Ours {
+    let node = Node(given.block.parent_hash, given.state.clone());
+    ours(given, engine).with_states(node)
+}
+
 /// Factories of this crate for a block, with their names: on each engine, asking the database or
 /// the state itself.
 pub(crate) fn all_ours(given: &Given) -> Vec<(String, Ours)> {
@@ -73,9 +79,7 @@ pub(crate) fn all_ours(given: &Given) -> Vec<(String, Ours)> {
     for engine in engines() {
         let threads = engine.threads();
         all.push((format!("{threads} workers"), ours(given, engine)));
-        let node = Node(given.block.parent_hash, given.state.clone());
-        let sharing = ours(given, engine).with_states(node);
-        all.push((format!("{threads} workers on shared state"), sharing));
+        all.push((format!("{threads} workers on shared state"), sharing(given, engine)));
     }
     all
 }
@@ -117,6 +121,25 @@ where
     let access_list = state.take_built_alloy_bal();
     let hooked = std::mem::take(&mut *hooked.lock().expect("no panic"));
     Came { result, hooked, bundle, access_list }
+}
+
+/// The bundle after a valid block, without anything that watches.
+pub(crate) fn bundled<F>(factory: &F, given: &Given) -> BundleState
+where
+    F: for<'a> BlockExecutorFactory<
+            EvmFactory: EvmFactory<Tx = TxEnv, Spec = SpecId, BlockEnv = BlockEnv>,
+            ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
+            Transaction = TxEnvelope,
+            Receipt = ReceiptEnvelope,
+        >,
+{
+    let builder = State::builder().with_database(given.database()).with_bundle_update();
+    let mut state = builder.build();
+    let evm = factory.evm_factory().create_evm(&mut state, given.env());
+    let executor = factory.create_executor(evm, given.ctx());
+    executor.execute_block(given.txns()).expect("valid");
+    state.merge_transitions(BundleRetention::Reverts);
+    state.take_bundle()
 }
 
 /// Checks that every executor of this crate comes to what alloy-evm's does, and returns that.

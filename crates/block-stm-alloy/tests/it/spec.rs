@@ -1,5 +1,6 @@
 //! The rules of one fork, for ever.
 
+use alloy_eips::eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS;
 use alloy_evm::eth::spec::EthExecutorSpec;
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks, ForkCondition};
 use alloy_primitives::Address;
@@ -13,6 +14,10 @@ pub(crate) struct FixedSpec {
 }
 
 impl FixedSpec {
+    pub(crate) fn new(spec: SpecId) -> Self {
+        Self { spec, deposits: MAINNET_DEPOSIT_CONTRACT_ADDRESS }
+    }
+
     pub(crate) fn of(block: &Block) -> Self {
         Self { spec: block.spec, deposits: block.system_contracts.deposits }
     }
