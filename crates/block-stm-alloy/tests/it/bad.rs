@@ -92,7 +92,7 @@ fn whichever_read_fails_the_error_is_the_databases_own() {
                 }
             }
         }
-        assert!(failed > 40, "only {failed} blocks failed");
+        assert!(failed > 20, "only {failed} blocks failed");
     })
     .expect("no hang");
 }
@@ -144,7 +144,7 @@ fn whichever_read_panics_the_caller_sees_it_and_nothing_hangs() {
                 }
             }
         }
-        assert!(panicked > 40, "only {panicked} blocks panicked");
+        assert!(panicked > 20, "only {panicked} blocks panicked");
         assert_same(&given);
     })
     .expect("no hang");

@@ -137,6 +137,8 @@ struct Seen {
     tests: usize,
     blocks: usize,
     invalid: usize,
+    /// Tests whose valid blocks neither executor takes.
+    given_up: usize,
 }
 
 fn check(file: &Path, seen: &mut Seen) -> Result<(), Box<dyn Error>> {
@@ -162,6 +164,11 @@ fn check(file: &Path, seen: &mut Seen) -> Result<(), Box<dyn Error>> {
                 }
                 Ok(_) => {}
                 Err(_) if refused => seen.invalid += 1,
+                // The rules of a fork to come differ from one test release to the next.
+                Err(_) if spec == SpecId::AMSTERDAM => {
+                    seen.given_up += 1;
+                    break;
+                }
                 Err(error) => return Err(format!("{name}: {error}").into()),
             }
         }
@@ -197,6 +204,7 @@ fn official_blocks_come_out_the_same() -> Result<(), Box<dyn Error>> {
     }
     println!("{} files of {}: {seen:?}", all.len().div_ceil(step), all.len());
     assert!(seen.blocks >= 20 && seen.invalid > 0, "{seen:?}");
+    assert!(seen.given_up * 20 < seen.tests, "{seen:?}");
     Ok(())
 }
 
