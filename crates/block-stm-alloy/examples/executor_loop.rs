@@ -68,6 +68,7 @@ where
         let hooked = hooked.clone();
         // Here a node feeds its state root task.
         move |_state: EvmState| {
+            // ORDERING: Relaxed: a count, read by the thread that counts.
             hooked.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -91,6 +92,7 @@ where
     }
     let mut bundle = state.take_bundle();
     bundle.reverts.sort();
+    // ORDERING: Relaxed: see above.
     let hooked = hooked.load(Ordering::Relaxed);
     Ok((Batch { results, bundle, hooked }, start.elapsed()))
 }

@@ -116,7 +116,9 @@ impl Block {
     /// # Examples
     ///
     /// ```
-    /// use block_stm_evm::{Block, revm::{context::{BlockEnv, CfgEnv}, primitives::hardfork::SpecId}};
+    /// use block_stm_evm::{
+    ///     Block, revm::{context::{BlockEnv, CfgEnv}, primitives::hardfork::SpecId},
+    /// };
     ///
     /// let mut cfg = CfgEnv::new_with_spec(SpecId::SHANGHAI).with_chain_id(7);
     /// cfg.limit_contract_code_size = Some(1 << 20);

@@ -135,7 +135,8 @@ impl Probe for PanicAhead {
     }
 }
 
-/// Cancels or cuts the block at one of its operations, counted over all transactions and executions.
+/// Cancels or cuts the block at one of its operations, counted over all transactions and
+/// executions.
 #[derive(Debug)]
 pub struct CancelAt {
     token: CancelToken,

@@ -148,19 +148,25 @@ fn check(file: &Path, seen: &mut Seen) -> Result<(), Box<dyn Error>> {
         seen.tests += 1;
         let mut state = state(&test["pre"])?;
         let genesis = &test["genesisBlockHeader"];
-        state.insert_block_hash(0, text(&genesis["hash"])?.parse()?);
+        let mut head: B256 = text(&genesis["hash"])?.parse()?;
+        state.insert_block_hash(0, head);
         for block in test["blocks"].as_array().ok_or("no blocks")? {
             let Some(rlp) = block["rlp"].as_str().and_then(|rlp| hex::decode(rlp).ok()) else {
                 continue;
             };
             let Some((given, hash)) = given(&rlp, spec, &state) else { continue };
+            // One branch will do.
+            if given.block.parent_hash != head {
+                continue;
+            }
             let came = assert_same(&given);
             seen.blocks += 1;
             let refused = block.get("expectException").is_some();
             match &came.result {
                 Ok(_) if !refused => {
                     advance(&mut state, &came.bundle);
-                    state.insert_block_hash(given.block.number(), hash);
+                    head = hash;
+                    state.insert_block_hash(given.block.number(), head);
                 }
                 Ok(_) => {}
                 Err(_) if refused => seen.invalid += 1,
