@@ -2,12 +2,19 @@
 
 use std::{error::Error, fs, path::Path};
 
+#[path = "../../examples/builder.rs"]
+mod builder;
 #[path = "../../examples/executor_loop.rs"]
 mod executor_loop;
 #[path = "../../examples/node.rs"]
 mod node;
 #[path = "../../examples/node_redb.rs"]
 mod node_redb;
+
+#[test]
+fn a_builder_makes_a_block_that_validators_accept() -> Result<(), Box<dyn Error>> {
+    builder::main()
+}
 
 #[test]
 fn an_executor_in_a_loop_comes_to_the_same() -> Result<(), Box<dyn Error>> {

@@ -36,6 +36,11 @@ impl<S: BlockSink, A: FnMut(usize) -> bool + Send> RefuseReverted<S, A> {
     pub fn new(sink: S, may_fail: A) -> Self {
         Self { sink, may_fail }
     }
+
+    /// The sink that it was made around.
+    pub fn into_inner(self) -> S {
+        self.sink
+    }
 }
 
 impl<S: BlockSink, A: FnMut(usize) -> bool + Send> BlockSink for RefuseReverted<S, A> {
