@@ -31,7 +31,7 @@ use block_stm_testkit::watchdog::{PATIENCE, within};
 use crate::{
     code::Code,
     given::{Given, LocalError},
-    same::{assert_same, assert_same_as, engines, executed, ours, theirs},
+    same::{Came, assert_same, assert_same_as, engines, executed, ours, theirs},
 };
 
 const CONTRACT: Address = Address::repeat_byte(0xcc);
@@ -66,6 +66,33 @@ fn mixed() -> Given {
     };
     let block = Block::new(SpecId::CANCUN, env, txns.collect());
     Given::new(&block.parent_beacon_block_root(B256::ZERO), &state)
+}
+
+/// The comparison that all other tests rest on.
+#[test]
+fn whatever_differs_is_seen() {
+    let given = mixed();
+    let expected = assert_same(&given);
+    let tampered: [(&str, fn(&mut Came)); 6] = [
+        ("an error", |came| came.result = Err("boo".to_owned())),
+        ("gas", |came| came.result.as_mut().expect("valid").gas_used += 1),
+        ("a call less", |came| drop(came.hooked.pop())),
+        ("calls in another order", |came| came.hooked.swap(3, 4)),
+        ("a mark", |came| {
+            came.hooked[5].values_mut().for_each(|account| account.mark_created());
+        }),
+        ("a balance", |came| {
+            let account = came.bundle.state.values_mut().next().expect("some were changed");
+            account.info.get_or_insert_default().balance += U256::ONE;
+        }),
+    ];
+    for (what, tamper) in tampered {
+        let mut came = executed(&theirs(&given), &given, given.database());
+        assert_same_as(&expected, &came, "untouched");
+        tamper(&mut came);
+        let compare = || assert_same_as(&expected, &came, "tampered");
+        assert!(catch_unwind(AssertUnwindSafe(compare)).is_err(), "{what} is not seen");
+    }
 }
 
 #[test]
