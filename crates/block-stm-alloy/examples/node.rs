@@ -6,11 +6,9 @@ use std::{env, error::Error, path::Path, sync::mpsc, thread};
 use block_stm_chain::{CheckOutcome, StateTrie, block_stm_evm as evm, import::import_chain};
 use evm::{ParallelOptions, Receipt, StreamReceipts, block_stm::Config, execute_parallel_with};
 
-pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    let devnet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data/devnet");
-    // A folder with `genesis.json` and `chain.rlp`.
-    let folder = env::args_os().nth(1).map_or(devnet, Into::into);
-    let chain = import_chain(&folder)?;
+/// Follows the chain in a folder with `genesis.json` and `chain.rlp`.
+pub(crate) fn follow(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let chain = import_chain(folder)?;
     let mut state = chain.genesis;
     let mut trie = StateTrie::from(&state);
     // Once; its threads sleep between blocks.
@@ -50,4 +48,9 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let (count, logs) = listener.join().map_err(|_| "the listener panicked")?;
     println!("{} blocks, {count} receipts, {logs} logs", chain.blocks.len());
     Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args_os().nth(1).ok_or("usage: node FOLDER")?;
+    follow(Path::new(&folder))
 }

@@ -109,12 +109,15 @@ fn follow(folder: &Path, db: &Database) -> Result<usize, Box<dyn Error>> {
     Ok(chain.blocks.len())
 }
 
-pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    let devnet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data/devnet");
-    let folder = env::args_os().nth(1).map_or(devnet, Into::into);
+pub(crate) fn follow_in_a_new_store(folder: &Path) -> Result<(), Box<dyn Error>> {
     let file = env::temp_dir().join(format!("node-{}.redb", std::process::id()));
-    let blocks = follow(&folder, &Database::create(&file)?);
+    let blocks = follow(folder, &Database::create(&file)?);
     std::fs::remove_file(&file)?;
     println!("{} blocks", blocks?);
     Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args_os().nth(1).ok_or("usage: node_redb FOLDER")?;
+    follow_in_a_new_store(Path::new(&folder))
 }

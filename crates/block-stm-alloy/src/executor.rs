@@ -149,7 +149,8 @@ where
         };
         let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
         let (owner, messages) = mpsc::channel();
-        let mut sink = Committing { owner: owner.clone(), room: self.room(), limits };
+        let (room, pending) = (self.room(), Vec::with_capacity(BATCH));
+        let mut sink = Committing { owner: owner.clone(), room, limits, pending };
         let served = Served { owner, shared };
         let mut committed = 0;
         let executed = thread::scope(|scope| {
@@ -161,9 +162,11 @@ where
             for message in messages {
                 match message {
                     Message::Read(read) => read.answer(self.inner.evm.db_mut()),
-                    Message::Committed(txn) => {
-                        committed += 1;
-                        self.commit(txn, senders);
+                    Message::Committed(txns) => {
+                        for txn in txns {
+                            committed += 1;
+                            self.commit(txn, senders);
+                        }
                     }
                 }
             }
@@ -188,11 +191,32 @@ where
     }
 }
 
+/// How many transactions go to the thread that commits at once: waking it is dear.
+const BATCH: usize = 16;
+
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
 struct Committing<E> {
     owner: mpsc::Sender<Message<E>>,
     room: GasRoom,
     limits: Vec<u64>,
+    pending: Vec<CommittedTxn>,
+}
+
+impl<E> Committing<E> {
+    /// Hands over what is pending; whether there is anybody to take it.
+    fn flush(&mut self) -> bool {
+        let batch = mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
+        self.owner.send(Message::Committed(batch)).is_ok()
+    }
+}
+
+impl<E> Drop for Committing<E> {
+    fn drop(&mut self) {
+        if !self.pending.is_empty() {
+            // If nobody takes it, the thread that commits panics, and takes the block with it.
+            self.flush();
+        }
+    }
 }
 
 impl<E: Send> TxnSink for Committing<E> {
@@ -205,11 +229,8 @@ impl<E: Send> TxnSink for Committing<E> {
 
     fn commit(&mut self, txn: CommittedTxn) -> Flow {
         self.room.record(txn.result.gas());
-        match self.owner.send(Message::Committed(txn)) {
-            Ok(()) => Flow::Continue,
-            // It panics, and takes the block with it.
-            Err(_) => Flow::Cut,
-        }
+        self.pending.push(txn);
+        if self.pending.len() < BATCH || self.flush() { Flow::Continue } else { Flow::Cut }
     }
 }
 

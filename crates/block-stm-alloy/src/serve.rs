@@ -16,8 +16,8 @@ use crate::{SharedState, StateError};
 pub(crate) enum Message<E> {
     /// Somebody waits for a value.
     Read(Read<E>),
-    /// A transaction is final; they come in order.
-    Committed(CommittedTxn),
+    /// Transactions are final; they come in order.
+    Committed(Vec<CommittedTxn>),
 }
 
 /// A question, and where the answer goes.

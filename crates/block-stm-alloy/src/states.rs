@@ -38,7 +38,7 @@ pub trait States: Send + Sync + 'static {
     /// executed. `None` if it can't be shown: the executor's database is asked then.
     ///
     /// It must be the state that the executor's database shows when the executor is made, which is
-    /// not checked. (revm's `State` shows an empty account without storage, whatever is below it.)
+    /// not checked.
     fn after(&self, block: B256) -> Option<Box<dyn SharedState + '_>>;
 }
 

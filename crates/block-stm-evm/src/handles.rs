@@ -110,10 +110,10 @@ where
 /// }
 ///
 /// let state = HandlePool::new(|| Ok(Counting { asked: Cell::new(0) }));
-/// let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// let block = Block::new(SpecId::LONDON, BlockEnv::default(), Vec::new());
 /// let engine = Config::default().build()?;
 /// execute_parallel(&engine, &block, &state, &ParallelOptions::default())?;
-/// assert_eq!(state.into_handles().len(), 1, "to credit the block's end");
+/// assert_eq!(state.into_handles().len(), 1, "for the block's reward");
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct HandlePool<S: StateHandles> {

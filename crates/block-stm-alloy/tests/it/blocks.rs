@@ -28,6 +28,21 @@ fn odd(mut cfg: CfgEnv, seed: u32) -> CfgEnv {
     cfg
 }
 
+/// The state of a case, as it could be on a chain: what has neither nonce nor code has no storage.
+///
+/// revm's `State` takes that for granted once such an account is changed, and asks what is below it
+/// before: what it says of such storage depends on when it is asked.
+pub(crate) fn possible(case: &Case) -> PreState {
+    let state = case.state();
+    let mut possible = state.clone();
+    for (address, account) in state.accounts() {
+        if account.info.nonce == 0 && account.info.is_empty_code_hash() {
+            possible.wipe_storage(address);
+        }
+    }
+    possible
+}
+
 /// The block without its invalid transactions, which would end it.
 fn valid(block: &Block, state: &PreState) -> Block {
     let mut valid = block.clone();
@@ -41,7 +56,7 @@ fn valid(block: &Block, state: &PreState) -> Block {
 proptest! {
     #[test]
     fn random_blocks_come_out_the_same(case in case()) {
-        let state = case.state();
+        let state = possible(&case);
         let block = case.block(&state);
         within(PATIENCE, move || {
             assert_same(&Given::new(&block, &state));
@@ -52,7 +67,7 @@ proptest! {
 
     #[test]
     fn odd_configurations_are_honoured(case in case(), seed in any::<u32>()) {
-        let state = case.state();
+        let state = possible(&case);
         let block = case.block(&state);
         within(PATIENCE, move || {
             let block = block.clone().cfg(odd(block.cfg_env(), seed));

@@ -1,15 +1,25 @@
 //! The examples run, and the documentation shows what runs.
 
-use std::{error::Error, fs, path::Path};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[path = "../../examples/builder.rs"]
 mod builder;
 #[path = "../../examples/executor_loop.rs"]
 mod executor_loop;
 #[path = "../../examples/node.rs"]
+#[expect(dead_code, reason = "the tests name the folder themselves")]
 mod node;
 #[path = "../../examples/node_redb.rs"]
+#[expect(dead_code, reason = "the tests name the folder themselves")]
 mod node_redb;
+
+fn devnet() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../block-stm-chain/tests/data/devnet")
+}
 
 #[test]
 fn a_builder_makes_a_block_that_validators_accept() -> Result<(), Box<dyn Error>> {
@@ -23,12 +33,12 @@ fn an_executor_in_a_loop_comes_to_the_same() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn a_node_follows_the_devnet() -> Result<(), Box<dyn Error>> {
-    node::main()
+    node::follow(&devnet())
 }
 
 #[test]
 fn a_node_on_a_store_follows_the_devnet() -> Result<(), Box<dyn Error>> {
-    node_redb::main()
+    node_redb::follow_in_a_new_store(&devnet())
 }
 
 #[test]

@@ -18,6 +18,7 @@ use block_stm_testkit::watchdog::{PATIENCE, within};
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
+    blocks::possible,
     decode::Case,
     given::Given,
     same::{all_ours, theirs},
@@ -78,7 +79,7 @@ proptest! {
         case in vec(any::<u8>(), 40..260).prop_map(|bytes| Case::decode(&bytes)),
         kept in any::<u32>(),
     ) {
-        let state = case.state();
+        let state = possible(&case);
         let given = Given::new(&case.block(&state), &state);
         within(PATIENCE, move || {
             let committed = |place: usize| kept >> (place % 32) & 1 == 1;
@@ -94,7 +95,7 @@ proptest! {
         case in vec(any::<u8>(), 40..260).prop_map(|bytes| Case::decode(&bytes)),
         first in 1..5_usize,
     ) {
-        let state = case.state();
+        let state = possible(&case);
         let given = Given::new(&case.block(&state), &state);
         within(PATIENCE, move || {
             let expected = followed(&theirs(&given), &given, first);

@@ -68,14 +68,7 @@ impl States for Node {
 
 /// As [`ours`], with the state itself.
 pub(crate) fn sharing(given: &Given, engine: &Arc<Engine>) -> Ours {
-    let mut state = PreState::clone(&given.state);
-    // As revm's `State` shows it: an empty account has no storage.
-    for (address, account) in given.state.accounts() {
-        if account.info.is_empty() {
-            state.wipe_storage(address);
-        }
-    }
-    ours(given, engine).with_states(Node(given.block.parent_hash, state.into()))
+    ours(given, engine).with_states(Node(given.block.parent_hash, given.state.clone()))
 }
 
 /// Factories of this crate for a block, with their names: on each engine, asking the database or
