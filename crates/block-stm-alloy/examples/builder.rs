@@ -9,7 +9,7 @@ use std::{
 use block_stm_evm::{
     Block, BlockSink, ExecutedTxn, FinalTxn, InvalidTxn, InvalidTxnReason, ParallelOptions,
     PreState, RefuseReverted, TxnOutcome,
-    block_stm::{Admission, Config, Flow, Limits},
+    block_stm::{Admission, Config, Engine, Flow, Limits},
     execute_parallel_with, execute_sequential,
     revm::{
         context::{BlockEnv, TxEnv},
@@ -89,7 +89,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         ..BlockEnv::default()
     };
     let block = Block::new(SpecId::SHANGHAI, env, txns);
-    let (state, engine) = (state(), Config::default().build()?);
+    let (state, engine) = (state(), Engine::new(Config::default())?);
 
     let deadline = Some(Instant::now() + Duration::from_millis(1_500));
     let limits = Limits { deadline, ..Limits::default() };

@@ -31,7 +31,10 @@ use alloy_evm::{
     },
 };
 use alloy_primitives::Signature;
-use block_stm_alloy::{BlockStmExecutorFactory, block_stm::Config};
+use block_stm_alloy::{
+    BlockStmExecutorFactory,
+    block_stm::{Config, Engine},
+};
 
 /// A block as the loop takes it: header's part, and transactions whose senders were recovered.
 struct RecoveredBlock {
@@ -157,7 +160,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         EthSpec::mainnet(),
         EthEvmFactory::default(),
     );
-    let engine = Arc::new(Config::default().build()?);
+    let engine = Arc::new(Engine::new(Config::default())?);
     let ours =
         BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), EthSpec::mainnet());
 

@@ -4,7 +4,8 @@
 use std::{env, error::Error, path::Path, sync::mpsc, thread};
 
 use block_stm_chain::{CheckOutcome, StateTrie, block_stm_evm as evm, import::import_chain};
-use evm::{ParallelOptions, Receipt, StreamReceipts, block_stm::Config, execute_parallel_with};
+use evm::block_stm::{Config, Engine};
+use evm::{ParallelOptions, Receipt, StreamReceipts, execute_parallel_with};
 
 /// Follows the chain in a folder with `genesis.json` and `chain.rlp`.
 pub(crate) fn follow(folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -12,7 +13,7 @@ pub(crate) fn follow(folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut state = chain.genesis;
     let mut trie = StateTrie::from(&state);
     // Once; its threads sleep between blocks.
-    let engine = Config::default().build()?;
+    let engine = Engine::new(Config::default())?;
 
     // Somebody who wants receipts as soon as they are final, in order, over all blocks.
     let (receipts, streamed) = mpsc::channel::<(usize, Receipt)>();

@@ -5,7 +5,11 @@
 use std::{env, error::Error, path::Path};
 
 use block_stm_chain::{block_stm_evm as evm, import::import_chain};
-use evm::{AccountChange, HandlePool, ParallelOptions, SlotChange, block_stm::Config, revm};
+use evm::{
+    AccountChange, HandlePool, ParallelOptions, SlotChange,
+    block_stm::{Config, Engine},
+    revm,
+};
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 use revm::primitives::{Address, B256, U256};
 use revm::state::{AccountInfo, Bytecode};
@@ -83,7 +87,7 @@ fn store(txn: &WriteTransaction, change: &AccountChange) -> Result<(), Box<dyn E
 /// Follows the chain in a folder with `genesis.json` and `chain.rlp`; how many blocks it has.
 fn follow(folder: &Path, db: &Database) -> Result<usize, Box<dyn Error>> {
     let chain = import_chain(folder)?;
-    let engine = Config::default().build()?;
+    let engine = Engine::new(Config::default())?;
     let txn = db.begin_write()?;
     for (address, account) in chain.genesis.accounts() {
         let mut change = AccountChange::new(*address, Some(account.info.clone()));

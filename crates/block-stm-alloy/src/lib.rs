@@ -31,10 +31,10 @@
 //!     eth::{EthBlockExecutionCtx, receipt_builder::AlloyReceiptBuilder, spec::EthSpec},
 //!     revm::database::{CacheDB, EmptyDB, State},
 //! };
-//! use block_stm_alloy::{BlockStmExecutorFactory, block_stm::Config};
+//! use block_stm_alloy::{BlockStmExecutorFactory, block_stm::{Config, Engine}};
 //!
 //! // Once.
-//! let engine = Arc::new(Config::default().build()?);
+//! let engine = Arc::new(Engine::new(Config::default())?);
 //! let spec = EthSpec::mainnet();
 //! let factory = BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), spec);
 //!

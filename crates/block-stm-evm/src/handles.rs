@@ -81,7 +81,7 @@ where
 /// use std::{cell::Cell, convert::Infallible};
 ///
 /// use block_stm_evm::{
-///     Block, HandlePool, ParallelOptions, block_stm::Config, execute_parallel,
+///     Block, HandlePool, ParallelOptions, block_stm::{Config, Engine}, execute_parallel,
 ///     revm::{
 ///         Database, context::BlockEnv,
 ///         primitives::{Address, B256, U256, hardfork::SpecId},
@@ -111,7 +111,7 @@ where
 ///
 /// let state = HandlePool::new(|| Ok(Counting { asked: Cell::new(0) }));
 /// let block = Block::new(SpecId::LONDON, BlockEnv::default(), Vec::new());
-/// let engine = Config::default().build()?;
+/// let engine = Engine::new(Config::default())?;
 /// execute_parallel(&engine, &block, &state, &ParallelOptions::default())?;
 /// assert_eq!(state.into_handles().len(), 1, "for the block's reward");
 /// # Ok::<_, Box<dyn std::error::Error>>(())

@@ -51,7 +51,7 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
     let rounds = std::env::var("BLOCK_STM_ROUNDS").ok().map(|rounds| rounds.parse());
     let rounds: NonZeroUsize = rounds.transpose()?.unwrap_or(NonZeroUsize::MIN);
     let threads = std::thread::available_parallelism()?;
-    let engine: Arc<Engine> = Arc::new(Config::default().threads(threads).build()?);
+    let engine: Arc<Engine> = Arc::new(Engine::new(Config::default().threads(threads))?);
     let mut sums = [Sum::default(); 4];
     let mut blocks = 0;
     for entry in fs::read_dir(root)? {

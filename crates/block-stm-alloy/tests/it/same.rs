@@ -38,7 +38,7 @@ pub(crate) fn engines() -> &'static [Arc<Engine>] {
         let engine = |threads| {
             let threads = NonZeroUsize::new(threads).expect("not zero");
             let config = Config::default().threads(threads).inline_below(0);
-            Arc::new(config.build().expect("threads start"))
+            Arc::new(Engine::new(config).expect("threads start"))
         };
         [1, 2, 4, 8].map(engine).into()
     })

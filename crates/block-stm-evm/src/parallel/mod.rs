@@ -259,13 +259,13 @@ pub fn execute_parallel<DB: StateRef + Sync>(
 ///
 /// use block_stm_evm::{
 ///     Block, InvalidTxn, ParallelOptions, PreState, RefuseReverted, StreamReceipts,
-///     block_stm::Config, execute_parallel_with,
+///     block_stm::{Config, Engine}, execute_parallel_with,
 /// };
 /// # use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
 ///
 /// # let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
 /// # let state = PreState::new();
-/// let engine = Config::default().build()?;
+/// let engine = Engine::new(Config::default())?;
 /// let options = ParallelOptions::default().policy(InvalidTxn::Skip);
 /// let (receipts, streamed) = mpsc::channel();
 /// let mut sink = RefuseReverted::new(StreamReceipts::new(receipts), |_index| false);
@@ -291,10 +291,10 @@ pub fn execute_parallel_with<DB: StateRef + Sync>(
 /// # Examples
 ///
 /// ```
-/// use block_stm_evm::{Block, block_stm::Config, steps::is_for_one};
+/// use block_stm_evm::{Block, block_stm::{Config, Engine}, steps::is_for_one};
 /// # use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
 ///
-/// let engine = Config::default().build()?;
+/// let engine = Engine::new(Config::default())?;
 /// let empty = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
 /// assert!(is_for_one(&engine, &empty));
 /// # Ok::<_, block_stm_evm::block_stm::BuildError>(())
