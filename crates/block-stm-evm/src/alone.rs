@@ -101,6 +101,7 @@ pub(crate) fn evm<'s, DB: State>(
         cfg.amsterdam_eip7708_disabled,
         cfg.amsterdam_eip8246_delayed_clear_disabled,
     );
+    journal.creates_over_storage = block.creates_over_storage;
     let context = Context {
         block: &block.env,
         tx: no_txn,

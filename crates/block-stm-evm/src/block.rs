@@ -57,6 +57,11 @@ pub struct Block {
     /// touched after the last transaction, which before EIP-161 brings it into being and later
     /// removes it if it is empty.
     pub txns_only: bool,
+    /// Whether contracts are created where there is storage, as revm itself does it, against
+    /// EIP-7610. Off, unless a host wants exactly what revm alone would do.
+    pub creates_over_storage: bool,
+    /// The host's configuration of revm, where it has one of its own.
+    cfg: Option<Box<CfgEnv>>,
 }
 
 impl Block {
@@ -87,12 +92,43 @@ impl Block {
             blob_params: None,
             system_contracts: SystemContracts::default(),
             txns_only: false,
+            creates_over_storage: false,
+            cfg: None,
         }
     }
 
     /// The same block with nothing around its transactions.
     pub fn txns_only(mut self) -> Self {
         self.txns_only = true;
+        self
+    }
+
+    /// The same block under a configuration of the host's, which replaces all that follows from
+    /// `spec`, `chain_id` and `blob_params`. It is honoured in every field, those of revm's
+    /// `optional_*` features included. The first two are taken from it; to set `spec` to another
+    /// value afterwards undoes this.
+    ///
+    /// # Cost
+    ///
+    /// Where a check of nonces or balances, or the charge of fees, is switched off, whatever
+    /// changes a sender conflicts with its transactions, and no payment takes the short cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use block_stm_evm::{
+    ///     Block, revm::{context::{BlockEnv, CfgEnv}, primitives::hardfork::SpecId},
+    /// };
+    ///
+    /// let mut cfg = CfgEnv::new_with_spec(SpecId::SHANGHAI).with_chain_id(7);
+    /// cfg.limit_contract_code_size = Some(1 << 20);
+    /// let block = Block::new(SpecId::CANCUN, BlockEnv::default(), Vec::new()).cfg(cfg.clone());
+    /// assert_eq!((block.spec, block.chain_id, block.cfg_env()), (SpecId::SHANGHAI, 7, cfg));
+    /// ```
+    pub fn cfg(mut self, cfg: CfgEnv) -> Self {
+        self.spec = cfg.spec;
+        self.chain_id = cfg.chain_id;
+        self.cfg = Some(Box::new(cfg));
         self
     }
 
@@ -158,6 +194,9 @@ impl Block {
 
     /// The configuration under which revm executes this block's transactions.
     pub fn cfg_env(&self) -> CfgEnv {
+        if let Some(cfg) = self.cfg.as_deref().filter(|cfg| cfg.spec == self.spec) {
+            return cfg.clone().with_chain_id(self.chain_id);
+        }
         let mut cfg = CfgEnv::new_with_spec(self.spec).with_chain_id(self.chain_id);
         if let Some(blobs) = self.blob_limits() {
             cfg.set_max_blobs_per_tx(blobs.max_blobs_per_tx.min(blobs.max_blob_count));

@@ -36,6 +36,8 @@ pub struct CreationJournal<DB> {
     pub(crate) journal: Journal<DB>,
     /// The account that was loaded last, if it has storage and neither nonce nor code.
     occupied: Option<Address>,
+    /// Whether the rule is switched off.
+    pub(crate) creates_over_storage: bool,
 }
 
 type LoadResult<T, DB> = Result<T, JournalLoadError<<DB as Database>::Error>>;
@@ -49,6 +51,9 @@ impl<DB> CreationJournal<DB> {
 impl<DB: State> CreationJournal<DB> {
     /// Whether an account that is loaded has storage and neither nonce nor code.
     fn is_occupied(&mut self, address: Address) -> Result<bool, DB::Error> {
+        if self.creates_over_storage {
+            return Ok(false);
+        }
         let account = self.journal.inner.account(address);
         if account.info.nonce != 0 || !account.info.is_empty_code_hash() {
             return Ok(false);
@@ -69,7 +74,8 @@ impl<DB: State> JournalTr for CreationJournal<DB> {
         Self: 'a;
 
     fn new(database: DB) -> Self {
-        Self { journal: Journal::new(database), occupied: None }
+        let journal = Journal::new(database);
+        Self { journal, occupied: None, creates_over_storage: false }
     }
 
     /// Also finds out whether a contract may be created at `address`.

@@ -152,6 +152,9 @@ pub enum InvalidTxnReason {
     /// A set-code transaction (EIP-7702) has no destination. No encoding has room for one.
     #[error("a set-code transaction can't create a contract")]
     SetCodeCreate,
+    /// The host's sink refused the transaction.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The block has room for fewer blobs than the transaction carries.
     #[error("blob gas {blob_gas} exceeds the {available} that the block has left")]
     BlobGas {

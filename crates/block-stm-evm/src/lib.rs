@@ -72,6 +72,7 @@ mod dao;
 mod delegate;
 mod deposits;
 mod error;
+mod handles;
 mod keccak;
 mod net_metering;
 mod parallel;
@@ -82,6 +83,7 @@ mod pre_state;
 mod receipts;
 mod result;
 mod sequential;
+mod sink;
 mod slot_feed;
 mod state_changes;
 mod state_ref;
@@ -90,11 +92,17 @@ mod warm_up;
 
 pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
-pub use parallel::{Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel};
+pub use handles::{HandlePool, StateHandles};
+pub use parallel::{
+    Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel, execute_parallel_with,
+};
 pub use pre_state::{PreAccount, PreState, PreStateError};
 pub use receipts::{Receipt, ReceiptStatus};
 pub use result::{BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
-pub use sequential::execute_sequential;
+pub use sequential::{execute_sequential, execute_sequential_with};
+pub use sink::{
+    BlockSink, CommittedTxn, ExecutedTxn, FinalTxn, RefuseReverted, StreamReceipts, TxnSink,
+};
 pub use slot_feed::SlotFeed;
 pub use state_changes::{AccountChange, SlotChange, StateChanges};
 pub use state_ref::StateRef;
@@ -105,7 +113,10 @@ pub mod baseline {
     //! [`execute_sequential`](crate::execute_sequential): the loop that users of revm have, and the
     //! same VM without threads.
 
-    pub use crate::{parallel::execute_with_oracle, sequential::execute_plain};
+    pub use crate::{
+        parallel::{execute_with_oracle, execute_with_oracle_and},
+        sequential::execute_plain,
+    };
 }
 
 pub mod steps {
@@ -115,6 +126,7 @@ pub mod steps {
     pub use crate::{
         block_state::BlockState,
         creation::CreationJournal,
+        parallel::{TxnsExecuted, execute_txns, is_for_one},
         post_block::apply_post_block,
         pre_block::apply_pre_block,
         result::BlockRecord,

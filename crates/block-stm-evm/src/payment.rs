@@ -107,6 +107,13 @@ impl Payment {
     }
 }
 
+/// Whether a sender must have the right nonce and enough funds, and pays for gas.
+pub(crate) fn checks_senders(cfg: &impl Cfg) -> bool {
+    !cfg.is_nonce_check_disabled()
+        && !cfg.is_balance_check_disabled()
+        && !cfg.is_fee_charge_disabled()
+}
+
 /// The sender and the recipient of a call that could be an ordinary payment, if the recipient has
 /// no code.
 fn parties<EVM>(evm: &EVM, txn: &TxEnv) -> Option<(Address, Address)>
@@ -115,12 +122,16 @@ where
 {
     let TxKind::Call(recipient) = txn.kind else { return None };
     let (context, _, precompiles, _) = evm.all();
+    let cfg = context.cfg();
     // Nobody sends data to an account without code, but for fun.
     let ordinary = txn.tx_type <= 2
         && txn.data.is_empty()
         && txn.nonce < u64::MAX
         && txn.caller != recipient
-        && !context.cfg().spec().is_enabled_in(SpecId::AMSTERDAM)
+        && !cfg.spec().is_enabled_in(SpecId::AMSTERDAM)
+        && !cfg.is_amsterdam_eip8037_enabled()
+        && !cfg.is_amsterdam_eip2780_enabled()
+        && checks_senders(cfg)
         && !precompiles.contains(&recipient);
     ordinary.then_some((txn.caller, recipient))
 }

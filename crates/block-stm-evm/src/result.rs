@@ -185,6 +185,13 @@ impl BlockRecord {
         &self.receipts
     }
 
+    /// What became of the last transaction, with its receipt if it has one.
+    pub(crate) fn last(&self) -> (&TxnOutcome, Option<&Receipt>) {
+        let outcome = self.outcomes.last().expect("a transaction was appended");
+        let executed = matches!(outcome, TxnOutcome::Executed { .. });
+        (outcome, self.receipts.last().filter(|_| executed))
+    }
+
     /// The receipts alone.
     pub fn into_receipts(self) -> Vec<Receipt> {
         self.receipts

@@ -2,6 +2,8 @@
 //! must equal.
 
 use alloy_eips::eip7685::Requests;
+use alloy_primitives::{I256, U256};
+use block_stm::{Admission, Cut, Flow};
 use revm::{
     Context, DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm,
     context::{
@@ -13,9 +15,9 @@ use revm::{
 };
 
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, Receipt, Stage,
-    StateRef, creation::CreationJournal, post_block::apply_post_block, pre_block::apply_pre_block,
-    state_ref::State,
+    Block, BlockRecord, BlockResult, BlockSink, BlockState, ExecutedTxn, ExecutionError, FinalTxn,
+    InvalidTxn, Receipt, Stage, StateRef, creation::CreationJournal, post_block::apply_post_block,
+    pre_block::apply_pre_block, state_ref::State,
 };
 
 /// Executes `block` on the state `db`, one transaction after another on one reused revm instance.
@@ -81,6 +83,90 @@ pub fn execute_observed<'db, DB: StateRef>(
     Ok(record.finish(requests, state))
 }
 
+/// [`execute_sequential`] with a sink: what
+/// [`execute_parallel_with`](crate::execute_parallel_with) must equal, one transaction after
+/// another. Also says why the block ended before its last transaction, if the sink cut it.
+///
+/// # Errors
+///
+/// As [`execute_sequential`].
+pub fn execute_sequential_with<DB: StateRef>(
+    block: &Block,
+    db: &DB,
+    policy: InvalidTxn,
+    sink: &mut dyn BlockSink,
+) -> Result<(BlockResult, Option<Cut>), ExecutionError<DB::Error>> {
+    let mut evm = evm_for(block, BlockState::new(db));
+    apply_pre_block(block, &mut evm)?;
+    let mut record = BlockRecord::new(block);
+    let mut cut = None;
+    for index in 0..block.txns.len() {
+        if offer(block, index, policy, &mut record, &mut evm, sink)? == Flow::Cut {
+            cut = Some(Cut::Sink);
+            break;
+        }
+    }
+    let requests = apply_post_block(block, record.receipts(), &mut evm)?;
+    let state = evm.ctx.journaled_state.into_database().into_changes();
+    Ok((record.finish(requests, state), cut))
+}
+
+/// Executes one transaction as `sink` likes; whether the block goes on.
+fn offer<DB: State + DatabaseCommit>(
+    block: &Block,
+    index: usize,
+    policy: InvalidTxn,
+    record: &mut BlockRecord,
+    evm: &mut EvmOn<DB>,
+    sink: &mut dyn BlockSink,
+) -> Result<Flow, ExecutionError<DB::Error>> {
+    let txn = &block.txns[index];
+    let leave_out = |reason, record: &mut BlockRecord, sink: &mut dyn BlockSink| {
+        if policy == InvalidTxn::Reject {
+            return Err(ExecutionError::InvalidTxn { index, reason });
+        }
+        record.skipped(reason);
+        let (outcome, receipt) = record.last();
+        Ok(sink.commit(FinalTxn { index, outcome, receipt, gain: I256::ZERO, state: None }))
+    };
+    let admission = match record.admit(txn) {
+        Ok(()) => sink.admit(index, txn),
+        Err(reason) => Admission::Refuse(reason),
+    };
+    match admission {
+        Admission::Admit => {}
+        Admission::Refuse(reason) => return leave_out(reason, record, sink),
+        Admission::Cut => return Ok(Flow::Cut),
+    }
+    let result: Result<_, EVMError<_>> = evm.transact_one(txn.clone());
+    let state = evm.finalize();
+    let result = match result.map_err(|error| ExecutionError::from_evm(Stage::Txn(index), error)) {
+        Ok(result) => result,
+        Err(ExecutionError::InvalidTxn { reason, .. }) => return leave_out(reason, record, sink),
+        Err(error) => return Err(error),
+    };
+    let db = evm.ctx.db_mut();
+    let failed = |source| ExecutionError::Database { stage: Stage::Txn(index), source };
+    let beneficiary = block.env.beneficiary;
+    let before = db.basic(beneficiary).map_err(failed)?.unwrap_or_default().balance;
+    let after = match state.get(&beneficiary) {
+        Some(account) if account.is_selfdestructed() => U256::ZERO,
+        Some(account) => account.info.balance,
+        None => before,
+    };
+    let gain = I256::from_raw(after.wrapping_sub(before));
+    match sink.settle(ExecutedTxn { index, txn, result: &result, gain }) {
+        Admission::Admit => {}
+        Admission::Refuse(reason) => return leave_out(reason, record, sink),
+        Admission::Cut => return Ok(Flow::Cut),
+    }
+    let told = sink.wants_state().then(|| state.clone());
+    evm.ctx.db_mut().commit(state);
+    record.executed(txn, result);
+    let (outcome, receipt) = record.last();
+    Ok(sink.commit(FinalTxn { index, outcome, receipt, gain, state: told }))
+}
+
 type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
 type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 
@@ -88,7 +174,10 @@ type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 ///
 /// [`Block::adapt_instructions`] puts what this block has of its own into the instructions.
 pub fn context_for<DB: State>(block: &Block, db: DB) -> ContextOn<DB> {
-    ContextOn::new(db, block.spec).with_block(block.env.clone()).with_cfg(block.cfg_env())
+    let context = ContextOn::new(db, block.spec).with_block(block.env.clone());
+    let mut context = context.with_cfg(block.cfg_env());
+    context.journaled_state.creates_over_storage = block.creates_over_storage;
+    context
 }
 
 pub(crate) fn evm_for<DB: State>(block: &Block, db: DB) -> EvmOn<DB> {

@@ -135,11 +135,13 @@ impl Probe for PanicAhead {
     }
 }
 
-/// Cancels the block at one of its operations, counted over all transactions and executions.
+/// Cancels or cuts the block at one of its operations, counted over all transactions and
+/// executions.
 #[derive(Debug)]
 pub struct CancelAt {
     token: CancelToken,
     op: u64,
+    cuts: bool,
     seen: AtomicU64,
 }
 
@@ -147,14 +149,23 @@ impl CancelAt {
     /// Cancels through `token` at operation `op` of the block.
     #[must_use]
     pub const fn new(token: CancelToken, op: u64) -> Self {
-        Self { token, op, seen: AtomicU64::new(0) }
+        Self { token, op, cuts: false, seen: AtomicU64::new(0) }
+    }
+
+    /// Cuts through `token` at operation `op` of the block.
+    #[must_use]
+    pub const fn cutting(token: CancelToken, op: u64) -> Self {
+        Self { token, op, cuts: true, seen: AtomicU64::new(0) }
     }
 }
 
 impl Probe for CancelAt {
     fn operation(&self, _site: Site) {
         if self.seen.fetch_add(1, Ordering::SeqCst) == self.op {
-            self.token.cancel();
+            match self.cuts {
+                true => self.token.cut(),
+                false => self.token.cancel(),
+            }
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The state that the transactions of a block start from: the host's, with the pre-block steps
 //! applied.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use block_stm::{BoxError, FinalState, Storage};
 use revm::state::{AccountInfo, Bytecode};
 
@@ -26,11 +29,37 @@ pub(crate) trait Base: Sync {
     fn has_storage(&self, address: Address) -> Result<bool, BoxError>;
 }
 
+/// Where it is known what accounts held before the transactions.
+pub(crate) trait AccountsBefore: Sync {
+    fn account_before_txns(&self, address: &Address) -> Result<AccountState, BoxError>;
+}
+
+/// The accounts that were read, so that who commits need not read them again.
+#[derive(Debug, Default)]
+struct Memo([Mutex<AddressMap<AccountState>>; 16]);
+
+impl Memo {
+    fn shard(&self, address: &Address) -> &Mutex<AddressMap<AccountState>> {
+        &self.0[usize::from(address[19]) % self.0.len()]
+    }
+
+    fn get(&self, address: &Address) -> Option<AccountState> {
+        let shard = self.shard(address).lock().unwrap_or_else(PoisonError::into_inner);
+        shard.get(address).copied()
+    }
+
+    fn keep(&self, address: Address, account: AccountState) {
+        let mut shard = self.shard(&address).lock().unwrap_or_else(PoisonError::into_inner);
+        shard.insert(address, account);
+    }
+}
+
 /// The host's state under the changes of the pre-block steps.
 pub(crate) struct BlockBase<'s, DB> {
     db: &'s DB,
     pre_block: &'s BlockState<&'s DB>,
     codes: &'s Codes,
+    memo: Option<Memo>,
 }
 
 impl<'s, DB: StateRef> BlockBase<'s, DB> {
@@ -39,7 +68,13 @@ impl<'s, DB: StateRef> BlockBase<'s, DB> {
         pre_block: &'s BlockState<&'d DB>,
         codes: &'s Codes,
     ) -> Self {
-        Self { db, pre_block, codes }
+        Self { db, pre_block, codes, memo: None }
+    }
+
+    /// The same base, which remembers the accounts that it was asked for.
+    pub(crate) fn remembering(mut self) -> Self {
+        self.memo = Some(Memo::default());
+        self
     }
 
     fn account(&self, address: &Address) -> Result<AccountState, DB::Error> {
@@ -129,12 +164,25 @@ where
     fn read(&self, location: &Location) -> Result<StateValue, BoxError> {
         Ok(match location {
             Location::Account(address) => {
-                StateValue::Account(self.account(address).map_err(boxed)?)
+                let account = self.account(address).map_err(boxed)?;
+                if let Some(memo) = &self.memo {
+                    memo.keep(*address, account);
+                }
+                StateValue::Account(account)
             }
             Location::Slot { address, wipes, key } => {
                 StateValue::Slot(self.slot(*address, *wipes, *key).map_err(boxed)?)
             }
         })
+    }
+}
+
+impl<DB: StateRef + Sync> AccountsBefore for BlockBase<'_, DB> {
+    fn account_before_txns(&self, address: &Address) -> Result<AccountState, BoxError> {
+        match self.memo.as_ref().and_then(|memo| memo.get(address)) {
+            Some(account) => Ok(account),
+            None => self.account(address).map_err(boxed),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     location::Location,
     value::NonceTest,
 };
+use crate::payment::checks_senders;
 
 /// revm's context over one worker's database.
 pub(crate) type TxnContext<'b, 's> = Context<
@@ -69,7 +70,12 @@ impl<'b, 's: 'b> Handler for TxnHandler<'b, 's> {
         _gas: &mut InitialAndFloorGas,
     ) -> Result<(), TxnError> {
         let txn = evm.ctx.tx;
+        let assumes = checks_senders(evm.ctx.cfg);
         let journal = &mut evm.ctx.journaled_state;
+        if !assumes {
+            // The intent is to look at everything.
+            return pre_execution::validate_against_state_and_deduct_caller(&mut evm.ctx);
+        }
         journal.intent = Intent::Code;
         let result = load_sender(journal, txn)
             .and_then(|()| pre_execution::validate_against_state_and_deduct_caller(&mut evm.ctx));
@@ -147,6 +153,9 @@ impl<'b, 's: 'b> Handler for TxnHandler<'b, 's> {
         exec_result: &mut FrameResult,
     ) -> Result<(), TxnError> {
         let ctx = &mut evm.ctx;
+        if ctx.cfg.is_fee_charge_disabled() {
+            return Ok(());
+        }
         let beneficiary = ctx.block.beneficiary();
         if ctx.journaled_state.balance(beneficiary).is_some() {
             credit(ctx, beneficiary, |ctx| {

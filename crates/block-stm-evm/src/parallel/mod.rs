@@ -56,30 +56,26 @@ mod location;
 mod observed;
 mod payment;
 mod result;
+mod told;
+mod truth;
+mod txns;
 mod value;
 mod vm;
 
 use alloy_primitives::Address;
-use block_stm::{
-    ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Limits, Stats, TxnIndex,
-};
+use block_stm::{ConflictGraph, Cut, Engine, Limits, Stats};
 use revm::context::TxEnv;
 
 pub(crate) use base::Base;
 pub(crate) use codes::{Codes, WorkerCodes};
 pub use location::Location;
+pub use txns::{TxnsExecuted, execute_txns};
 pub(crate) use value::AccountState;
-use value::StateValue;
 
-use self::{
-    after::AfterTxns,
-    base::BlockBase,
-    result::{RecordSink, execution_error},
-    vm::BlockVm,
-};
+use self::{after::AfterTxns, base::BlockBase, result::RecordSink, txns::TxnsTask};
 use crate::{
-    Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, InvalidTxnReason,
-    SlotFeed, Stage, StateRef,
+    Block, BlockRecord, BlockResult, BlockSink, BlockState, ExecutionError, InvalidTxn, SlotFeed,
+    Stage, StateRef,
     access_list::{self, ListBuilder},
     alone::execute_alone,
 };
@@ -240,12 +236,70 @@ pub fn execute_parallel<DB: StateRef + Sync>(
         stats.workers = 1;
         return Ok(ParallelResult { result, cut: None, conflict_graph: None, stats });
     }
-    execute(&Backend::Engine(engine), block, db, options)
+    execute(&Backend::Engine(engine), block, db, options, None)
+}
+
+/// [`execute_parallel`], which hands each transaction to `sink` as it becomes final, and asks it
+/// which ones stand.
+///
+/// # Errors
+///
+/// As [`execute_parallel`]. `sink` was given a prefix of the block then.
+///
+/// # Panics
+///
+/// As [`execute_parallel`], and if `sink` does.
+///
+/// # Examples
+///
+/// Receipts are sent to another thread while the block runs; what fails in the VM is left out:
+///
+/// ```
+/// use std::{sync::mpsc, thread};
+///
+/// use block_stm_evm::{
+///     Block, InvalidTxn, ParallelOptions, PreState, RefuseReverted, StreamReceipts,
+///     block_stm::{Config, Engine}, execute_parallel_with,
+/// };
+/// # use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
+///
+/// # let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// # let state = PreState::new();
+/// let engine = Engine::new(Config::default())?;
+/// let options = ParallelOptions::default().policy(InvalidTxn::Skip);
+/// let (receipts, streamed) = mpsc::channel();
+/// let mut sink = RefuseReverted::new(StreamReceipts::new(receipts), |_index| false);
+/// let listener = thread::spawn(move || streamed.iter().count());
+/// let executed = execute_parallel_with(&engine, &block, &state, &options, &mut sink)?;
+/// drop(sink);
+/// assert_eq!(listener.join().ok(), Some(executed.result.receipts.len()));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn execute_parallel_with<DB: StateRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    db: &DB,
+    options: &ParallelOptions<'_>,
+    sink: &mut dyn BlockSink,
+) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    execute(&Backend::Engine(engine), block, db, options, Some(sink))
 }
 
 /// Whether a block is for one thread: because there is only one, or because it is probably over
 /// before another has woken up.
-pub(crate) fn is_for_one(engine: &Engine, block: &Block) -> bool {
+///
+/// # Examples
+///
+/// ```
+/// use block_stm_evm::{Block, block_stm::{Config, Engine}, steps::is_for_one};
+/// # use block_stm_evm::revm::{context::BlockEnv, primitives::hardfork::SpecId};
+///
+/// let engine = Engine::new(Config::default())?;
+/// let empty = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
+/// assert!(is_for_one(&engine, &empty));
+/// # Ok::<_, block_stm_evm::block_stm::BuildError>(())
+/// ```
+pub fn is_for_one(engine: &Engine, block: &Block) -> bool {
     let inline_below = engine.inline_below();
     if inline_below == 0 {
         return false;
@@ -289,7 +343,25 @@ pub fn execute_with_oracle<DB: StateRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    execute(&Backend::Oracle, block, db, options)
+    execute(&Backend::Oracle, block, db, options, None)
+}
+
+/// [`execute_parallel_with`] on the engine's sequential oracle; see [`execute_with_oracle`].
+///
+/// # Errors
+///
+/// As [`execute_parallel_with`].
+///
+/// # Panics
+///
+/// As [`execute_parallel_with`].
+pub fn execute_with_oracle_and<DB: StateRef + Sync>(
+    block: &Block,
+    db: &DB,
+    options: &ParallelOptions<'_>,
+    sink: &mut dyn BlockSink,
+) -> Result<ParallelResult, ExecutionError<DB::Error>> {
+    execute(&Backend::Oracle, block, db, options, Some(sink))
 }
 
 enum Backend<'a> {
@@ -298,6 +370,13 @@ enum Backend<'a> {
 }
 
 impl Backend<'_> {
+    /// Begins to wake threads.
+    fn wake(&self) {
+        if let Self::Engine(engine) = self {
+            engine.wake();
+        }
+    }
+
     /// Calls `work` with each number below `parts`.
     fn share(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
         match self {
@@ -312,21 +391,25 @@ fn execute<DB: StateRef + Sync>(
     block: &Block,
     db: &DB,
     options: &ParallelOptions<'_>,
+    host: Option<&mut dyn BlockSink>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    if let Backend::Engine(engine) = backend {
-        engine.wake();
-    }
+    backend.wake();
     let mut list = options.list();
     let pre_block = access_list::prepare(block, BlockState::new(db), list.as_mut())?;
     let codes = Codes::default();
     let mut record = BlockRecord::new(block);
-    let base = BlockBase::new(db, &pre_block, &codes);
-    let mut sink = RecordSink::new(block, &mut record, options.feed);
-    let executed = execute_txns(backend, block, &base, &codes, options, &mut sink);
-    let executed = executed.map_err(execution_error)?;
+    let mut base = BlockBase::new(db, &pre_block, &codes);
+    if host.is_some() {
+        base = base.remembering();
+    }
+    let mut task = TxnsTask::new(block, &base, &codes, options);
+    if let Some(host) = &host {
+        task = task.told(host.wants_state());
+    }
+    let executed = task.execute(backend, &mut RecordSink::new(block, &mut record, host))?;
     if let Some(list) = &mut list {
         let before = |address: &Address| base.account_before(&executed.state, address);
-        let told = access_list::tell(list, sink.committed, before, &codes);
+        let told = access_list::tell(list, executed.accesses, before, &codes);
         told.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     }
     let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);
@@ -344,52 +427,4 @@ fn execute<DB: StateRef + Sync>(
         conflict_graph: executed.conflict_graph,
         stats: executed.stats,
     })
-}
-
-/// What the transactions came to, without the VM that executed them.
-struct TxnsExecuted {
-    state: FinalState<Location, StateValue>,
-    cut: Option<Cut>,
-    conflict_graph: Option<ConflictGraph<Location>>,
-    stats: Stats,
-}
-
-fn execute_txns<DB: StateRef + Sync>(
-    backend: &Backend<'_>,
-    block: &Block,
-    base: &BlockBase<'_, DB>,
-    codes: &Codes,
-    options: &ParallelOptions<'_>,
-    sink: &mut RecordSink<'_>,
-) -> Result<TxnsExecuted, block_stm::Error<InvalidTxnReason>> {
-    let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
-    let vm = BlockVm::new(block, &cfg, &no_txn, codes, base, options.access_list);
-    let txns: Vec<&TxEnv> = block.txns.iter().collect();
-    let hints = options.hints.map(HintsForVm);
-    let mut task = block_stm::Block::new(&vm, &txns, base)
-        .policy(match options.policy {
-            InvalidTxn::Reject => InvalidPolicy::Reject,
-            InvalidTxn::Skip => InvalidPolicy::Skip,
-        })
-        .limits(options.limits.clone());
-    if options.conflict_graph {
-        task = task.conflict_graph();
-    }
-    if let Some(hints) = &hints {
-        task = task.hints(hints);
-    }
-    let executed = match backend {
-        Backend::Engine(engine) => engine.execute(&task, sink),
-        Backend::Oracle => block_stm::execute_sequential(&task, sink),
-    }?;
-    let Executed { state, cut, conflict_graph, stats, .. } = executed;
-    Ok(TxnsExecuted { state, cut, conflict_graph, stats })
-}
-
-struct HintsForVm<'a>(&'a dyn TxnHints);
-
-impl<'s> Hints<BlockVm<'s>> for HintsForVm<'_> {
-    fn declare(&self, index: TxnIndex, txn: &&'s TxEnv, declare: &mut dyn FnMut(Location)) {
-        self.0.declare(index.as_usize(), txn, declare);
-    }
 }

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, U256};
 use block_stm::{Interrupt, View};
 
 use super::{
+    code_hashes::CodeId,
     location::Location,
     observed::Observed,
     value::{AccountState, Delta, Fate, NonceTest, Shift, StateValue},
@@ -13,9 +14,22 @@ use crate::payment::PaymentState;
 
 /// What is read is assumed, what is paid is added: payments among many accounts do not conflict.
 pub(crate) struct PaymentView<'v, 'b, 's> {
+    /// What was paid, once it was.
+    pub(crate) paid: Option<Paid>,
     pub(crate) view: &'v mut View<'b, BlockVm<'s>>,
     /// Whether a touched account that is empty ceases to exist (EIP-161).
     pub(crate) clears_empty: bool,
+}
+
+/// A payment that was made.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    pub(crate) payer: (Address, CodeId),
+    pub(crate) debit: U256,
+    pub(crate) payee: (Address, CodeId),
+    pub(crate) credit: U256,
+    /// What a third account got, the beneficiary.
+    pub(crate) reward: Option<U256>,
 }
 
 impl PaymentView<'_, '_, '_> {
@@ -66,8 +80,8 @@ impl PaymentState for PaymentView<'_, '_, '_> {
 
     fn settle(
         &mut self,
-        ((payer, _), debit): (Self::Account, U256),
-        ((payee, _), credit): (Self::Account, U256),
+        ((payer, paying), debit): (Self::Account, U256),
+        ((payee, paid), credit): (Self::Account, U256),
         reward: Option<(Address, U256)>,
     ) -> Result<bool, Interrupt> {
         // The assumptions say that all of them apply; where the view knows better, it ends the run.
@@ -79,6 +93,9 @@ impl PaymentState for PaymentView<'_, '_, '_> {
         if !applied {
             return Err(self.view.fail("a payment that was checked does not apply"));
         }
+        let (payer, payee) = ((payer, paying.code), (payee, paid.code));
+        let reward = reward.map(|(_, wei)| wei);
+        self.paid = Some(Paid { payer, debit, payee, credit, reward });
         Ok(true)
     }
 }

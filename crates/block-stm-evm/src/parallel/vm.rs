@@ -24,6 +24,7 @@ use super::{
     location::Location,
     observed::Observed,
     payment::PaymentView,
+    told::{RunTold, Tells},
     value::{Delta, Fate, Shift, StateValue},
 };
 use crate::{Block, InvalidTxnReason, access_list::RunAccesses, payment::Payment};
@@ -36,8 +37,7 @@ pub(crate) struct BlockVm<'s> {
     no_txn: &'s TxEnv,
     codes: &'s Codes,
     base: &'s dyn Base,
-    /// Whether runs say what they looked at.
-    tells_accesses: bool,
+    tells: Tells,
 }
 
 impl fmt::Debug for BlockVm<'_> {
@@ -53,9 +53,9 @@ impl<'s> BlockVm<'s> {
         no_txn: &'s TxEnv,
         codes: &'s Codes,
         base: &'s dyn Base,
-        tells_accesses: bool,
+        tells: Tells,
     ) -> Self {
-        Self { block, cfg, no_txn, codes, base, tells_accesses }
+        Self { block, cfg, no_txn, codes, base, tells }
     }
 }
 
@@ -95,6 +95,7 @@ impl<'s> Vm for BlockVm<'s> {
             self.cfg.amsterdam_eip7708_disabled,
             self.cfg.amsterdam_eip8246_delayed_clear_disabled,
         );
+        journal.journal.creates_over_storage = self.block.creates_over_storage;
         let context = Context {
             block: &self.block.env,
             tx: self.no_txn,
@@ -116,25 +117,29 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
         let Worker(evm) = worker;
         evm.ctx.tx = txn;
-        if let Some(payment) = Payment::of(&TxnHandler::default(), evm, txn)
-            && let Some(result) = payment.make(&mut PaymentView {
-                view: &mut *view,
-                clears_empty: self.block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON),
-            })?
-        {
-            let accesses = self.tells_accesses.then(|| self.accesses_of_payment(txn));
-            return Ok(Execution::Done(TxnOutput { result, accesses }));
+        if let Some(payment) = Payment::of(&TxnHandler::default(), evm, txn) {
+            let clears_empty = self.block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+            let mut payments = PaymentView { paid: None, view: &mut *view, clears_empty };
+            if let Some(result) = payment.make(&mut payments)? {
+                let told = payments.paid.filter(|_| self.tells.gain).map(|paid| {
+                    RunTold::of_payment(&paid, self.block.env.beneficiary, self.codes, self.tells)
+                });
+                let accesses = self.tells.accesses.then(|| self.accesses_of_payment(txn));
+                return Ok(Execution::Done(TxnOutput { result, accesses, told }));
+            }
         }
         evm.ctx.journaled_state.db_mut().view = view.take();
         let result = TxnHandler::default().run(evm);
         let journal = &mut evm.ctx.journaled_state;
         let result = conclude(journal, self.block, result);
-        let accesses = self.tells_accesses.then(|| self.accesses_of_run(journal));
+        let accesses = self.tells.accesses.then(|| self.accesses_of_run(journal));
+        let told = (self.tells.gain && matches!(result, Ok(Execution::Done(_))))
+            .then(|| RunTold::of_run(journal, self.block.env.beneficiary, self.tells));
         *view = journal.db_mut().view.take();
         reset(journal);
         evm.ctx.error = Ok(());
         Ok(match result? {
-            Execution::Done(result) => Execution::Done(TxnOutput { result, accesses }),
+            Execution::Done(result) => Execution::Done(TxnOutput { result, accesses, told }),
             Execution::Invalid(reason) => Execution::Invalid(reason),
         })
     }
@@ -150,6 +155,8 @@ pub(crate) struct TxnOutput {
     pub(crate) result: ExecutionResult,
     /// What it looked at, if that is wanted.
     pub(crate) accesses: Option<Box<RunAccesses>>,
+    /// What a sink of the host's is told, if there is one.
+    pub(crate) told: Option<Box<RunTold>>,
 }
 
 impl BlockVm<'_> {

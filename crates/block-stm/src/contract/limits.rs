@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::primitives::sync::{
     self,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicU8, Ordering},
 };
 
 /// Bounds on a block. The default has none.
@@ -21,7 +21,8 @@ pub struct Limits {
     /// Looked at whenever a transaction is to be committed, and while workers wait; an
     /// execution under way is interrupted at its next reads.
     pub deadline: Option<Instant>,
-    /// Stops the block with [`Error::Cancelled`](crate::Error::Cancelled).
+    /// Stops the block from outside: with what is committed, or with
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
     pub cancel: Option<CancelToken>,
 }
 
@@ -35,39 +36,67 @@ pub enum Cut {
     Count,
     /// [`Limits::deadline`] passed.
     Deadline,
+    /// Someone called [`CancelToken::cut`].
+    Token,
     /// The [`CommitSink`](crate::CommitSink) said so.
     Sink,
 }
 
-/// Stops a block from any thread.
+/// Stops a block from any thread: [`cut`](Self::cut) keeps what is committed,
+/// [`cancel`](Self::cancel) drops it.
 ///
 /// # Examples
 /// ```
 /// let token = block_stm::CancelToken::new();
 /// let for_another_thread = token.clone();
+/// for_another_thread.cut();
+/// assert!(token.is_cut() && !token.is_cancelled());
 /// for_another_thread.cancel();
-/// assert!(token.is_cancelled());
+/// assert!(!token.is_cut() && token.is_cancelled());
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<AtomicU8>);
+
+/// The bit of blocks that end with what is committed.
+const CUT: u8 = 1;
+/// The bit of blocks that end with an error.
+const CANCELLED: u8 = 2;
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// A token that is neither cut nor cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks every block that runs under this token to stop. Cannot be undone.
+    /// Asks every block that runs under this token to end with what is committed, as if its
+    /// [deadline](Limits::deadline) had passed. Cannot be undone.
+    pub fn cut(&self) {
+        // ORDERING: Relaxed: the state carries no data; a thread that sees it only stops.
+        self.0.fetch_or(CUT, Ordering::Relaxed);
+    }
+
+    /// Asks every block that runs under this token to stop, and to drop what is committed. Cannot
+    /// be undone, and counts for more than [`cut`](Self::cut).
     pub fn cancel(&self) {
-        // ORDERING: Relaxed: the flag carries no data; a thread that sees it only stops.
-        self.0.store(true, Ordering::Relaxed);
+        // ORDERING: Relaxed: see `cut`.
+        self.0.fetch_or(CANCELLED, Ordering::Relaxed);
+    }
+
+    /// Whether someone cut, and nobody cancelled.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.state() == CUT
     }
 
     /// Whether someone cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        // ORDERING: Relaxed: see `cancel`.
+        self.state() & CANCELLED != 0
+    }
+
+    fn state(&self) -> u8 {
+        // ORDERING: Relaxed: see `cut`.
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -84,9 +113,14 @@ impl Limits {
         self.deadline.is_some() || self.cancel.is_some()
     }
 
-    /// Whether the token says that the block is to stop.
+    /// Whether the token says that the block is to stop and to be dropped.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Whether the token says that the block is to end with what is committed.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cut)
     }
 
     /// Whether the clock says that the block is to stop.
@@ -96,6 +130,6 @@ impl Limits {
 
     /// Whether something outside the block stops it now.
     pub(crate) fn stop(&self) -> bool {
-        self.is_cancelled() || self.is_past_deadline()
+        self.is_cancelled() || self.is_cut() || self.is_past_deadline()
     }
 }

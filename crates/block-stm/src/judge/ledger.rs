@@ -59,6 +59,9 @@ impl<'a, V: Types> Ledger<'a, V> {
         if limits.is_cancelled() {
             return Err(End::Failed(Error::Cancelled { committed: self.committed }));
         }
+        if limits.is_cut() {
+            return Err(End::Cut(Cut::Token));
+        }
         if limits.is_past_deadline() { Err(End::Cut(Cut::Deadline)) } else { Ok(()) }
     }
 

@@ -234,6 +234,52 @@ fn cancelling_at_any_operation_leaves_a_prefix() {
 }
 
 #[test]
+fn cutting_at_any_operation_keeps_a_prefix() {
+    timely(|| {
+        let whole = oracle(&tangle(24).stage());
+        let mut cuts = 0;
+        for op in 0..130 {
+            for (arm, engine) in Checker::few().engines() {
+                let token = CancelToken::new();
+                let probe = (CancelAt::cutting(token.clone(), op), Jitter { seed: op, often: 4 });
+                let stage = tangle(24).probe(probe).stage();
+                let limits = Limits { cancel: Some(token), ..Limits::default() };
+                let record = stopped(&stage, &limits, arm, engine);
+                assert_prefix(&whole, &record, arm);
+                let Ending::Finished { cut, .. } = record.ending else {
+                    panic!("with {arm}: what is committed was dropped");
+                };
+                assert!(cut.is_none_or(|cut| cut == Cut::Token), "with {arm}: {cut:?}");
+                cuts += usize::from(cut.is_some());
+            }
+        }
+        assert!(cuts > 300, "only {cuts} blocks were cut");
+    });
+}
+
+#[test]
+fn to_cancel_counts_for_more_than_to_cut() {
+    timely(|| {
+        let stage = tangle(30).stage();
+        for (cancels, (arm, engine)) in
+            [false, true].into_iter().flat_map(|c| Checker::all().engines().map(move |e| (c, e)))
+        {
+            let token = CancelToken::new();
+            if cancels {
+                token.cancel();
+            }
+            token.cut();
+            let limits = Limits { cancel: Some(token), ..Limits::default() };
+            let record = stopped(&stage, &limits, arm, engine);
+            assert_eq!(record.events.len(), 0, "with {arm}");
+            let failed = matches!(record.ending, Ending::Failed { kind: "cancelled", .. });
+            let cut = matches!(record.ending, Ending::Finished { cut: Some(Cut::Token), .. });
+            assert_eq!((failed, cut), (cancels, !cancels), "with {arm}");
+        }
+    });
+}
+
+#[test]
 fn cancelling_from_another_thread_wakes_everybody() {
     timely(|| {
         let whole = oracle(&tangle(200).stage());

@@ -52,7 +52,7 @@ impl Faulty {
         Self { victim: Some(victim), ..Self::at(state, usize::MAX, true) }
     }
 
-    fn at(state: PreState, at: usize, panics: bool) -> Self {
+    pub(super) fn at(state: PreState, at: usize, panics: bool) -> Self {
         Self { state, victim: None, at, lasting: false, reads: AtomicUsize::new(0), panics }
     }
 

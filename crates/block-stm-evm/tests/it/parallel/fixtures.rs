@@ -5,7 +5,10 @@ use std::{error::Error, path::PathBuf};
 use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::InvalidTxn;
 
-use super::same::{assert_same, assert_same_under};
+use super::{
+    same::{assert_same, assert_same_under},
+    sinks::assert_same_told,
+};
 use crate::fixtures;
 
 fn block_folders(test: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
@@ -25,6 +28,7 @@ fn mainnet_blocks_come_out_the_same() -> Result<(), Box<dyn Error>> {
         let imported = import_folder(&folder)?;
         let result = assert_same_under(&imported.block, &imported.pre_state, InvalidTxn::Reject)?;
         assert_eq!(imported.header.differences(&result), [], "{}", imported.name);
+        assert_same_told(&imported.block, &imported.pre_state);
     }
     Ok(())
 }
@@ -39,6 +43,7 @@ fn a_chain_through_all_forks_comes_out_the_same() -> Result<(), Box<dyn Error>> 
     let mut state = chain.genesis;
     for block in &chain.blocks {
         let result = assert_same(&block.block, &state)?;
+        assert_same_told(&block.block, &state);
         state.apply(&result.state);
     }
     Ok(())

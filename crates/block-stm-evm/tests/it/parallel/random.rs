@@ -8,6 +8,7 @@ use super::{
     lists::{assert_same_lists, assert_wrong_lists_are_refused},
     same::assert_same,
     scene::watched,
+    sinks::assert_same_calls,
 };
 
 fn case() -> impl Strategy<Value = Case> {
@@ -15,6 +16,13 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
+    #[test]
+    fn sinks_are_told_the_same(case in case(), seed in any::<u64>()) {
+        let state = case.state();
+        let block = case.block(&state);
+        watched(move || assert_same_calls(&block, &state, seed));
+    }
+
     #[test]
     fn random_blocks_come_out_the_same(case in case()) {
         let state = case.state();

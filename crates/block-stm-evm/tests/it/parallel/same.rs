@@ -89,7 +89,7 @@ pub(super) fn assert_same_under<DB: StateRef + Sync>(
 /// moment.
 ///
 /// So they run ahead of the writes that they should have seen.
-struct Held<'a, DB> {
+pub(super) struct Held<'a, DB> {
     db: &'a DB,
     sender: Option<Address>,
     reads: AtomicU32,
@@ -98,7 +98,7 @@ struct Held<'a, DB> {
 impl<'a, DB> Held<'a, DB> {
     const MOMENT: Duration = Duration::from_micros(300);
 
-    fn new(db: &'a DB, block: &Block) -> Self {
+    pub(super) fn new(db: &'a DB, block: &Block) -> Self {
         let sender = block.txns.first().map(|txn| txn.caller);
         Self { db, sender, reads: AtomicU32::new(0) }
     }

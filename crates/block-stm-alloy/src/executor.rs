@@ -1,0 +1,312 @@
+//! An executor for one block.
+
+use std::{fmt, mem, panic, sync::mpsc, thread};
+
+use alloy_consensus::{Transaction, TransactionEnvelope, TxReceipt};
+use alloy_eips::Encodable2718;
+use alloy_evm::{
+    Evm, FromRecoveredTx, FromTxWithEncoded, RecoveredTx,
+    block::{
+        BlockExecutionError, BlockExecutionResult, BlockExecutor, ExecutableTx, GasOutput, StateDB,
+    },
+    eth::{
+        EthBlockExecutor, EthEvmContext, EthTxResult, receipt_builder::ReceiptBuilder,
+        spec::EthExecutorSpec,
+    },
+    revm::{
+        Inspector,
+        context::{
+            TxEnv,
+            result::{HaltReason, ResultAndState},
+        },
+        primitives::{AddressMap, HashSet, StorageKey},
+    },
+};
+use alloy_primitives::Log;
+use block_stm_evm::{
+    Block, CommittedTxn, InvalidTxnReason, ParallelOptions, TxnSink,
+    block_stm::{Admission, Flow},
+    steps::{execute_txns, is_for_one},
+};
+
+use crate::{
+    BlockStmEvm,
+    errors::{block_error, database_error},
+    factory::Settings,
+    gas::GasRoom,
+    serve::{Message, Prepared, Served},
+};
+
+/// The executor of alloy-evm for one block, which executes a whole block in parallel. See the
+/// [crate's front page](crate).
+pub struct BlockStmExecutor<'a, DB: StateDB, I, Spec, R: ReceiptBuilder> {
+    inner: EthBlockExecutor<'a, BlockStmEvm<DB, I>, &'a Spec, &'a R>,
+    settings: &'a Settings,
+}
+
+type Slots = AddressMap<HashSet<StorageKey>>;
+
+/// Why a block is executed one transaction after another, though it is worth more threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// The VM's inspector is enabled: it is one, and sees the transactions in order.
+    #[error("an inspector is enabled, which sees one transaction after the other")]
+    Inspector,
+    /// Somebody had a mutable reference to the VM's precompiles, and may have changed them.
+    #[error("precompiles may have been changed, which the engine's threads do not have")]
+    Precompiles,
+}
+
+impl<DB: StateDB, I, Spec, R: ReceiptBuilder> fmt::Debug for BlockStmExecutor<'_, DB, I, Spec, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockStmExecutor")
+            .field("evm", &self.inner.evm)
+            .field("receipts", &self.inner.receipts.len())
+            .field("engine", &self.settings.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, DB, I, Spec, R> BlockStmExecutor<'a, DB, I, Spec, R>
+where
+    DB: StateDB,
+    I: Inspector<EthEvmContext<DB>>,
+    Spec: EthExecutorSpec,
+    R: ReceiptBuilder<Transaction: Transaction + Encodable2718, Receipt: TxReceipt<Log = Log>>,
+    TxEnv: FromRecoveredTx<R::Transaction> + FromTxWithEncoded<R::Transaction>,
+    <R::Transaction as TransactionEnvelope>::TxType: Send + 'static,
+{
+    pub(crate) fn new(
+        inner: EthBlockExecutor<'a, BlockStmEvm<DB, I>, &'a Spec, &'a R>,
+        settings: &'a Settings,
+    ) -> Self {
+        Self { inner, settings }
+    }
+
+    /// Configures whether the block's budget of state gas is left unchecked, as
+    /// [`EthBlockExecutor::with_skip_state_gas_capacity_check`].
+    #[must_use]
+    pub fn with_skip_state_gas_capacity_check(mut self, skip: bool) -> Self {
+        self.inner.skip_state_gas_capacity_check = skip;
+        self
+    }
+
+    /// Why the block can't be executed in parallel; `None` if it can.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match &self.inner.evm {
+            evm if evm.inspects() => Some(Obstacle::Inspector),
+            evm if evm.has_own_precompiles() => Some(Obstacle::Precompiles),
+            _ => None,
+        }
+    }
+
+    fn room(&self) -> GasRoom {
+        let (cfg, block) = (self.inner.evm.cfg_env(), self.inner.evm.block());
+        let skips = self.inner.skip_state_gas_capacity_check;
+        let mut room = GasRoom::new(cfg, block.gas_limit, skips);
+        room.cumulative = self.inner.cumulative_tx_gas_used;
+        room.regular = self.inner.block_regular_gas_used;
+        room.state = self.inner.block_state_gas_used;
+        room
+    }
+
+    /// What the steps before the transactions left of the accounts that they wrote to.
+    fn prepare(&mut self, written: Slots) -> Result<AddressMap<Prepared>, DB::Error> {
+        let db = self.inner.evm.db_mut();
+        let mut prepared = AddressMap::default();
+        for (address, keys) in written {
+            let mut account = Prepared { info: db.basic(address)?, ..Prepared::default() };
+            for key in keys {
+                account.slots.insert(key, db.storage(address, key)?);
+            }
+            prepared.insert(address, account);
+        }
+        Ok(prepared)
+    }
+
+    /// Executes the transactions on the engine, while this thread serves the database.
+    ///
+    /// `senders` have what came with each transaction of `block`.
+    fn execute_in_parallel<T: RecoveredTx<R::Transaction>>(
+        &mut self,
+        block: &Block,
+        senders: &[T],
+    ) -> Result<(), BlockExecutionError> {
+        let settings = self.settings;
+        // Of transactions before these, only the database knows.
+        let written = self.inner.evm.written().filter(|_| self.inner.receipts.is_empty());
+        let states = settings.states.as_deref();
+        let state = states.and_then(|states| states.after(self.inner.ctx.parent_hash));
+        let hash =
+            |index: usize| senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default();
+        let shared = match state.as_deref().zip(written) {
+            None => None,
+            Some((state, written)) => {
+                let prepared = self.prepare(written);
+                Some((state, prepared.map_err(|source| database_error(source, hash(0)))?))
+            }
+        };
+        let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
+        let (owner, messages) = mpsc::channel();
+        let (room, pending) = (self.room(), Vec::with_capacity(BATCH));
+        let mut sink = Committing { owner: owner.clone(), room, limits, pending };
+        let served = Served { owner, shared };
+        let mut committed = 0;
+        let executed = thread::scope(|scope| {
+            let execution = scope.spawn(move || {
+                let options = ParallelOptions::default();
+                execute_txns(&settings.engine, block, &served, &options, &mut sink)
+            });
+            // Ends when the thread has let go of all senders.
+            for message in messages {
+                match message {
+                    Message::Read(read) => read.answer(self.inner.evm.db_mut()),
+                    Message::Committed(txns) => {
+                        for txn in txns {
+                            committed += 1;
+                            self.commit(txn, senders);
+                        }
+                    }
+                }
+            }
+            execution.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+        });
+        executed.map(drop).map_err(|error| block_error(error, committed, hash))
+    }
+
+    fn commit<T: RecoveredTx<R::Transaction>>(&mut self, txn: CommittedTxn, senders: &[T]) {
+        let CommittedTxn { index, result, state, .. } = txn;
+        let state = state.expect("the engine tells states to whoever executes transactions alone");
+        let txn = senders[index].tx();
+        let blob_gas_used = txn.blob_gas_used().unwrap_or_default();
+        let result = ResultAndState { result, state };
+        let gas = self.inner.commit_transaction(EthTxResult {
+            result,
+            blob_gas_used,
+            tx_type: txn.tx_type(),
+        });
+        // The caller of `execute_block` does not see it.
+        let GasOutput { .. } = gas;
+    }
+}
+
+/// How many transactions go to the thread that commits at once: waking it is dear.
+const BATCH: usize = 16;
+
+/// Admits transactions by the block's gas, and hands them to the thread that commits.
+struct Committing<E> {
+    owner: mpsc::Sender<Message<E>>,
+    room: GasRoom,
+    limits: Vec<u64>,
+    pending: Vec<CommittedTxn>,
+}
+
+impl<E> Committing<E> {
+    /// Hands over what is pending; whether there is anybody to take it.
+    fn flush(&mut self) -> bool {
+        let batch = mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
+        self.owner.send(Message::Committed(batch)).is_ok()
+    }
+}
+
+impl<E> Drop for Committing<E> {
+    fn drop(&mut self) {
+        if !self.pending.is_empty() {
+            // If nobody takes it, the thread that commits panics, and takes the block with it.
+            self.flush();
+        }
+    }
+}
+
+impl<E: Send> TxnSink for Committing<E> {
+    fn admit(&mut self, index: usize, _txn: &TxEnv) -> Admission<InvalidTxnReason> {
+        match self.room.admit(self.limits[index]) {
+            Ok(()) => Admission::Admit,
+            Err(reason) => Admission::Refuse(reason),
+        }
+    }
+
+    fn commit(&mut self, txn: CommittedTxn) -> Flow {
+        self.room.record(txn.result.gas());
+        self.pending.push(txn);
+        if self.pending.len() < BATCH || self.flush() { Flow::Continue } else { Flow::Cut }
+    }
+}
+
+impl<DB, I, Spec, R> BlockExecutor for BlockStmExecutor<'_, DB, I, Spec, R>
+where
+    DB: StateDB,
+    I: Inspector<EthEvmContext<DB>>,
+    Spec: EthExecutorSpec,
+    R: ReceiptBuilder<Transaction: Transaction + Encodable2718, Receipt: TxReceipt<Log = Log>>,
+    TxEnv: FromRecoveredTx<R::Transaction> + FromTxWithEncoded<R::Transaction>,
+    <R::Transaction as TransactionEnvelope>::TxType: Send + 'static,
+{
+    type Transaction = R::Transaction;
+    type Receipt = R::Receipt;
+    type Evm = BlockStmEvm<DB, I>;
+    type Result = EthTxResult<HaltReason, <R::Transaction as TransactionEnvelope>::TxType>;
+
+    fn apply_pre_execution_changes(&mut self) -> Result<(), BlockExecutionError> {
+        self.inner.apply_pre_execution_changes()
+    }
+
+    fn execute_transaction_without_commit(
+        &mut self,
+        tx: impl ExecutableTx<Self>,
+    ) -> Result<Self::Result, BlockExecutionError> {
+        self.inner.execute_transaction_without_commit(tx)
+    }
+
+    fn commit_transaction(&mut self, output: Self::Result) -> GasOutput {
+        self.inner.commit_transaction(output)
+    }
+
+    fn finish(self) -> Result<(Self::Evm, BlockExecutionResult<R::Receipt>), BlockExecutionError> {
+        self.inner.finish()
+    }
+
+    fn evm_mut(&mut self) -> &mut Self::Evm {
+        &mut self.inner.evm
+    }
+
+    fn evm(&self) -> &Self::Evm {
+        &self.inner.evm
+    }
+
+    fn receipts(&self) -> &[R::Receipt] {
+        &self.inner.receipts
+    }
+
+    fn execute_block(
+        mut self,
+        transactions: impl IntoIterator<Item = impl ExecutableTx<Self>>,
+    ) -> Result<BlockExecutionResult<R::Receipt>, BlockExecutionError> {
+        let obstacle = self.obstacle();
+        if let Some(obstacle) = obstacle.filter(|_| self.settings.refuses) {
+            return Err(BlockExecutionError::other(obstacle));
+        }
+        self.apply_pre_execution_changes()?;
+        if obstacle.is_some() {
+            for tx in transactions {
+                self.execute_transaction(tx)?;
+            }
+            return self.apply_post_execution_changes();
+        }
+        let parts = transactions.into_iter().map(|tx| tx.into_parts());
+        let (txns, senders): (Vec<_>, Vec<_>) = parts.unzip();
+        let (spec, env) = (self.inner.evm.cfg_env().spec, self.inner.evm.block().clone());
+        let mut block = Block::new(spec, env, txns).cfg(self.inner.evm.cfg_env().clone());
+        block.creates_over_storage = true;
+        self.inner.receipts.reserve(senders.len());
+        if is_for_one(&self.settings.engine, &block) {
+            for tx in mem::take(&mut block.txns).into_iter().zip(senders) {
+                self.execute_transaction(tx)?;
+            }
+        } else {
+            self.execute_in_parallel(&block, &senders)?;
+        }
+        self.apply_post_execution_changes()
+    }
+}
