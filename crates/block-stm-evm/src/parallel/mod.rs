@@ -233,6 +233,7 @@ pub fn execute_parallel<DB: StateRef + Sync>(
         stats.committed = block.txns.len() as u64;
         stats.executions = stats.committed;
         stats.head_executions = stats.committed;
+        stats.alone_executions = stats.committed;
         stats.workers = 1;
         return Ok(ParallelResult { result, cut: None, conflict_graph: None, stats });
     }
