@@ -35,6 +35,7 @@ mod sim;
 mod sweep;
 mod t8n;
 mod t8n_input;
+mod tables;
 mod units;
 mod version;
 

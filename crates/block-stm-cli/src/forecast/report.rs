@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use comfy_table::{Attribute, Cell, CellAlignment, Table, TableComponent, presets::NOTHING};
 use serde::Serialize;
 
 use crate::{
     allocator,
     files::rendered,
+    tables,
     units::{speedup, time},
 };
 
@@ -70,11 +70,6 @@ impl Report {
 
     /// Title and table, with escape codes: the stream takes them out where they don't belong.
     pub(super) fn text(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-        table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-        table.enforce_styling();
-        table.style_text_only();
         let header = [
             "workers",
             "simulated",
@@ -85,7 +80,7 @@ impl Report {
             "real",
             "simulated/real",
         ];
-        table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        let mut table = tables::table(&header, &[]);
         for sum in self.sums() {
             let nanos = |ns| time(Duration::from_nanos(ns));
             table.add_row([
@@ -99,15 +94,11 @@ impl Report {
                 sum.simulated_over_real.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             ]);
         }
-        for column in table.column_iter_mut() {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_padding((0, 1));
-        }
-        let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         format!(
-            "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{lines}",
+            "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{}",
             self.title,
-            allocator::name()
+            allocator::name(),
+            tables::render(&table)
         )
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use block_stm_workloads::p2p::Kind;
-use comfy_table::{Attribute, CellAlignment, Table, TableComponent, presets::NOTHING};
+use comfy_table::Table;
 use serde::Serialize;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     files::rendered,
     notes::cores,
     report::{executions_per_txn, per_second},
+    tables,
     units::{count, grouped, speedup},
 };
 
@@ -140,9 +141,7 @@ impl Report {
             let txns = group.first().map_or(0, |series| series.txns);
             // Writing to a string can't fail.
             let _ = writeln!(text, "\n{BOLD}Blocks of {}{BOLD:#}\n", count(txns, "txn"));
-            for line in table(group).lines() {
-                let _ = writeln!(text, "{}", line.trim_end());
-            }
+            text.push_str(&tables::render(&table(group)));
         }
         let agreement = if self.ok() {
             "Receipts and state were the same in every execution."
@@ -228,14 +227,8 @@ impl Report {
 }
 
 fn table(group: &[Series]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-    table.enforce_styling();
-    table.style_text_only();
     let header = ["accounts", "threads", "txns/s", "speed-up", "exec/txn", "aborts", "equal"];
-    let bold = |name| comfy_table::Cell::new(name).add_attribute(Attribute::Bold);
-    table.set_header(header.map(bold));
+    let mut table = tables::table(&header, &[]);
     let equal = |difference: &Option<Difference>| {
         if difference.is_none() { "yes" } else { "NO" }.to_owned()
     };
@@ -262,10 +255,6 @@ fn table(group: &[Series]) -> Table {
                 equal(&cell.difference),
             ]);
         }
-    }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-        column.set_padding((0, 1));
     }
     table
 }
