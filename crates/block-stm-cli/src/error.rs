@@ -114,6 +114,9 @@ pub(crate) enum CliError {
         /// What the system said.
         source: rayon::ThreadPoolBuildError,
     },
+    /// A node does not give what is needed.
+    #[error("{0}")]
+    Node(String),
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

@@ -18,9 +18,11 @@ mod error;
 mod escape;
 mod exit;
 mod explain;
+mod fetch;
 mod files;
 mod forecast;
 mod import;
+mod interrupt;
 mod latency;
 mod machine;
 mod measure;
@@ -36,6 +38,7 @@ mod sweep;
 mod t8n;
 mod t8n_input;
 mod tables;
+mod timeline;
 mod units;
 mod version;
 
@@ -63,7 +66,9 @@ fn main() -> ExitCode {
         Command::Statetest(args) => conformance::statetest(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Forecast(args) => forecast::forecast(&args),
+        Command::Timeline(args) => timeline::timeline(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),

@@ -149,7 +149,7 @@ fn measure_with_bounds<DB: StateRef + Sync>(
 /// # Errors
 ///
 /// The block can't be executed; both sides agree about that. The message says why.
-fn measure<DB>(
+pub(crate) fn measure<DB>(
     engine: &Engine,
     block: &Block,
     state: &DB,

@@ -3,6 +3,7 @@
 mod bal;
 mod compare;
 mod explain;
+mod fetch;
 mod forecast;
 mod import;
 mod json;
@@ -14,6 +15,7 @@ mod run;
 mod sim;
 mod sweep;
 mod t8n_input;
+mod timeline;
 mod trace;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +25,7 @@ pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     compare::CompareArgs,
     explain::ExplainArgs,
+    fetch::{FetchArgs, Place, Source},
     forecast::ForecastArgs,
     import::ImportArgs,
     json::JsonArgs,
@@ -34,6 +37,7 @@ pub(crate) use self::{
     sim::SimArgs,
     sweep::{SweepArgs, SweepVm},
     t8n_input::T8nInputArgs,
+    timeline::TimelineArgs,
     trace::TestTraceArgs,
 };
 use crate::t8n::T8nArgs;
@@ -49,8 +53,10 @@ Examples:
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm sim --minutes 5                    look for a schedule that changes a result
   block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
+  block-stm fetch --rpc URL latest --out blocks  blocks from a node, for `replay` and the others
   block-stm explain --workload amm             what keeps a block from running in parallel
   block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm timeline --workload amm --out t.json what each worker does when, for Perfetto
   block-stm compare before.json after.json     what changed between two runs
   block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
 
@@ -103,6 +109,12 @@ pub(crate) enum Command {
     /// name
     #[command(after_help = explain::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Fetch blocks from a node, with the state that they read, as folders for the other commands
+    #[command(after_help = fetch::FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Show what each worker does when, as a trace for Perfetto
+    #[command(after_help = timeline::TIMELINE_EXAMPLES)]
+    Timeline(TimelineArgs),
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured
     /// costs
     #[command(after_help = forecast::FORECAST_EXAMPLES)]

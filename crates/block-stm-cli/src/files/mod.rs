@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use self::place::{Place, resolved};
 pub(crate) use self::{
-    draft::Draft,
-    interrupt::end_in_order,
+    draft::{Draft, FolderDraft},
+    interrupt::{end_in_order, watch_signals},
     json::{JsonOutput, rendered},
     target::{Target, deliver, publish, sync},
 };
