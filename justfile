@@ -46,6 +46,10 @@ devnet:
 anvil-fetch:
     scripts/anvil-fetch
 
+# Look at a page of `block-stm report` in Chromium (needs node, npm and chromium).
+report-views PAGE FOLDER:
+    scripts/report-views {{PAGE}} {{FOLDER}}
+
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}

@@ -34,6 +34,12 @@ pub(crate) enum CliError {
         /// Which folder.
         path: PathBuf,
     },
+    /// A file where a folder of a block is wanted.
+    #[error("{}: this is a file: pass the folder that it is in", path.display())]
+    NotAFolder {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A file of blocks holds something else.
     #[error("{place}: {message}")]
     Malformed {

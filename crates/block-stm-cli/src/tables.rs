@@ -44,6 +44,6 @@ mod tests {
         table.add_row(["a", "1"]).add_row(["longer", "100"]);
         let plain = strip_str(&render(&table)).to_string();
         let lines: Vec<_> = plain.lines().collect();
-        assert_eq!(lines, ["what      n", "───────────", "a         1", "longer  100"]);
+        assert_eq!(lines, ["what      n", "────────────", "a         1", "longer  100"]);
     }
 }

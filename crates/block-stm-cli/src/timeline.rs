@@ -118,6 +118,61 @@ fn of_source(
     }
 }
 
+/// What each worker did in one execution, for charts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Work {
+    time_us: f64,
+    workers: Vec<Vec<Bar>>,
+    /// Whether there were more spans.
+    cut: bool,
+}
+
+/// What, from when to when in microseconds, with which transaction and incarnation, and the fate.
+type Bar = (Doing, f64, f64, Option<u32>, u32, Fate);
+
+/// The most spans of one worker that a chart can show.
+const BARS: usize = 5_000;
+
+/// What each worker of `engine` does for `block`, in the fastest of `repeat` executions.
+///
+/// # Errors
+///
+/// The block can't be executed, for this reason.
+pub(crate) fn work(
+    engine: &Engine,
+    repeat: usize,
+    block: &Block,
+    state: &PreState,
+) -> Result<Work, String> {
+    let mut best: Option<(Duration, recorder::Recorded)> = None;
+    for turn in 0..=repeat {
+        let recorder = Recorder::start(20 * BARS);
+        let start = Instant::now();
+        let done = observe(Arc::clone(&recorder) as Arc<_>, || {
+            execute_parallel(engine, block, state, &ParallelOptions::default())
+        });
+        let time = start.elapsed();
+        done.map_err(|error| error.to_string())?;
+        // The first one warms up.
+        if turn > 0 && best.as_ref().is_none_or(|(fastest, _)| time < *fastest) {
+            best = Some((time, recorder.finish()));
+        }
+    }
+    let (time, recorded) = best.ok_or("it was not executed")?;
+    let story = Story::of(&recorded, time.as_nanos() as u64);
+    let micros = |nanos: u64| nanos as f64 / 1e3;
+    let bar = |span: &story::Span| {
+        let (from, to) = (micros(span.from), micros(span.to));
+        (span.doing, from, to, span.txn.map(block_stm::TxnIndex::get), span.incarnation, span.fate)
+    };
+    let workers = story.workers.iter().map(|spans| spans.iter().take(BARS).map(bar).collect());
+    Ok(Work {
+        time_us: micros(time.as_nanos() as u64),
+        cut: story.cut || story.workers.iter().any(|spans| spans.len() > BARS),
+        workers: workers.collect(),
+    })
+}
+
 /// Executes the block without and with an observer, in turn.
 fn study(
     args: &TimelineArgs,

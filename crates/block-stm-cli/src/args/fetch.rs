@@ -12,7 +12,7 @@ use super::{
 pub(super) const FETCH_EXAMPLES: &str = "\
 BLOCKS is a number, FIRST..LAST with both included, `latest`, or FIRST..latest. Each block becomes \
 the folder DIR/NUMBER, which `replay`, `explain` and the other commands read:
-  block.json        the block with its transactions; its hash and all signatures are checked
+  block.json        the block, with its hash and all signatures checked
   prestate.json     what the block reads of the state before it
   receipts.json     its receipts, which are compared with those of the execution
   blockhashes.json  the hashes that BLOCKHASH asks for, if it does
@@ -34,7 +34,7 @@ Examples:
   block-stm fetch --rpc http://localhost:8545 latest --out blocks
   block-stm fetch 17034870..17034879 --out blocks --jobs 8 --rate 25
   block-stm fetch --out blocks --follow
-  block-stm fetch --rpc http://localhost:8545 1..latest --out devnet --genesis genesis.json";
+  block-stm fetch 1..latest --out devnet --genesis genesis.json";
 
 /// Options of `fetch`.
 #[derive(Debug, Args)]

@@ -13,15 +13,15 @@ pub(super) const TIMELINE_EXAMPLES: &str = "\
 The file is a trace in Chrome's format, which https://ui.perfetto.dev and chrome://tracing show: a \
 line for each worker, with what it did from when to when, and counters.
 
-  execute N    an execution of transaction N, with its incarnation and what became of it
+  execute N    an execution of transaction N, and what became of it
   publish N    its writes are made visible to the others
   validate N   a look whether what an execution read still holds
   judge N      the same at its turn to commit
   commit N     it becomes final
-  idle         the worker looks for work in vain, or has left the block for a while
+  idle         the worker looks for work in vain, or has left for a while
   sleep        the worker sleeps until there is work
-  counters     the head (the lowest uncommitted transaction), how far beyond it transactions were \
-started, and executions so far
+  counters     the head (the lowest uncommitted transaction), the transactions
+               that were started beyond it, and executions so far
 
 The block is executed in turn without and with an observer, so that the table can tell what \
 observing costs. The trace is that of the fastest observed execution.

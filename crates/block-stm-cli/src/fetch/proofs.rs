@@ -51,7 +51,6 @@ fn check(root: B256, address: Address, slots: &[U256], proof: &Proof) -> Result<
         balance: proof.balance.0,
         storage_root: proof.storage_hash,
         code_hash: proof.code_hash,
-        ..TrieAccount::default()
     };
     // Nodes say one or the other of what is not there.
     let is_absent = account.nonce == 0
@@ -127,7 +126,6 @@ mod tests {
             balance: U256::from(5),
             storage_root: storage_hash,
             code_hash: KECCAK_EMPTY,
-            ..TrieAccount::default()
         };
         let (root, account_proof) = prove(keccak256(address), alloy_rlp::encode(account));
         let proof = Proof {

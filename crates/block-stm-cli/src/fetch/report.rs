@@ -15,7 +15,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::rendered,
-    interrupt, output,
+    output,
     units::{count, grouped, si, speedup, time},
 };
 
@@ -192,7 +192,6 @@ impl<'a> Report<'a> {
     /// How the command ends.
     pub(super) fn exit(&self) -> Exit {
         match self.errors.len() {
-            _ if interrupt::came() => Exit::Interrupted,
             0 => Exit::Success,
             failed if failed == self.disagreed => Exit::CheckFailed,
             _ => Exit::BadInput,

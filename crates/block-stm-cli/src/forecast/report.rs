@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anstyle::Style;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
-    allocator,
+    allocator, command,
     files::rendered,
+    machine::Machine,
     tables,
     units::{speedup, time},
 };
@@ -59,6 +61,11 @@ struct Sum {
 impl Report {
     pub(super) const fn new(title: String, blocks: Vec<Vec<Line>>) -> Self {
         Self { title, blocks }
+    }
+
+    /// Whether no block was forecast.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
     }
 
     fn sums(&self) -> Vec<Sum> {
@@ -134,17 +141,42 @@ fn ratio(a: Duration, b: Duration) -> f64 {
 
 #[derive(Serialize)]
 struct Json {
+    version: &'static str,
     title: String,
     allocator: String,
+    command: String,
+    machine: Machine,
     workers: Vec<Sum>,
     blocks: Vec<Vec<Sum>>,
 }
 
+/// A row for each block with each number of workers.
+pub(super) fn rows(reports: &[Report]) -> Vec<Value> {
+    let blocks = reports.iter().flat_map(|report| {
+        report.blocks.iter().enumerate().map(move |(place, lines)| (report, place, lines))
+    });
+    let row = |title: &str, place: usize, line: &Line| {
+        let mut row = json!(sum(std::iter::once(line)));
+        row["name"] = json!(title);
+        row["block"] = json!(place);
+        row
+    };
+    blocks
+        .flat_map(|(report, place, lines)| {
+            lines.iter().map(move |line| row(&report.title, place, line))
+        })
+        .collect()
+}
+
 /// All reports as JSON, with each block apart.
 pub(super) fn json(reports: &[Report]) -> Vec<u8> {
+    let machine = Machine::look();
     let one = |report: &Report| Json {
+        version: env!("CARGO_PKG_VERSION"),
         title: report.title.clone(),
         allocator: allocator::name(),
+        command: command::of_process(),
+        machine: machine.clone(),
         workers: report.sums(),
         blocks: report
             .blocks

@@ -12,6 +12,7 @@ mod forecast;
 mod import;
 mod oracle;
 mod output;
+mod page;
 mod replay;
 mod run;
 mod sim;
