@@ -292,7 +292,7 @@ function places(block) {
 function one(place) {
   const block = data.details[place];
   $("block-lead").textContent = `${block.block}: ${grouped(block.costs_ns.length)} transactions in ${ms(block.time_us / 1e3)} by ${block.workers.length} workers; ` +
-    `the dependencies allow ${times(block.allowed)} to any number of workers.` + (block.cut ? " Parts that would make this page too large are left out." : "");
+    `the dependencies allow ${times(block.allowed)} to any number of workers.` + (block.spans_cut || block.edges_cut ? " Parts that would make this page too large are left out." : "");
   timeline(block);
   graph(block);
   heat(block);

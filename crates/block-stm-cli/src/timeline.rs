@@ -124,14 +124,14 @@ pub(crate) struct Work {
     time_us: f64,
     workers: Vec<Vec<Bar>>,
     /// Whether there were more spans.
-    cut: bool,
+    spans_cut: bool,
 }
 
 /// What, from when to when in microseconds, with which transaction and incarnation, and the fate.
 type Bar = (Doing, f64, f64, Option<u32>, u32, Fate);
 
-/// The most spans of one worker that a chart can show.
-const BARS: usize = 5_000;
+/// The most spans of all workers together that a chart can show.
+const BARS: usize = 12_000;
 
 /// What each worker of `engine` does for `block`, in the fastest of `repeat` executions.
 ///
@@ -144,9 +144,11 @@ pub(crate) fn work(
     block: &Block,
     state: &PreState,
 ) -> Result<Work, String> {
+    let each = BARS / engine.threads().min(BARS);
     let mut best: Option<(Duration, recorder::Recorded)> = None;
     for turn in 0..=repeat {
-        let recorder = Recorder::start(20 * BARS);
+        // Some steps make no span.
+        let recorder = Recorder::start(8 * each);
         let start = Instant::now();
         let done = observe(Arc::clone(&recorder) as Arc<_>, || {
             execute_parallel(engine, block, state, &ParallelOptions::default())
@@ -165,10 +167,10 @@ pub(crate) fn work(
         let (from, to) = (micros(span.from), micros(span.to));
         (span.doing, from, to, span.txn.map(block_stm::TxnIndex::get), span.incarnation, span.fate)
     };
-    let workers = story.workers.iter().map(|spans| spans.iter().take(BARS).map(bar).collect());
+    let workers = story.workers.iter().map(|spans| spans.iter().take(each).map(bar).collect());
     Ok(Work {
         time_us: micros(time.as_nanos() as u64),
-        cut: story.cut || story.workers.iter().any(|spans| spans.len() > BARS),
+        spans_cut: story.cut || story.workers.iter().any(|spans| spans.len() > each),
         workers: workers.collect(),
     })
 }

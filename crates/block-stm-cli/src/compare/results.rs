@@ -215,7 +215,7 @@ impl Results {
             document
                 .wrong(
                     ".",
-                    "no workload and no block in it; give results of run, replay, sweep or forecast",
+                    "no workload and no block in it; give results of run, replay, sweep, forecast",
                 )
                 .into()
         })

@@ -14,7 +14,7 @@ use super::{
 use crate::{args::NameArgs, error::CliError};
 
 /// Places that are told apart.
-const PLACES: usize = 40;
+const PLACES: usize = 20;
 
 /// The most dependencies that a chart can show.
 const EDGES: usize = 6_000;
@@ -43,7 +43,7 @@ pub(crate) struct Detail {
     /// What dependencies allow to any number of workers.
     allowed: f64,
     /// Whether there are more dependencies.
-    cut: bool,
+    edges_cut: bool,
 }
 
 impl Explorer {
@@ -94,7 +94,7 @@ impl Explorer {
             (*reader, *writer, place.unwrap_or(usize::MAX))
         });
         edges.dedup_by_key(|(writer, reader, _)| (*writer, *reader));
-        let cut = edges.len() > EDGES;
+        let edges_cut = edges.len() > EDGES;
         edges.truncate(EDGES);
         Ok(Detail {
             allowed: findings.unbounded(),
@@ -105,7 +105,7 @@ impl Explorer {
             calls: study.call_names,
             edges,
             waits,
-            cut,
+            edges_cut,
         })
     }
 }

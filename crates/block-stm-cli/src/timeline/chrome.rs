@@ -12,7 +12,10 @@ const PROCESS: u32 = 1;
 /// Writes the trace of `story`, an event a line; `facts` stand in its header.
 pub(super) fn write(out: &mut impl Write, story: &Story, facts: &Value) -> io::Result<()> {
     writeln!(out, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{facts},\"traceEvents\":[")?;
-    let name = |kind: &str, thread: usize, name: String| json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": kind, "args": {"name": name}});
+    let name = |kind: &str, thread: usize, name: String| {
+        let args = json!({ "name": name });
+        json!({"ph": "M", "pid": PROCESS, "tid": thread, "name": kind, "args": args})
+    };
     write!(out, "{}", name("process_name", 0, "block-stm".to_owned()))?;
     for worker in 0..story.workers.len() {
         write!(out, ",\n{}", name("thread_name", worker + 1, format!("worker {worker}")))?;
