@@ -145,7 +145,8 @@ const swap = (from, [sold, bought]) => ({
 await mined(traders.map((from, place) => swap(from, place % 2 ? [token0, token1] : [token1, token0])));
 
 const market = join(folder, "market");
-run(["fetch", "--rpc", url, "latest", "--out", market]);
+run(["fetch", "--rpc", url, "latest", "--out", market, "--proofs"]);
+if (!readdirSync(join(market, readdirSync(market)[0])).includes("proofs.json")) throw new Error("no proofs");
 const layouts = ["Pair", "Token", "Router"].flatMap((name) => ["--layout", artifact(name)]);
 const answer = JSON.parse(run(["explain", market, ...layouts, "--json"]));
 const { locations } = answer.blocks[0];

@@ -57,20 +57,25 @@ fn check(root: B256, address: Address, slots: &[U256], proof: &Proof) -> Result<
         && account.balance.is_zero()
         && [KECCAK_EMPTY, B256::ZERO].contains(&account.code_hash)
         && [EMPTY_ROOT_HASH, B256::ZERO].contains(&account.storage_root);
-    let value = (!is_absent).then(|| alloy_rlp::encode(account));
     let key = Nibbles::unpack(keccak256(address));
-    let holds = |value| verify_proof(root, key, value, &proof.account_proof);
+    let holds = |leaf| verify_proof(root, key, leaf, &proof.account_proof).is_ok();
     // An empty account that is there (before Spurious Dragon) has a leaf as others have.
-    if holds(value).is_err() && !(is_absent && holds(Some(alloy_rlp::encode(account))).is_ok()) {
+    let is_proven = match is_absent {
+        true => holds(None) || holds(Some(alloy_rlp::encode(TrieAccount::default()))),
+        false => holds(Some(alloy_rlp::encode(account))),
+    };
+    if !is_proven {
         return Err(wrong("the proof does not lead to the parent's state root"));
     }
     for (slot, proof_of_slot) in slots.iter().zip(&proof.storage_proof) {
         let value = proof_of_slot.value.0;
-        let leaf = (!value.is_zero()).then(|| alloy_rlp::encode(value));
         let key = Nibbles::unpack(keccak256(B256::from(*slot)));
         let storage = if is_absent { EMPTY_ROOT_HASH } else { account.storage_root };
-        let holds = verify_proof(storage, key, leaf, &proof_of_slot.proof).is_ok();
-        if proof_of_slot.key.0 != *slot || !holds {
+        let holds = |leaf| verify_proof(storage, key, leaf, &proof_of_slot.proof).is_ok();
+        // A leaf of zero, which anvil keeps, proves it as well as none does.
+        let leaf = Some(alloy_rlp::encode(value));
+        let is_proven = holds(leaf) || value.is_zero() && holds(None);
+        if proof_of_slot.key.0 != *slot || !is_proven {
             return Err(wrong(&format!("the proof of slot {slot:#x} does not hold")));
         }
     }
