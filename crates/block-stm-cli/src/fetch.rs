@@ -69,7 +69,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<Exit, CliError> {
     let has_no_requests = id != 1 && chain_config::is_anvil(&node).map_err(hopeless)?;
     fs::create_dir_all(&args.out).map_err(|error| CliError::not_written(&args.out, error))?;
     let engine = |threads: NonZeroUsize| -> Result<Engine, CliError> {
-        Ok(Config::default().threads(threads).build()?)
+        Ok(Engine::new(Config::default().threads(threads))?)
     };
     let fetcher = Fetcher {
         node: &node,

@@ -64,7 +64,7 @@ pub(crate) fn page(args: &PageArgs) -> Result<Exit, CliError> {
         return Ok(Exit::BadInput);
     };
     let engine = Config::default().inline_below(0);
-    let engine = engine.threads(*threads.last().expect("there is one")).build()?;
+    let engine = Engine::new(engine.threads(*threads.last().expect("there is one")))?;
     let wanted = longest(most, args.details);
     let details = details(&all, &wanted, |title, block, state| {
         let detail = explorer.detail(title, block, state)?;

@@ -54,7 +54,7 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
         return Err(CliError::Usage("--json and --out - both want standard output"));
     }
     notes::print(&[args.threads]);
-    let engine = Config::default().threads(args.threads).inline_below(0).build()?;
+    let engine = Engine::new(Config::default().threads(args.threads).inline_below(0))?;
     let summary = match all.as_slice() {
         [] => {
             let workloads = args.blocks.workloads();

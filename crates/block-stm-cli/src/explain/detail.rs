@@ -53,7 +53,7 @@ impl Explorer {
     ///
     /// A file that can't be read or is wrong, threads that can't be started.
     pub(crate) fn new(args: &NameArgs, repeat: usize) -> Result<Self, CliError> {
-        let engine = Config::default().threads(NonZeroUsize::MIN).build()?;
+        let engine = Engine::new(Config::default().threads(NonZeroUsize::MIN))?;
         Ok(Self { engine, names: Names::new(args)?, repeat })
     }
 
