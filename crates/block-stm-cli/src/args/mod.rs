@@ -47,7 +47,7 @@ use crate::t8n::T8nArgs;
 const EXAMPLES: &str = "\
 Examples:
   block-stm                                    run all workloads on all cores
-  block-stm run --workload amm --pools 1       one pair, on which all trades meet
+  block-stm run --workload amm --pools 1       one pair, where all trades meet
   block-stm run --threads 1,2,4,8 --json       how it scales, as JSON
   block-stm replay blocks/17034870             a real block, with its header
   block-stm replay blocks --json-file out.json a folder of blocks
@@ -59,7 +59,7 @@ Examples:
   block-stm forecast --workload mixed          how it would scale to 64 workers
   block-stm sweep --svg sweep.svg              the Block-STM paper's experiment
   block-stm compare before.json after.json     what changed between two runs
-  block-stm sim --minutes 5                    seek a schedule that changes a result
+  block-stm sim --minutes 5                    seek a schedule that alters a block
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
