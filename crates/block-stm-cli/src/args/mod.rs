@@ -59,7 +59,7 @@ Examples:
   block-stm forecast --workload mixed          how it would scale to 64 workers
   block-stm sweep --svg sweep.svg              the Block-STM paper's experiment
   block-stm compare before.json after.json     what changed between two runs
-  block-stm sim --minutes 5                    seek a schedule that alters a block
+  block-stm sim --minutes 5                    seek a schedule that breaks it
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
