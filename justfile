@@ -42,6 +42,14 @@ devnet:
         --output.alloc '' --output.result '' --output.body body.rlp
     cd scripts/devnet && npm ci && node make.mjs ../../target/devnet ../../crates/block-stm-chain/tests/data/devnet
 
+# Fetch blocks from an anvil, and replay them (needs node and npm).
+anvil-fetch:
+    scripts/anvil-fetch
+
+# Look at a page of `block-stm report` in Chromium (needs node, npm and chromium).
+report-views PAGE FOLDER:
+    scripts/report-views {{PAGE}} {{FOLDER}}
+
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}

@@ -9,6 +9,22 @@ use crate::{
     escape::acts,
 };
 
+/// The command line of this process.
+pub(crate) fn of_process() -> String {
+    let words = std::env::args_os().skip(1).map(|word| quoted_word(&word.to_string_lossy()));
+    std::iter::once("block-stm".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The word as a shell takes it, where it may be an option.
+fn quoted_word(word: &str) -> String {
+    match word.starts_with('-') {
+        true if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=.,/:".contains(c)) => {
+            word.to_owned()
+        }
+        _ => quoted(word),
+    }
+}
+
 /// `block-stm run` for one workload and one number of threads.
 pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
     let params = args.blocks.params();

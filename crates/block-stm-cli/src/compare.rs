@@ -14,7 +14,7 @@ use crate::{
     args::CompareArgs,
     error::CliError,
     exit::Exit,
-    files::{Files, JsonOutput, rendered},
+    files::{CsvOutput, Files, JsonOutput, rendered},
     output,
 };
 
@@ -39,7 +39,7 @@ struct Comparison {
     differences: Vec<String>,
 }
 
-/// Compares two files of `run` or `replay`.
+/// Compares two files of `run`, `replay`, `sweep` or `forecast`.
 ///
 /// # Errors
 ///
@@ -49,6 +49,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, CliError> {
     files.reads(&args.first);
     files.reads(&args.second);
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let (first, second) = (Results::read(&args.first)?, Results::read(&args.second)?);
     let comparison = Comparison::new(&first, &second);
     if comparison.rows.is_empty() {
@@ -59,6 +60,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, CliError> {
     if !json.replaces_text() {
         output::print_styled(&text::render(&comparison))?;
     }
+    csv.write(|| comparison.rows.iter().map(|row| serde_json::json!(row)).collect())?;
     json.write(|| rendered(&comparison))?;
     let lost = comparison.rows.iter().any(|row| row.change.is_loss());
     Ok(if lost && args.fail_on_loss { Exit::CheckFailed } else { Exit::Success })

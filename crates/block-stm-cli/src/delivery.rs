@@ -1,10 +1,10 @@
 //! Where reports go: a table on standard output, JSON where it was asked for.
 
 use crate::{
-    args::JsonArgs,
+    args::CommonArgs,
     error::CliError,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
     output,
     report::{Report, json, table},
 };
@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Delivery {
     json: JsonOutput,
+    csv: CsvOutput,
     reports: Vec<Report>,
 }
 
@@ -21,9 +22,11 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// The JSON file can't be written.
-    pub(crate) fn open(args: &JsonArgs, files: &mut Files) -> Result<Self, CliError> {
-        Ok(Self { json: JsonOutput::open(args, files)?, reports: Vec::new() })
+    /// A file can't be written.
+    pub(crate) fn open(args: &CommonArgs, files: &mut Files) -> Result<Self, CliError> {
+        let json = JsonOutput::open(&args.json, files)?;
+        let csv = CsvOutput::open(&args.csv, files)?;
+        Ok(Self { json, csv, reports: Vec::new() })
     }
 
     /// Shows a report: the table, unless JSON has standard output for itself, then what failed.
@@ -45,6 +48,7 @@ impl Delivery {
     pub(crate) fn finish(self) -> Result<Exit, CliError> {
         let is_empty = self.reports.iter().all(|report| report.rows.is_empty());
         if !is_empty {
+            self.csv.write(|| json::rows(&self.reports))?;
             self.json.write(|| json::render(&self.reports))?;
         }
         Ok(if !self.reports.iter().all(Report::ok) {

@@ -29,7 +29,10 @@ pub(crate) fn sources(paths: &[PathBuf], files: &mut Files) -> Result<Vec<Source
             Source::Block(folder) => (folder, BLOCK_FILES.as_slice()),
             Source::Chain(folder) => (folder, CHAIN_FILES.as_slice()),
         };
-        names.iter().for_each(|name| files.reads(&folder.join(name)));
+        for name in names {
+            files.reads(&folder.join(name));
+            files.reads(&folder.join(format!("{name}.gz")));
+        }
     }
     Ok(all)
 }
@@ -40,6 +43,9 @@ pub(crate) fn sources(paths: &[PathBuf], files: &mut Files) -> Result<Vec<Source
 /// reported.
 fn sources_at(path: &Path) -> Result<Vec<Source>, CliError> {
     let failed = |source| CliError::Path { path: path.to_owned(), source };
+    if path.is_file() {
+        return Err(CliError::NotAFolder { path: path.to_owned() });
+    }
     let entries = fs::read_dir(path).map_err(failed)?;
     if let Some(source) = source(path) {
         return Ok(vec![source]);
@@ -60,7 +66,7 @@ fn sources_at(path: &Path) -> Result<Vec<Source>, CliError> {
 }
 
 fn source(folder: &Path) -> Option<Source> {
-    let has = |name: &str| folder.join(name).exists();
+    let has = |name: &str| folder.join(name).exists() || folder.join(format!("{name}.gz")).exists();
     if has("chain.rlp") && !has("block.json") {
         return Some(Source::Chain(folder.to_owned()));
     }

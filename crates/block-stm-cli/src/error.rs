@@ -34,6 +34,12 @@ pub(crate) enum CliError {
         /// Which folder.
         path: PathBuf,
     },
+    /// A file where a folder of a block is wanted.
+    #[error("{}: this is a file: pass the folder that it is in", path.display())]
+    NotAFolder {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A file of blocks holds something else.
     #[error("{place}: {message}")]
     Malformed {
@@ -114,6 +120,9 @@ pub(crate) enum CliError {
         /// What the system said.
         source: rayon::ThreadPoolBuildError,
     },
+    /// A node does not give what is needed.
+    #[error("{0}")]
+    Node(String),
     /// A result can't be written.
     #[error("cannot write {target}: {source}")]
     Write {

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     CheckFailed,
     /// Bad usage, input that can't be read or output that can't be written.
     BadInput,
+    /// The user interrupted it, and was told what was done.
+    Interrupted,
     /// What another program, whose place this one takes, would end with.
     Code(u8),
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Success => Self::SUCCESS,
             Exit::CheckFailed => Self::from(1),
             Exit::BadInput => Self::from(2),
+            Exit::Interrupted => Self::from(130),
             Exit::Code(code) => Self::from(code),
         }
     }

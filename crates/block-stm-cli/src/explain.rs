@@ -2,6 +2,7 @@
 
 mod analysis;
 mod artifact;
+mod detail;
 mod dot;
 mod findings;
 mod labels;
@@ -18,8 +19,12 @@ use block_stm::{Config, Engine};
 use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-pub(crate) use self::artifact::LayoutFile;
+pub(crate) use self::{
+    artifact::LayoutFile,
+    detail::{Detail, Explorer},
+};
 use self::{
     findings::{Brake, Findings, brakes},
     names::Names,
@@ -31,8 +36,8 @@ use crate::{
     error::CliError,
     escape::shown,
     exit::Exit,
-    files::{Files, JsonOutput, deliver, rendered},
-    notes, output, progress,
+    files::{CsvOutput, Files, JsonOutput, deliver, rendered},
+    interrupt, notes, output, progress,
 };
 
 const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
@@ -46,17 +51,18 @@ const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     args.blocks.check()?;
     let mut files = Files::new();
-    let layouts = args.layout.iter().map(|layout| &layout.file);
-    args.labels.iter().chain(&args.abi).chain(layouts).for_each(|file| files.reads(file));
+    args.names.files().for_each(|file| files.reads(file));
     let all = sources(&args.paths, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
     let named = if all.is_empty() { args.blocks.workloads().len() } else { all.len() };
     if dot.is_some() && named > 1 {
         return Err(ONE_DOT);
     }
-    let names = Names::new(args)?;
+    let names = Names::new(&args.names)?;
     notes::warn_of_noise();
+    let _patience = interrupt::Patience::new();
     let mut explainer = Explainer {
         args,
         engine: Engine::new(Config::default().threads(NonZeroUsize::MIN))?,
@@ -68,6 +74,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         explainer.workloads()?
     } else {
         explainer.sources(&all)?
+    }
+    if explainer.findings.is_empty() && interrupt::came() {
+        return Ok(Exit::Success);
     }
     for file in explainer.names.unused() {
         output::note(&format!(
@@ -85,6 +94,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     if !json.replaces_text() {
         output::print_styled(&report.text())?;
     }
+    csv.write(|| report.rows())?;
     json.write(|| rendered(&report))?;
     Ok(Exit::Success)
 }
@@ -101,6 +111,18 @@ impl Report {
     fn new(blocks: Vec<Findings>, top: usize) -> Self {
         let contracts = brakes(&blocks, top);
         Self { blocks, contracts }
+    }
+
+    /// A row for each location of each block.
+    fn rows(&self) -> Vec<Value> {
+        let rows = self.blocks.iter().flat_map(|block| {
+            block.locations.iter().map(move |location| {
+                let mut row = json!(location);
+                row["block"] = json!(block.block);
+                row
+            })
+        });
+        rows.collect()
     }
 
     fn text(&self) -> String {
@@ -125,6 +147,9 @@ impl Explainer<'_> {
         let workloads = self.args.blocks.workloads();
         let bar = progress::bar(workloads.len());
         for workload in workloads {
+            if interrupt::came() {
+                break;
+            }
             bar.set_message(workload.name());
             let generated = workload.generate(&self.args.blocks.params())?;
             self.study(workload.name().to_owned(), &generated.block, &generated.pre_state)
@@ -138,6 +163,9 @@ impl Explainer<'_> {
     fn sources(&mut self, all: &[Source]) -> Result<(), CliError> {
         let bar = progress::bar(all.len());
         for source in all {
+            if interrupt::came() {
+                break;
+            }
             let (Source::Block(path) | Source::Chain(path)) = source;
             bar.set_message(shown(path.display()));
             let failed = |number| {
@@ -156,6 +184,9 @@ impl Explainer<'_> {
                     bar.inc_length(chain.blocks.len() as u64);
                     let mut state = chain.genesis;
                     for one in &chain.blocks {
+                        if interrupt::came() {
+                            break;
+                        }
                         let title = format!("block {}", one.number);
                         self.study(title, &one.block, &state).map_err(failed(one.number))?;
                         let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);

@@ -24,7 +24,8 @@ use crate::{
     error::CliError,
     escape::shown,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
+    interrupt,
     measure::{median_time, plain},
     notes, output, progress,
     units::count,
@@ -41,7 +42,9 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     let all = sources(&args.paths, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     notes::warn_of_noise();
+    let _patience = interrupt::Patience::new();
     let studio = Studio {
         latency: Latency {
             read_ns: args.read_latency.0.as_nanos() as u64,
@@ -50,11 +53,17 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         workers: &args.workers,
         repeat: args.repeat,
     };
-    let reports = if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
+    let mut reports =
+        if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
+    reports.retain(|report| !report.is_empty());
+    if reports.is_empty() {
+        return Ok(Exit::Success);
+    }
     if !json.replaces_text() {
         let texts: Vec<_> = reports.iter().map(Report::text).collect();
         output::print_styled(&texts.join("\n"))?;
     }
+    csv.write(|| report::rows(&reports))?;
     json.write(|| report::json(&reports))?;
     Ok(Exit::Success)
 }
@@ -73,6 +82,9 @@ impl Studio<'_> {
         let bar = progress::bar(workloads.len());
         let mut reports = Vec::new();
         for workload in workloads {
+            if interrupt::came() {
+                break;
+            }
             bar.set_message(workload.name());
             let generated = workload.generate(&args.blocks.params())?;
             let lines = self
@@ -91,6 +103,9 @@ impl Studio<'_> {
         let bar = progress::bar(all.len());
         let mut studies = Vec::new();
         for source in all {
+            if interrupt::came() {
+                break;
+            }
             match source {
                 Source::Block(folder) => {
                     bar.set_message(shown(folder.display()));
@@ -107,6 +122,9 @@ impl Studio<'_> {
                     bar.inc_length(chain.blocks.len() as u64);
                     let mut state = chain.genesis;
                     for one in &chain.blocks {
+                        if interrupt::came() {
+                            break;
+                        }
                         bar.set_message(format!("block {}", one.number));
                         let failed = |message: String| CliError::Execution {
                             path: folder.clone(),

@@ -16,7 +16,7 @@ use crate::{
     escape::shown,
     exit::Exit,
     files::{Files, JsonOutput, rendered},
-    output, progress,
+    interrupt, output, progress,
     units::{count, grouped, si, time},
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
         stopped: None,
         elapsed: Duration::ZERO,
     };
+    let _patience = interrupt::Patience::new();
     for file in &args.files {
         import.stopped = import.file(file).err();
         if import.stopped.is_some() {
@@ -88,10 +89,19 @@ impl Import {
         let bar = progress::bar(bytes.len());
         bar.set_message(shown(file.display()));
         let done = rlp_blocks(&bytes).enumerate().try_for_each(|(index, (offset, block))| {
+            if interrupt::came() {
+                let reason = "interrupted".to_owned();
+                return Err(Stopped { reason, exit: Exit::Interrupted });
+            }
             let done = self.block(block);
             bar.set_position((offset + block.map_or(0, <[u8]>::len)) as u64);
             done.map_err(|Stopped { reason, exit }| {
-                let place = format!("{}: block {index} of the file", file.display());
+                let file = file.display();
+                let number = block.ok().and_then(number_of);
+                let place = match number {
+                    Some(number) => format!("{file}: block {number}"),
+                    None => format!("{file}: block {index} of the file"),
+                };
                 Stopped { reason: format!("{place}, at byte {offset}: {reason}"), exit }
             })
         });
@@ -149,6 +159,21 @@ impl Import {
             error: self.stopped.as_ref().map(|stopped| stopped.reason.as_str()),
         }
     }
+}
+
+/// The number that a block's header tells, whatever else is wrong with it.
+fn number_of(mut block: &[u8]) -> Option<u64> {
+    use alloy_rlp::{Decodable, Header};
+    /// The fields of a header before its number.
+    const BEFORE: usize = 8;
+    let list = |of: &mut &[u8]| Header::decode(of).ok().filter(|header| header.list);
+    list(&mut block)?;
+    list(&mut block)?;
+    for _ in 0..BEFORE {
+        let field = Header::decode(&mut block).ok()?;
+        block = block.get(field.payload_length..)?;
+    }
+    u64::decode(&mut block).ok()
 }
 
 #[derive(Serialize)]

@@ -18,15 +18,18 @@ mod error;
 mod escape;
 mod exit;
 mod explain;
+mod fetch;
 mod files;
 mod forecast;
 mod import;
+mod interrupt;
 mod latency;
 mod machine;
 mod measure;
 mod memory;
 mod notes;
 mod output;
+mod page;
 mod progress;
 mod replay;
 mod report;
@@ -35,6 +38,8 @@ mod sim;
 mod sweep;
 mod t8n;
 mod t8n_input;
+mod tables;
+mod timeline;
 mod units;
 mod version;
 
@@ -62,14 +67,18 @@ fn main() -> ExitCode {
         Command::Statetest(args) => conformance::statetest(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Fetch(args) => fetch::fetch(&args),
+        Command::Report(args) => page::page(&args),
         Command::Forecast(args) => forecast::forecast(&args),
+        Command::Timeline(args) => timeline::timeline(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
-    exit.unwrap_or_else(|error| {
+    let exit = exit.unwrap_or_else(|error| {
         output::error(error);
         Exit::BadInput
-    })
-    .into()
+    });
+    // Whatever it would have come to.
+    if interrupt::came() { Exit::Interrupted.into() } else { exit.into() }
 }

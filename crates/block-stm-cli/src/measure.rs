@@ -28,6 +28,7 @@ use crate::{
     args::CommonArgs,
     bounds::{Bounder, Bounds},
     difference::{Difference, first_difference},
+    interrupt,
     latency::SlowState,
 };
 
@@ -149,7 +150,7 @@ fn measure_with_bounds<DB: StateRef + Sync>(
 /// # Errors
 ///
 /// The block can't be executed; both sides agree about that. The message says why.
-fn measure<DB>(
+pub(crate) fn measure<DB>(
     engine: &Engine,
     block: &Block,
     state: &DB,
@@ -184,6 +185,10 @@ where
     let mut list_times = Vec::new();
     let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     for turn in 1..=repeat {
+        // One turn is enough to say something.
+        if turn > 1 && interrupt::came() {
+            break;
+        }
         let (time, receipts) = plain(block, state);
         samples.sequential.push(time);
         judge.look_at_receipts(&format!("sequential execution {turn}"), &receipts);

@@ -4,6 +4,15 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A bar of `length` steps with the time that is left, on standard error, if that is a terminal.
+pub(crate) fn bar_with_rest(length: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg} {eta} left");
+    ProgressBar::new(length).with_style(style.expect("a constant template"))
+}
+
 /// A bar of `length` steps on standard error, if that is a terminal.
 ///
 /// It is drawn between measurements only: no thread of its own disturbs them.

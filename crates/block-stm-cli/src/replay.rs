@@ -23,6 +23,7 @@ use crate::{
     escape::shown,
     exit::Exit,
     files::Files,
+    interrupt,
     machine::Machine,
     measure::{Lists, Measured, measure_as_asked},
     notes, progress,
@@ -40,15 +41,28 @@ use crate::{
 pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     let all = sources(&args.paths, &mut files)?;
-    let mut delivery = Delivery::open(&args.common.json, &mut files)?;
+    let mut delivery = Delivery::open(&args.common, &mut files)?;
     notes::print(&args.common.threads);
+    let _patience = interrupt::Patience::new();
     for &threads in &args.common.threads {
+        if interrupt::came() {
+            break;
+        }
         delivery.show(report(args, &all, threads)?)?;
     }
     delivery.finish()
 }
 
-fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Report, CliError> {
+/// Replays all blocks with so many threads.
+///
+/// # Errors
+///
+/// Threads that can't be started.
+pub(crate) fn report(
+    args: &ReplayArgs,
+    all: &[Source],
+    threads: NonZeroUsize,
+) -> Result<Report, CliError> {
     let mut replay = Replay {
         args,
         engine: Engine::new(Config::default().threads(threads))?,
@@ -58,6 +72,9 @@ fn report(args: &ReplayArgs, all: &[Source], threads: NonZeroUsize) -> Result<Re
     };
     let mut errors = Vec::new();
     for source in all {
+        if interrupt::came() {
+            break;
+        }
         let done = match source {
             Source::Block(folder) => replay.block(folder),
             Source::Chain(folder) => replay.chain(folder),
@@ -119,6 +136,9 @@ impl Replay<'_> {
         self.bar.inc_length(chain.blocks.len() as u64);
         let mut state = chain.genesis;
         for block in &chain.blocks {
+            if interrupt::came() {
+                return Ok(());
+            }
             let parts = (block.number, &block.block, &block.header);
             let (mut measured, bounds) = self.measure(folder, parts, &state)?;
             let Ok(mut result) = measured.reference.clone() else {

@@ -13,6 +13,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::Files,
+    interrupt,
     machine::Machine,
     measure::{Lists, measure_as_asked},
     notes, progress,
@@ -27,9 +28,13 @@ use crate::{
 /// Parameters out of their range, threads that can't be started, results that can't be written.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     args.blocks.check()?;
-    let mut delivery = Delivery::open(&args.common.json, &mut Files::new())?;
+    let mut delivery = Delivery::open(&args.common, &mut Files::new())?;
     notes::print(&args.common.threads);
+    let _patience = interrupt::Patience::new();
     for &threads in &args.common.threads {
+        if interrupt::came() {
+            break;
+        }
         delivery.show(report(args, threads)?)?;
     }
     delivery.finish()
@@ -42,6 +47,9 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
     let bar = progress::bar(workloads.len());
     let mut rows = Vec::with_capacity(workloads.len());
     for workload in workloads {
+        if interrupt::came() {
+            break;
+        }
         bar.set_message(workload.name());
         rows.push(row(args, workload, &engine, bounder.as_ref())?);
         bar.inc(1);

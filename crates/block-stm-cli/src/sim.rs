@@ -20,7 +20,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::{Files, JsonOutput, rendered},
-    output, progress,
+    interrupt, output, progress,
     units::{count, grouped},
 };
 
@@ -31,6 +31,7 @@ use crate::{
 /// Results that can't be written.
 pub(crate) fn sim(args: &SimArgs) -> Result<Exit, CliError> {
     let json = JsonOutput::open(&args.json, &mut Files::new())?;
+    let _patience = interrupt::Patience::new();
     let summary = explore(args, || {
         let mut explorer = Explorer::default();
         move |seed| explorer.check(seed)
@@ -104,7 +105,7 @@ fn report_panics_as_findings() {
 impl Search {
     /// Takes seeds, those of a block at a time, as long as there are any.
     fn work(&self, mut check: impl FnMut(u64) -> Verdict, advance: impl Fn(&Self)) {
-        while let Some(seeds) = self.take() {
+        while let Some(seeds) = self.take().filter(|_| !interrupt::came()) {
             let mut passed = Vec::new();
             let mut finding = None;
             for seed in seeds {

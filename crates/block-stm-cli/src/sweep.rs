@@ -22,6 +22,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::{Files, JsonOutput, Target, deliver},
+    interrupt,
     measure::{lower_median, median_time},
     memory, notes, output, progress,
 };
@@ -39,6 +40,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
     memory::check(largest(&blocks), largest(&accounts))?;
     let vm = Swept::of(args)?;
     notes::print(&threads);
+    let _patience = interrupt::Patience::new();
     let engine = |&threads: &NonZeroUsize| Engine::new(Config::default().threads(threads));
     let engines = threads.iter().map(engine).collect::<Result<Vec<_>, _>>()?;
     let executions = blocks.len() * accounts.len() * (engines.len() + 1) * (args.repeat + 1);
@@ -46,12 +48,18 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
     let mut series = Vec::with_capacity(blocks.len() * accounts.len());
     for &txns in &blocks {
         for &accounts in &accounts {
+            if interrupt::came() {
+                continue;
+            }
             bar.set_message(format!("{txns} txns of {accounts} accounts"));
             let mut subject = vm.subject(txns, accounts, args.seed)?;
             series.push(measure(args, (txns, accounts), &mut *subject, &engines, &bar));
         }
     }
     bar.finish_and_clear();
+    if series.is_empty() {
+        return Ok(Exit::Success);
+    }
     let report = Report {
         vm: args.vm,
         work: vm.work(),
@@ -130,6 +138,10 @@ fn measure(
     let mut plain_difference = None;
     let mut columns: Vec<_> = engines.iter().map(|_| Column::default()).collect();
     for turn in 0..=args.repeat {
+        // One turn after the warm-up is enough to say something.
+        if turn > 1 && interrupt::came() {
+            break;
+        }
         // The first one warms up, and does not count.
         let name = if turn == 0 { "the warm-up".to_owned() } else { format!("execution {turn}") };
         let (time, difference) = subject.sequential(&name);
@@ -147,7 +159,8 @@ fn measure(
     }
     let cell = |(engine, mut column): (&Engine, Column)| Cell {
         threads: engine.threads(),
-        time: median_time(&mut column.times[1..]),
+        time: median_time(&mut column.times.clone()[1..]),
+        samples: column.times.split_off(1),
         executions: lower_median(&mut column.executions[1..]),
         aborts: lower_median(&mut column.aborts[1..]),
         difference: column.difference,
@@ -156,7 +169,8 @@ fn measure(
     Series {
         txns,
         accounts,
-        sequential: median_time(&mut plain[1..]),
+        sequential: median_time(&mut plain.clone()[1..]),
+        sequential_samples: plain.split_off(1),
         sequential_difference: plain_difference,
         cells: engines.iter().zip(columns).map(cell).collect(),
     }

@@ -130,6 +130,7 @@ pub use mvmemory::final_state::{Change, FinalState};
 pub use primitives::canary::{Canary, let_out};
 pub use primitives::conductor;
 pub use primitives::ids::TxnIndex;
+pub use primitives::observer;
 pub use primitives::speculating::{is_speculating, quiet_speculation};
 #[cfg(fuzzing)]
 #[doc(hidden)]

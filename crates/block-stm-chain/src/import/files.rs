@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -15,6 +16,12 @@ use super::ImportError;
 
 /// The largest file that is imported, in bytes: 1 GiB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// The path that stands for standard input.
+const STDIN: &str = "-";
+
+/// What a file begins with that is compressed with gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Files in memory: name, as it would be in a folder, to content.
 pub type MemoryFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
@@ -45,7 +52,20 @@ impl<'a> Folder<'a> {
     /// The bytes of a file of at most [`MAX_FILE_BYTES`].
     pub(super) fn read(self, name: &str) -> Result<Cow<'a, [u8]>, ImportError> {
         match self {
-            Self::Disk(folder) => Ok(read_file(&folder.join(name))?.into()),
+            Self::Disk(folder) => match read_file(&folder.join(name)) {
+                Err(ImportError::Io { file, source }) if source.kind() == ErrorKind::NotFound => {
+                    let compressed = read_file(&folder.join(format!("{name}.gz")));
+                    compressed.map(Cow::Owned).map_err(|error| match error {
+                        ImportError::Io { source: other, .. }
+                            if other.kind() == ErrorKind::NotFound =>
+                        {
+                            ImportError::Io { file, source }
+                        }
+                        other => other,
+                    })
+                }
+                read => read.map(Cow::Owned),
+            },
             Self::Memory(files) => match files.get(name) {
                 Some(bytes) => Ok((*bytes).into()),
                 None => {
@@ -65,7 +85,10 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// The bytes of a file of at most [`MAX_FILE_BYTES`].
+/// The bytes of a file of at most [`MAX_FILE_BYTES`]; `-` is standard input.
+///
+/// A file that is compressed with gzip, whatever its name, is taken for its content, to which the
+/// bound applies as well.
 ///
 /// # Errors
 ///
@@ -81,14 +104,22 @@ pub fn read_file(file: &Path) -> Result<Vec<u8>, ImportError> {
 /// As [`read_file`].
 pub fn read_file_within(file: &Path, max: u64) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { file: file.to_owned(), source };
-    let handle = File::open(file).map_err(io)?;
     let too_large = |bytes| ImportError::TooLarge { file: file.to_owned(), bytes, max };
-    let size = handle.metadata().map_err(io)?.len();
-    if size > max {
-        return Err(too_large(size));
-    }
-    // The size may be unknown (a pipe) or change, so that the bound is on what is read, too.
-    let bytes = read_within(handle, size, max).map_err(io)?;
+    let bytes = if file == Path::new(STDIN) {
+        read_within(std::io::stdin().lock(), 0, max).map_err(io)?
+    } else {
+        let handle = File::open(file).map_err(io)?;
+        let size = handle.metadata().map_err(io)?.len();
+        if size > max {
+            return Err(too_large(size));
+        }
+        // The size may be unknown (a pipe) or change, so that the bound is on what is read, too.
+        read_within(handle, size, max).map_err(io)?
+    };
+    let bytes = match bytes.starts_with(&GZIP) && bytes.len() as u64 <= max {
+        true => read_within(MultiGzDecoder::new(bytes.as_slice()), 0, max).map_err(io)?,
+        false => bytes,
+    };
     match bytes.len() as u64 {
         read if read > max => Err(too_large(read)),
         _ => Ok(bytes),
@@ -201,8 +232,9 @@ impl<'a> Document<'a> {
         };
         Err(ImportError::Json {
             file: self.file.to_owned(),
-            field: format!("{}{}", self.prefix, error.0),
-            message: error.1,
+            field: self.place(&error.0),
+            // Where the parser knows no place, it says this.
+            message: error.1.trim_end_matches(" at line 1 column 0").to_owned(),
         })
     }
 
@@ -210,8 +242,17 @@ impl<'a> Document<'a> {
     pub fn wrong(&self, field: &str, message: impl Into<String>) -> ImportError {
         ImportError::Field {
             file: self.file.to_owned(),
-            field: format!("{}{field}", self.prefix),
+            field: self.place(field),
             message: message.into(),
+        }
+    }
+
+    /// The path of the field at `field` of the document, within the file.
+    fn place(&self, field: &str) -> String {
+        match (self.prefix, field) {
+            ("", field) => field.to_owned(),
+            (prefix, ".") => prefix.trim_end_matches('.').to_owned(),
+            (prefix, field) => format!("{prefix}{field}"),
         }
     }
 }
@@ -229,6 +270,37 @@ mod tests {
         let error = read_file_within(&file, size - 1).expect_err("too large").to_string();
         let expected = format!("{size} bytes are more than the {} that", size - 1);
         assert!(error.contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn compressed_files_are_read_within_the_same_bound() -> std::io::Result<()> {
+        use std::io::Write;
+        let folder = std::env::temp_dir().join(format!("block-stm-gz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&[b'x'; 10_000])?;
+        let compressed = encoder.finish()?;
+        std::fs::write(folder.join("block.json.gz"), &compressed)?;
+        std::fs::write(folder.join("cut.json"), &compressed[..compressed.len() / 2])?;
+        let disk = Folder::Disk(&folder);
+        assert_eq!(disk.read("block.json").map(|bytes| bytes.len()).ok(), Some(10_000));
+        let bomb = read_file_within(&folder.join("block.json.gz"), 9_999).expect_err("too large");
+        assert!(bomb.to_string().contains("more than the 9999"), "{bomb}");
+        assert!(read_file(&folder.join("cut.json")).is_err(), "the end is missing");
+        let missing = disk.read("prestate.json").expect_err("it is not there").to_string();
+        assert!(missing.contains("prestate.json:"), "{missing}");
+        std::fs::remove_dir_all(&folder)
+    }
+
+    #[test]
+    fn a_wrong_answer_is_called_by_its_place() {
+        let file = Path::new("block.json");
+        let json = br#"{"jsonrpc":"2.0","id":1,"result":7}"#;
+        let document = Document::open(file, json).expect("an answer");
+        let error = document.parse::<Vec<u8>>().expect_err("a number is no list").to_string();
+        assert!(error.starts_with("block.json: result: "), "{error}");
+        assert_eq!(document.wrong("x", "bad").to_string(), "block.json: result.x: bad");
+        assert_eq!(document.wrong(".", "bad").to_string(), "block.json: result: bad");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::JsonArgs;
+use super::{CsvArgs, JsonArgs};
 
 pub(super) const COMPARE_EXAMPLES: &str = "\
 Speed-ups are compared, not times: both sides of a run are executed in turn, so that what the \
@@ -19,7 +19,7 @@ Examples:
 /// Options of `compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Results of `run` or `replay`, as JSON
+    /// Results of `run`, `replay`, `sweep` or `forecast`, as JSON
     #[arg(value_name = "BEFORE")]
     pub(crate) first: PathBuf,
     /// Results of the same command at another time
@@ -31,4 +31,7 @@ pub(crate) struct CompareArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where they go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }

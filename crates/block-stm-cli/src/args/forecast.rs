@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    JsonArgs, WorkloadArgs,
+    CsvArgs, JsonArgs, WorkloadArgs,
     parsers::{Latency, repeat_parser, threads_parser},
 };
 
@@ -51,4 +51,7 @@ pub(crate) struct ForecastArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where they go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }

@@ -1,4 +1,4 @@
-//! Options that all commands with results share: where these go as JSON.
+//! Options that commands with results share: where these go as JSON, and as CSV.
 
 use std::path::PathBuf;
 
@@ -13,4 +13,12 @@ pub(crate) struct JsonArgs {
     /// Write the results as JSON to FILE, beside the text
     #[arg(long, value_name = "FILE")]
     pub(crate) json_file: Option<PathBuf>,
+}
+
+/// Where the rows of tables go as CSV.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct CsvArgs {
+    /// Write the rows as CSV to FILE, beside the text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
 }

@@ -3,10 +3,12 @@
 mod bal;
 mod compare;
 mod explain;
+mod fetch;
 mod forecast;
 mod import;
 mod json;
 mod official_tests;
+mod page;
 mod parse;
 mod parsers;
 mod replay;
@@ -14,6 +16,7 @@ mod run;
 mod sim;
 mod sweep;
 mod t8n_input;
+mod timeline;
 mod trace;
 
 use clap::{Args, Parser, Subcommand};
@@ -22,11 +25,13 @@ use clap_complete::Shell;
 pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     compare::CompareArgs,
-    explain::ExplainArgs,
+    explain::{ExplainArgs, NameArgs},
+    fetch::{FetchArgs, Place, Source},
     forecast::ForecastArgs,
     import::ImportArgs,
-    json::JsonArgs,
+    json::{CsvArgs, JsonArgs},
     official_tests::{StateTestArgs, TestArgs},
+    page::PageArgs,
     parse::parse,
     parsers::{Latency, default_threads, number_parser, threads_parser},
     replay::ReplayArgs,
@@ -34,6 +39,7 @@ pub(crate) use self::{
     sim::SimArgs,
     sweep::{SweepArgs, SweepVm},
     t8n_input::T8nInputArgs,
+    timeline::TimelineArgs,
     trace::TestTraceArgs,
 };
 use crate::t8n::T8nArgs;
@@ -41,24 +47,28 @@ use crate::t8n::T8nArgs;
 const EXAMPLES: &str = "\
 Examples:
   block-stm                                    run all workloads on all cores
-  block-stm run --workload amm --pools 1       one pair, on which all trades depend
+  block-stm run --workload amm --pools 1       one pair, where all trades meet
   block-stm run --threads 1,2,4,8 --json       how it scales, as JSON
-  block-stm replay blocks/17034870             replay a real block and check its header
-  block-stm replay blocks --json-file out.json replay a folder of blocks
+  block-stm replay blocks/17034870             a real block, with its header
+  block-stm replay blocks --json-file out.json a folder of blocks
   block-stm replay blocks --bal                what access lists bring
-  block-stm bal build blocks/17034870          a block's access list (EIP-7928)
-  block-stm sim --minutes 5                    look for a schedule that changes a result
-  block-stm sweep --svg sweep.svg              throughput over threads, as in the Block-STM paper
-  block-stm explain --workload amm             what keeps a block from running in parallel
-  block-stm forecast --workload mixed          how a block would scale to 64 workers
+  block-stm fetch --rpc URL --out blocks       the newest block of a node
+  block-stm explain --workload amm             what keeps a block serial
+  block-stm timeline --workload amm --out t.json what each worker does when
+  block-stm report blocks --out report.html    all of it as one page
+  block-stm forecast --workload mixed          how it would scale to 64 workers
+  block-stm sweep --svg sweep.svg              the Block-STM paper's experiment
   block-stm compare before.json after.json     what changed between two runs
-  block-stm t8n --state.fork Prague            alloc.json, env.json and txs.json to a result
+  block-stm sim --minutes 5                    seek a schedule that breaks it
+  block-stm bal build blocks/17034870          a block's access list (EIP-7928)
+  block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
 Exit codes:
-  0  every check holds
-  1  a check failed: a result differs from sequential execution or from a block's header;
-     or there was nothing to check
-  2  bad usage, input that can't be read, or output that can't be written
+  0    every check holds
+  1    a check failed: a result differs from sequential execution or a header;
+       or there was nothing to check
+  2    bad usage, input that can't be read, or output that can't be written
+  130  interrupted, after what was done was printed
 t8n has those of geth's, see `block-stm t8n --help`.
 
 --json prints results as JSON, --json-file FILE writes them. A file is written whole or not at \
@@ -103,6 +113,15 @@ pub(crate) enum Command {
     /// name
     #[command(after_help = explain::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Fetch blocks from a node, with the state that they read, as folders for the other commands
+    #[command(after_help = fetch::FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Show what each worker does when, as a trace for Perfetto
+    #[command(after_help = timeline::TIMELINE_EXAMPLES)]
+    Timeline(TimelineArgs),
+    /// Measure blocks, and write all that is known of them as one page
+    #[command(after_help = page::REPORT_EXAMPLES)]
+    Report(PageArgs),
     /// Forecast how blocks scale to more workers than there are cores, by simulation with measured
     /// costs
     #[command(after_help = forecast::FORECAST_EXAMPLES)]
@@ -155,6 +174,25 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// Prose is wrapped at any width; what is indented stands as it is.
+    #[test]
+    fn indented_lines_of_help_texts_fit_eighty_columns() {
+        let cli = Cli::command();
+        let mut commands: Vec<_> = cli.get_subcommands().collect();
+        commands.extend(cli.get_subcommands().flat_map(clap::Command::get_subcommands));
+        commands.push(&cli);
+        let mut lines = 0;
+        for command in commands {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with(' ')) {
+                lines += 1;
+                let (name, length) = (command.get_name(), line.chars().count());
+                assert!(length <= 80, "{name}: {length} columns: {line}");
+            }
+        }
+        assert!(lines > 100, "only {lines} lines were found");
     }
 
     #[test]

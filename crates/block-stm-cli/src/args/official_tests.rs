@@ -25,9 +25,9 @@ each file came to is printed before the next name is read.
 
 Examples:
   block-stm statetest GeneralStateTests
-  block-stm statetest GeneralStateTests/stCreate2 --run 'create2collision.*' --threads 8
+  block-stm statetest GeneralStateTests/stCreate2 --run '^create2' --threads 8
   block-stm statetest --json add.json
-  block-stm statetest --json --dump add.json        with the state after each case
+  block-stm statetest --json --dump add.json        with the state after each
   block-stm statetest --json --trace add.json 2> trace.jsonl
   find . -name '*.json' | block-stm statetest --json
 

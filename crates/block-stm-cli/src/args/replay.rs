@@ -8,15 +8,18 @@ use super::CommonArgs;
 
 pub(super) const REPLAY_EXAMPLES: &str = "\
 PATH is one of
-  a block folder   block.json     the answer of eth_getBlockByNumber with full transactions
-                   prestate.json  the accounts before it, as geth's prestate tracer writes them, or
-                                  its answers for each transaction (debug_traceBlockByNumber,
-                                  with includeEmpty in geth's newer versions), which are merged
-                   optional: blockhashes.json, ommers.json, and genesis.json or chain.json for
-                   the config of a chain other than mainnet
-  a chain folder   genesis.json and chain.rlp, as clients export them; each block is executed on
-                   the state that the one before it left
+  a block folder   as `block-stm fetch` makes it:
+    block.json     the answer of eth_getBlockByNumber with full transactions
+    prestate.json  the accounts before it, as geth's prestate tracer writes
+                   them, or its answers for each transaction, which are merged
+                   (debug_traceBlockByNumber, with includeEmpty in newer geths)
+    optional       blockhashes.json, ommers.json, and genesis.json or chain.json
+                   for the config of a chain other than mainnet
+  a chain folder   genesis.json and chain.rlp, as clients export them; each
+                   block is executed on the state that the one before it left
   a folder of such folders
+
+Each file may be compressed with gzip, with or without .gz at the end of its name.
 
 Each block is executed sequentially and in parallel. Both results are compared after every \
 execution, and with the header: gas used, blob gas used, receipts root, logs bloom, requests \

@@ -9,7 +9,7 @@ use clap::{
 };
 
 use super::{
-    JsonArgs,
+    CsvArgs, JsonArgs,
     parsers::{Latency, REPEAT_MAX, default_threads, number_parser, size_parser, threads_parser},
 };
 use crate::{error::CliError, memory};
@@ -126,6 +126,9 @@ pub(crate) struct CommonArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where they go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }
 
 impl CommonArgs {

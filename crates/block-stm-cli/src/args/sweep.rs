@@ -22,7 +22,7 @@ long as a payment takes there, computed and not waited for. `evm` is the transfe
 
 Examples:
   block-stm sweep
-  block-stm sweep --vm aptos --threads 1,2,4,8,16,32 --svg aptos.svg --csv aptos.csv
+  block-stm sweep --vm aptos --threads 1,2,4,8,16 --svg aptos.svg --csv a.csv
   block-stm sweep --vm diem --work 0us --accounts 2,10000 --blocks 10000
   block-stm sweep --vm evm --json";
 

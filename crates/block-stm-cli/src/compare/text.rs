@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
+use comfy_table::{Cell, Color};
 
 use super::{Comparison, noise::Verdict, results::Key};
-use crate::{escape::shown, units::speedup};
+use crate::{escape::shown, tables, units::speedup};
 
 const BOLD: Style = Style::new().bold();
 
@@ -21,13 +21,8 @@ fn label(key: &Key) -> String {
 
 /// The table, and what stands below it.
 pub(super) fn render(comparison: &Comparison) -> String {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-    table.enforce_styling();
-    table.style_text_only();
     let header = ["", "threads", "before", "after", "change", "noise", ""];
-    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    let mut table = tables::table(&header, &[0, header.len() - 1]);
     for row in &comparison.rows {
         let change = &row.change;
         let (verdict, colour) = match change.verdict {
@@ -48,13 +43,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
             Cell::new(verdict).fg(colour),
         ]);
     }
-    let columns = header.len();
-    for (place, column) in table.column_iter_mut().enumerate() {
-        let is_text = [0, columns - 1].contains(&place);
-        column.set_cell_alignment(if is_text { CellAlignment::Left } else { CellAlignment::Right });
-        column.set_padding((0, 1));
-    }
-    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let mut text = tables::render(&table);
     let count =
         |verdict| comparison.rows.iter().filter(|row| row.change.verdict == verdict).count();
     let _ = writeln!(

@@ -2,6 +2,7 @@
 
 mod files;
 mod json;
+mod kind;
 mod names;
 mod summary;
 mod trace;
@@ -19,14 +20,15 @@ use block_stm_conformance::{
 };
 use rayon::{ThreadPool, prelude::*};
 
-use self::{summary::Summary, trace::TraceStream};
+use self::{kind::Kind, summary::Summary, trace::TraceStream};
 use crate::{
     args::{StateTestArgs, TestArgs, default_threads},
     error::CliError,
     escape::shown,
     exit::Exit,
     files::{Files, JsonOutput},
-    output, progress,
+    interrupt, output, progress,
+    units::count,
 };
 
 /// Runs the state tests at the paths.
@@ -35,7 +37,7 @@ use crate::{
 ///
 /// A path without tests, threads that can't be started, results that can't be written.
 pub(crate) fn statetest(args: &StateTestArgs) -> Result<Exit, CliError> {
-    conformance(&args.all, args.bench, |file, json, engine, wanted, watch| {
+    conformance(&args.all, args.bench, Kind::State, |file, json, engine, wanted, watch| {
         Ok(StateTestFile::parse(file, json)?.run_watched(engine, wanted, watch))
     })
 }
@@ -46,18 +48,31 @@ pub(crate) fn statetest(args: &StateTestArgs) -> Result<Exit, CliError> {
 ///
 /// As [`statetest`].
 pub(crate) fn blocktest(args: &TestArgs) -> Result<Exit, CliError> {
-    conformance(args, false, |file, json, engine, wanted, watch| {
+    conformance(args, false, Kind::Blockchain, |file, json, engine, wanted, watch| {
         Ok(BlockTestFile::parse(file, json)?.run_watched(engine, wanted, watch))
     })
 }
 
 /// What a file came to.
-type FileResult = Result<Vec<CaseReport>, ImportError>;
+type FileResult = Result<Vec<CaseReport>, FileError>;
+
+/// Why a file came to nothing.
+enum FileError {
+    Import(ImportError),
+    /// Its tests are of this kind, which another command runs.
+    Other(Kind),
+}
 
 /// Runs a file's tests, those whose names are wanted.
-type RunFile = fn(&Path, &[u8], &Engine, &dyn Fn(&str) -> bool, &Watch<'_>) -> FileResult;
+type RunFile = fn(
+    &Path,
+    &[u8],
+    &Engine,
+    &dyn Fn(&str) -> bool,
+    &Watch<'_>,
+) -> Result<Vec<CaseReport>, ImportError>;
 
-fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliError> {
+fn conformance(args: &TestArgs, bench: bool, kind: Kind, run: RunFile) -> Result<Exit, CliError> {
     let mut all = Files::new();
     let files = files::find(&args.paths, &mut all)?;
     let json = JsonOutput::open(&args.json, &mut all)?;
@@ -70,6 +85,7 @@ fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliEr
     let runner = Runner {
         args,
         run,
+        kind,
         // Blocks of two transactions are executed speculatively, too: that is what is to be tested.
         engine: Engine::new(Config::default().threads(args.threads).inline_below(0))?,
         jobs: jobs.map_err(|source| CliError::Jobs { source })?,
@@ -80,6 +96,7 @@ fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliEr
         },
     };
     let mut outcome = Outcome::default();
+    let _patience = interrupt::Patience::new();
     if args.paths.is_empty() {
         for name in names::on_stdin() {
             let files = [name?];
@@ -107,6 +124,8 @@ fn conformance(args: &TestArgs, bench: bool, run: RunFile) -> Result<Exit, CliEr
 struct Outcome {
     cases: Vec<CaseReport>,
     errors: Vec<ImportError>,
+    /// How many files have tests of the other kind, and of which one.
+    others: Option<(Kind, usize)>,
     files: usize,
     elapsed: Duration,
 }
@@ -117,7 +136,11 @@ impl Outcome {
         for result in results.0 {
             match result {
                 Ok(reports) => outcome.cases.extend(reports),
-                Err(error) => outcome.errors.push(error),
+                Err(FileError::Import(error)) => outcome.errors.push(error),
+                Err(FileError::Other(kind)) => {
+                    let before = outcome.others.map_or(0, |(_, files)| files);
+                    outcome.others = Some((kind, before + 1));
+                }
             }
         }
         outcome
@@ -126,6 +149,10 @@ impl Outcome {
     fn add(&mut self, mut other: Self) {
         self.cases.append(&mut other.cases);
         self.errors.append(&mut other.errors);
+        self.others = match (self.others, other.others) {
+            (Some((kind, one)), Some((_, two))) => Some((kind, one + two)),
+            (one, two) => one.or(two),
+        };
         self.files += other.files;
     }
 
@@ -143,13 +170,18 @@ impl Outcome {
             output::print_to_stderr(&summary::failures(&self.cases));
         }
         self.errors.iter().for_each(output::error);
+        if let Some((kind, files)) = self.others {
+            let files = count(files, "file");
+            let (tests, command) = kind.words();
+            output::error(format_args!("{files} with {tests} tests: use {command}"));
+        }
         Ok(self)
     }
 
     fn exit(&self, allow_empty: bool) -> Exit {
         if self.cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_))) {
             Exit::CheckFailed
-        } else if !self.errors.is_empty() {
+        } else if !self.errors.is_empty() || self.others.is_some() {
             Exit::BadInput
         } else if self.cases.is_empty() && !allow_empty {
             output::error("nothing was run: no test in these files is wanted (see --allow-empty)");
@@ -164,6 +196,8 @@ impl Outcome {
 struct Runner<'a> {
     args: &'a TestArgs,
     run: RunFile,
+    /// What tests it takes.
+    kind: Kind,
     engine: Engine,
     jobs: ThreadPool,
     watch: Watch<'a>,
@@ -173,15 +207,24 @@ impl Runner<'_> {
     /// Runs files on as many threads as there are jobs; a thread without a file helps others with
     /// theirs.
     fn run_all(&self, files: &[PathBuf]) -> (Vec<FileResult>, Duration) {
-        let Self { args, run, engine, jobs, watch } = self;
+        let Self { args, run, kind: self_kind, engine, jobs, watch } = self;
         let start = Instant::now();
         let wanted = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
         let bar = progress::bar(files.len());
         let results = jobs.install(|| {
             let results = files.par_iter().map(|file| {
+                if interrupt::came() {
+                    return Ok(Vec::new());
+                }
                 bar.set_message(shown(file.display()));
                 let json = read_file(file);
-                let result = json.and_then(|json| run(file, &json, engine, &wanted, watch));
+                let result = json.map_err(FileError::Import).and_then(|json| {
+                    let reports = run(file, &json, engine, &wanted, watch);
+                    reports.map_err(|error| match Kind::of(&json) {
+                        Some(kind) if kind != *self_kind => FileError::Other(kind),
+                        _ => FileError::Import(error),
+                    })
+                });
                 bar.inc(1);
                 result
             });

@@ -8,10 +8,11 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use block_stm_conformance::{CaseReport, SkipReason, Verdict};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
+use comfy_table::{Cell, Color, Table};
 
 use crate::{
     escape::escaped,
+    tables::{self, bold},
     units::{count, grouped, time},
 };
 
@@ -96,11 +97,7 @@ impl Summary {
 
     /// A table by fork, and a sentence for each reason to skip.
     pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        for line in self.table().lines() {
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
+        let mut text = tables::render(&self.table());
         text.push('\n');
         for (reason, number) in &self.skipped {
             let cases = count(*number, "case");
@@ -124,25 +121,13 @@ impl Summary {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-        table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-        table.enforce_styling();
-        table.style_text_only();
-        let header = ["fork", "run", "passed", "failed", "skipped"];
-        table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        let mut table = tables::table(&["fork", "run", "passed", "failed", "skipped"], &[0]);
         for (fork, tally) in &self.forks {
             table.add_row(tally.cells(&escaped(fork)));
         }
         if self.forks.len() != 1 {
             let total = self.total.cells("total");
-            table.add_row(total.map(|cell| cell.add_attribute(Attribute::Bold)));
-        }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            let left = index == 0;
-            let alignment = if left { CellAlignment::Left } else { CellAlignment::Right };
-            column.set_cell_alignment(alignment);
-            column.set_padding((0, 1));
+            table.add_row(total.map(bold));
         }
         table
     }

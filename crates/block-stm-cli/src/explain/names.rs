@@ -18,7 +18,7 @@ use super::{
     preimages::{Preimages, Step},
     selectors::Selectors,
 };
-use crate::{args::ExplainArgs, error::CliError};
+use crate::{args::NameArgs, error::CliError};
 
 /// All names.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Names {
     /// # Errors
     ///
     /// A file that can't be read, or is wrong.
-    pub(super) fn new(args: &ExplainArgs) -> Result<Self, CliError> {
+    pub(super) fn new(args: &NameArgs) -> Result<Self, CliError> {
         let mut labels = Labels::well_known();
         labels.read(&args.labels)?;
         let mut selectors = Selectors::well_known();

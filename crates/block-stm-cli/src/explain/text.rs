@@ -3,11 +3,11 @@
 use std::{fmt::Write, time::Duration};
 
 use anstyle::Style;
-use comfy_table::{Attribute, Cell, CellAlignment, Table, TableComponent, presets::NOTHING};
 
 use super::findings::{Brake, Burdened, Findings};
 use crate::{
     escape::shown,
+    tables,
     units::{count, grouped, speedup, time},
 };
 
@@ -38,21 +38,9 @@ fn fitting(name: &str) -> String {
 
 /// A table of which the first `text` columns are text, and the others numbers.
 fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: usize) -> String {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-    table.enforce_styling();
-    table.style_text_only();
-    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
-    rows.into_iter().for_each(|row| {
-        table.add_row(row);
-    });
-    for (place, column) in table.column_iter_mut().enumerate() {
-        let alignment = if place < text { CellAlignment::Left } else { CellAlignment::Right };
-        column.set_cell_alignment(alignment);
-        column.set_padding((0, 1));
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut table = tables::table(&header, &(0..text).collect::<Vec<_>>());
+    table.add_rows(rows);
+    tables::render(&table)
 }
 
 /// All that is known of one block.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::{Builder, TempPath};
+use tempfile::{Builder, TempDir, TempPath};
 
 use super::{
     interrupt,
@@ -75,6 +75,51 @@ impl Draft {
     }
 }
 
+/// A folder that is not there yet for others. It is gone unless it is published.
+#[derive(Debug)]
+pub(crate) struct FolderDraft {
+    temporary: TempDir,
+    target: PathBuf,
+}
+
+impl FolderDraft {
+    /// An empty draft of the folder `target`, in the folder that `target` is to be in.
+    pub(crate) fn create(target: &Path) -> io::Result<Self> {
+        let mut builder = Builder::new();
+        builder.prefix(".block-stm-").suffix(".tmp");
+        if let Some(permissions) = permissions_of_new_folders() {
+            builder.permissions(permissions);
+        }
+        let temporary = interrupt::guarded(|temporaries| {
+            let temporary = builder.tempdir_in(folder_of(target)).map_err(|error| bare(&error))?;
+            temporaries.insert(temporary.path().to_owned());
+            Ok::<_, io::Error>(temporary)
+        })?;
+        Ok(Self { temporary, target: target.to_owned() })
+    }
+
+    /// Adds a file.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create_new(self.temporary.path().join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Puts the draft in the place of its target, which must not be there.
+    pub(crate) fn publish(mut self) -> io::Result<()> {
+        interrupt::guarded(|_| fs::rename(self.temporary.path(), &self.target))?;
+        // Nothing is left under the temporary name.
+        self.temporary.disable_cleanup(true);
+        Ok(())
+    }
+}
+
+impl Drop for FolderDraft {
+    fn drop(&mut self) {
+        interrupt::guarded(|temporaries| temporaries.remove(self.temporary.path()));
+    }
+}
+
 /// What the system said, without the name of the temporary file.
 fn bare(error: &io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|error| error.source());
@@ -94,5 +139,16 @@ fn permissions_of_new_files() -> Option<Permissions> {
 
 #[cfg(not(unix))]
 fn permissions_of_new_files() -> Option<Permissions> {
+    None
+}
+
+#[cfg(unix)]
+fn permissions_of_new_folders() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o777))
+}
+
+#[cfg(not(unix))]
+fn permissions_of_new_folders() -> Option<Permissions> {
     None
 }

@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The temporary files that are there.
+/// The temporary files and folders that are there.
 static TEMPORARIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Runs `act`, which makes or renames temporary files, at a moment at which no signal ends the
@@ -18,6 +18,11 @@ static TEMPORARIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 pub(super) fn guarded<T>(act: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
     signals::watch();
     act(&mut TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Sees to signals from now on.
+pub(crate) fn watch_signals() {
+    signals::watch();
 }
 
 /// Lets a write beyond the limit on a file's size return an error, which else ends the process
@@ -43,6 +48,7 @@ mod signals {
     };
 
     use super::TEMPORARIES;
+    use crate::interrupt;
 
     /// The exit code for more than the machine can hold.
     const BAD_INPUT: i32 = 2;
@@ -67,10 +73,15 @@ mod signals {
 
     fn clean_up(mut signals: Signals) {
         for signal in signals.forever() {
+            if signal == SIGINT && interrupt::note() {
+                continue;
+            }
             // Kept until the process ends, so that no file is made or renamed any more.
             let temporaries = TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner);
             for temporary in temporaries.iter() {
-                let _ = fs::remove_file(temporary);
+                if fs::remove_file(temporary).is_err() {
+                    let _ = fs::remove_dir_all(temporary);
+                }
             }
             let _ = emulate_default_handler(signal);
         }

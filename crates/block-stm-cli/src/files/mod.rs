@@ -1,6 +1,7 @@
 //! The files of a command: none that it writes is one that it reads, and each is written whole or
 //! not at all.
 
+mod csv;
 mod draft;
 mod interrupt;
 mod json;
@@ -11,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use self::place::{Place, resolved};
 pub(crate) use self::{
-    draft::Draft,
-    interrupt::end_in_order,
+    csv::CsvOutput,
+    draft::{Draft, FolderDraft},
+    interrupt::{end_in_order, watch_signals},
     json::{JsonOutput, rendered},
     target::{Target, deliver, publish, sync},
 };

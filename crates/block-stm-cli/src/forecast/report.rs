@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use comfy_table::{Attribute, Cell, CellAlignment, Table, TableComponent, presets::NOTHING};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
-    allocator,
+    allocator, command,
     files::rendered,
+    machine::Machine,
+    tables,
     units::{speedup, time},
 };
 
@@ -61,6 +63,11 @@ impl Report {
         Self { title, blocks }
     }
 
+    /// Whether no block was forecast.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     fn sums(&self) -> Vec<Sum> {
         let places = self.blocks.iter().map(Vec::len).max().unwrap_or(0);
         (0..places)
@@ -70,11 +77,6 @@ impl Report {
 
     /// Title and table, with escape codes: the stream takes them out where they don't belong.
     pub(super) fn text(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-        table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-        table.enforce_styling();
-        table.style_text_only();
         let header = [
             "workers",
             "simulated",
@@ -85,7 +87,7 @@ impl Report {
             "real",
             "simulated/real",
         ];
-        table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        let mut table = tables::table(&header, &[]);
         for sum in self.sums() {
             let nanos = |ns| time(Duration::from_nanos(ns));
             table.add_row([
@@ -99,15 +101,11 @@ impl Report {
                 sum.simulated_over_real.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             ]);
         }
-        for column in table.column_iter_mut() {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_padding((0, 1));
-        }
-        let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         format!(
-            "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{lines}",
+            "{BOLD}{}{BOLD:#}, simulated on virtual workers; allocator: {}\n\n{}",
             self.title,
-            allocator::name()
+            allocator::name(),
+            tables::render(&table)
         )
     }
 }
@@ -143,17 +141,42 @@ fn ratio(a: Duration, b: Duration) -> f64 {
 
 #[derive(Serialize)]
 struct Json {
+    version: &'static str,
     title: String,
     allocator: String,
+    command: String,
+    machine: Machine,
     workers: Vec<Sum>,
     blocks: Vec<Vec<Sum>>,
 }
 
+/// A row for each block with each number of workers.
+pub(super) fn rows(reports: &[Report]) -> Vec<Value> {
+    let blocks = reports.iter().flat_map(|report| {
+        report.blocks.iter().enumerate().map(move |(place, lines)| (report, place, lines))
+    });
+    let row = |title: &str, place: usize, line: &Line| {
+        let mut row = json!(sum(std::iter::once(line)));
+        row["name"] = json!(title);
+        row["block"] = json!(place);
+        row
+    };
+    blocks
+        .flat_map(|(report, place, lines)| {
+            lines.iter().map(move |line| row(&report.title, place, line))
+        })
+        .collect()
+}
+
 /// All reports as JSON, with each block apart.
 pub(super) fn json(reports: &[Report]) -> Vec<u8> {
+    let machine = Machine::look();
     let one = |report: &Report| Json {
+        version: env!("CARGO_PKG_VERSION"),
         title: report.title.clone(),
         allocator: allocator::name(),
+        command: command::of_process(),
+        machine: machine.clone(),
         workers: report.sums(),
         blocks: report
             .blocks

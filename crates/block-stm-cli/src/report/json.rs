@@ -4,14 +4,18 @@ use std::{collections::BTreeMap, time::Duration};
 
 use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Kind, Report, Row, Totals};
-use crate::{allocator, check::Outcome, difference::Difference, files::rendered, machine::Machine};
+use crate::{
+    allocator, check::Outcome, command, difference::Difference, files::rendered, machine::Machine,
+};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
     allocator: String,
+    command: String,
     machine: &'a Machine,
     threads: usize,
     repeat: usize,
@@ -109,6 +113,7 @@ impl<'a> From<&'a Report> for JsonReport<'a> {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             allocator: allocator::name(),
+            command: command::of_process(),
             machine: &report.machine,
             threads: report.threads,
             repeat: report.repeat,
@@ -192,6 +197,22 @@ impl From<Totals> for JsonTotals {
             failed: totals.failed,
         }
     }
+}
+
+/// All rows of all reports, each with its number of threads.
+pub(crate) fn rows(reports: &[Report]) -> Vec<Value> {
+    let rows = reports.iter().flat_map(|report| report.rows.iter().map(move |row| (report, row)));
+    rows.map(|(report, row)| {
+        let mut value = json!(JsonRow::from(row));
+        value["threads"] = json!(report.threads);
+        value
+    })
+    .collect()
+}
+
+/// What a report's rows come to together.
+pub(crate) fn totals(report: &Report) -> Value {
+    json!(JsonTotals::from(report.totals()))
 }
 
 /// One report as an object, several as an array of objects.

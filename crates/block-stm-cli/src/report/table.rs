@@ -4,13 +4,14 @@ use std::{fmt::Write, time::Duration};
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets::NOTHING};
+use comfy_table::{Cell, Color, Table};
 
 use super::{Report, Row, executions_per_txn, per_second, summary::sentences};
 use crate::{
     allocator,
     check::{Check, Outcome},
     escape::escaped,
+    tables::{self, bold},
     units::{grouped, si, speedup, time},
 };
 
@@ -32,7 +33,7 @@ pub(crate) fn render(report: &Report) -> String {
     ));
     line(format!("Machine: {}.", escaped(&report.machine.in_words())));
     line(String::new());
-    table(report).lines().for_each(&mut line);
+    tables::render(&table(report)).lines().map(str::to_owned).for_each(&mut line);
     line(String::new());
     sentences(report).into_iter().for_each(line);
     text
@@ -61,36 +62,23 @@ fn table(report: &Report) -> Table {
 }
 
 fn table_without(report: &Report, left_out: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-    table.enforce_styling();
-    table.style_text_only();
     let shown = Shown {
         bounds: report.rows.iter().any(|row| row.bounds.is_some()),
         lists: report.rows.iter().any(|row| row.with_list.is_some()),
     };
-    let bold = |cell: Cell| cell.add_attribute(Attribute::Bold);
     let header = header(report.kind.noun(), shown);
     let kept = |cells: Vec<Cell>| -> Vec<Cell> {
         let cells = cells.into_iter().zip(&header);
         cells.filter(|(_, name)| !left_out.contains(name)).map(|(cell, _)| cell).collect()
     };
-    let names = kept(header.iter().map(|name| bold(Cell::new(name))).collect());
-    let columns = names.len();
-    table.set_header(names);
+    let names: Vec<_> = header.iter().filter(|name| !left_out.contains(name)).copied().collect();
+    let mut table = tables::table(&names, &[0, names.len() - 1]);
     for row in &report.rows {
         table.add_row(kept(cells(row, shown)));
     }
     if report.rows.len() > 1 {
         let total = kept(total(report, shown));
         table.add_row(total.into_iter().map(bold));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        let is_text = [0, columns - 1].contains(&index);
-        let alignment = if is_text { CellAlignment::Left } else { CellAlignment::Right };
-        column.set_cell_alignment(alignment);
-        column.set_padding((0, 1));
     }
     table
 }

@@ -4,16 +4,19 @@ use std::{fmt::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use block_stm_workloads::p2p::Kind;
-use comfy_table::{Attribute, CellAlignment, Table, TableComponent, presets::NOTHING};
+use comfy_table::Table;
 use serde::Serialize;
 
 use crate::{
     allocator,
     args::{Latency, SweepVm},
+    command,
     difference::Difference,
     files::rendered,
+    machine::Machine,
     notes::cores,
     report::{executions_per_txn, per_second},
+    tables,
     units::{count, grouped, speedup},
 };
 
@@ -40,6 +43,8 @@ pub(super) struct Series {
     pub(super) accounts: usize,
     /// The plain loop's time.
     pub(super) sequential: Duration,
+    /// Turn by turn.
+    pub(super) sequential_samples: Vec<Duration>,
     pub(super) sequential_difference: Option<Difference>,
     pub(super) cells: Vec<Cell>,
 }
@@ -49,6 +54,8 @@ pub(super) struct Series {
 pub(super) struct Cell {
     pub(super) threads: usize,
     pub(super) time: Duration,
+    /// Turn by turn, as those of the plain loop.
+    pub(super) samples: Vec<Duration>,
     pub(super) executions: u64,
     pub(super) aborts: u64,
     pub(super) difference: Option<Difference>,
@@ -140,9 +147,7 @@ impl Report {
             let txns = group.first().map_or(0, |series| series.txns);
             // Writing to a string can't fail.
             let _ = writeln!(text, "\n{BOLD}Blocks of {}{BOLD:#}\n", count(txns, "txn"));
-            for line in table(group).lines() {
-                let _ = writeln!(text, "{}", line.trim_end());
-            }
+            text.push_str(&tables::render(&table(group)));
         }
         let agreement = if self.ok() {
             "Receipts and state were the same in every execution."
@@ -214,6 +219,8 @@ impl Report {
         let report = JsonReport {
             version: env!("CARGO_PKG_VERSION"),
             allocator: allocator::name(),
+            command: command::of_process(),
+            machine: Machine::look(),
             cores: cores(),
             vm: self.vm.name(),
             work_ns: self.work.map(|work| work.as_nanos() as u64),
@@ -228,14 +235,8 @@ impl Report {
 }
 
 fn table(group: &[Series]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '\u{2500}');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '\u{2500}');
-    table.enforce_styling();
-    table.style_text_only();
     let header = ["accounts", "threads", "txns/s", "speed-up", "exec/txn", "aborts", "equal"];
-    let bold = |name| comfy_table::Cell::new(name).add_attribute(Attribute::Bold);
-    table.set_header(header.map(bold));
+    let mut table = tables::table(&header, &[]);
     let equal = |difference: &Option<Difference>| {
         if difference.is_none() { "yes" } else { "NO" }.to_owned()
     };
@@ -263,10 +264,6 @@ fn table(group: &[Series]) -> Table {
             ]);
         }
     }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-        column.set_padding((0, 1));
-    }
     table
 }
 
@@ -279,6 +276,8 @@ fn millis(time: Duration) -> f64 {
 struct JsonReport<'a> {
     version: &'static str,
     allocator: String,
+    command: String,
+    machine: Machine,
     cores: usize,
     vm: &'static str,
     work_ns: Option<u64>,
@@ -294,6 +293,7 @@ struct JsonSeries<'a> {
     txns: usize,
     accounts: usize,
     sequential_ms: f64,
+    sequential_samples_ms: Vec<f64>,
     sequential_txns_per_second: f64,
     equal: bool,
     cells: Vec<JsonCell<'a>>,
@@ -303,6 +303,7 @@ struct JsonSeries<'a> {
 struct JsonCell<'a> {
     threads: usize,
     parallel_ms: f64,
+    parallel_samples_ms: Vec<f64>,
     txns_per_second: f64,
     speedup: f64,
     executions: u64,
@@ -317,6 +318,7 @@ impl<'a> From<&'a Series> for JsonSeries<'a> {
         let cell = |cell: &'a Cell| JsonCell {
             threads: cell.threads,
             parallel_ms: millis(cell.time),
+            parallel_samples_ms: cell.samples.iter().copied().map(millis).collect(),
             txns_per_second: series.rate(cell),
             speedup: series.speedup(cell),
             executions: cell.executions,
@@ -329,6 +331,7 @@ impl<'a> From<&'a Series> for JsonSeries<'a> {
             txns: series.txns,
             accounts: series.accounts,
             sequential_ms: millis(series.sequential),
+            sequential_samples_ms: series.sequential_samples.iter().copied().map(millis).collect(),
             sequential_txns_per_second: series.sequential_rate(),
             equal: series.sequential_difference.is_none(),
             cells: series.cells.iter().map(cell).collect(),
@@ -347,6 +350,7 @@ pub(super) mod tests {
         let cell = |threads, millis| Cell {
             threads,
             time: Duration::from_millis(millis),
+            samples: vec![Duration::from_millis(millis)],
             executions: 1_500,
             aborts: 500,
             difference: None,
@@ -356,6 +360,7 @@ pub(super) mod tests {
             txns,
             accounts,
             sequential: Duration::from_millis(100),
+            sequential_samples: vec![Duration::from_millis(100)],
             sequential_difference: None,
             cells: vec![cell(1, 200), cell(4, 25)],
         };

@@ -27,9 +27,9 @@ and transitions such as BerlinToLondonAt5 or CancunToPragueAtTime15k. With +7928
 BPO2+7928, the result has the block's access list and its hash, as from Amsterdam on.
 
 Examples:
-  block-stm t8n --state.fork Prague                 alloc.json, env.json and txs.json, here
-  block-stm t8n --state.fork Osaka --input.txs txs.rlp --output.result stdout --output.alloc ''
-  block-stm t8n-input --workload amm --txns 100 in  makes such inputs from a workload
+  block-stm t8n --state.fork Prague                 alloc, env and txs are here
+  block-stm t8n --state.fork Osaka --input.txs txs.rlp --output.result stdout
+  block-stm t8n-input --workload amm --txns 100 in  makes such inputs
 
 Exit codes, as geth's:
    0  done

@@ -39,6 +39,36 @@ fn results_of_a_run_can_be_compared_with_themselves() -> TestResult {
 }
 
 #[test]
+fn sweeps_and_forecasts_can_be_compared_too() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (sweep, forecast) = (scratch.arg("sweep.json"), scratch.arg("forecast.json"));
+    let (csv, rows) = (scratch.arg("compared.csv"), scratch.arg("forecast.csv"));
+    let args = ["sweep", "--vm", "diem", "--work", "0us", "--blocks", "20", "--accounts", "2,10"];
+    let more = ["--threads", "1,2", "--repeat", "3", "--json-file", &sweep];
+    assert_eq!(call(&[&args[..], &more].concat())?.status.code(), Some(0));
+    let compared = json(&["compare", &sweep, &sweep, "--json", "--csv", &csv], 0)?;
+    assert_eq!(compared["rows"].as_array().map(Vec::len), Some(4), "{compared}");
+    assert_eq!(compared["rows"][0]["name"], "diem: 20 txns of 10 accounts");
+    assert_eq!(compared["rows"][0]["verdict"], "same");
+    let lines = fs::read_to_string(&csv)?;
+    let header = "name,threads,noise,speedup_after,speedup_before,verdict";
+    assert_eq!((lines.lines().next(), lines.lines().count()), (Some(header), 5), "{lines}");
+
+    let args = ["forecast", "--workload", "transfers", "--txns", "20", "--workers", "1,4"];
+    let more = ["--repeat", "1", "--json-file", &forecast, "--csv", &rows];
+    assert_eq!(call(&[&args[..], &more].concat())?.status.code(), Some(0));
+    let compared = json(&["compare", &forecast, &forecast, "--json"], 0)?;
+    assert_eq!(compared["rows"][1]["threads"], 4, "{compared}");
+    assert_eq!(compared["rows"][1]["verdict"], "unknown", "a forecast has no turns");
+    assert_eq!(fs::read_to_string(&rows)?.lines().count(), 3);
+    let written: Value = serde_json::from_slice(&fs::read(&forecast)?)?;
+    let command = written[0]["command"].as_str().ok_or("a command")?;
+    assert!(command.starts_with("block-stm forecast --workload transfers "), "{command}");
+    assert!(written[0]["machine"]["cores"].as_u64() >= Some(1), "{written}");
+    assert_refused(&["compare", &sweep, &forecast], &["in common"])
+}
+
+#[test]
 fn a_loss_is_told_and_fails_where_that_is_asked_for() -> TestResult {
     let scratch = Scratch::new()?;
     let (before, after) = (scratch.arg("before.json"), scratch.arg("after.json"));

@@ -30,6 +30,21 @@ fn copy(scratch: &Scratch, name: &str) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Said once, however many files there are.
+#[test]
+fn tests_of_the_other_kind_are_told_by_their_name() -> TestResult {
+    let scratch = Scratch::new()?;
+    for name in ["a.json", "b.json"] {
+        fs::copy(sample("blocks.json"), scratch.path().join(name))?;
+    }
+    let output = call(&["statetest", &scratch.arg("")])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output), "error: 2 files with blockchain tests: use blocktest\n");
+    let output = call(&["blocktest", &arg("state.json")])?;
+    assert_eq!(stderr(&output), "error: 1 file with state tests: use statetest\n");
+    Ok(())
+}
+
 #[test]
 fn the_samples_pass_whatever_the_threads() -> TestResult {
     for (command, file, cases) in [("statetest", "state.json", 7), ("blocktest", "blocks.json", 1)]

@@ -94,7 +94,7 @@ fn the_first_wrong_block_ends_the_import_with_1() -> TestResult {
     let output = call(&import(&genesis, &[&one, &wrong, &two]))?;
     assert_eq!(output.status.code(), Some(1));
     let message = stderr(&output);
-    for part in ["wrong.rlp: block 0 of the file, at byte 0: ", "stateRoot is "] {
+    for part in ["wrong.rlp: block 2, at byte 0: ", "stateRoot is "] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert!(stdout(&output).contains("1 block imported"), "{}", stdout(&output));

@@ -36,6 +36,53 @@ fn the_sample_block_agrees_with_its_header_under_any_number_of_threads() -> Test
 }
 
 #[test]
+fn compressed_folders_and_files_in_their_place_are_understood() -> TestResult {
+    let scratch = Scratch::new()?;
+    let folder = scratch.sample_block("block")?;
+    for name in ["block.json", "prestate.json"] {
+        let file = folder.join(name).to_string_lossy().into_owned();
+        let output = std::process::Command::new("gzip").arg(&file).output()?;
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let (path, csv) = (scratch.arg("block"), scratch.arg("rows.csv"));
+    let report = json(&["replay", &path, "--repeat", "1", "--json", "--csv", &csv], 0)?;
+    assert_eq!(blocks(&report)[0]["number"], 17_100_000);
+    let rows = fs::read_to_string(&csv)?;
+    assert!(rows.starts_with("name,number,rules,threads,aborts,checks.blob_gas_used,"), "{rows}");
+    assert!(rows.lines().nth(1).is_some_and(|row| row.starts_with("block,17100000,Shanghai,")));
+    let file = sample_block().join("block.json").to_string_lossy().into_owned();
+    assert_refused(&["replay", &file], &["pass the folder"])?;
+    assert_refused(&["replay", &path, "--csv", "-"], &["--csv needs a file"])
+}
+
+/// Ctrl-C between two blocks: the rows so far, JSON, and the exit code of an interrupt.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_replay_says_what_was_done() -> TestResult {
+    use std::{process, thread, time::Duration};
+    let scratch = Scratch::new()?;
+    for number in 0..50 {
+        scratch.sample_block(&number.to_string())?;
+    }
+    let (path, file) = (scratch.arg(""), scratch.arg("result.txt"));
+    let args = ["replay", &path, "--repeat", "3", "--threads", "2", "--json-file", &file];
+    let child = crate::cli::command(&[&args[..], &["--read-latency", "20ms"]].concat())
+        .stdout(process::Stdio::piped())
+        .stderr(process::Stdio::piped())
+        .spawn()?;
+    thread::sleep(Duration::from_secs(3));
+    process::Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+    let output = child.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("interrupted"), "{}", stderr(&output));
+    let written: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let rows = blocks(&written).len();
+    assert!((1..50).contains(&rows), "{rows} of 50 rows");
+    assert!(stdout(&output).contains("sequential"), "{}", stdout(&output));
+    Ok(())
+}
+
+#[test]
 fn real_blocks_have_bounds_too() -> TestResult {
     let path = sample_block().to_string_lossy().into_owned();
     let args = ["replay", &path, "--threads", "2", "--repeat", "1", "--bounds", "--json"];
@@ -137,7 +184,7 @@ fn what_can_not_be_read_is_named() -> TestResult {
     fs::create_dir(scratch.path().join("x"))?;
     assert_refused(&["replay", &path], &[&path, "no block here", "block.json"])?;
     fs::write(scratch.path().join("file"), "")?;
-    assert_refused(&["replay", &scratch.arg("file")], &[&scratch.arg("file"), "directory"])
+    assert_refused(&["replay", &scratch.arg("file")], &[&scratch.arg("file"), "pass the folder"])
 }
 
 #[test]

@@ -60,15 +60,16 @@ fn every_vm_has_all_cells_and_they_agree() -> TestResult {
 #[test]
 fn the_fields_of_the_json_are_these() -> TestResult {
     let report = json(&tiny(&["--work", "2us", "--json"]), 0)?;
-    let all = "allocator cores ok repeat seed series threads version vm work_ns";
+    let all = "allocator command cores machine ok repeat seed series threads version vm work_ns";
     assert_eq!(keys(&report).join(" "), all);
     assert_eq!((&report["work_ns"], &report["seed"]), (&2_000.into(), &9.into()));
     let series = &report["series"][0];
-    let all = "accounts cells equal sequential_ms sequential_txns_per_second txns";
+    let all = "accounts cells equal sequential_ms sequential_samples_ms sequential_txns_per_second \
+               txns";
     assert_eq!(keys(series).join(" "), all);
     let cell = &series["cells"][0];
-    let all = "aborts command equal executions executions_per_txn parallel_ms speedup threads \
-               txns_per_second";
+    let all = "aborts command equal executions executions_per_txn parallel_ms parallel_samples_ms \
+               speedup threads txns_per_second";
     assert_eq!(keys(cell).join(" "), all);
     // The command measures this cell alone.
     let command = cell["command"].as_str().expect("text");

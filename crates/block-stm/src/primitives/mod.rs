@@ -4,6 +4,7 @@ pub(crate) mod canary;
 pub mod conductor;
 pub(crate) mod ids;
 pub(crate) mod key;
+pub mod observer;
 pub(crate) mod on_drop;
 pub(crate) mod order;
 pub(crate) mod range_map;

@@ -67,12 +67,14 @@ pub(crate) mod waiters;
 pub(crate) mod window;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{self, Conductor, Step};
 use crate::primitives::ids::TxnIndex;
+use crate::primitives::observer::{self, Observer};
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::primitives::sync::{self, IDLE_SPINS, Padded, WAIT_SPINS};
 use hint_score::HintScore;
@@ -90,6 +92,8 @@ const CONDUCTED: u8 = 0b10;
 /// A signal: the committer waits for the head, which a worker executes that began when it was not
 /// the head yet.
 const HEAD_WANTED: u8 = 0b100;
+/// A signal, though one that disturbs nobody: an observer is told of each step.
+const OBSERVED: u8 = 0b1000;
 /// The last incarnation that is executed ahead of its turn. A transaction that has failed so often
 /// is left to the head, which bounds what a block can cost whatever the VM does; see
 /// [`Scheduler::release`].
@@ -100,6 +104,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub(crate) struct Scheduler<'b> {
     txns: u32,
     workers: u32,
+    observer: Option<Arc<dyn Observer>>,
     statuses: Box<[Status]>,
     /// Transactions that wait for a write of this one.
     waiters: Box<[Waiters]>,
@@ -145,15 +150,19 @@ impl<'b> Scheduler<'b> {
     }
 
     fn with(txns: u32, workers: u32, window: Window, room: Room, limits: &'b Limits) -> Self {
+        let observer = observer::present();
+        let conducted = if conductor::present().is_some() { CONDUCTED } else { 0 };
+        let observed = if observer.is_some() { OBSERVED } else { 0 };
         Self {
             txns,
             workers,
+            observer,
             statuses: (0..txns).map(|_| Status::new()).collect(),
             waiters: (0..txns).map(|_| Waiters::new()).collect(),
             head: Padded(AtomicU32::new(0)),
             next: Padded(AtomicU32::new(0)),
             rewrites: Padded(AtomicU64::new(0)),
-            signals: AtomicU8::new(if conductor::present().is_some() { CONDUCTED } else { 0 }),
+            signals: AtomicU8::new(conducted | observed),
             over: AtomicBool::new(false),
             limits,
             window,
@@ -289,9 +298,20 @@ impl<'b> Scheduler<'b> {
         self.signals.load(Ordering::Relaxed) & HEAD_WANTED != 0
     }
 
-    /// Lets a conductor decide who acts next, if there is one.
+    /// Lets a conductor decide who acts next, and tells an observer, if there is one.
     #[inline]
     pub(crate) fn step(&self, step: Step) {
+        // ORDERING: Relaxed: set before the workers begin, and never changed.
+        if self.signals.load(Ordering::Relaxed) & (CONDUCTED | OBSERVED) != 0 {
+            self.tell(step);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, step: Step) {
+        if let Some(observer) = &self.observer {
+            observer.step(step);
+        }
         if self.is_conducted() {
             conductor::step(step);
         }
@@ -431,6 +451,9 @@ impl<'b> Scheduler<'b> {
             return false;
         }
         let poll = self.limits.can_stop().then_some(POLL_INTERVAL).or(at_most);
+        if let Some(observer) = &self.observer {
+            observer.step(Step::Park);
+        }
         let slept = self.parking.park(poll, has_work);
         self.poll_limits();
         slept
@@ -463,7 +486,7 @@ impl<'b> Scheduler<'b> {
     /// Whether a worker may go on without looking what the matter is.
     pub(crate) fn is_undisturbed(&self) -> bool {
         // ORDERING: Relaxed: carries no data.
-        self.signals.load(Ordering::Relaxed) == 0
+        self.signals.load(Ordering::Relaxed) & !OBSERVED == 0
     }
 
     /// Ends the block: runs are interrupted, workers leave.

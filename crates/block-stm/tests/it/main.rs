@@ -21,6 +21,7 @@ mod judge;
 mod ledger;
 mod limits;
 mod misuse;
+mod observer;
 mod odd_orders;
 mod odd_vms;
 mod panicking_locations;

@@ -1,0 +1,84 @@
+//! `block-stm timeline`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::cli::{Scratch, TestResult, assert_refused, call, json, sample_block, stderr, stdout};
+
+#[test]
+fn a_trace_tells_every_execution_and_every_commit() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = scratch.arg("trace.json");
+    let args = ["timeline", "--workload", "amm", "--txns", "200", "--pools", "2"];
+    let more = ["--threads", "3", "--repeat", "2", "--out", &file, "--json"];
+    let summary = json(&[&args[..], &more].concat(), 0)?;
+    assert_eq!((&summary["txns"], &summary["threads"]), (&200.into(), &3.into()), "{summary}");
+    assert_eq!(summary["cut"], false);
+    let trace: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let events = trace["traceEvents"].as_array().ok_or("a list")?;
+    let spans: Vec<_> = events.iter().filter(|event| event["ph"] == "X").collect();
+    let of = |kind: &'static str| spans.iter().filter(move |span| span["cat"] == kind);
+    assert_eq!(of("execute").count() as u64, summary["executions"].as_u64().ok_or("a number")?);
+    let mut commits: Vec<_> = of("commit").collect();
+    let start = |span: &&&Value| span["ts"].as_f64().unwrap_or(-1.0);
+    commits.sort_by(|a, b| start(a).total_cmp(&start(b)));
+    let order: Vec<_> = commits.iter().filter_map(|span| span["args"]["txn"].as_u64()).collect();
+    assert!(order.is_sorted_by(|one, next| one < next), "{order:?}");
+    // What the judge executes alone is final at once, without a span of its own.
+    let heads = events.iter().filter(|event| event["name"] == "head");
+    let heads: Vec<_> = heads.filter_map(|event| event["args"]["value"].as_u64()).collect();
+    assert!(heads.is_sorted() && heads.last() == Some(&200), "{heads:?}");
+    // No two spans of one worker overlap: viewers would draw nonsense.
+    for worker in 1..=3 {
+        let mut mine: Vec<_> = spans.iter().filter(|span| span["tid"] == worker).collect();
+        mine.sort_by(|a, b| start(a).total_cmp(&start(b)));
+        for pair in mine.windows(2) {
+            let end = start(&pair[0]) + pair[0]["dur"].as_f64().unwrap_or(0.0);
+            assert!(end <= start(&pair[1]) + 0.002, "{} {}", pair[0], pair[1]);
+        }
+    }
+    let wasted = of("execute").filter(|span| span["args"]["fate"] != "stood").count() as u64;
+    assert_eq!(Some(wasted), summary["aborts"].as_u64(), "every abort has its reason");
+    Ok(())
+}
+
+#[test]
+fn a_table_tells_what_observing_costs() -> TestResult {
+    let (scratch, block) = (Scratch::new()?, sample_block().to_string_lossy().into_owned());
+    let file = scratch.arg("trace.json");
+    let output = call(&["timeline", &block, "--threads", "2", "--repeat", "1", "--out", &file])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in ["block 17100000: 2 txns", "worker  execute", "Observed it takes ", "perfetto"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_trace_is_bounded_and_says_so() -> TestResult {
+    let scratch = Scratch::new()?;
+    let file = scratch.arg("trace.json");
+    let args = ["timeline", "--workload", "transfers", "--txns", "1000", "--threads", "2"];
+    let more = ["--repeat", "1", "--max-steps", "1000", "--out", &file, "--json"];
+    let summary = json(&[&args[..], &more].concat(), 0)?;
+    assert_eq!(summary["cut"], true);
+    let trace: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    assert!(trace["traceEvents"].as_array().is_some_and(|events| events.len() < 5_000));
+    Ok(())
+}
+
+#[test]
+fn what_is_not_one_block_is_refused() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (file, block) = (scratch.arg("t.json"), sample_block().to_string_lossy().into_owned());
+    assert_refused(&["timeline", "--out", &file], &["one block"])?;
+    assert_refused(&["timeline", &block, "--block", "7", "--out", &file], &["another block"])?;
+    assert_refused(&["timeline", &block], &["--out"])?;
+    assert_refused(&["timeline", &block, "--out", "-", "--json"], &["standard output"])?;
+    assert_refused(&["timeline", &block, "--out", &scratch.arg("none/t.json")], &["t.json"])?;
+    assert!(!scratch.path().join("t.json").exists());
+    Ok(())
+}
