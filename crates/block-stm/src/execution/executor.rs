@@ -15,13 +15,11 @@ use super::shared::{Local, Shared};
 use super::speculation::Speculation;
 use super::waiting_runs::WaitingRuns;
 use crate::contract::block::Block;
-use crate::contract::conflicts::Conflict;
 use crate::contract::error::Failure;
 use crate::contract::execution::{Execution, ExecutionOf, Interrupt};
 use crate::contract::stats::Stats;
 use crate::contract::types::Types;
 use crate::mvmemory::Published;
-use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
 use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
@@ -81,18 +79,20 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         self.machine.replace_view(Backend::Sequential(overlay));
     }
 
-    /// Lets the machine see the memory again. What was written over it, unless the VM has lost
-    /// that; and who read from whom meanwhile.
-    pub(crate) fn leave_overlay(
-        &mut self,
-    ) -> (Layer<V::Location, V::Value>, Vec<Conflict<V::Location>>) {
-        let overlay = self.machine.backend().and_then(Backend::overlay);
-        let left = overlay.map(|overlay| {
-            self.local.base_reads.update(|reads| reads + overlay.base_reads);
-            (overlay.take_layer(), overlay.edges.take().unwrap_or_default())
-        });
-        self.machine.replace_view(fresh_view(self.shared, &self.local));
-        left.unwrap_or_default()
+    /// Lets the machine see the memory again. What it saw, unless the VM has lost that.
+    pub(crate) fn leave_overlay(&mut self) -> Option<Overlay<'b, V>> {
+        let fresh = fresh_view(self.shared, &self.local);
+        let Some(backend) = self.machine.backend() else {
+            self.machine.replace_view(fresh);
+            return None;
+        };
+        match std::mem::replace(backend, fresh) {
+            Backend::Sequential(overlay) => {
+                self.local.base_reads.update(|reads| reads + overlay.base_reads);
+                Some(overlay)
+            }
+            Backend::Speculative(_) => None,
+        }
     }
 
     /// Executes `txn` once, containing panics and seeing through swallowed interrupts.

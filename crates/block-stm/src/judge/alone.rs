@@ -62,10 +62,13 @@ impl<'b, V: Executable> Judge<'b, V> {
         let first = claim.txn;
         executor.see_overlay(Overlay::over_memory(executor.block, executor.shared));
         let reached = self.execute_alone(executor, claim);
-        let (layer, edges) = executor.leave_overlay();
-        if let Some(known) = &mut self.edges {
-            known.extend(edges);
-        }
+        let layer = executor.leave_overlay().map(|mut overlay| {
+            if let (Some(edges), Some(new)) = (&mut self.edges, overlay.edges.take()) {
+                edges.extend(new);
+            }
+            overlay.take_layer()
+        });
+        let layer = layer.unwrap_or_default();
         self.together_until = executor.shared.scheduler.head().get().saturating_add(BETWEEN);
         match reached {
             Ok(next) if next.as_usize() < executor.block.txns.len() => {
