@@ -56,6 +56,8 @@
 //!
 //! A test goes through these steps (`tests.rs`).
 
+// LENGTH: the essay is a ninth; what the scheduler is made of has files of its own.
+
 pub(crate) mod baton;
 pub(crate) mod distances;
 pub(crate) mod hint_score;
