@@ -201,6 +201,9 @@ impl<'b, V: Types> Overlay<'b, V> {
         cursor: &mut CursorOf<'b, V>,
         visit: &mut Visit<'_, V>,
     ) -> Result<bool, Interrupt> {
+        // Those that are still listed. More than there are pass only where an order contradicts
+        // itself, in ways that a comparison of the locations may not show.
+        let mut passed = 0;
         loop {
             let next = self.next_listed(cursor);
             if !cursor.may_pass(next.as_ref()) {
@@ -212,23 +215,23 @@ impl<'b, V: Types> Overlay<'b, V> {
             if !cursor.pass(location.clone()) {
                 return Ok(false);
             }
-            if value.is_absent() {
-                self.delist_deleted(&location);
+            let scannable = self.scannable.as_mut().expect("only scans come here");
+            let is_absent = value.is_absent();
+            // The storage named a location that is deleted in the memory: no other scan need look
+            // there.
+            if !is_absent || scannable.keeps_deleted || !scannable.delist(&location) {
+                passed += 1;
+            }
+            if passed > scannable.listed.len() {
+                return Ok(false);
+            }
+            if is_absent {
                 continue;
             }
             self.note_asked(&location);
             if visit(&location, &value).is_break() {
                 return Ok(false);
             }
-        }
-    }
-
-    /// The storage named a location that is deleted in the memory: no other scan need look there.
-    fn delist_deleted(&mut self, location: &V::Location) {
-        if let Some(scannable) = &mut self.scannable
-            && !scannable.keeps_deleted
-        {
-            scannable.delist(location);
         }
     }
 

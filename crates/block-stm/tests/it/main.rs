@@ -20,6 +20,7 @@ mod invalid;
 mod judge;
 mod ledger;
 mod limits;
+mod lonely;
 mod misuse;
 mod observer;
 mod odd_orders;
