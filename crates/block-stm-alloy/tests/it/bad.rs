@@ -68,12 +68,15 @@ fn mixed() -> Given {
     Given::new(&block.parent_beacon_block_root(B256::ZERO), &state)
 }
 
+/// What is changed, and how.
+type Tampering = (&'static str, fn(&mut Came));
+
 /// The comparison that all other tests rest on.
 #[test]
 fn whatever_differs_is_seen() {
     let given = mixed();
     let expected = assert_same(&given);
-    let tampered: [(&str, fn(&mut Came)); 6] = [
+    let tampered: [Tampering; 6] = [
         ("an error", |came| came.result = Err("boo".to_owned())),
         ("gas", |came| came.result.as_mut().expect("valid").gas_used += 1),
         ("a call less", |came| drop(came.hooked.pop())),
