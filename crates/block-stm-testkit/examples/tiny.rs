@@ -139,10 +139,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<_, _>>()?;
     let mixed = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     let ops = |op: &dyn Fn(u64) -> Op| (0..txns).map(op).collect::<Vec<_>>();
-    let turns = |n: u64| if n / 500 % 2 == 0 { 0 } else { n };
+    let turns = |n: u64| if (n / 500).is_multiple_of(2) { 0 } else { n };
     let shapes = [
         ("pops of a queue", txns, ops(&|_| Op::Pop)),
-        ("puts and pops", 0, ops(&|n| if n % 2 == 0 { Op::Put(mixed(n)) } else { Op::Pop })),
+        (
+            "puts and pops",
+            0,
+            ops(&|n| if n.is_multiple_of(2) { Op::Put(mixed(n)) } else { Op::Pop }),
+        ),
         ("one hot slot", 0, ops(&|_| Op::Increment(0))),
         ("500 in a hot slot, 500 not", 0, ops(&|n| Op::Increment(turns(n)))),
         ("4 hot slots at random", 0, ops(&|n| Op::Increment(mixed(n) % 4))),
