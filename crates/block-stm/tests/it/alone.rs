@@ -95,7 +95,7 @@ fn scans_find_what_a_stretch_put_and_not_what_it_deleted() {
     };
     let after = (0..60).map(|n: u16| {
         let to = vec![scan(n, n + 30, 2), Op::Write(slot(200 + n), Expr::Acc), Op::Spin(1)];
-        if n % 5 == 0 { [to, vec![Op::Write(slot(n), value(3))]].concat() } else { to }
+        if n.is_multiple_of(5) { [to, vec![Op::Write(slot(n), value(3))]].concat() } else { to }
     });
     for state in [vec![], vec![5; 30], (0..90).map(|n| n % 2 * 3).collect()] {
         let programs = after.clone().chain(stretch(more)).chain(after.clone());
@@ -117,7 +117,7 @@ fn failures_in_a_stretch_are_those_of_the_sequential_execution() {
     for last in [vec![Op::Panic], vec![Op::Fail], vec![Op::LoseView], vec![Op::Swallow, Op::Fail]] {
         let fails = |n: u16| if n == 70 { last.clone() } else { nothing(n) };
         prove(&LanguageBlock::new(stretch(fails)));
-        let caught = |n: u16| if n % 9 == 0 { vec![Op::Invalid] } else { nothing(n) };
+        let caught = |n: u16| if n.is_multiple_of(9) { vec![Op::Invalid] } else { nothing(n) };
         prove(&LanguageBlock::new(stretch(caught).chain([last])).skip_invalid());
     }
 }

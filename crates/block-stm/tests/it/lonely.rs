@@ -2,6 +2,7 @@
 //! goes round in circles, and it ends all the same.
 
 use std::convert::Infallible;
+use std::hash::{Hash, Hasher};
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -13,7 +14,7 @@ use block_stm::{
 use crate::support::{engine, timely};
 
 /// A place that never equals one, itself included; while [`TURNED`] is set, in the opposite order.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 struct Lonely(u64);
 
 static TURNED: AtomicBool = AtomicBool::new(false);
@@ -25,6 +26,12 @@ impl PartialEq for Lonely {
 }
 
 impl Eq for Lonely {}
+
+impl Hash for Lonely {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl PartialOrd for Lonely {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
