@@ -148,7 +148,6 @@ fn catchers(canary: Canary) -> &'static [By] {
         | Canary::DropWakeUp
         | Canary::LeaveHead
         | Canary::LoseLayer
-        | Canary::LayerAnew
         | Canary::LayerOnBase => &[Simulation],
         other => unreachable!("no fault of what the engine does: {other:?}"),
     }

@@ -242,13 +242,15 @@ impl<'a, L: Clone + Eq + Debug, V> Cursor<'a, L, V> {
             self.all_named = true;
             return Ok((question, None));
         }
+        // Named by the range that is scanned: where the question begins depends on what is known.
+        let scanned = (self.from.as_ref().map(|from| &from.location), self.to());
         let failure =
-            |source| Failure::Storage { location: format!("the range {range:?}"), source };
+            |source| Failure::Storage { location: format!("the range {scanned:?}"), source };
         let answer = storage.next(range).map_err(failure)?;
         if let Some(location) = &answer
             && (order.is_below(location, range.0) || order.is_above(location, range.1))
         {
-            let message = format!("the storage named {location:?}, which is not in it");
+            let message = format!("the storage named {location:?}, which is not in {range:?}");
             return Err(failure(message.into()));
         }
         let question = question();

@@ -112,7 +112,7 @@ mod cage {
 
     impl Canary {
         /// Faults of what the engine does, for checkers that compare results.
-        pub const FAULTS: [Self; 25] = [
+        pub const FAULTS: [Self; 24] = [
             Self::SkipValidation,
             Self::SkipAssertions,
             Self::SkipPhantoms,
@@ -136,7 +136,6 @@ mod cage {
             Self::LoseTouched,
             Self::StayListed,
             Self::LoseLayer,
-            Self::LayerAnew,
             Self::LayerOnBase,
         ];
 

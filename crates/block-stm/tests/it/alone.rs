@@ -85,7 +85,7 @@ fn those_who_come_after_a_stretch_see_what_it_left() {
 }
 
 #[test]
-fn scans_find_what_a_stretch_put_and_not_what_it_deleted() {
+pub(crate) fn scans_find_what_a_stretch_put_and_not_what_it_deleted() {
     let scan = |first: u16, last: u16, most: u8| Op::Scan(slot(first), slot(last), most);
     let more = |n: u16| match n % 4 {
         0 => vec![scan(10, 60, 1), Op::Write(slot(10 + n / 4), value(ABSENT))],

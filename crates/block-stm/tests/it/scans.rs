@@ -322,7 +322,7 @@ fn a_storage_that_cannot_go_on_fails_the_first_txn_that_needs_it() {
         panic!("the block has a result");
     };
     assert_eq!(kind, "storage");
-    let expected = "txn 1: reading the range (Excluded(slot 2), Included(slot 7)) failed: \
+    let expected = "txn 1: reading the range (Included(slot 2), Included(slot 7)) failed: \
                     slot 5 is impassable";
     assert_eq!(message, expected);
 }
