@@ -258,7 +258,12 @@ function graph(block) {
 
 function heat(block) {
   const places = block.places.slice(0, 20);
-  if (places.length === 0) return void $("heat-chart").replaceChildren();
+  if (places.length === 0) {
+    const none = document.createElement("p");
+    none.style.padding = "1rem 0";
+    none.textContent = "No transaction of this block waits for another one at any place.";
+    return void $("heat-chart").replaceChildren(none);
+  }
   const w = width(), m = { top: 4, right: 8, bottom: 36, left: Math.min(240, w * 0.42) }, row = 18;
   const columns = Math.min(block.costs_ns.length, Math.floor((w - m.left - m.right) / 6));
   const size = block.costs_ns.length / columns;
