@@ -118,7 +118,7 @@ fn genesis() -> CacheDB<EmptyDB> {
     db
 }
 
-/// A block in which everybody pays somebody or calls the contract.
+/// A block of payments and of calls to the contract.
 fn block(number: u64) -> RecoveredBlock {
     let cfg_env = CfgEnv::new_with_spec(SpecId::CANCUN);
     let block_env = BlockEnv {

@@ -177,7 +177,7 @@ where
 
     fn commit<T: RecoveredTx<R::Transaction>>(&mut self, txn: CommittedTxn, senders: &[T]) {
         let CommittedTxn { index, result, state, .. } = txn;
-        let state = state.expect("the engine tells states to whoever executes transactions alone");
+        let state = state.expect("a sink that wants states is told them");
         let txn = senders[index].tx();
         let blob_gas_used = txn.blob_gas_used().unwrap_or_default();
         let result = ResultAndState { result, state };
@@ -213,7 +213,7 @@ impl<E> Committing<E> {
 impl<E> Drop for Committing<E> {
     fn drop(&mut self) {
         if !self.pending.is_empty() {
-            // If nobody takes it, the thread that commits panics, and takes the block with it.
+            // If it is not taken, the thread that commits panics, which fails the block.
             self.flush();
         }
     }

@@ -10,7 +10,7 @@
 //! # How
 //!
 //! ```text
-//! the engine's threads    execute ahead, judge in order, and ask for what nobody has read yet
+//! the engine's threads    execute ahead, judge in order, and ask for what was not read yet
 //!        | reads ^ values          | final transactions
 //!        v       |                 v
 //! the calling thread      owns the database: reads for them, and commits in order, hooks included

@@ -84,7 +84,7 @@ impl Given {
     }
 }
 
-/// A transaction of the same type, gas and blobs, that nobody has signed.
+/// A transaction of the same type, gas and blobs, without a valid signature.
 fn envelope(txn: &TxEnv) -> TxEnvelope {
     let signature = Signature::new(U256::ONE, U256::ONE, false);
     let (nonce, gas_limit, value) = (txn.nonce, txn.gas_limit, txn.value);
