@@ -401,7 +401,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Makes the transaction's writes part of what the next ones see.
     pub(crate) fn absorb(&mut self, index: TxnIndex) {
         for (location, own) in self.own.drain(..) {
-            // Nobody asks an oracle for its distances.
+            // Only a stretch over a memory needs distances.
             if let (Some(_), Some(scannable)) = (self.memory, &mut self.scannable)
                 && !scannable.keeps_deleted
                 && !is_present(&own.value)

@@ -10,7 +10,8 @@
 //! - *The window opens*, as transactions have become independent. What the layer has goes into the
 //!   memory: the last write at each location, as a committed version of the transaction that wrote
 //!   it. Versions between are never missed, as all readers to come are above the stretch.
-//! - *A worker has the head.* It began before the window was shut. As when the window opens.
+//! - *A worker has the head*, which it claimed before the window was shut. The layer goes into the
+//!   memory as when the window opens.
 //!
 //! A stretch is right by construction, as every execution of a head is: it sees the committed
 //! values, and nothing else. It begins where no higher transaction was started, so that nothing
