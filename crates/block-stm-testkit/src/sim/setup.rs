@@ -238,7 +238,7 @@ impl Faults {
             deadline_ns: at(rng, 0.04).map(|steps| steps * 100),
             room: rng.random_bool(0.1).then(|| rng.random_range(0..workers)),
             nested: some(rng, 0.2, 24),
-            contrary: some(rng, 0.3, 48),
+            contrary: some(rng, 0.3, 24),
         }
     }
 }

@@ -82,7 +82,10 @@ impl Config {
         self
     }
 
-    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4. With 0,
+    /// Blocks with fewer transactions are executed on the calling thread alone. Default: 4.
+    ///
+    /// With 0, several workers are put to use whatever that gains, which is for tests: transactions
+    /// below a microsecond are not left to the calling thread where others only delay it, and
     /// adapters take no short cuts either, see
     /// [`Engine::inline_below`](crate::Engine::inline_below).
     #[must_use]
@@ -142,6 +145,8 @@ pub(crate) struct Settings {
     /// How many workers can run at once.
     pub(crate) cores: usize,
     pub(crate) deltas: bool,
+    /// Whether short transactions are left to one worker where several gain nothing.
+    pub(crate) measures: bool,
 }
 
 /// The default window, in transactions for each worker. Small windows fill up while the head's
@@ -157,7 +162,8 @@ impl Settings {
         let window =
             config.window.map_or(threads.saturating_mul(WINDOW_PER_WORKER), NonZeroUsize::get);
         let window = u32::try_from(window).unwrap_or(u32::MAX);
-        Self { threads, inline_below: config.inline_below, window, cores, deltas: config.deltas }
+        let Config { inline_below, deltas, .. } = *config;
+        Self { threads, inline_below, window, cores, deltas, measures: inline_below > 0 }
     }
 
     /// How many helpers a block of `txns` transactions gets; none if the caller executes it alone.

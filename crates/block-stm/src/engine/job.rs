@@ -31,12 +31,13 @@ pub(crate) struct Job<'b, V: Types> {
 }
 
 impl<'b, V: Types> Job<'b, V> {
-    /// Puts estimates where the block's first transactions will probably write.
-    pub(crate) fn declare_first(&self) {
+    /// Puts estimates where the transactions from `first` on will probably write.
+    pub(crate) fn declare_first(&self, first: TxnIndex) {
         if self.block.hints.is_some() {
             let handle = self.shared.memory.handle();
-            let first = self.hint_distance.min(self.block.txns.len() as u32);
-            (0..first).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
+            let (first, txns) = (first.get(), self.block.txns.len() as u32);
+            let beyond = first.saturating_add(self.hint_distance).min(txns);
+            (first..beyond).for_each(|txn| self.declare(TxnIndex::new(txn), &handle));
         }
     }
 

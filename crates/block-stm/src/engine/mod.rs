@@ -26,7 +26,8 @@ use crate::execution::machine::Executable;
 use crate::judge::commit::WatchOf;
 use crate::mvmemory::ChunkPool;
 use crate::primitives::conductor;
-use crate::primitives::sync::atomic::{AtomicUsize, Ordering};
+use crate::primitives::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::scheduler::window::Pause;
 
 /// Executes blocks in parallel on a persistent set of threads.
 ///
@@ -38,6 +39,8 @@ pub struct Engine {
     helpers: Option<(Arc<CallQueue>, Arc<Spawn>)>,
     /// Memory of earlier blocks.
     chunks: Arc<ChunkPool>,
+    /// How the last block left the window, if it was shut.
+    pause: AtomicU64,
 }
 
 impl Engine {
@@ -67,7 +70,7 @@ impl Engine {
             (CallQueue::new(settings.threads - 1, &spawn), spawn)
         });
         let chunks = Arc::new(ChunkPool::new(config.kept_memory));
-        Ok(Self { settings, helpers, chunks })
+        Ok(Self { settings, helpers, chunks, pause: AtomicU64::new(0) })
     }
 
     /// The number of workers, the calling thread included.
@@ -134,7 +137,20 @@ impl Engine {
         match (&self.helpers, working::start()) {
             (Some((call_queue, _)), Some(_mark)) if helpers > 0 => {
                 let execute = |call_queue: &_, sink| {
-                    parallel::execute(block, sink, self.settings, call_queue, &self.chunks, watch())
+                    let (settings, chunks) = (self.settings, &self.chunks);
+                    // ORDERING: Relaxed: advice only, also below.
+                    let pause = &mut Pause::from_word(self.pause.load(Ordering::Relaxed));
+                    let executed = parallel::execute(
+                        block,
+                        sink,
+                        settings,
+                        call_queue,
+                        chunks,
+                        pause,
+                        watch(),
+                    );
+                    self.pause.store(pause.map_or(0, Pause::to_word), Ordering::Relaxed);
+                    executed
                 };
                 match conductor::present() {
                     None => execute(call_queue, sink),

@@ -13,7 +13,7 @@ use crate::contract::stats::Stats;
 use crate::execution::backend::Backend;
 use crate::execution::machine::{Executable, Machine};
 use crate::execution::overlay::Overlay;
-use crate::judge::ledger::Ledger;
+use crate::judge::ledger::{Ledger, Tally};
 use crate::judge::step::{overlay, step};
 use crate::mvmemory::final_state::FinalState;
 use crate::primitives::conductor::{self, Position, Step};
@@ -25,7 +25,7 @@ pub(crate) fn execute<V: Executable>(
     sink: &mut dyn CommitSink<V>,
 ) -> Result<Executed<V>, Error<V::Invalid>> {
     let txns = block.check_length()?;
-    let mut ledger = Ledger::new(block, sink);
+    let mut ledger = Ledger::new(block, sink, Tally::default());
     let mut machine = V::Machine::new(block.vm, Backend::Sequential(Overlay::new(block)));
     let mut stats = Stats { workers: u64::from(txns > 0), ..Stats::default() };
     let mut cut = None;

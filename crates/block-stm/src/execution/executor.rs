@@ -25,6 +25,7 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::speculating::{self, discard, drop_contained};
 use crate::scheduler::Claim;
+use crate::scheduler::gain::Stopwatch;
 
 /// How many runs a worker keeps for their allocations. It may come by many that others made.
 const MOST_SPARE: usize = 256;
@@ -39,6 +40,7 @@ pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) machine: V::Machine<'b>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Box<Run<'b, V>>>,
+    pub(crate) stopwatch: Stopwatch,
     pub(crate) stats: Stats,
 }
 
@@ -51,8 +53,9 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
     ) -> Self {
         let local = Rc::new(Local::new(shared.memory.handle(), number));
         let machine = V::Machine::new(block.vm, fresh_view(shared, &local));
+        let stopwatch = Stopwatch::new(shared.measures);
         let (spare, stats) = (Vec::new(), Stats::default());
-        Self { block, shared, waiting_runs, local, machine, spare, stats }
+        Self { block, shared, waiting_runs, local, machine, spare, stopwatch, stats }
     }
 
     /// Lets a conductor decide who acts next, if there is one.
@@ -107,6 +110,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
         }
         let is_ahead = position == Position::Ahead;
         let speculating = is_ahead.then(speculating::start);
+        let began = self.stopwatch.start();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let result = self.machine.execute(&self.block.txns[txn.as_usize()]);
             if let (Ok(_), true, Some(speculation)) =
@@ -117,12 +121,14 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
             }
             result
         }));
+        let took = began.map(|began| began.elapsed());
         drop(speculating);
         let empty = self.spare.pop().unwrap_or_default();
-        let (run, interruption) = match self.speculation() {
+        let (mut run, interruption) = match self.speculation() {
             Some(speculation) => speculation.end(empty),
             None => (empty, None),
         };
+        run.took = took;
         (run, self.conclude(caught, interruption))
     }
 
@@ -186,9 +192,7 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Takes back what was published for a transaction without effect.
     pub(crate) fn withdraw(&self, txn: TxnIndex) {
-        if !sings(Canary::KeepLeftOut) && self.shared.memory.withdraw(txn, &self.local.handle) {
-            self.shared.scheduler.note_rewrite();
-        }
+        self.shared.withdraw(txn, &self.local.handle);
     }
 
     /// Keeps the allocations of a run that is done with.

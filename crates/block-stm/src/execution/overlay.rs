@@ -77,6 +77,8 @@ pub(crate) struct Overlay<'b, V: Types> {
     storage: &'b dyn Storage<V::Location, V::Value>,
     /// What is committed here lies over the storage.
     memory: Option<&'b MemoryOf<V>>,
+    /// Whether it is asked for distances.
+    has_distances: bool,
     scannable: Option<Box<Scannable<'b, V>>>,
     /// The transaction that is being executed.
     txn: TxnIndex,
@@ -104,10 +106,16 @@ impl<'b, V: Types> Overlay<'b, V> {
         Self::over(block, None, block.ordered)
     }
 
+    /// The same for the beginning of a block, where distances are asked for.
+    pub(crate) fn before_memory(block: &'b Block<'b, V>) -> Self {
+        Self { has_distances: true, ..Self::new(block) }
+    }
+
     /// Nothing yet over what is committed in the memory, with its locations in their order if they
     /// may be scanned.
     pub(crate) fn over_memory(block: &'b Block<'b, V>, shared: Shared<'b, V>) -> Self {
-        Self::over(block, Some(shared.memory), shared.commit_point)
+        let over = Self::over(block, Some(shared.memory), shared.commit_point);
+        Self { has_distances: true, ..over }
     }
 
     fn over(
@@ -118,6 +126,7 @@ impl<'b, V: Types> Overlay<'b, V> {
         Self {
             storage: block.storage,
             memory,
+            has_distances: false,
             scannable: ordered.map(|ordered| {
                 Box::new(Scannable {
                     ordered,
@@ -401,8 +410,7 @@ impl<'b, V: Types> Overlay<'b, V> {
     /// Makes the transaction's writes part of what the next ones see.
     pub(crate) fn absorb(&mut self, index: TxnIndex) {
         for (location, own) in self.own.drain(..) {
-            // Only a stretch over a memory needs distances.
-            if let (Some(_), Some(scannable)) = (self.memory, &mut self.scannable)
+            if let (true, Some(scannable)) = (self.has_distances, &mut self.scannable)
                 && !scannable.keeps_deleted
                 && !is_present(&own.value)
             {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ptr;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -38,6 +39,8 @@ pub(crate) struct Run<'b, V: Types> {
     /// What it came to, once it is over; `Err` if it failed in a way that is only believed of the
     /// head.
     pub(crate) result: Option<RunResult<V>>,
+    /// How long it took, if that was looked at.
+    pub(crate) took: Option<Duration>,
 }
 
 impl<V: Types> Default for Run<'_, V> {
@@ -51,6 +54,7 @@ impl<V: Types> Default for Run<'_, V> {
             scans: Scans::default(),
             index: HashMap::default(),
             result: None,
+            took: None,
         }
     }
 }
@@ -66,6 +70,7 @@ impl<'b, V: Types> Run<'b, V> {
         self.scans.clear();
         self.index.clear();
         self.result = None;
+        self.took = None;
     }
 
     /// The place of `cell`'s access, made on first use.

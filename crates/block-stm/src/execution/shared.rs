@@ -6,6 +6,8 @@ use std::cell::Cell;
 use super::names::{HandleOf, MemoryOf};
 use crate::contract::storage::{Ordered, Storage};
 use crate::contract::types::Types;
+use crate::primitives::canary::{Canary, sings};
+use crate::primitives::ids::TxnIndex;
 use crate::scheduler::Scheduler;
 
 /// What the views of a block share.
@@ -19,6 +21,17 @@ pub(crate) struct Shared<'b, V: Types> {
     pub(crate) scheduler: &'b Scheduler<'b>,
     /// Whether optimistic executions take deltas and assumptions for granted.
     pub(crate) deltas: bool,
+    /// Whether executions are timed.
+    pub(crate) measures: bool,
+}
+
+impl<V: Types> Shared<'_, V> {
+    /// Takes back what was published for a transaction without effect.
+    pub(crate) fn withdraw(&self, txn: TxnIndex, handle: &HandleOf<'_, V>) {
+        if !sings(Canary::KeepLeftOut) && self.memory.withdraw(txn, handle) {
+            self.scheduler.note_rewrite();
+        }
+    }
 }
 
 impl<V: Types> Clone for Shared<'_, V> {

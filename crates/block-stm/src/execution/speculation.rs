@@ -296,7 +296,7 @@ impl<'b, V: Types> Speculation<'b, V> {
             scheduler.poll_limits();
         }
         if !scheduler.is_undisturbed() {
-            scheduler.step(Step::Access(self.txn));
+            scheduler.step_at_access(self.txn);
             if scheduler.is_stopping() {
                 return Err(self.interrupt(Interruption::Stopped));
             }

@@ -26,11 +26,14 @@ use foldhash::fast::RandomState;
 
 use super::commit::{Judge, WatchOf};
 use super::ledger::EndOf;
+use super::prologue::Prologue;
 use super::step;
+use crate::contract::block::Block;
 use crate::execution::executor::Executor;
 use crate::execution::machine::Executable;
-use crate::execution::names::CellOf;
+use crate::execution::names::{CellOf, HandleOf};
 use crate::execution::overlay::Overlay;
+use crate::execution::shared::Shared;
 use crate::mvmemory::Payload;
 use crate::mvmemory::final_state::Layer;
 use crate::primitives::canary::{Canary, sings};
@@ -51,6 +54,29 @@ impl<'b, V: Executable> Judge<'b, V> {
             && executor.shared.scheduler.next() <= head.get()
             && self.window.is_shut();
         executor.shared.scheduler.goes_alone(is_worth_it)
+    }
+
+    /// Takes over a block that has begun without a memory.
+    pub(crate) fn take_over(
+        &mut self,
+        block: &Block<'b, V>,
+        shared: Shared<'b, V>,
+        prologue: Prologue<V>,
+    ) {
+        let Prologue { next, layer, edges, .. } = prologue;
+        self.edges = edges;
+        let Some(last) = next.get().checked_sub(1) else { return };
+        let Self { ledger, touched, watch, .. } = self;
+        (0..next.get())
+            .for_each(|txn| watch.iter_mut().for_each(|watch| watch.pass(TxnIndex::new(txn))));
+        let handle = shared.memory.handle();
+        let rejoined = ledger.contain(TxnIndex::new(last), || {
+            rejoin(block, shared, &handle, 0..next.get(), layer, touched, watch);
+        });
+        if let Err(end) = rejoined {
+            self.end = Some(end.cut().map(Some));
+            shared.scheduler.end();
+        }
     }
 
     /// Executes the claimed head and those above it, as far as that is worth it. Whether some are
@@ -76,7 +102,11 @@ impl<'b, V: Executable> Judge<'b, V> {
                 let last = TxnIndex::new(next.get() - 1);
                 let Self { ledger, touched, watch, .. } = self;
                 let stretch = first.get()..next.get();
-                ledger.contain(last, || rejoin(executor, stretch, layer, touched, watch))?;
+                let (block, shared, handle) = (executor.block, executor.shared, executor.handle());
+                ledger.contain(last, || {
+                    rejoin(block, shared, handle, stretch, layer, touched, watch);
+                })?;
+                self.gain.restart();
                 Ok(true)
             }
             reached => {
@@ -96,8 +126,15 @@ impl<'b, V: Executable> Judge<'b, V> {
         loop {
             let txn = claim.txn;
             executor.step(Step::Execute(txn, Position::Head));
-            let Executor { machine, stats, .. } = executor;
+            let Executor { machine, stats, stopwatch, .. } = executor;
+            let began = stopwatch.start();
             let distance = step::step(block, &mut self.ledger, machine, stats, txn)?;
+            if let Some(began) = began {
+                self.gain.note_alone(began.elapsed());
+                if self.gain.is_long() {
+                    self.window.end_pause();
+                }
+            }
             self.pass(executor, claim);
             if let Some(distance) = distance.filter(|_| txn.get() > 0) {
                 self.window.report(None, distance, scheduler.room.workers(), &scheduler.window);
@@ -119,7 +156,9 @@ impl<'b, V: Executable> Judge<'b, V> {
 
 /// Puts what a stretch of transactions left into the memory, as committed.
 fn rejoin<'b, V: Executable>(
-    executor: &Executor<'_, 'b, V>,
+    block: &Block<'b, V>,
+    shared: Shared<'b, V>,
+    handle: &HandleOf<'b, V>,
     stretch: Range<u32>,
     layer: Layer<V::Location, V::Value>,
     touched: &mut Vec<&'b CellOf<V>>,
@@ -128,12 +167,12 @@ fn rejoin<'b, V: Executable>(
     if sings(Canary::LoseLayer) {
         return;
     }
-    let (memory, handle) = (executor.shared.memory, executor.handle());
-    let incarnation = |txn| executor.shared.scheduler.status(txn).read().1;
+    let (memory, scheduler) = (shared.memory, shared.scheduler);
+    let incarnation = |txn| scheduler.status(txn).read().1;
     // What was declared, or written by an earlier execution.
-    let has_hints = executor.block.hints.is_some();
-    let stretch = stretch.map(TxnIndex::new);
-    stretch.filter(|txn| has_hints || incarnation(*txn) > 0).for_each(|txn| executor.withdraw(txn));
+    let has_hints = block.hints.is_some();
+    let stretch = stretch.map(TxnIndex::new).filter(|txn| has_hints || incarnation(*txn) > 0);
+    stretch.for_each(|txn| shared.withdraw(txn, handle));
     // All that calls methods of locations comes before the first change, or after the last one.
     let cells: Vec<&'b CellOf<V>> =
         layer.known.keys().map(|location| memory.cell(&location.0, handle)).collect();
@@ -175,5 +214,5 @@ fn rejoin<'b, V: Executable>(
         watch.after_commit(&committed);
     }
     writers.into_iter().for_each(|txn| memory.update_index(txn, handle));
-    executor.shared.scheduler.note_rewrite();
+    scheduler.note_rewrite();
 }

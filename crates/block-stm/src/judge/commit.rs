@@ -43,8 +43,9 @@ use crate::primitives::conductor::{Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::speculating::{self, discard};
 use crate::scheduler::Claim;
+use crate::scheduler::gain::Gain;
 use crate::scheduler::status::State;
-use crate::scheduler::window::WindowControl;
+use crate::scheduler::window::{Pause, WindowControl};
 
 /// A run of the head that stands, and what it came to.
 type Standing<'b, V> = (Box<Run<'b, V>>, ExecutionOf<V>);
@@ -59,6 +60,7 @@ const BLIND_RUNS: u32 = 8;
 pub(crate) struct Judge<'b, V: Types> {
     pub(super) ledger: Ledger<'b, V>,
     pub(super) window: WindowControl,
+    pub(super) gain: Gain,
     /// The cells with a committed write, in the order of the first one.
     pub(super) touched: Vec<&'b CellOf<V>>,
     /// What was written over the memory at the end; see [`alone`](super::alone).
@@ -76,7 +78,7 @@ pub(crate) struct Judge<'b, V: Types> {
     stray: Vec<&'b CellOf<V>>,
     pub(super) watch: Option<WatchOf<V>>,
     /// How the block ended: `Ok(None)` after its last transaction.
-    end: Option<Result<Option<Cut>, Error<V::Invalid>>>,
+    pub(super) end: Option<Result<Option<Cut>, Error<V::Invalid>>>,
 }
 
 /// What the committed transactions of a block leave behind.
@@ -89,6 +91,8 @@ pub(crate) struct Committed<V: Types> {
     /// What was written over the memory.
     pub(crate) layer: Layer<V::Location, V::Value>,
     pub(crate) edges: Option<Vec<Conflict<V::Location>>>,
+    /// How the next block had better begin, if like this one it is for the head alone.
+    pub(crate) pause: Option<Pause>,
 }
 
 impl<'b, V: Executable> Judge<'b, V> {
@@ -96,11 +100,13 @@ impl<'b, V: Executable> Judge<'b, V> {
         block: &Block<'b, V>,
         ledger: Ledger<'b, V>,
         window: WindowControl,
+        gain: Gain,
         watch: Option<WatchOf<V>>,
     ) -> Self {
         Self {
             ledger,
             window,
+            gain,
             touched: Vec::new(),
             layer: Layer::default(),
             together_until: 0,
@@ -116,10 +122,18 @@ impl<'b, V: Executable> Judge<'b, V> {
 
     /// What was committed, once the block is over.
     pub(crate) fn finish(self) -> Result<Committed<V>, Error<V::Invalid>> {
+        let pause = self.gain.is_short().then(|| self.window.next_pause(self.gain.last()));
         let cut = self.end.expect("workers leave when the block has its end")?;
         let txns = self.ledger.committed();
         let touched = self.touched.into_iter().map(std::ptr::from_ref).collect();
-        Ok(Committed { txns, cut, touched, layer: self.layer, edges: self.edges })
+        Ok(Committed {
+            txns,
+            cut,
+            touched,
+            layer: self.layer,
+            edges: self.edges,
+            pause: pause.flatten(),
+        })
     }
 
     /// Takes the block one transaction further. Whether to go on.
@@ -176,7 +190,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         claim: Claim,
         executed: bool,
     ) -> Result<(), EndOf<V>> {
-        let txn = claim.txn;
+        let (txn, scheduler) = (claim.txn, executor.shared.scheduler);
         let waiting = if executed { executor.waiting_runs.of(txn).run.take() } else { None };
         if let Err(end) = self.ledger.poll() {
             executor.stats.aborts.refused += u64::from(waiting.is_some());
@@ -200,6 +214,9 @@ impl<'b, V: Executable> Judge<'b, V> {
             None => self.execute_head(executor, claim, executed)?,
         };
         self.note_distance(executor, txn, stood, &run)?;
+        if let Some(verdict) = self.gain.note(run.took) {
+            self.window.weigh(verdict, &scheduler.window);
+        }
         executor.step(Step::Commit(txn));
         let settled = self.ledger.settle(txn, execution);
         // Thrown away, unless the sink took it and then ended the block.

@@ -38,26 +38,48 @@ pub(crate) type EndOf<V> = End<<V as Types>::Invalid>;
 pub(crate) struct Ledger<'a, V: Types> {
     block: &'a Block<'a, V>,
     sink: &'a mut dyn CommitSink<V>,
+    tally: Tally,
+}
+
+/// How far a block has grown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
     weight: u64,
     included: usize,
     committed: usize,
 }
 
+impl Tally {
+    /// How many transactions the sink was given.
+    pub(crate) fn committed(&self) -> usize {
+        self.committed
+    }
+}
+
 impl<'a, V: Types> Ledger<'a, V> {
-    pub(crate) fn new(block: &'a Block<'a, V>, sink: &'a mut dyn CommitSink<V>) -> Self {
-        Self { block, sink, weight: 0, included: 0, committed: 0 }
+    /// The ledger of a block that has grown so far.
+    pub(crate) fn new(
+        block: &'a Block<'a, V>,
+        sink: &'a mut dyn CommitSink<V>,
+        tally: Tally,
+    ) -> Self {
+        Self { block, sink, tally }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// How many transactions the sink was given.
     pub(crate) fn committed(&self) -> usize {
-        self.committed
+        self.tally.committed
     }
 
     /// Ends the block if someone outside it says so.
     pub(crate) fn poll(&self) -> Result<(), EndOf<V>> {
         let limits = &self.block.limits;
         if limits.is_cancelled() {
-            return Err(End::Failed(Error::Cancelled { committed: self.committed }));
+            return Err(End::Failed(Error::Cancelled { committed: self.tally.committed }));
         }
         if limits.is_cut() {
             return Err(End::Cut(Cut::Token));
@@ -68,7 +90,8 @@ impl<'a, V: Types> Ledger<'a, V> {
     /// Whether the next transaction is to be executed, then brought to [`settle`](Self::settle);
     /// else it was left out. Once for each transaction, in order.
     pub(crate) fn admit(&mut self, index: TxnIndex) -> Result<bool, EndOf<V>> {
-        let count = if sings(Canary::CountLeftOut) { self.committed } else { self.included };
+        let count =
+            if sings(Canary::CountLeftOut) { self.tally.committed } else { self.tally.included };
         if self.block.limits.max_txns.is_some_and(|max| count >= max) {
             return Err(End::Cut(Cut::Count));
         }
@@ -93,16 +116,16 @@ impl<'a, V: Types> Ledger<'a, V> {
             }
         };
         let txn = &self.block.txns[index.as_usize()];
-        let weight = self.weight.saturating_add(self.block.vm.weight(txn, &output));
+        let weight = self.tally.weight.saturating_add(self.block.vm.weight(txn, &output));
         if self.block.limits.max_weight.is_some_and(|max| weight > max) {
             return Err(End::Cut(Cut::Weight));
         }
         if sings(Canary::WeighLeftOut) {
-            self.weight = weight;
+            self.tally.weight = weight;
         }
         match self.sink.settle(index, txn, &output) {
             Admission::Admit => {
-                self.weight = weight;
+                self.tally.weight = weight;
                 Ok(Some(output))
             }
             Admission::Refuse(reason) => self.leave_out(index, reason).map(|()| None),
@@ -117,7 +140,7 @@ impl<'a, V: Types> Ledger<'a, V> {
         output: V::Output,
         writes: Writes<'_, V>,
     ) -> Result<(), EndOf<V>> {
-        self.included += 1;
+        self.tally.included += 1;
         self.hand_over(index, Outcome::Done(output), writes)
     }
 
@@ -132,10 +155,9 @@ impl<'a, V: Types> Ledger<'a, V> {
             Interruption::Failure(failure) => self.fail(index, failure),
             // Not from outside if `poll` knows of nothing: another worker panicked, and the caller
             // will see that.
-            Interruption::Stopped => self
-                .poll()
-                .err()
-                .unwrap_or_else(|| End::Failed(Error::Cancelled { committed: self.committed })),
+            Interruption::Stopped => self.poll().err().unwrap_or_else(|| {
+                End::Failed(Error::Cancelled { committed: self.tally.committed })
+            }),
             interruption => {
                 unreachable!("the head takes nothing for granted, but: {interruption:?}")
             }
@@ -168,7 +190,7 @@ impl<'a, V: Types> Ledger<'a, V> {
         outcome: Outcome<V::Output, V::Invalid>,
         writes: Writes<'_, V>,
     ) -> Result<(), EndOf<V>> {
-        self.committed += 1;
+        self.tally.committed += 1;
         match self.sink.commit(index, outcome, writes) {
             Flow::Continue => Ok(()),
             Flow::Cut => Err(End::Cut(Cut::Sink)),

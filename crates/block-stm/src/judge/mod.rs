@@ -49,5 +49,6 @@
 pub(crate) mod alone;
 pub(crate) mod commit;
 pub(crate) mod ledger;
+pub(crate) mod prologue;
 pub(crate) mod step;
 pub(crate) mod watch;

@@ -86,13 +86,15 @@ fn compare(locations: u32, rounds: usize) {
     let sequential = execute_sequential(&block, &mut expected).expect("ends well");
     for _ in 0..if cfg!(miri) { 1 } else { rounds } {
         let mut found = Collect::default();
-        let config = Config::default().threads(3.try_into().expect("not zero"));
+        let threads = 3.try_into().expect("not zero");
+        let config = Config::default().threads(threads).inline_below(0);
         let settings = Settings::of(&config);
         let helpers = settings.helpers_for(block.txns.len());
         let chunks = &Arc::new(ChunkPool::new(0));
         let queue = CallQueue::new(helpers, &spawn);
         let watch = Invariants::watch();
-        let parallel = parallel::execute(&block, &mut found, settings, &queue, chunks, watch);
+        let parallel =
+            parallel::execute(&block, &mut found, settings, &queue, chunks, &mut None, watch);
         let parallel = parallel.expect("ends well");
         assert_eq!(parallel.state, sequential.state);
         assert_eq!(found.outcomes, expected.outcomes);

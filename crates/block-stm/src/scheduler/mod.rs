@@ -60,6 +60,7 @@
 
 pub(crate) mod baton;
 pub(crate) mod distances;
+pub(crate) mod gain;
 pub(crate) mod hint_score;
 pub(crate) mod parking;
 pub(crate) mod retry_set;
@@ -85,7 +86,7 @@ use retry_set::RetrySet;
 use room::Room;
 use status::{State, Status};
 use waiters::{Awaited, Waiters};
-use window::{Window, WindowControl};
+use window::Window;
 
 /// A signal: no more results are wanted, runs are interrupted.
 const STOPPING: u8 = 0b01;
@@ -136,22 +137,16 @@ pub(crate) struct Claim {
 }
 
 impl<'b> Scheduler<'b> {
-    /// A scheduler of `txns` transactions for `workers` workers on `cores` cores, which look at
-    /// most `window` transactions ahead; and what the committer needs to control the window.
+    /// A scheduler of `txns` transactions, of which those below `first` are committed, for
+    /// `workers` workers as far as there is room.
     pub(crate) fn new(
-        txns: u32,
-        window: u32,
+        (txns, first): (u32, TxnIndex),
         workers: u32,
-        cores: u32,
+        window: Window,
+        room: Room,
         limits: &'b Limits,
-    ) -> (Self, WindowControl) {
-        let room = Room::new(workers, cores);
-        let control = WindowControl::new(window, workers, room.workers());
-        let scheduler = Self::with(txns, workers, control.window(), room, limits);
-        (scheduler, control)
-    }
-
-    fn with(txns: u32, workers: u32, window: Window, room: Room, limits: &'b Limits) -> Self {
+    ) -> Self {
+        let status = |txn| if txn < first.get() { Status::committed() } else { Status::new() };
         let observer = observer::present();
         let conducted = if conductor::present().is_some() { CONDUCTED } else { 0 };
         let observed = if observer.is_some() { OBSERVED } else { 0 };
@@ -159,10 +154,10 @@ impl<'b> Scheduler<'b> {
             txns,
             workers,
             observer,
-            statuses: (0..txns).map(|_| Status::new()).collect(),
+            statuses: (0..txns).map(status).collect(),
             waiters: (0..txns).map(|_| Waiters::new()).collect(),
-            head: Padded(AtomicU32::new(0)),
-            next: Padded(AtomicU32::new(0)),
+            head: Padded(AtomicU32::new(first.get())),
+            next: Padded(AtomicU32::new(first.get())),
             rewrites: Padded(AtomicU64::new(0)),
             signals: AtomicU8::new(conducted | observed),
             over: AtomicBool::new(false),
@@ -173,6 +168,14 @@ impl<'b> Scheduler<'b> {
             hint_score: HintScore::new(),
             parking: Parking::new(),
         }
+    }
+
+    /// A scheduler of `txns` transactions for workers with a core each.
+    #[cfg(test)]
+    pub(crate) fn of(txns: u32, window: u32, workers: u32, limits: &'b Limits) -> Self {
+        let control = window::WindowControl::new(window, workers, workers);
+        let room = Room::new(workers, workers);
+        Self::new((txns, TxnIndex::new(0)), workers, control.window(), room, limits)
     }
 
     pub(crate) fn status(&self, txn: TxnIndex) -> &Status {
@@ -306,6 +309,13 @@ impl<'b> Scheduler<'b> {
         // ORDERING: Relaxed: set before the workers begin, and never changed.
         if self.signals.load(Ordering::Relaxed) & (CONDUCTED | OBSERVED) != 0 {
             self.tell(step);
+        }
+    }
+
+    /// Lets a conductor decide who acts next. Observers are not told of accesses, which are many.
+    pub(crate) fn step_at_access(&self, txn: TxnIndex) {
+        if self.is_conducted() {
+            conductor::step(Step::Access(txn));
         }
     }
 

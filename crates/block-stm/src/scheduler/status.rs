@@ -52,6 +52,11 @@ impl Status {
         Self(AtomicU64::new(pack(State::Ready, 0)))
     }
 
+    /// Of a transaction that was committed before there was a scheduler.
+    pub(crate) fn committed() -> Self {
+        Self(AtomicU64::new(pack(State::Committed, 0)))
+    }
+
     pub(crate) fn state(&self) -> State {
         self.read().0
     }

@@ -1,11 +1,12 @@
 //! Which transactions are started, waited for, and left to the head.
 
+use super::window::WindowControl;
 use super::*;
 
 #[test]
 fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
     let limits = Limits::default();
-    let scheduler = Scheduler::new(10, 4, 1, 1, &limits).0;
+    let scheduler = Scheduler::of(10, 4, 1, &limits);
     let (stride, mut passed) = (&mut (0..0), Vec::new());
     let claims: Vec<_> =
         std::iter::from_fn(|| scheduler.claim_for_execution(stride, |txn| passed.push(txn.get())))
@@ -21,7 +22,7 @@ fn starts_in_order_within_the_window_and_leaves_the_head_to_the_committer() {
 fn strides_are_shorter_towards_the_end() {
     const TXNS: u32 = 60;
     let limits = Limits::default();
-    let scheduler = Scheduler::new(TXNS, TXNS, 2, 2, &limits).0;
+    let scheduler = Scheduler::of(TXNS, TXNS, 2, &limits);
     let mut control = WindowControl::new(TXNS, 1, 1);
     (0..1_000).for_each(|_| control.report(Some(true), u32::MAX, 1, &scheduler.window));
     let first = |left: u32| scheduler.stride_at(TXNS - left);
@@ -35,7 +36,7 @@ fn strides_are_shorter_towards_the_end() {
 #[test]
 fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
     let limits = Limits::default();
-    let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+    let scheduler = Scheduler::of(4, 4, 1, &limits);
     let claim = || scheduler.claim_for_execution(&mut (0..0), |_| {});
     let writer = claim().expect("txn 1");
     let reader = claim().expect("txn 2");
@@ -58,7 +59,7 @@ fn a_waiter_comes_back_when_its_writer_has_come_far_enough() {
 #[test]
 fn what_was_tried_often_is_left_to_the_committer() {
     let limits = Limits::default();
-    let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+    let scheduler = Scheduler::of(4, 4, 1, &limits);
     let claim = || scheduler.claim_for_execution(&mut (0..0), |_| {});
     let tries = std::iter::from_fn(|| {
         let claim = claim().filter(|claim| claim.txn.get() == 1)?;
@@ -74,7 +75,7 @@ fn what_was_tried_often_is_left_to_the_committer() {
 #[test]
 fn the_head_that_is_given_back_is_the_committers() {
     let limits = Limits::default();
-    let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+    let scheduler = Scheduler::of(4, 4, 1, &limits);
     let claim = scheduler.claim_for_execution(&mut (0..0), |_| {}).expect("txn 1");
     scheduler.want_head();
     assert!(!scheduler.is_head_wanted(), "no worker executes it");
@@ -90,7 +91,7 @@ fn the_head_that_is_given_back_is_the_committers() {
 #[test]
 fn nothing_is_started_once_the_block_is_to_stop() {
     let limits = Limits::default();
-    let scheduler = Scheduler::new(4, 4, 1, 1, &limits).0;
+    let scheduler = Scheduler::of(4, 4, 1, &limits);
     scheduler.stop();
     assert_eq!(scheduler.claim_for_execution(&mut (0..0), |_| {}), None);
     assert!(!scheduler.has_executions());
@@ -101,7 +102,7 @@ fn the_example_of_the_essay() {
     use State::{Claimed, Committed, Executed, Ready};
 
     let limits = Limits::default();
-    let scheduler = Scheduler::new(3, 3, 2, 2, &limits).0;
+    let scheduler = Scheduler::of(3, 3, 2, &limits);
     let is_at = |step, head, next, expected: [(State, u32); 3]| {
         assert_eq!((scheduler.head().get(), scheduler.next()), (head, next), "step {step}");
         let statuses = [0, 1, 2].map(|txn| scheduler.status(TxnIndex::new(txn)).read());

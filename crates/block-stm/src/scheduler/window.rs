@@ -10,6 +10,9 @@
 //! delta that it did not see. It counts as near. Once such failures have closed the window, it
 //! stays so for a while, each time for twice as many commits.
 //!
+//! Where executions stand, but gain nothing (see [`gain`](super::gain)), the window closes as well,
+//! for a *pause*. Pauses grow in the same way, and last from one block to the next.
+//!
 //! At the beginning nothing is known. Then there are at most as many workers as transactions were
 //! committed, or [`FEW`].
 //!
@@ -18,6 +21,7 @@
 //! had better be executed close together, so the first failure makes strides single steps again.
 
 use super::distances::Distances;
+use super::gain::Verdict;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How many executions in a row must stand before the stride is doubled.
@@ -29,6 +33,37 @@ const FEW: u32 = 8;
 const FIRST_REPORTS: u32 = 4;
 const FIRST_REST: u32 = 64;
 const LAST_REST: u32 = 4096;
+/// Short transactions that gain nothing hardly ever become short ones that do, and long ones end
+/// every pause.
+const LAST_PAUSE: u32 = 1 << 16;
+
+/// For how many commits nothing is executed ahead, as that gained nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    left: u32,
+    next: u32,
+}
+
+impl Pause {
+    /// There is none.
+    pub(crate) const NONE: Self = Self { left: 0, next: FIRST_REST };
+
+    const fn longer(self) -> Self {
+        let twice = 2 * self.next;
+        Self { left: self.next, next: if twice < LAST_PAUSE { twice } else { LAST_PAUSE } }
+    }
+
+    /// As one word, which is not 0.
+    pub(crate) const fn to_word(self) -> u64 {
+        (self.left as u64) << 32 | self.next as u64
+    }
+
+    /// `None` for 0.
+    pub(crate) const fn from_word(word: u64) -> Option<Self> {
+        let (left, next) = ((word >> 32) as u32, word as u32);
+        if next == 0 { None } else { Some(Self { left, next }) }
+    }
+}
 
 /// Read by every worker.
 pub(crate) struct Window {
@@ -75,6 +110,7 @@ pub(crate) struct WindowControl {
     /// For how many commits the window stays closed whatever is reported.
     rest: u32,
     next_rest: u32,
+    pause: Pause,
     stride: u32,
     max_stride: u32,
     /// Optimistic executions that stood, one after another.
@@ -95,11 +131,18 @@ impl WindowControl {
             unexplained: 0,
             rest: 0,
             next_rest: FIRST_REST,
+            pause: Pause::NONE,
             stride: 1,
             // So that all have work within the window while the one that is behind catches up.
             max_stride: (max / workers / 4).clamp(1, MAX_STRIDE),
             calm: 0,
         }
+    }
+
+    /// As if a block before had ended with the head alone, and in this pause.
+    pub(crate) fn shut(mut self, pause: Pause) -> Self {
+        (self.workers, self.reports, self.pause) = (1, FIRST_REPORTS, pause);
+        self
     }
 
     /// The window that it begins with.
@@ -144,6 +187,10 @@ impl WindowControl {
             }
             Some(false) | None => distance,
         };
+        if self.pause.left > 0 {
+            self.pause.left -= u32::from(stood.is_none());
+            return;
+        }
         self.distances.add(near);
         let most = self.most_workers.min(self.reports.max(FEW)).min(room.max(1));
         let no_news =
@@ -153,6 +200,33 @@ impl WindowControl {
         }
         if self.reports == FIRST_REPORTS {
             self.tell(window);
+        }
+    }
+
+    /// Takes a verdict on what several workers gain.
+    pub(crate) fn weigh(&mut self, verdict: Verdict, window: &Window) {
+        match verdict {
+            Verdict::Gains => self.pause = Pause::NONE,
+            Verdict::Loses if self.workers > 1 => {
+                self.pause = self.pause.longer();
+                self.workers = 1;
+                self.tell(window);
+            }
+            Verdict::Loses => {}
+        }
+    }
+
+    /// Ends the pause: transactions are not short any more.
+    pub(crate) fn end_pause(&mut self) {
+        self.pause.left = 0;
+    }
+
+    /// In what pause the next block begins, if it is to begin with the head alone, as this one
+    /// ends, or had better have ended.
+    pub(crate) fn next_pause(&self, last: Option<Verdict>) -> Option<Pause> {
+        match last {
+            Some(Verdict::Loses) if self.workers > 1 => Some(self.pause.longer()),
+            _ => self.is_shut().then_some(self.pause),
         }
     }
 
@@ -276,6 +350,36 @@ mod tests {
         }
         fed.feed(Some(true), FAR, CALM);
         assert_eq!(fed.control.next_rest, FIRST_REST);
+    }
+
+    #[test]
+    fn pauses_grow_as_long_as_nothing_is_gained() {
+        let mut fed = Fed::new(2);
+        for pause in [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST] {
+            fed.control.weigh(Verdict::Loses, &fed.window);
+            assert_eq!(fed.feed(Some(true), FAR, 1_000), (1, 1), "runs of before");
+            assert_eq!(fed.feed(None, FAR, pause), (1, 1));
+            assert_eq!(fed.feed(None, FAR, 1), (2, 20));
+        }
+        fed.control.weigh(Verdict::Gains, &fed.window);
+        assert_eq!(fed.control.pause, Pause::NONE);
+        fed.control.weigh(Verdict::Loses, &fed.window);
+        fed.control.end_pause();
+        assert_eq!(fed.feed(None, FAR, 1), (2, 20), "long ones");
+    }
+
+    #[test]
+    fn a_pause_goes_on_in_the_next_block() {
+        let mut fed = Fed::new(2);
+        fed.control.weigh(Verdict::Loses, &fed.window);
+        fed.feed(None, FAR, FIRST_REST - 10);
+        let pause = fed.control.next_pause(None).expect("the window is shut");
+        let pause = Pause::from_word(pause.to_word()).expect("there is one");
+        let control = WindowControl::new(20, 2, 2).shut(pause);
+        let mut next = Fed { window: control.window(), control };
+        assert!(next.control.is_shut());
+        assert_eq!(next.feed(None, FAR, 10), (1, 1));
+        assert_eq!(next.feed(None, FAR, 1), (2, 20));
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn a_txn_that_becomes_the_head_while_it_is_finished_is_taken_on() {
     let limits: &'static Limits = Box::leak(Box::default());
     with_total_order(|| {
         explore(move || {
-            let scheduler = Scheduler::new(TXNS, TXNS, 2, 2, limits).0;
+            let scheduler = Scheduler::of(TXNS, TXNS, 2, limits);
             let block = Arc::new(Block { scheduler, baton: Baton::new(()) });
             let claim = |txn| {
                 let txn = TxnIndex::new(txn);

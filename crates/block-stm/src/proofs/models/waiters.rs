@@ -18,7 +18,7 @@ use crate::scheduler::{Claim, Scheduler};
 /// A scheduler of three transactions; the first of them is the head, the others are claimed: a
 /// writer and a reader.
 fn started(limits: &'static Limits) -> (Arc<Scheduler<'static>>, Claim, Claim) {
-    let scheduler = Scheduler::new(3, 3, 2, 2, limits).0;
+    let scheduler = Scheduler::of(3, 3, 2, limits);
     let claim = || scheduler.claim_for_execution(&mut (0..0), |_| {}).expect("two can be started");
     let (writer, reader) = (claim(), claim());
     (Arc::new(scheduler), writer, reader)
