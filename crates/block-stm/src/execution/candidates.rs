@@ -91,6 +91,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let may_wait = self.position == Position::Ahead && !index.keeps_deleted();
         let below = self.txn.previous().filter(|_| may_wait);
         let mut candidates = Candidates::new(self.position, below);
+        let mut passed = 0;
         loop {
             let next = self.next_candidate(index, &cursor, &mut candidates);
             if let Some(below) = candidates.awaited() {
@@ -104,7 +105,11 @@ impl<'b, V: Types> Speculation<'b, V> {
             }
             let Some((cell, is_listed, own)) = next else { break };
             self.enter()?;
-            if !cursor.pass(cell.location().clone()) {
+            passed += 1;
+            // More than there are pass only where an order contradicts itself, in ways that a
+            // comparison of the locations may not show.
+            let is_too_many = passed > index.known() + self.run.cells().len();
+            if !cursor.pass(cell.location().clone()) || is_too_many {
                 break;
             }
             let place = own.unwrap_or_else(|| self.run.place(cell));

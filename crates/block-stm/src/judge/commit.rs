@@ -214,8 +214,8 @@ impl<'b, V: Executable> Judge<'b, V> {
             None => self.execute_head(executor, claim, executed)?,
         };
         self.note_distance(executor, txn, stood, &run)?;
-        if let Some(verdict) = self.gain.note(run.took) {
-            self.window.weigh(verdict, &scheduler.window);
+        if let Some(gains) = self.gain.note(run.took) {
+            self.window.weigh(gains, &scheduler.window);
         }
         executor.step(Step::Commit(txn));
         let settled = self.ledger.settle(txn, execution);

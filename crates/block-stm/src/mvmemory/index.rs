@@ -36,7 +36,7 @@ use super::skip_list::{LEVELS, SkipList};
 use crate::contract::value::{Value, is_present};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::order::{Boundary, Order};
-use crate::primitives::sync::atomic::{AtomicBool, Ordering};
+use crate::primitives::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::primitives::sync::{self, Mutex, MutexGuard, WAIT_SPINS};
 
 pub(crate) struct Index<L, V: Value> {
@@ -48,6 +48,8 @@ pub(crate) struct Index<L, V: Value> {
     named: Mutex<Named<L>>,
     listings: Arena<Listing<Cell<L, V>>>,
     upper: Arena<Link<Cell<L, V>>>,
+    /// How many locations were ever listed.
+    known: AtomicUsize,
 }
 
 /// Where one worker makes listings.
@@ -77,7 +79,14 @@ impl<L, V: Value> Index<L, V> {
             named: Mutex::new(Named::new(order)),
             listings: Arena::new(Arc::clone(pool)),
             upper: Arena::new(Arc::clone(pool)),
+            known: AtomicUsize::new(0),
         }
+    }
+
+    /// How many locations were ever listed, at least as far as the caller has met them.
+    pub(crate) fn known(&self) -> usize {
+        // ORDERING: Relaxed: whoever meets a listing was handed it by a Release behind the count.
+        self.known.load(Ordering::Relaxed)
     }
 
     /// Where the calling thread makes listings.
@@ -145,6 +154,8 @@ impl<L, V: Value> Index<L, V> {
         let mut listing = cell.listing.load(Ordering::Acquire);
         if listing.is_null() {
             let new = local_index.make(cell);
+            // ORDERING: Relaxed: a bound, which may be too high.
+            self.known.fetch_add(1, Ordering::Relaxed);
             // ORDERING: Release publishes the listing; Acquire on failure, to use the other's.
             let (made, found) = (Ordering::Release, Ordering::Acquire);
             listing = match cell.listing.compare_exchange(listing, new, made, found) {

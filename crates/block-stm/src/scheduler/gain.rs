@@ -53,13 +53,6 @@ pub(crate) struct Gain {
     long: Option<u32>,
 }
 
-/// What an account says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Gains,
-    Loses,
-}
-
 impl Gain {
     pub(crate) fn new(measures: bool) -> Self {
         let since = measures.then(Instant::now);
@@ -74,16 +67,16 @@ impl Gain {
     }
 
     /// A transaction was committed; its execution took so long, if it was timed. From time to time
-    /// there is a verdict.
-    pub(crate) fn note(&mut self, took: Option<Duration>) -> Option<Verdict> {
+    /// it is known whether several workers gain.
+    pub(crate) fn note(&mut self, took: Option<Duration>) -> Option<bool> {
         self.commits += 1;
         took.into_iter().for_each(|took| self.note_alone(took));
         if self.commits < PERIOD {
             return None;
         }
-        let verdict = self.since.and_then(|since| self.judge(since.elapsed()));
+        let gains = self.since.and_then(|since| self.judge(since.elapsed()));
         self.restart();
-        verdict
+        gains
     }
 
     /// An execution took so long, that of a transaction that the holder of the baton executed alone.
@@ -108,18 +101,17 @@ impl Gain {
         self.since.is_some()
     }
 
-    /// What the transactions since the last comparison say, at the end of a block.
-    pub(crate) fn last(&self) -> Option<Verdict> {
+    /// Whether several workers gained since the last comparison, at the end of a block.
+    pub(crate) fn last(&self) -> Option<bool> {
         let since = self.since.filter(|_| self.commits >= FEW)?;
         self.judge(since.elapsed())
     }
 
-    /// `None` if the transactions are not short.
-    fn judge(&self, elapsed: Duration) -> Option<Verdict> {
+    /// Whether they gain; `None` if the transactions are not short.
+    fn judge(&self, elapsed: Duration) -> Option<bool> {
         let mean = self.took.checked_div(self.timed)?;
         let alone = mean.saturating_mul(self.commits);
-        let verdict = if alone < elapsed { Verdict::Loses } else { Verdict::Gains };
-        (mean <= SHORT).then_some(verdict)
+        (mean <= SHORT).then_some(alone >= elapsed)
     }
 }
 
@@ -136,8 +128,8 @@ mod tests {
     #[test]
     fn loses_where_the_executions_alone_would_have_taken_less_time_than_passed() {
         let short = account(64, NANOSECOND * 200);
-        assert_eq!(short.judge(NANOSECOND * 64 * 201), Some(Verdict::Loses));
-        assert_eq!(short.judge(NANOSECOND * 64 * 199), Some(Verdict::Gains));
+        assert_eq!(short.judge(NANOSECOND * 64 * 201), Some(false));
+        assert_eq!(short.judge(NANOSECOND * 64 * 199), Some(true));
     }
 
     #[test]
@@ -145,11 +137,11 @@ mod tests {
         assert_eq!(account(64, SHORT + NANOSECOND).judge(Duration::MAX), None);
         assert_eq!(Gain::new(true).judge(Duration::MAX), None);
         assert_eq!(account(FEW - 1, NANOSECOND).last(), None);
-        assert_eq!(account(FEW, NANOSECOND).last(), Some(Verdict::Loses));
+        assert_eq!(account(FEW, NANOSECOND).last(), Some(false));
     }
 
     #[test]
-    fn there_is_a_verdict_once_a_period() {
+    fn there_is_an_answer_once_a_period() {
         let mut gain = Gain::new(true);
         for _ in 0..3 {
             assert!((1..PERIOD).all(|_| gain.note(Some(NANOSECOND)).is_none()));

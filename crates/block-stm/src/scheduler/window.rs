@@ -21,7 +21,6 @@
 //! had better be executed close together, so the first failure makes strides single steps again.
 
 use super::distances::Distances;
-use super::gain::Verdict;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How many executions in a row must stand before the stride is doubled.
@@ -203,16 +202,14 @@ impl WindowControl {
         }
     }
 
-    /// Takes a verdict on what several workers gain.
-    pub(crate) fn weigh(&mut self, verdict: Verdict, window: &Window) {
-        match verdict {
-            Verdict::Gains => self.pause = Pause::NONE,
-            Verdict::Loses if self.workers > 1 => {
-                self.pause = self.pause.longer();
-                self.workers = 1;
-                self.tell(window);
-            }
-            Verdict::Loses => {}
+    /// Several workers gain, or not: then the window closes for a pause.
+    pub(crate) fn weigh(&mut self, gains: bool, window: &Window) {
+        if gains {
+            self.pause = Pause::NONE;
+        } else if self.workers > 1 {
+            self.pause = self.pause.longer();
+            self.workers = 1;
+            self.tell(window);
         }
     }
 
@@ -223,9 +220,9 @@ impl WindowControl {
 
     /// In what pause the next block begins, if it is to begin with the head alone, as this one
     /// ends, or had better have ended.
-    pub(crate) fn next_pause(&self, last: Option<Verdict>) -> Option<Pause> {
-        match last {
-            Some(Verdict::Loses) if self.workers > 1 => Some(self.pause.longer()),
+    pub(crate) fn next_pause(&self, gained: Option<bool>) -> Option<Pause> {
+        match gained {
+            Some(false) if self.workers > 1 => Some(self.pause.longer()),
             _ => self.is_shut().then_some(self.pause),
         }
     }
@@ -356,14 +353,14 @@ mod tests {
     fn pauses_grow_as_long_as_nothing_is_gained() {
         let mut fed = Fed::new(2);
         for pause in [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST] {
-            fed.control.weigh(Verdict::Loses, &fed.window);
+            fed.control.weigh(false, &fed.window);
             assert_eq!(fed.feed(Some(true), FAR, 1_000), (1, 1), "runs of before");
             assert_eq!(fed.feed(None, FAR, pause), (1, 1));
             assert_eq!(fed.feed(None, FAR, 1), (2, 20));
         }
-        fed.control.weigh(Verdict::Gains, &fed.window);
+        fed.control.weigh(true, &fed.window);
         assert_eq!(fed.control.pause, Pause::NONE);
-        fed.control.weigh(Verdict::Loses, &fed.window);
+        fed.control.weigh(false, &fed.window);
         fed.control.end_pause();
         assert_eq!(fed.feed(None, FAR, 1), (2, 20), "long ones");
     }
@@ -371,7 +368,7 @@ mod tests {
     #[test]
     fn a_pause_goes_on_in_the_next_block() {
         let mut fed = Fed::new(2);
-        fed.control.weigh(Verdict::Loses, &fed.window);
+        fed.control.weigh(false, &fed.window);
         fed.feed(None, FAR, FIRST_REST - 10);
         let pause = fed.control.next_pause(None).expect("the window is shut");
         let pause = Pause::from_word(pause.to_word()).expect("there is one");

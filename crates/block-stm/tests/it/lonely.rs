@@ -1,6 +1,7 @@
-//! Places that differ from themselves, in an order that changes: no comparison tells that a scan
-//! goes round in circles, and it ends all the same.
+//! Places that differ from themselves, in an order that changes or is a circle: no comparison tells
+//! that a scan goes round, and it ends all the same.
 
+use std::cmp::Ordering::{self, Equal, Greater, Less};
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::ops::{Bound, ControlFlow};
@@ -13,34 +14,45 @@ use block_stm::{
 
 use crate::support::{engine, timely};
 
-/// A place that never equals one, itself included; while [`TURNED`] is set, in the opposite order.
+/// A place that never equals one, itself included. While [`TURNED`] is set, in the opposite order;
+/// or each before the half of all that comes next in a circle.
 #[derive(Clone, Copy, Debug)]
-struct Lonely(u64);
+struct Lonely<const CIRCLE: bool>(u64);
+
+/// How many are in a circle.
+const AROUND: u64 = 307;
 
 static TURNED: AtomicBool = AtomicBool::new(false);
 
-impl PartialEq for Lonely {
+impl<const CIRCLE: bool> PartialEq for Lonely<CIRCLE> {
     fn eq(&self, _: &Self) -> bool {
         false
     }
 }
 
-impl Eq for Lonely {}
+impl<const CIRCLE: bool> Eq for Lonely<CIRCLE> {}
 
-impl Hash for Lonely {
+impl<const CIRCLE: bool> Hash for Lonely<CIRCLE> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
 
-impl PartialOrd for Lonely {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+impl<const CIRCLE: bool> PartialOrd for Lonely<CIRCLE> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Lonely {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+impl<const CIRCLE: bool> Ord for Lonely<CIRCLE> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if CIRCLE {
+            return match (other.0 + AROUND - self.0) % AROUND {
+                0 => Equal,
+                onward if onward <= AROUND / 2 => Less,
+                _ => Greater,
+            };
+        }
         let order = self.0.cmp(&other.0);
         // ORDERING: SeqCst: speed is no matter.
         if TURNED.load(SeqCst) { order.reverse() } else { order }
@@ -65,24 +77,27 @@ impl Value for Something {
 
 struct Nothing;
 
-impl Storage<Lonely, Something> for Nothing {
-    fn read(&self, _: &Lonely) -> Result<Something, BoxError> {
+impl<const CIRCLE: bool> Storage<Lonely<CIRCLE>, Something> for Nothing {
+    fn read(&self, _: &Lonely<CIRCLE>) -> Result<Something, BoxError> {
         Ok(Something)
     }
 }
 
-impl OrderedStorage<Lonely, Something> for Nothing {
-    fn next(&self, _: (Bound<&Lonely>, Bound<&Lonely>)) -> Result<Option<Lonely>, BoxError> {
+impl<const CIRCLE: bool> OrderedStorage<Lonely<CIRCLE>, Something> for Nothing {
+    fn next(
+        &self,
+        _: (Bound<&Lonely<CIRCLE>>, Bound<&Lonely<CIRCLE>>),
+    ) -> Result<Option<Lonely<CIRCLE>>, BoxError> {
         Ok(None)
     }
 }
 
 /// Puts places in one order, and scans them in the other.
-struct Turner;
+struct Turner<const CIRCLE: bool>;
 
-impl Vm for Turner {
+impl<const CIRCLE: bool> Vm for Turner<CIRCLE> {
     type Txn = Option<u64>;
-    type Location = Lonely;
+    type Location = Lonely<CIRCLE>;
     type Value = Something;
     type Output = usize;
     type Invalid = Infallible;
@@ -109,14 +124,26 @@ impl Vm for Turner {
     }
 }
 
-#[test]
-fn a_scan_over_places_that_differ_from_themselves_ends_whatever_their_order() {
-    timely(|| {
-        let txns: Vec<_> = (1..40).map(|n| (n % 3 > 0).then_some(n * 7 % 40)).collect();
-        let block = Block::ordered(&Turner, &txns, &Nothing);
+fn check<const CIRCLE: bool>(places: u64) {
+    timely(move || {
+        let scanned = places / 3;
+        let put = |n: u64| (!n.is_multiple_of(scanned)).then_some(n * 7 % places);
+        let txns: Vec<_> = (1..=places + 3).map(put).collect();
+        let vm = Turner::<CIRCLE>;
+        let block = Block::ordered(&vm, &txns, &Nothing);
         execute_sequential(&block, &mut Collect::default()).expect("no errors");
         for threads in [2, 4] {
             engine(threads).execute(&block, &mut Collect::default()).expect("no errors");
         }
     });
+}
+
+#[test]
+fn a_scan_over_places_that_differ_from_themselves_ends_whatever_their_order() {
+    check::<false>(40);
+}
+
+#[test]
+fn a_scan_over_places_that_differ_from_themselves_in_a_circle_ends() {
+    check::<true>(AROUND);
 }
