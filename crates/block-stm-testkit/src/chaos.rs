@@ -211,7 +211,9 @@ impl Number for Restless {
 pub fn storm(seed: u64) -> Result<(), String> {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let threads = NonZeroUsize::new(rng.random_range(2..=9)).unwrap_or(NonZeroUsize::MIN);
-    let mut config = Config::default().threads(threads).inline_below(0);
+    let mut config = Config::default().threads(threads);
+    // One in four may leave short transactions to one worker.
+    config = config.inline_below(usize::from(rng.random_bool(0.25)));
     config = config.deltas(rng.random_bool(0.9));
     if rng.random_bool(0.5) {
         let window = NonZeroUsize::new(rng.random_range(1..=40)).unwrap_or(NonZeroUsize::MIN);

@@ -21,6 +21,8 @@ pub struct Arm {
     pub window: Option<usize>,
     /// Whether deltas and assumptions are taken for granted until commit.
     pub deltas: bool,
+    /// Whether the engine may leave short transactions to one worker, if several gain nothing.
+    pub measures: bool,
 }
 
 impl Default for Arm {
@@ -34,7 +36,7 @@ impl Arm {
     /// So many threads and such a window, with deltas.
     #[must_use]
     pub const fn of(threads: usize, window: Option<usize>) -> Self {
-        Self { threads, window, deltas: true }
+        Self { threads, window, deltas: true, measures: false }
     }
 
     /// The same without deltas.
@@ -43,9 +45,15 @@ impl Arm {
         Self { deltas: false, ..self }
     }
 
+    /// The same, but leaving short transactions to one worker where that is faster.
+    #[must_use]
+    pub const fn measured(self) -> Self {
+        Self { measures: true, ..self }
+    }
+
     /// One worker for every number up to 8, windows from the tightest to one beyond any block,
-    /// deltas on and off.
-    pub const ALL: [Self; 13] = [
+    /// deltas on and off, short transactions shared and not.
+    pub const ALL: [Self; 14] = [
         Self::of(1, None),
         Self::of(2, None),
         Self::of(2, Some(1)),
@@ -59,16 +67,18 @@ impl Arm {
         Self::of(7, None),
         Self::of(7, Some(4)).exact(),
         Self::of(8, Some(100_000)),
+        Self::of(2, None).measured(),
     ];
 
     /// A selection that is quick enough for hundreds of blocks.
-    pub const FEW: [Self; 6] = [
+    pub const FEW: [Self; 7] = [
         Self::of(2, None),
         Self::of(2, Some(1)),
         Self::of(3, Some(100_000)),
         Self::of(3, None).exact(),
         Self::of(4, Some(2)),
         Self::of(8, None),
+        Self::of(3, None).measured(),
     ];
 
     /// An engine set up like this, which executes the smallest blocks in parallel too.
@@ -79,8 +89,9 @@ impl Arm {
         let threads = NonZeroUsize::new(self.threads).unwrap_or(NonZeroUsize::MIN);
         // All of them run, on whatever cores there are: the more often they are interrupted, the
         // better.
-        let mut config =
-            Config::default().threads(threads).cores(threads).inline_below(0).deltas(self.deltas);
+        let inline_below = usize::from(self.measures);
+        let mut config = Config::default().threads(threads).cores(threads);
+        config = config.inline_below(inline_below).deltas(self.deltas);
         if let Some(window) = self.window.and_then(NonZeroUsize::new) {
             config = config.window(window);
         }
@@ -90,12 +101,13 @@ impl Arm {
 
 impl Display for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { threads, window, deltas } = self;
+        let Self { threads, window, deltas, measures } = self;
         match window {
             Some(window) => write!(f, "{threads} threads, window {window}")?,
             None => write!(f, "{threads} threads, the engine's own window")?,
         }
-        f.write_str(if *deltas { "" } else { ", deltas off" })
+        f.write_str(if *deltas { "" } else { ", deltas off" })?;
+        f.write_str(if *measures { ", measured" } else { "" })
     }
 }
 

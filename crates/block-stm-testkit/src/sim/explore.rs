@@ -155,10 +155,8 @@ impl Scene {
             log,
             ..Circumstances::default()
         };
-        let (engine, arm) = (
-            setup.engine(),
-            Arm { threads: setup.workers, window: setup.window, deltas: setup.deltas },
-        );
+        let (engine, arm) =
+            (setup.engine(), Arm { deltas: setup.deltas, ..Arm::of(setup.workers, setup.window) });
         let run = simulator.run(schedule, circumstances, || {
             let block = self.block(setup, token);
             record_parallel(&engine, &block, self.stage.sink(Some(arm)))
