@@ -60,9 +60,12 @@ pub(crate) fn execute<'b, V: Executable>(
     let mut machine = V::Machine::new(block.vm, Backend::Sequential(Overlay::before_memory(block)));
     let (mut stats, mut end) = (Stats::default(), None);
     let (conductor, observer) = (conductor::present(), observer::present());
+    let is_told = observer.is_some() || conductor.is_some();
     let tell = |step| {
-        observer.iter().for_each(|observer| observer.step(step));
-        conductor.iter().for_each(|conductor| conductor.step(step));
+        if is_told {
+            observer.iter().for_each(|observer| observer.step(step));
+            conductor.iter().for_each(|conductor| conductor.step(step));
+        }
     };
     let mut stopwatch = Stopwatch::new(gain.is_measured());
     let shown = window.window();

@@ -11,7 +11,7 @@
 //! stays so for a while, each time for twice as many commits.
 //!
 //! Where executions stand, but gain nothing (see [`gain`](super::gain)), the window closes as well,
-//! for a *pause*. Pauses grow in the same way, and last from one block to the next.
+//! for a *pause*. Pauses grow in a similar way, and last from one block to the next.
 //!
 //! At the beginning nothing is known. Then there are at most as many workers as transactions were
 //! committed, or [`FEW`].
@@ -33,8 +33,10 @@ const FIRST_REPORTS: u32 = 4;
 const FIRST_REST: u32 = 64;
 const LAST_REST: u32 = 4096;
 /// Short transactions that gain nothing hardly ever become short ones that do, and long ones end
-/// every pause.
-const LAST_PAUSE: u32 = 1 << 16;
+/// every pause. To end one in vain takes as long as some thousand transactions, as the layer of the
+/// stretch moves into the memory.
+const FIRST_PAUSE: u32 = 1 << 13;
+const LAST_PAUSE: u32 = 1 << 17;
 
 /// For how many commits nothing is executed ahead, as that gained nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +47,11 @@ pub(crate) struct Pause {
 
 impl Pause {
     /// There is none.
-    pub(crate) const NONE: Self = Self { left: 0, next: FIRST_REST };
+    pub(crate) const NONE: Self = Self { left: 0, next: FIRST_PAUSE };
 
     const fn longer(self) -> Self {
-        let twice = 2 * self.next;
-        Self { left: self.next, next: if twice < LAST_PAUSE { twice } else { LAST_PAUSE } }
+        let next = 4 * self.next;
+        Self { left: self.next, next: if next < LAST_PAUSE { next } else { LAST_PAUSE } }
     }
 
     /// As one word, which is not 0.
@@ -352,7 +354,7 @@ mod tests {
     #[test]
     fn pauses_grow_as_long_as_nothing_is_gained() {
         let mut fed = Fed::new(2);
-        for pause in [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST] {
+        for pause in [FIRST_PAUSE, 4 * FIRST_PAUSE, LAST_PAUSE, LAST_PAUSE] {
             fed.control.weigh(false, &fed.window);
             assert_eq!(fed.feed(Some(true), FAR, 1_000), (1, 1), "runs of before");
             assert_eq!(fed.feed(None, FAR, pause), (1, 1));
@@ -369,7 +371,7 @@ mod tests {
     fn a_pause_goes_on_in_the_next_block() {
         let mut fed = Fed::new(2);
         fed.control.weigh(false, &fed.window);
-        fed.feed(None, FAR, FIRST_REST - 10);
+        fed.feed(None, FAR, FIRST_PAUSE - 10);
         let pause = fed.control.next_pause(None).expect("the window is shut");
         let pause = Pause::from_word(pause.to_word()).expect("there is one");
         let control = WindowControl::new(20, 2, 2).shut(pause);
