@@ -40,7 +40,7 @@ pub(crate) struct Executor<'j, 'b, V: Executable> {
     pub(crate) machine: V::Machine<'b>,
     /// Runs that are done with, for their allocations.
     spare: Vec<Box<Run<'b, V>>>,
-    pub(crate) stopwatch: Stopwatch,
+    stopwatch: Stopwatch,
     pub(crate) stats: Stats,
 }
 

@@ -87,6 +87,7 @@ impl<'b, V: Executable> Judge<'b, V> {
         claim: Claim,
     ) -> Result<bool, EndOf<V>> {
         let first = claim.txn;
+        self.gain.restart();
         executor.see_overlay(Overlay::over_memory(executor.block, executor.shared));
         let reached = self.execute_alone(executor, claim);
         let layer = executor.leave_overlay().map(|mut overlay| {
@@ -126,14 +127,11 @@ impl<'b, V: Executable> Judge<'b, V> {
         loop {
             let txn = claim.txn;
             executor.step(Step::Execute(txn, Position::Head));
-            let Executor { machine, stats, stopwatch, .. } = executor;
-            let began = stopwatch.start();
+            let Executor { machine, stats, .. } = executor;
             let distance = step::step(block, &mut self.ledger, machine, stats, txn)?;
-            if let Some(began) = began {
-                self.gain.note_alone(began.elapsed());
-                if self.gain.is_long() {
-                    self.window.end_pause();
-                }
+            self.gain.note_alone();
+            if self.gain.is_long() {
+                self.window.end_pause();
             }
             self.pass(executor, claim);
             if let Some(distance) = distance.filter(|_| txn.get() > 0) {

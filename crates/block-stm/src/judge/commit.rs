@@ -121,19 +121,13 @@ impl<'b, V: Executable> Judge<'b, V> {
     }
 
     /// What was committed, once the block is over.
-    pub(crate) fn finish(self) -> Result<Committed<V>, Error<V::Invalid>> {
-        let pause = self.gain.is_short().then(|| self.window.next_pause(self.gain.last()));
+    pub(crate) fn finish(mut self) -> Result<Committed<V>, Error<V::Invalid>> {
+        let pause = self.window.next_pause(self.gain.last());
+        let pause = pause.filter(|_| self.gain.is_short());
         let cut = self.end.expect("workers leave when the block has its end")?;
         let txns = self.ledger.committed();
         let touched = self.touched.into_iter().map(std::ptr::from_ref).collect();
-        Ok(Committed {
-            txns,
-            cut,
-            touched,
-            layer: self.layer,
-            edges: self.edges,
-            pause: pause.flatten(),
-        })
+        Ok(Committed { txns, cut, touched, layer: self.layer, edges: self.edges, pause })
     }
 
     /// Takes the block one transaction further. Whether to go on.

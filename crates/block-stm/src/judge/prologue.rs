@@ -20,7 +20,7 @@ use crate::mvmemory::final_state::Layer;
 use crate::primitives::conductor::{self, Position, Step};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::observer;
-use crate::scheduler::gain::{Gain, Stopwatch};
+use crate::scheduler::gain::Gain;
 use crate::scheduler::window::WindowControl;
 
 /// What a prologue leaves.
@@ -67,7 +67,6 @@ pub(crate) fn execute<'b, V: Executable>(
             conductor.iter().for_each(|conductor| conductor.step(step));
         }
     };
-    let mut stopwatch = Stopwatch::new(gain.is_measured());
     let shown = window.window();
     let mut next = TxnIndex::new(0);
     while next.as_usize() < block.txns.len() {
@@ -76,7 +75,6 @@ pub(crate) fn execute<'b, V: Executable>(
             break;
         }
         tell(Step::Execute(next, Position::Head));
-        let began = stopwatch.start();
         match step(block, &mut ledger, &mut machine, &mut stats, next) {
             Ok(Some(distance)) if next.get() > 0 => window.report(None, distance, room, &shown),
             Ok(_) => {}
@@ -85,9 +83,7 @@ pub(crate) fn execute<'b, V: Executable>(
                 break;
             }
         }
-        if let Some(began) = began {
-            gain.note_alone(began.elapsed());
-        }
+        gain.note_alone();
         next = next.next();
         tell(Step::Advance(next));
     }
