@@ -1,0 +1,12 @@
+//! Integration tests: blocks against a plain loop over the transactions.
+
+mod bad;
+mod blocks;
+#[path = "../../../block-stm-evm/tests/it/parallel/code.rs"]
+#[expect(dead_code, reason = "the blocks of another crate's tests need some of it")]
+mod code;
+#[path = "../../../block-stm-evm/tests/it/parallel/decode/mod.rs"]
+mod decode;
+mod inspected;
+mod same;
+mod vaults;
