@@ -196,7 +196,7 @@ const BATCH: usize = 16;
 
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
 struct Committing<E> {
-    owner: mpsc::Sender<Message<E>>,
+    owner: mpsc::Sender<Message<E, CommittedTxn>>,
     room: GasRoom,
     limits: Vec<u64>,
     pending: Vec<CommittedTxn>,

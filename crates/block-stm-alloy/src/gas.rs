@@ -5,6 +5,7 @@ use std::cmp::min;
 use alloy_evm::revm::{
     context::{CfgEnv, result::ResultGas},
     context_interface::Cfg,
+    primitives::hardfork::SpecId,
 };
 use block_stm_evm::InvalidTxnReason;
 
@@ -24,7 +25,11 @@ pub(crate) struct GasRoom {
 }
 
 impl GasRoom {
-    pub(crate) fn new(cfg: &CfgEnv, block_limit: u64, skips_state_check: bool) -> Self {
+    pub(crate) fn new<S: Into<SpecId> + Clone>(
+        cfg: &CfgEnv<S>,
+        block_limit: u64,
+        skips_state_check: bool,
+    ) -> Self {
         Self {
             block_limit,
             cumulative: 0,
@@ -58,8 +63,6 @@ impl GasRoom {
 
 #[cfg(test)]
 mod tests {
-    use alloy_evm::revm::primitives::hardfork::SpecId;
-
     use super::*;
 
     fn room(spec: SpecId, skips_state_check: bool) -> GasRoom {

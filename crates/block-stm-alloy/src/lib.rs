@@ -66,6 +66,7 @@
 //! [`EthBlockExecutor`]: alloy_evm::eth::EthBlockExecutor
 #![forbid(unsafe_code)]
 
+pub mod any;
 mod errors;
 mod evm;
 mod executor;
@@ -76,6 +77,7 @@ mod serve;
 mod states;
 
 pub use alloy_evm;
+pub use block_stm_any_evm;
 pub use block_stm_evm::{self, block_stm};
 pub use evm::{BlockStmEvm, BlockStmEvmFactory};
 pub use executor::{BlockStmExecutor, Obstacle};

@@ -8,16 +8,16 @@ use alloy_evm::revm::{
     primitives::{Address, AddressMap, B256, HashMap, StorageKey, StorageValue},
     state::{AccountInfo, Bytecode},
 };
-use block_stm_evm::{CommittedTxn, StateRef};
+use block_stm_evm::StateRef;
 
 use crate::{SharedState, StateError};
 
 /// What the engine's threads send to the one that owns the database.
-pub(crate) enum Message<E> {
+pub(crate) enum Message<E, Txn> {
     /// Somebody waits for a value.
     Read(Read<E>),
     /// Transactions are final; they come in order.
-    Committed(Vec<CommittedTxn>),
+    Committed(Vec<Txn>),
 }
 
 /// A question, and where the answer goes.
@@ -64,13 +64,13 @@ pub(crate) struct Prepared {
 }
 
 /// The state before the transactions, as the engine's threads see it.
-pub(crate) struct Served<'s, E> {
-    pub(crate) owner: Sender<Message<E>>,
+pub(crate) struct Served<'s, E, Txn> {
+    pub(crate) owner: Sender<Message<E, Txn>>,
     /// The state before the block, if it can be read from here, and what is new since then.
     pub(crate) shared: Option<(&'s dyn SharedState, AddressMap<Prepared>)>,
 }
 
-impl<E> Served<'_, E> {
+impl<E, Txn> Served<'_, E, Txn> {
     fn ask<T>(&self, read: impl FnOnce(Reply<T, E>) -> Read<E>) -> Result<T, ReadError<E>> {
         let (reply, answer) = sync_channel(1);
         let sent = self.owner.send(Message::Read(read(reply)));
@@ -79,7 +79,7 @@ impl<E> Served<'_, E> {
     }
 }
 
-impl<E: std::error::Error + Send + Sync + 'static> DatabaseRef for Served<'_, E> {
+impl<E: std::error::Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'_, E, Txn> {
     type Error = ReadError<E>;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, ReadError<E>> {
@@ -118,4 +118,5 @@ impl<E: std::error::Error + Send + Sync + 'static> DatabaseRef for Served<'_, E>
 }
 
 /// Contracts are created over storage, as alloy-evm creates them.
-impl<E: std::error::Error + Send + Sync + 'static> StateRef for Served<'_, E> {}
+impl<E, Txn: Send> StateRef for Served<'_, E, Txn> where E: std::error::Error + Send + Sync + 'static
+{}

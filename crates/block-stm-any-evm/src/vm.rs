@@ -1,6 +1,6 @@
 //! A factory's EVM as a VM of the engine: one transaction, executed against a view.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use alloy_evm::{
     Evm, EvmEnv, EvmError, EvmFactory, InvalidTxError,
@@ -100,13 +100,15 @@ where
         txn: &Placed<'s, F::Tx>,
         view: &mut View<'b, Self>,
     ) -> Result<Execution<Self::Output, Refusal>, Interrupt> {
-        if !self.vaults.is_empty()
-            && let Some(execution) = self.execute_over(self.vaults, txn, view)?
-        {
-            return Ok(execution);
+        let mut veiled = Cow::Borrowed(self.vaults);
+        // Each attempt that does not stand leaves fewer veils.
+        loop {
+            match self.attempt(&veiled, txn, view)? {
+                Attempt::Stands(execution) => return Ok(execution),
+                Attempt::Exposes(None) => veiled = Cow::Borrowed(&[]),
+                Attempt::Exposes(Some(vault)) => veiled.to_mut().retain(|other| *other != vault),
+            }
         }
-        let execution = self.execute_over(&[], txn, view)?;
-        Ok(execution.expect("an execution that was shown the truth stands"))
     }
 
     fn weight(&self, _txn: &Placed<'s, F::Tx>, output: &Self::Output) -> u64 {
@@ -118,19 +120,26 @@ where
 type Ran<F, I> =
     Execution<TxnOutput<<F as EvmFactory>::HaltReason, <I as Inspectors<F>>::Inspector>, Refusal>;
 
+/// What became of an execution that may have been shown vaults as they are not.
+enum Attempt<T> {
+    /// It would have come to the same, had it been shown the truth.
+    Stands(T),
+    /// It rests on how the vault, or on how any of them, was shown. Nothing was written or added.
+    Exposes(Option<Address>),
+}
+
 impl<'s, F, I> EvmVm<'s, F, I>
 where
     F: EvmFactory<Tx: Clone + Sync> + Sync,
     I: Inspectors<F>,
 {
-    /// Executes the transaction. After the frames, `vaults` are not shown as they are. `None` if
-    /// that could matter; then nothing was written or added.
-    fn execute_over<'b>(
+    /// Executes the transaction. After the frames, `vaults` are not shown as they are.
+    fn attempt<'b>(
         &'b self,
         vaults: &[Address],
         txn: &Placed<'s, F::Tx>,
         view: &mut View<'b, Self>,
-    ) -> Result<Option<Ran<F, I>>, Interrupt> {
+    ) -> Result<Attempt<Ran<F, I>>, Interrupt> {
         let mut inspector = self.inspectors.inspector(txn.index, txn.txn);
         let frames = Frames::default();
         let mut views = Views { view: &mut *view, base: self.base };
@@ -149,23 +158,28 @@ where
             return Err(interrupt);
         }
         if frames.are_exposed() || (result.is_err() && !seen.veiled.is_empty()) {
-            return Ok(None);
+            return Ok(Attempt::Exposes(None));
         }
         let mut result = match result {
             Ok(result) => result,
             Err(error) => {
                 return match error.try_into_invalid_tx_err() {
-                    Ok(reason) => Ok(Some(Execution::Invalid(Refusal::Evm(Box::new(reason))))),
+                    Ok(reason) => {
+                        Ok(Attempt::Stands(Execution::Invalid(Refusal::Evm(Box::new(reason)))))
+                    }
                     Err(error) => Err(view.fail(error)),
                 };
             }
         };
-        let Some(credited) = credits(&seen.veiled, &mut result.state) else { return Ok(None) };
-        if !declare_credits(view, &credited)? {
-            return Ok(None);
+        let credited = match credits(&seen.veiled, &mut result.state) {
+            Ok(credited) => credited,
+            Err(vault) => return Ok(Attempt::Exposes(Some(vault))),
+        };
+        if let Some(vault) = declare_credits(view, &credited)? {
+            return Ok(Attempt::Exposes(Some(vault)));
         }
         declare_changes(view, &seen, &result.state)?;
-        Ok(Some(Execution::Done(TxnOutput { result, credited, inspector })))
+        Ok(Attempt::Stands(Execution::Done(TxnOutput { result, credited, inspector })))
     }
 }
 
@@ -178,9 +192,9 @@ where
     (result, evm.into_db().seen)
 }
 
-/// Takes the vaults that were not shown as they are out of the state. `None` if the EVM did
-/// something else to one than to credit it.
-fn credits(veiled: &[Address], state: &mut EvmState) -> Option<Vec<Credited>> {
+/// Takes the vaults that were not shown as they are out of the state. The error is one with which
+/// the EVM did something else than to credit it.
+fn credits(veiled: &[Address], state: &mut EvmState) -> Result<Vec<Credited>, Address> {
     let mut credited = Vec::with_capacity(veiled.len());
     for &vault in veiled {
         // An account that was loaded and forgotten is none of the state.
@@ -193,15 +207,19 @@ fn credits(veiled: &[Address], state: &mut EvmState) -> Option<Vec<Credited>> {
             && !account.is_selfdestructed()
             && (account.is_touched() || amount.is_zero());
         if !is_credited {
-            return None;
+            return Err(vault);
         }
         credited.push(Credited { vault, amount, account });
     }
-    Some(credited)
+    Ok(credited)
 }
 
-/// Tells the view what vaults were credited; whether that is right for what they really hold.
-fn declare_credits<V>(view: &mut View<'_, V>, credited: &[Credited]) -> Result<bool, Interrupt>
+/// Tells the view what vaults were credited, unless that is wrong for what one, which is named,
+/// really holds.
+fn declare_credits<V>(
+    view: &mut View<'_, V>,
+    credited: &[Credited],
+) -> Result<Option<Address>, Interrupt>
 where
     V: Vm<Location = Location, Value = StateValue>,
 {
@@ -209,14 +227,14 @@ where
     let touched = credited.iter().filter(|c| c.amount.is_zero() && c.account.is_touched());
     for Credited { vault, .. } in touched {
         if !view.check(&Location::Account(*vault), Predicate::IsFull)? {
-            return Ok(false);
+            return Ok(Some(*vault));
         }
     }
     let paid: Vec<_> = credited.iter().filter(|credited| !credited.amount.is_zero()).collect();
     // Nothing is added before it is certain that all of it will be.
     for Credited { vault, amount, .. } in paid.iter().skip(1) {
         if !view.assume(&Location::Account(*vault), Predicate::HasRoom(*amount))? {
-            return Ok(false);
+            return Ok(Some(*vault));
         }
     }
     for (place, Credited { vault, amount, .. }) in paid.iter().enumerate() {
@@ -224,10 +242,10 @@ where
             if place > 0 {
                 return Err(view.fail(Inconsistent(*vault)));
             }
-            return Ok(false);
+            return Ok(Some(*vault));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// The view contradicts itself: a bug, which is not to become a wrong state.

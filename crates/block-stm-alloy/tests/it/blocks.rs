@@ -44,7 +44,7 @@ pub(crate) fn possible(case: &Case) -> PreState {
 }
 
 /// The block without its invalid transactions, which would end it.
-fn valid(block: &Block, state: &PreState) -> Block {
+pub(crate) fn valid(block: &Block, state: &PreState) -> Block {
     let mut valid = block.clone();
     if let Ok(skipped) = execute_sequential(block, state, InvalidTxn::Skip) {
         let mut outcomes = skipped.outcomes.iter();

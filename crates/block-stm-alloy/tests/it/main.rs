@@ -1,5 +1,6 @@
 //! Integration tests: the executor against alloy-evm's own.
 
+mod any;
 mod bad;
 mod blocks;
 #[path = "../../../block-stm-evm/tests/it/parallel/code.rs"]

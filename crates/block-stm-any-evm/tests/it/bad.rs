@@ -22,7 +22,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{
     decode::Case,
-    same::{assert_same_as, engines, env_of, eth_txns, executed, looped},
+    same::{assert_same_as, engines, env_of, eth_txns, executed, looped, possible},
 };
 
 /// A database that fails for one location, always.
@@ -99,7 +99,7 @@ proptest! {
         bytes in vec(any::<u8>(), 40..160),
     ) {
         let case = Case::decode(&bytes);
-        let state = Arc::new(case.state());
+        let state = Arc::new(possible(&case));
         let block = case.block(&state);
         let (factory, env) = (EthEvmFactory::default(), env_of(&block));
         let vaults = [block.env.beneficiary];

@@ -4,29 +4,17 @@ use std::{error::Error, path::PathBuf};
 
 use alloy_evm::{EthEvmFactory, revm::primitives::Address};
 use block_stm_chain::import::{import_chain, import_folder};
-use block_stm_evm::{InvalidTxn, PreState, execute_sequential};
+use block_stm_evm::{InvalidTxn, execute_sequential};
 use block_stm_testkit::watchdog::{PATIENCE, within};
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
     decode::Case,
-    same::{assert_same, assert_same_as, env_of, looped},
+    same::{assert_same, assert_same_as, env_of, looped, possible},
 };
 
 fn case() -> impl Strategy<Value = Case> {
     vec(any::<u8>(), 40..260).prop_map(|bytes| Case::decode(&bytes))
-}
-
-/// The state of a case, as it could be on a chain: what has neither nonce nor code has no storage.
-fn possible(case: &Case) -> PreState {
-    let state = case.state();
-    let mut possible = state.clone();
-    for (address, account) in state.accounts() {
-        if account.info.nonce == 0 && account.info.is_empty_code_hash() {
-            possible.wipe_storage(address);
-        }
-    }
-    possible
 }
 
 proptest! {

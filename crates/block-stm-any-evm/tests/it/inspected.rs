@@ -17,7 +17,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{
     decode::Case,
-    same::{Keep, assert_same_as, engines, env_of},
+    same::{Keep, assert_same_as, engines, env_of, possible},
 };
 
 /// Notes steps and calls, and what an account holds at the end of each call, which it loads itself.
@@ -50,7 +50,7 @@ proptest! {
     fn inspectors_see_what_they_see_in_a_loop(bytes in vec(any::<u8>(), 40..260)) {
         within(PATIENCE, move || {
             let case = Case::decode(&bytes);
-            let state = case.state();
+            let state = possible(&case);
             let block = case.block(&state);
             let (factory, env) = (EthEvmFactory::default(), env_of(&block));
             let watched = block.env.beneficiary;

@@ -10,5 +10,6 @@ mod code;
 mod decode;
 mod examples;
 mod inspected;
+mod rebirths;
 mod same;
 mod vaults;

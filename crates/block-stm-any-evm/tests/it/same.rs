@@ -23,6 +23,8 @@ use block_stm_any_evm::{
 };
 use block_stm_evm::{Block, PreState};
 
+use crate::decode::Case;
+
 /// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel.
 pub(crate) fn engines() -> &'static [Arc<Engine>] {
     static ENGINES: OnceLock<Vec<Arc<Engine>>> = OnceLock::new();
@@ -34,6 +36,21 @@ pub(crate) fn engines() -> &'static [Arc<Engine>] {
         };
         [1, 2, 4, 8].map(engine).into()
     })
+}
+
+/// The state of a case, as it could be on a chain: what has neither nonce nor code has no storage.
+///
+/// revm's `State` takes that for granted once such an account is changed, and asks what is below it
+/// before.
+pub(crate) fn possible(case: &Case) -> PreState {
+    let state = case.state();
+    let mut possible = state.clone();
+    for (address, account) in state.accounts() {
+        if account.info.nonce == 0 && account.info.is_empty_code_hash() {
+            possible.wipe_storage(address);
+        }
+    }
+    possible
 }
 
 /// What each transaction came to: what the EVM returned, or why it is invalid.
