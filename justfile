@@ -50,6 +50,10 @@ anvil-fetch:
 report-views PAGE FOLDER:
     scripts/report-views {{PAGE}} {{FOLDER}}
 
+# The OP stack's EVM on the engine, in a workspace of its own.
+op:
+    cargo run --manifest-path crates/block-stm-any-evm/examples/op/Cargo.toml --target-dir target/op
+
 # Fuzz one target of fuzz/ (needs a nightly toolchain and cargo-fuzz), from its corpus and its seeds.
 fuzz TARGET *ARGS:
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
