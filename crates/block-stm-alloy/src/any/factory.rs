@@ -27,11 +27,14 @@ pub struct AnyExecutorFactory<F: EvmFactory, R, Spec, J: Inspectors<F> = NoInspe
     receipt_builder: R,
     spec: Spec,
     evm_factory: TrackedEvmFactory<F>,
-    pub(crate) vaults: Box<dyn Fn(&F::BlockEnv) -> Vec<Address> + Send + Sync>,
+    pub(crate) vaults: VaultsOf<F>,
     pub(crate) inspectors: J,
     pub(crate) inspected: Box<dyn Fn(usize, J::Inspector) + Send + Sync>,
     pub(crate) refuses: bool,
 }
+
+/// The accounts that the EVM credits in a block.
+type VaultsOf<F> = Box<dyn Fn(&<F as EvmFactory>::BlockEnv) -> Vec<Address> + Send + Sync>;
 
 impl<F, R, Spec, J> fmt::Debug for AnyExecutorFactory<F, R, Spec, J>
 where

@@ -130,12 +130,15 @@ impl<F: EvmFactory, I: Send> TxnSink<F, I> for Keep<F::HaltReason, I> {
     }
 }
 
+/// How the execution of a block over a database ended.
+type Ended<DB> = Result<Stats, Error<<DB as DatabaseRef>::Error>>;
+
 /// What this crate makes of the transactions, skipping invalid ones.
 pub(crate) fn executed<F, DB>(
     engine: &Engine,
     txns: Txns<'_, F>,
     state: &DB,
-) -> (Came<F::HaltReason>, Result<Stats, Error<DB::Error>>)
+) -> (Came<F::HaltReason>, Ended<DB>)
 where
     F: EvmFactory<Tx: Clone + Sync> + Sync,
     DB: DatabaseRef<Error: Send + Sync + 'static> + Sync,
