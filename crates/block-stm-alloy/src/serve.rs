@@ -118,5 +118,8 @@ impl<E: std::error::Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'
 }
 
 /// Contracts are created over storage, as alloy-evm creates them.
-impl<E, Txn: Send> StateRef for Served<'_, E, Txn> where E: std::error::Error + Send + Sync + 'static
-{}
+impl<E, Txn: Send> StateRef for Served<'_, E, Txn>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+}

@@ -64,8 +64,9 @@
 //! anything to one that does. So an EVM keeps nothing here, and the loop that this crate is
 //! compared with makes an EVM for each transaction, too.
 //!
-//! Of an account with storage but neither nonce nor code, revm's `State` says that its slots are zero
-//! once the account was changed; here they are what they were. No key can bring such accounts about.
+//! Of an account with storage but neither nonce nor code, revm's `State` says that its slots are
+//! zero once the account was changed; here they are what they were. No key can bring such accounts
+//! about.
 //!
 //! The EVM must be a function of the transaction and of the database. It must end on any state,
 //! also on one that no order of the transactions leads to, and hand on the database's errors.
@@ -88,19 +89,19 @@
 //!    through the engine, and written.
 //! 2. One that is loaded later is *veiled*: the database shows an account with balance 0. What it
 //!    holds when the EVM returns is the credit.
-//! 3. An execution that could have looked behind a veil is thrown away, and the transaction executed
-//!    again without that veil, or without any: if another frame began, if the vault's storage was
-//!    read, if anything but its balance changed, if the EVM returned an error, if the credit does
-//!    not fit into the balance, or if nothing was credited to an account that is empty or does not
-//!    exist.
+//! 3. An execution that could have looked behind a veil is thrown away, and the transaction
+//!    executed again without that veil, or without any: if another frame began, if the vault's
+//!    storage was read, if anything but its balance changed, if the EVM returned an error, if the
+//!    credit does not fit into the balance, or if nothing was credited to an account that is empty
+//!    or does not exist.
 //!
 //! At commit, a vault's account in the returned state is put right, since its balance is known by
 //! then.
 //!
-//! One thing is taken for granted and not noticed: **after the last frame, the EVM does nothing with
-//! a declared vault but add to its balance, whatever the vault holds.** Ethereum's handler and the OP
-//! stack's are like that. A handler that caps what a vault holds is not. Such an account must not be
-//! declared; results are right for any account that is not.
+//! One thing is taken for granted and not noticed: **after the last frame, the EVM does nothing
+//! with a declared vault but add to its balance, whatever the vault holds.** Ethereum's handler and
+//! the OP stack's are like that. A handler that caps what a vault holds is not. Such an account
+//! must not be declared; results are right for any account that is not.
 //!
 //! Executions with vaults are inspected ones, so the factory's EVM must do the same with an idle
 //! inspector as without. revm says of custom handlers that their inspected path is a second one,

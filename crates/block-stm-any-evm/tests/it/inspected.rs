@@ -1,7 +1,7 @@
 //! Inspectors.
 
 use alloy_evm::{
-    EthEvmFactory, Evm, EvmFactory,
+    EthEvmFactory, Evm, EvmError, EvmFactory,
     revm::{
         DatabaseCommit, Inspector,
         context_interface::{ContextTr, JournalTr},
@@ -67,7 +67,8 @@ proptest! {
                     db.commit(result.state.clone());
                 }
                 expected.push(result.map_err(|error| {
-                    error.to_string().trim_start_matches("transaction validation error: ").to_owned()
+                    let reason = error.try_into_invalid_tx_err().expect("the state is in memory");
+                    reason.to_string()
                 }));
             }
 

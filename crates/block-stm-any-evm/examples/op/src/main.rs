@@ -25,16 +25,13 @@ use block_stm_any_evm::{
 };
 use op_revm::{
     OpHaltReason, OpSpecId, OpTransaction,
-    constants::{
-        BASE_FEE_RECIPIENT, L1_BLOCK_CONTRACT, L1_FEE_RECIPIENT, OPERATOR_FEE_RECIPIENT,
-    },
+    constants::{BASE_FEE_RECIPIENT, L1_BLOCK_CONTRACT, L1_FEE_RECIPIENT, OPERATOR_FEE_RECIPIENT},
     transaction::deposit::{DEPOSIT_TRANSACTION_TYPE, DepositTransactionParts},
 };
 
 /// The vault of the sequencer's fees, which is the beneficiary of every block.
-const SEQUENCER_FEES: Address = Address::new([
-    0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x11,
-]);
+const SEQUENCER_FEES: Address =
+    Address::new([0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x11]);
 const VAULTS: [Address; 4] =
     [SEQUENCER_FEES, BASE_FEE_RECIPIENT, L1_FEE_RECIPIENT, OPERATOR_FEE_RECIPIENT];
 /// Stores what the vault holds that its input names.
@@ -56,7 +53,8 @@ fn genesis() -> CacheDB<EmptyDB> {
         state.insert_account_info(user(n), AccountInfo::from_balance(ether));
     }
     // The contract of the fees: three words of input go to the slots 1, 3 and 8.
-    let slot = |word: u8, slot: u8| [op::PUSH1, word * 32, op::CALLDATALOAD, op::PUSH1, slot, op::SSTORE];
+    let slot =
+        |word: u8, slot: u8| [op::PUSH1, word * 32, op::CALLDATALOAD, op::PUSH1, slot, op::SSTORE];
     let l1_block = [slot(0, 1), slot(1, 3), slot(2, 8)].concat();
     let looker = vec![op::PUSH0, op::CALLDATALOAD, op::DUP1, op::BALANCE, op::SWAP1, op::SSTORE];
     // Vaults are contracts that take what they are sent.
