@@ -1,6 +1,9 @@
 //! A database that stays on its thread, and the threads that read from it.
 
-use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::{
+    error::Error,
+    sync::mpsc::{Sender, SyncSender, sync_channel},
+};
 
 use alloy_evm::revm::{
     Database, DatabaseRef,
@@ -54,7 +57,7 @@ pub(crate) enum ReadError<E> {
     Gone,
 }
 
-impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E> {}
+impl<E: Error + Send + Sync + 'static> DBErrorMarker for ReadError<E> {}
 
 /// What the steps before the transactions left of an account.
 #[derive(Debug, Default)]
@@ -79,7 +82,7 @@ impl<E, Txn> Served<'_, E, Txn> {
     }
 }
 
-impl<E: std::error::Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'_, E, Txn> {
+impl<E: Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'_, E, Txn> {
     type Error = ReadError<E>;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, ReadError<E>> {
@@ -118,8 +121,4 @@ impl<E: std::error::Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'
 }
 
 /// Contracts are created over storage, as alloy-evm creates them.
-impl<E, Txn: Send> StateRef for Served<'_, E, Txn>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-}
+impl<E: Error + Send + Sync + 'static, Txn: Send> StateRef for Served<'_, E, Txn> {}

@@ -56,10 +56,12 @@ fn genesis() -> CacheDB<EmptyDB> {
     let slot =
         |word: u8, slot: u8| [op::PUSH1, word * 32, op::CALLDATALOAD, op::PUSH1, slot, op::SSTORE];
     let l1_block = [slot(0, 1), slot(1, 3), slot(2, 8)].concat();
-    let looker = vec![op::PUSH0, op::CALLDATALOAD, op::DUP1, op::BALANCE, op::SWAP1, op::SSTORE];
+    let zero = [op::PUSH1, 0];
+    let stores = [op::CALLDATALOAD, op::DUP1, op::BALANCE, op::SWAP1, op::SSTORE];
+    let looker = [&zero[..], &stores].concat();
     // Vaults are contracts that take what they are sent.
     let vault = vec![op::STOP];
-    let trap = vec![op::JUMPDEST, op::PUSH0, op::JUMP];
+    let trap = [&[op::JUMPDEST], &zero[..], &[op::JUMP]].concat();
     let vaults = VAULTS.map(|address| (address, vault.clone()));
     let contracts = [(L1_BLOCK_CONTRACT, l1_block), (LOOKER, looker), (TRAP, trap)];
     for (address, code) in contracts.into_iter().chain(vaults) {
