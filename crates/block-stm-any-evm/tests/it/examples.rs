@@ -37,8 +37,9 @@ fn revm_by_hand_comes_to_the_same() -> Result<(), Box<dyn Error>> {
 fn a_pure_vm_passes_and_each_impurity_is_found() -> Result<(), Box<dyn Error>> {
     impurities::main()?;
     for habit in [impurities::Habit::KeepsWhatItRead, impurities::Habit::WritesInMapOrder] {
-        let found = impurities::check_shop(habit);
-        assert!(found.is_err(), "{habit:?}");
+        // Which worker executes what is chance, so each is given some chances.
+        let mut found = (0..40).map(|_| impurities::check_shop(habit, 50_000));
+        assert!(found.any(|checked| checked.is_err()), "{habit:?}");
     }
     Ok(())
 }
