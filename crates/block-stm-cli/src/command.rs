@@ -2,11 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use block_stm_workloads::Workload;
-
 use crate::{
     args::{CommonArgs, Latency, ReplayArgs, RunArgs, SweepArgs},
     escape::acts,
+    load::Load,
 };
 
 /// The command line of this process.
@@ -25,19 +24,9 @@ fn quoted_word(word: &str) -> String {
     }
 }
 
-/// `block-stm run` for one workload and one number of threads.
-pub(crate) fn run(args: &RunArgs, workload: Workload, threads: usize) -> String {
-    let params = args.blocks.params();
-    format!(
-        "block-stm run --workload {workload} --txns {} --accounts {} --pools {} --zipf {} \
-         --seed {}{}",
-        params.txns,
-        params.accounts,
-        params.pools,
-        params.zipf,
-        params.seed,
-        common(&args.common, threads),
-    )
+/// `block-stm run` for one workload or scenario and one number of threads.
+pub(crate) fn run(args: &RunArgs, load: &Load, threads: usize) -> String {
+    format!("block-stm run {}{}", load.options(&args.blocks), common(&args.common, threads))
 }
 
 /// `block-stm replay` for one folder and one number of threads.
@@ -69,7 +58,7 @@ fn common(args: &CommonArgs, threads: usize) -> String {
 }
 
 /// The word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if word.contains(acts) {
         return format!("$'{}'", word.chars().map(in_ansi_c).collect::<String>());

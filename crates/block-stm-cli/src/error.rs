@@ -80,10 +80,10 @@ pub(crate) enum CliError {
         message: String,
     },
     /// A generated block can't be executed.
-    #[error("workload {name} can't be executed: {message}")]
+    #[error("{name} can't be executed: {message}")]
     Workload {
         /// Which workload.
-        name: &'static str,
+        name: String,
         /// What both executions said.
         message: String,
     },

@@ -37,7 +37,9 @@ use crate::{
     escape::shown,
     exit::Exit,
     files::{CsvOutput, Files, JsonOutput, deliver, rendered},
-    interrupt, notes, output, progress,
+    interrupt,
+    load::Load,
+    notes, output, progress,
 };
 
 const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
@@ -49,14 +51,15 @@ const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
 /// Input that can't be read or executed, names that contradict each other, results that can't be
 /// written.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
-    args.blocks.check()?;
     let mut files = Files::new();
     args.names.files().for_each(|file| files.reads(file));
     let all = sources(&args.paths, &mut files)?;
+    let loads = Load::all(&args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
-    let named = if all.is_empty() { args.blocks.workloads().len() } else { all.len() };
+    let generated = loads.iter().map(Load::blocks).sum();
+    let named = if all.is_empty() { generated } else { all.len() };
     if dot.is_some() && named > 1 {
         return Err(ONE_DOT);
     }
@@ -71,7 +74,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         dot: None,
     };
     if all.is_empty() {
-        explainer.workloads()?
+        explainer.loads(&loads)?
     } else {
         explainer.sources(&all)?
     }
@@ -143,18 +146,18 @@ struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    fn workloads(&mut self) -> Result<(), CliError> {
-        let workloads = self.args.blocks.workloads();
-        let bar = progress::bar(workloads.len());
-        for workload in workloads {
+    fn loads(&mut self, loads: &[Load]) -> Result<(), CliError> {
+        let bar = progress::bar(loads.iter().map(Load::blocks).sum());
+        for load in loads {
             if interrupt::came() {
                 break;
             }
-            bar.set_message(workload.name());
-            let generated = workload.generate(&self.args.blocks.params())?;
-            self.study(workload.name().to_owned(), &generated.block, &generated.pre_state)
-                .map_err(|message| CliError::Workload { name: workload.name(), message })?;
-            bar.inc(1);
+            bar.set_message(load.name().to_owned());
+            load.each(|name, block, state| {
+                self.study(name, block, state)?;
+                bar.inc(1);
+                Ok(())
+            })?;
         }
         bar.finish_and_clear();
         Ok(())

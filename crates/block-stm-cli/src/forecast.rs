@@ -26,6 +26,7 @@ use crate::{
     exit::Exit,
     files::{CsvOutput, Files, JsonOutput},
     interrupt,
+    load::Load,
     measure::{median_time, plain},
     notes, output, progress,
     units::count,
@@ -38,9 +39,9 @@ use crate::{
 /// Input that can't be read or executed, parameters out of their range, results that can't be
 /// written.
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
-    args.blocks.check()?;
     let mut files = Files::new();
     let all = sources(&args.paths, &mut files)?;
+    let loads = Load::all(&args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     notes::warn_of_noise();
@@ -54,7 +55,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         repeat: args.repeat,
     };
     let mut reports =
-        if all.is_empty() { studio.workloads(args)? } else { vec![studio.blocks(&all)?] };
+        if all.is_empty() { studio.loads(&loads)? } else { vec![studio.blocks(&all)?] };
     reports.retain(|report| !report.is_empty());
     if reports.is_empty() {
         return Ok(Exit::Success);
@@ -76,23 +77,22 @@ struct Studio<'a> {
 }
 
 impl Studio<'_> {
-    /// A report on each workload.
-    fn workloads(&self, args: &ForecastArgs) -> Result<Vec<Report>, CliError> {
-        let workloads = args.blocks.workloads();
-        let bar = progress::bar(workloads.len());
+    /// A report on each generated block.
+    fn loads(&self, loads: &[Load]) -> Result<Vec<Report>, CliError> {
+        let bar = progress::bar(loads.iter().map(Load::blocks).sum());
         let mut reports = Vec::new();
-        for workload in workloads {
+        for load in loads {
             if interrupt::came() {
                 break;
             }
-            bar.set_message(workload.name());
-            let generated = workload.generate(&args.blocks.params())?;
-            let lines = self
-                .study(&generated.block, &generated.pre_state)
-                .map_err(|message| CliError::Workload { name: workload.name(), message })?;
-            let txns = count(generated.block.txns.len(), "txn");
-            reports.push(Report::new(format!("{}: {txns}", workload.name()), vec![lines]));
-            bar.inc(1);
+            bar.set_message(load.name().to_owned());
+            load.each(|name, block, state| {
+                let lines = self.study(block, state)?;
+                let txns = count(block.txns.len(), "txn");
+                reports.push(Report::new(format!("{name}: {txns}"), vec![lines]));
+                bar.inc(1);
+                Ok(())
+            })?;
         }
         bar.finish_and_clear();
         Ok(reports)

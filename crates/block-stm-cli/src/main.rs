@@ -24,6 +24,7 @@ mod forecast;
 mod import;
 mod interrupt;
 mod latency;
+mod load;
 mod machine;
 mod measure;
 mod memory;
@@ -34,6 +35,7 @@ mod progress;
 mod replay;
 mod report;
 mod run;
+mod scenario;
 mod sim;
 mod sweep;
 mod t8n;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Bal(args) => bal::bal(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Scenario(args) => scenario::scenario(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Import(args) => import::import(&args),
         Command::Blocktest(args) => conformance::blocktest(&args),

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use block_stm::{Config, Engine};
-use block_stm_workloads::{Params, Workload};
+use block_stm_workloads::Params;
 
 use crate::{
     args::RunArgs,
@@ -14,6 +14,7 @@ use crate::{
     exit::Exit,
     files::Files,
     interrupt,
+    load::Load,
     machine::Machine,
     measure::{Lists, measure_as_asked},
     notes, progress,
@@ -27,37 +28,46 @@ use crate::{
 ///
 /// Parameters out of their range, threads that can't be started, results that can't be written.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    args.blocks.check()?;
-    let mut delivery = Delivery::open(&args.common, &mut Files::new())?;
+    let mut files = Files::new();
+    let loads = Load::all(&args.blocks, &mut files)?;
+    let mut delivery = Delivery::open(&args.common, &mut files)?;
     notes::print(&args.common.threads);
     let _patience = interrupt::Patience::new();
     for &threads in &args.common.threads {
         if interrupt::came() {
             break;
         }
-        delivery.show(report(args, threads)?)?;
+        delivery.show(report(args, &loads, threads)?)?;
     }
     delivery.finish()
 }
 
-fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
+fn report(args: &RunArgs, loads: &[Load], threads: NonZeroUsize) -> Result<Report, CliError> {
     let engine = Engine::new(Config::default().threads(threads))?;
     let bounder = Bounder::if_wanted(&args.common, threads)?;
-    let workloads = args.blocks.workloads();
-    let bar = progress::bar(workloads.len());
-    let mut rows = Vec::with_capacity(workloads.len());
-    for workload in workloads {
+    let blocks = loads.iter().map(Load::blocks).sum();
+    let bar = progress::bar(blocks);
+    let mut rows = Vec::with_capacity(blocks);
+    for load in loads {
         if interrupt::came() {
             break;
         }
-        bar.set_message(workload.name());
-        rows.push(row(args, workload, &engine, bounder.as_ref())?);
-        bar.inc(1);
+        bar.set_message(load.name().to_owned());
+        load.each(|name, block, state| {
+            let lists = Lists::Unbuilt;
+            let measured =
+                measure_as_asked(&args.common, &engine, bounder.as_ref(), block, state, lists);
+            let (measured, bounds) = measured?;
+            let row = Row::new(name, block, measured, Vec::new()).with_bounds(bounds);
+            rows.push(row.repeated_by(command::run(args, load, engine.threads())));
+            bar.inc(1);
+            Ok(())
+        })?;
     }
     bar.finish_and_clear();
     Ok(Report {
         kind: Kind::Workloads,
-        title: title(args, threads.get()),
+        title: title(args, loads, threads.get()),
         machine: Machine::look(),
         threads: threads.get(),
         repeat: args.common.repeat,
@@ -66,7 +76,19 @@ fn report(args: &RunArgs, threads: NonZeroUsize) -> Result<Report, CliError> {
     })
 }
 
-fn title(args: &RunArgs, threads: usize) -> String {
+fn title(args: &RunArgs, loads: &[Load], threads: usize) -> String {
+    if let [Load::Scenario(written)] = loads {
+        return format!(
+            "Scenario {}: {} of {}, {}, seed {}{}; {}",
+            written.name(),
+            count(written.scenario.blocks(), "block"),
+            count(written.scenario.txns(), "txn"),
+            count(written.scenario.accounts(), "account"),
+            written.scenario.seed(),
+            args.common.latency_in_words(),
+            count(threads, "thread"),
+        );
+    }
     let Params { txns, accounts, pools, zipf, seed } = args.blocks.params();
     format!(
         "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{}; {}",
@@ -76,19 +98,4 @@ fn title(args: &RunArgs, threads: usize) -> String {
         args.common.latency_in_words(),
         count(threads, "thread"),
     )
-}
-
-fn row(
-    args: &RunArgs,
-    workload: Workload,
-    engine: &Engine,
-    bounder: Option<&Bounder>,
-) -> Result<Row, CliError> {
-    let generated = workload.generate(&args.blocks.params())?;
-    let (block, state) = (&generated.block, &generated.pre_state);
-    let measured = measure_as_asked(&args.common, engine, bounder, block, state, Lists::Unbuilt);
-    let failed = |message| CliError::Workload { name: workload.name(), message };
-    let (measured, bounds) = measured.map_err(failed)?;
-    let row = Row::new(workload.name().to_owned(), block, measured, Vec::new());
-    Ok(row.with_bounds(bounds).repeated_by(command::run(args, workload, engine.threads())))
 }

@@ -3,7 +3,6 @@
 use std::{fs, path::Path};
 
 use block_stm_chain::t8n::{T8nInput, T8nInputError};
-use block_stm_workloads::Workload;
 use serde::Serialize;
 
 use crate::{
@@ -11,6 +10,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     files::{Draft, Files, publish, sync},
+    load::Load,
     output,
     t8n::draft_json,
 };
@@ -21,18 +21,17 @@ use crate::{
 ///
 /// Parameters out of their range, files that can't be written.
 pub(crate) fn t8n_input(args: &T8nInputArgs) -> Result<Exit, CliError> {
-    args.blocks.check()?;
     let mut files = Files::new();
-    let workloads = args.blocks.workloads();
+    let loads = Load::all(&args.blocks, &mut files)?;
     let (mut drafts, mut notes) = (Vec::new(), Vec::new());
-    for workload in &workloads {
-        let folder = match workloads.len() {
+    for load in &loads {
+        let folder = match loads.len() {
             1 => args.folder.clone(),
-            _ => args.folder.join(workload.name()),
+            _ => args.folder.join(load.name()),
         };
-        drafts.extend(written(args, *workload, &folder, &mut files)?);
+        drafts.extend(written(load, &folder, &mut files)?);
         let again = format!("block-stm t8n --state.fork Osaka, in {}", folder.display());
-        notes.push(format!("{workload}: for {again}"));
+        notes.push(format!("{}: for {again}", load.name()));
     }
     sync(&drafts)?;
     publish(drafts)?;
@@ -41,16 +40,23 @@ pub(crate) fn t8n_input(args: &T8nInputArgs) -> Result<Exit, CliError> {
 }
 
 /// Drafts of the three files.
-fn written(
-    args: &T8nInputArgs,
-    workload: Workload,
-    folder: &Path,
-    files: &mut Files,
-) -> Result<[Draft; 3], CliError> {
-    let generated = workload.generate_with_keys(&args.blocks.params())?;
-    let input = T8nInput::new(&generated.block, &generated.pre_state, &generated.secret_keys);
+fn written(load: &Load, folder: &Path, files: &mut Files) -> Result<[Draft; 3], CliError> {
+    let (block, state, keys) = match load {
+        Load::Workload(workload, params) => {
+            let generated = workload.generate_with_keys(params)?;
+            (generated.block, generated.pre_state, generated.secret_keys)
+        }
+        Load::Scenario(written) => {
+            let mut series = written.series_with_keys()?;
+            if series.blocks.len() > 1 {
+                return Err(CliError::Usage("t8n-input is of one block: the scenario has several"));
+            }
+            (series.blocks.remove(0).block, series.genesis, series.secret_keys)
+        }
+    };
+    let input = T8nInput::new(&block, &state, &keys);
     let failed = |error: T8nInputError| CliError::Workload {
-        name: workload.name(),
+        name: load.name().to_owned(),
         message: error.to_string(),
     };
     let input = input.map_err(failed)?;

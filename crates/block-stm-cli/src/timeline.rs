@@ -31,6 +31,7 @@ use crate::{
     escape::shown,
     exit::Exit,
     files::{Draft, Files, JsonOutput, Target, deliver, rendered},
+    load::Load,
     machine::Machine,
     measure::median_time,
     notes, output, tables,
@@ -45,9 +46,9 @@ const ONE_BLOCK: CliError = CliError::Usage("timeline is of one block: name one"
 ///
 /// Input that can't be read or executed, more than one block, results that can't be written.
 pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
-    args.blocks.check()?;
     let mut files = Files::new();
     let all = sources(args.path.as_slice(), &mut files)?;
+    let loads = Load::all(&args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let target = files.writes(&args.out)?;
     if json.replaces_text() && matches!(target, Target::Stdout) {
@@ -57,12 +58,16 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     let engine = Engine::new(Config::default().threads(args.threads).inline_below(0))?;
     let summary = match all.as_slice() {
         [] => {
-            let workloads = args.blocks.workloads();
-            let [workload] = workloads.as_slice() else { return Err(ONE_BLOCK) };
-            let generated = workload.generate(&args.blocks.params())?;
-            let title = workload.name().to_owned();
-            let done = study(args, &engine, title, &generated.block, &generated.pre_state);
-            done.map_err(|message| CliError::Workload { name: workload.name(), message })?
+            let [load] = loads.as_slice() else { return Err(ONE_BLOCK) };
+            if load.blocks() > 1 {
+                return Err(ONE_BLOCK);
+            }
+            let mut done = None;
+            load.each(|title, block, state| {
+                done = Some(study(args, &engine, title, block, state)?);
+                Ok(())
+            })?;
+            done.ok_or(ONE_BLOCK)?
         }
         [source] => of_source(args, &engine, source)?,
         _ => return Err(ONE_BLOCK),

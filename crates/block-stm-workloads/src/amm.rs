@@ -13,7 +13,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use crate::{
     abi::{Word, call},
     artifact::{PAIR, ROUTER},
-    draw::{Account, Draw, MILLION, Pool},
+    draw::{Account, Draw, MILLION, Menu, Pool},
     tokens::{QUOTE, TokenId, of_pool},
     world::{Call, SLOT_SECONDS, TIMESTAMP, WAD, World, named, whole},
 };
@@ -31,6 +31,7 @@ const SLIPPED: u64 = 20;
 /// The generator.
 #[derive(Debug)]
 pub(crate) struct Amm {
+    pub(crate) menu: Menu<Action>,
     router: Address,
     pairs: HashMap<Pool, Market>,
     shareholders: HashSet<(Pool, Account)>,
@@ -43,8 +44,9 @@ pub(crate) struct Market {
     pub(crate) supply: U256,
 }
 
+/// What a transaction does.
 #[derive(Clone, Copy, Debug)]
-enum Action {
+pub(crate) enum Action {
     Swap,
     SwapTwice,
     Add,
@@ -62,13 +64,17 @@ impl Amm {
         world.install(&ROUTER, router);
         let owner = named("router owner", 0).into_word().into();
         world.set(router, ROUTER.place("owner"), owner);
-        Self { router, pairs: HashMap::new(), shareholders: HashSet::new() }
+        let menu = Menu::new(&[
+            (70, "swap", Action::Swap),
+            (20, "swap twice", Action::SwapTwice),
+            (6, "add", Action::Add),
+            (4, "remove", Action::Remove),
+        ]);
+        Self { menu, router, pairs: HashMap::new(), shareholders: HashSet::new() }
     }
 
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions =
-            [(70, Action::Swap), (20, Action::SwapTwice), (6, Action::Add), (4, Action::Remove)];
-        let action = draw.choose(&actions);
+        let action = self.menu.draw(draw);
         let pool = draw.pool();
         match action {
             Action::Swap => self.swap(world, draw, pool),
@@ -124,7 +130,7 @@ impl Amm {
             false => bought - bought / percent * U256::from(draw.within(0, 3)),
         };
         let tokens: Vec<Address> = path.iter().map(|id| world.token(*id)).collect();
-        let data = swap_call(sold, minimum, &tokens, from, deadline(draw));
+        let data = swap_call(sold, minimum, &tokens, from, deadline(world, draw));
         let gas_limit = if hops.len() == 1 { 162_000 } else { 255_000 };
         let call = self.call(from, data, gas_limit);
         if slips {
@@ -156,7 +162,7 @@ impl Amm {
             &desired,
             &(matching - matching / U256::from(100)),
             &from,
-            &deadline(draw),
+            &deadline(world, draw),
         ];
         let signature =
             "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)";
@@ -178,7 +184,7 @@ impl Amm {
             &U256::ONE,
             &U256::ONE,
             &from,
-            &deadline(draw),
+            &deadline(world, draw),
         ];
         let signature = "removeLiquidity(address,address,uint256,uint256,uint256,address,uint256)";
         let call = self.call(from, call(&ROUTER, signature, &words), 220_000);
@@ -287,8 +293,8 @@ pub(crate) fn price_sum() -> U256 {
 }
 
 /// Up to five minutes after the block.
-fn deadline(draw: &mut Draw) -> u64 {
-    TIMESTAMP + draw.within(0, 300)
+fn deadline(world: &World, draw: &mut Draw) -> u64 {
+    world.timestamp() + draw.within(0, 300)
 }
 
 /// The path is a dynamic array: its words come last, and its place is told by an offset.

@@ -18,9 +18,9 @@ pub(crate) const PRIZE: u64 = 1_000_000_000_000_000_000;
 /// What the accounts of the chain are called.
 pub(crate) const LINK: &str = "chain";
 
-/// Fills `world` with a chain of `txns` transfers.
-pub(crate) fn fill(world: &mut World, draw: &mut Draw, txns: usize) {
-    let fees: Vec<Fees> = (0..txns).map(|_| Fees::exact(draw)).collect();
+/// Fills `world` with a chain of transfers through `blocks` blocks of `txns`, which are complete.
+pub(crate) fn fill(world: &mut World, draw: &mut Draw, txns: usize, blocks: usize) {
+    let fees: Vec<Fees> = (0..txns * blocks).map(|_| Fees::exact(draw)).collect();
     let paid: U256 = fees.iter().copied().map(cost).sum();
     let mut money = U256::from(PRIZE) + paid;
     let mut from = world.sender(LINK, 0);
@@ -31,6 +31,12 @@ pub(crate) fn fill(world: &mut World, draw: &mut Draw, txns: usize) {
         let call = Call { from, to, value: money, data: Bytes::new(), gas_limit: GAS };
         world.push_with_fees(call, fees);
         from = to;
+        if next % (txns as u64) == 0 {
+            world.end_block();
+        }
+    }
+    if txns == 0 {
+        (0..blocks).for_each(|_| world.end_block());
     }
 }
 

@@ -50,6 +50,37 @@ impl Draw {
         Self { rng, accounts, pools, pool_skew }
     }
 
+    /// Draws pools by another law than accounts.
+    pub(crate) fn with_pools(mut self, pools: u32, zipf: f64) -> Self {
+        self.pools = pools;
+        self.pool_skew = (zipf > 0.0).then(|| Zipf::new(pools, zipf));
+        self
+    }
+
+    /// A place among `count`, by Zipf's law if there is one.
+    pub(crate) fn place(&mut self, count: u32, skew: Option<&Zipf>) -> u32 {
+        match skew {
+            Some(zipf) => zipf.sample(&mut self.rng),
+            None => self.rng.random_range(0..count),
+        }
+    }
+
+    /// A number from `low` to `high`, both included, of any size.
+    pub(crate) fn within_wide(&mut self, low: U256, high: U256) -> U256 {
+        if let (Ok(low), Ok(high)) = (u64::try_from(low), u64::try_from(high)) {
+            return U256::from(self.within(low, high));
+        }
+        let span = high - low;
+        let mask = U256::MAX >> span.leading_zeros();
+        loop {
+            let limbs = std::array::from_fn(|_| self.rng.random::<u64>());
+            let drawn = U256::from_limbs(limbs) & mask;
+            if drawn <= span {
+                return low + drawn;
+            }
+        }
+    }
+
     /// The sender of the next transaction.
     pub(crate) fn sender(&mut self) -> Account {
         match &mut self.accounts {
@@ -105,7 +136,7 @@ impl Draw {
         self.within(0, 999) < per_mille
     }
 
-    /// An entry of `choices`, each with its weight.
+    /// An entry of `choices`, each with its weight; not all weights are zero.
     pub(crate) fn choose<T: Copy>(&mut self, choices: &[(u64, T)]) -> T {
         let total: u64 = choices.iter().map(|(weight, _)| weight).sum();
         let mut point = self.within(1, total);
@@ -116,6 +147,48 @@ impl Draw {
             point -= weight;
         }
         unreachable!("the point lies within the sum of the weights")
+    }
+}
+
+/// What a generator does, by name and with weights that can be changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Menu<A> {
+    names: Vec<&'static str>,
+    choices: Vec<(u64, A)>,
+}
+
+impl<A: Copy> Menu<A> {
+    pub(crate) fn new(actions: &[(u64, &'static str, A)]) -> Self {
+        Self {
+            names: actions.iter().map(|(_, name, _)| *name).collect(),
+            choices: actions.iter().map(|(weight, _, action)| (*weight, *action)).collect(),
+        }
+    }
+
+    pub(crate) fn draw(&self, draw: &mut Draw) -> A {
+        draw.choose(&self.choices)
+    }
+}
+
+/// A menu, whatever its actions are.
+pub(crate) trait Weights {
+    /// All names, each with its weight.
+    fn weights(&self) -> Vec<(&'static str, u64)>;
+
+    /// Gives each name a weight, in the order of the names.
+    fn set_weights(&mut self, weights: &[u64]);
+}
+
+impl<A: Copy> Weights for Menu<A> {
+    fn weights(&self) -> Vec<(&'static str, u64)> {
+        let weights = self.choices.iter().map(|(weight, _)| *weight);
+        self.names.iter().copied().zip(weights).collect()
+    }
+
+    fn set_weights(&mut self, weights: &[u64]) {
+        for ((weight, _), new) in self.choices.iter_mut().zip(weights) {
+            *weight = *new;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use alloy_primitives::{Address, U256, keccak256};
 use crate::{
     abi::{Word, call},
     artifact::{LENDING_POOL, PRICE_ORACLE},
-    draw::{Account, Draw, MILLION, Pool},
+    draw::{Account, Draw, MILLION, Menu, Pool},
     tokens::{QUOTE, TokenId, of_pool},
     world::{Call, SLOT_SECONDS, TIMESTAMP, WAD, World, named, whole},
 };
@@ -43,6 +43,7 @@ const RIVALS: u64 = 250;
 /// The generator.
 #[derive(Debug)]
 pub(crate) struct Lending {
+    pub(crate) menu: Menu<Action>,
     oracle: Address,
     feeder: Address,
     pools: HashMap<Pool, Loans>,
@@ -58,8 +59,9 @@ struct Loans {
     bad: u64,
 }
 
+/// What a transaction does.
 #[derive(Clone, Copy, Debug)]
-enum Action {
+pub(crate) enum Action {
     Deposit,
     Borrow,
     Repay,
@@ -80,21 +82,22 @@ impl Lending {
         let place = PRICE_ORACLE.place("feeder");
         world.set(oracle, place, feeder.into_word().into());
         world.fund(feeder, whole(1_000_000));
-        let mut lending = Self { oracle, feeder, pools: HashMap::new(), positions: HashSet::new() };
+        let menu = Menu::new(&[
+            (32, "deposit", Action::Deposit),
+            (26, "borrow", Action::Borrow),
+            (20, "repay", Action::Repay),
+            (16, "withdraw", Action::Withdraw),
+            (5, "liquidate", Action::Liquidate),
+            (1, "post price", Action::PostPrice),
+        ]);
+        let (pools, positions) = (HashMap::new(), HashSet::new());
+        let mut lending = Self { menu, oracle, feeder, pools, positions };
         lending.set_price(world, QUOTE, 1_000);
         lending
     }
 
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [
-            (32, Action::Deposit),
-            (26, Action::Borrow),
-            (20, Action::Repay),
-            (16, Action::Withdraw),
-            (5, Action::Liquidate),
-            (1, Action::PostPrice),
-        ];
-        let action = draw.choose(&actions);
+        let action = self.menu.draw(draw);
         let pool = draw.pool();
         let address = self.pool(world, pool);
         match action {

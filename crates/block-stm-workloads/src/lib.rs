@@ -65,6 +65,7 @@ mod nft;
 mod orders;
 pub mod p2p;
 mod params;
+mod scenario;
 mod senders;
 mod signing;
 mod tokens;
@@ -78,6 +79,7 @@ mod tests;
 
 pub use artifact::ARTIFACTS;
 pub use params::{Params, ParamsError};
+pub use scenario::{Format, Overrides, Scenario, ScenarioError, Series, SeriesBlock};
 pub use workload::{UnknownWorkload, Workload};
 pub use world::Generated;
 

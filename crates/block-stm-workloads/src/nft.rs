@@ -11,7 +11,7 @@ use alloy_primitives::{Address, U256};
 use crate::{
     abi::{Word, call},
     artifact::NFT,
-    draw::{Account, Draw, Pool},
+    draw::{Account, Draw, Menu, Pool},
     world::{Call, WAD, World, named},
 };
 
@@ -25,13 +25,15 @@ pub(crate) const PRICE: u64 = WAD / 20;
 const UNDERPAID: u64 = 20;
 
 /// The generator: whose each item is after the transactions so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Nft {
+    pub(crate) menu: Menu<Action>,
     collections: HashMap<Pool, Vec<Account>>,
 }
 
+/// What a transaction does.
 #[derive(Clone, Copy, Debug)]
-enum Action {
+pub(crate) enum Action {
     Mint,
     Transfer,
     Approve,
@@ -42,10 +44,20 @@ pub(crate) fn collection_address(pool: Pool) -> Address {
     named("collection", pool.into())
 }
 
+impl Default for Nft {
+    fn default() -> Self {
+        let menu = Menu::new(&[
+            (80, "mint", Action::Mint),
+            (16, "transfer", Action::Transfer),
+            (4, "approve", Action::Approve),
+        ]);
+        Self { menu, collections: HashMap::new() }
+    }
+}
+
 impl Nft {
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [(80, Action::Mint), (16, Action::Transfer), (4, Action::Approve)];
-        let action = draw.choose(&actions);
+        let action = self.menu.draw(draw);
         let pool = draw.pool();
         let collection = collection_address(pool);
         let holders =

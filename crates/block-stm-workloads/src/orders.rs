@@ -12,10 +12,10 @@ use alloy_primitives::{Address, Bytes, U256};
 use crate::{
     abi::{Word, call},
     artifact::SETTLEMENT,
-    draw::{Account, Draw, MILLION, Pool},
+    draw::{Account, Draw, MILLION, Menu, Pool},
     signing::{Key, Order, Signature, Signer},
     tokens::{HOLDING, QUOTE, TokenId, of_pool},
-    world::{Call, TIMESTAMP, World, named, whole},
+    world::{Call, World, named, whole},
 };
 
 /// Hundredths of a per cent of what the taker buys.
@@ -30,6 +30,7 @@ const FILLS: u64 = 4;
 /// The generator.
 #[derive(Debug)]
 pub(crate) struct Orders {
+    pub(crate) menu: Menu<Action>,
     exchange: Address,
     signer: Signer,
     traders: HashMap<Account, Trader>,
@@ -59,8 +60,9 @@ struct OpenOrder {
     parts: u64,
 }
 
+/// What a transaction does.
 #[derive(Clone, Copy, Debug)]
-enum Action {
+pub(crate) enum Action {
     Settle,
     Deposit,
     Withdraw,
@@ -80,7 +82,14 @@ impl Orders {
         world.set(exchange, SETTLEMENT.place("owner"), owner);
         let fee = U256::from(FEE_BASIS_POINTS);
         world.set(exchange, SETTLEMENT.place("feeBasisPoints"), fee);
+        let menu = Menu::new(&[
+            (88, "settle", Action::Settle),
+            (6, "deposit", Action::Deposit),
+            (4, "withdraw", Action::Withdraw),
+            (2, "void below", Action::VoidBelow),
+        ]);
         Self {
+            menu,
             exchange,
             signer: Signer::new(exchange),
             traders: HashMap::new(),
@@ -90,13 +99,7 @@ impl Orders {
     }
 
     pub(crate) fn push(&mut self, world: &mut World, draw: &mut Draw) {
-        let actions = [
-            (88, Action::Settle),
-            (6, Action::Deposit),
-            (4, Action::Withdraw),
-            (2, Action::VoidBelow),
-        ];
-        let action = draw.choose(&actions);
+        let action = self.menu.draw(draw);
         let pool = draw.pool();
         match action {
             Action::Settle => self.settle(world, draw, pool),
@@ -112,7 +115,7 @@ impl Orders {
         let continued = draw.chance(CONTINUED);
         let open = self.open.remove(&pool).filter(|_| continued);
         let mut maker = match open {
-            Some(open) if self.is_valid(&open) => open,
+            Some(open) if self.is_valid(world, &open) => open,
             _ => self.make(world, draw, pool, taker),
         };
         let expired = draw.chance(EXPIRED);
@@ -156,7 +159,7 @@ impl Orders {
             sell_amount,
             buy_amount: sell_amount * price_milli / U256::from(1_000),
             nonce: self.next_nonce(world, maker),
-            expiry: TIMESTAMP + draw.within(0, 3_600),
+            expiry: world.timestamp() + draw.within(0, 3_600),
         };
         let signature = self.sign(world, maker, &order);
         OpenOrder { maker, order, signature, part, parts: FILLS }
@@ -186,8 +189,8 @@ impl Orders {
             buy_amount: maker.part - maker.part / U256::from(draw.within(500, 5_000)),
             nonce: self.next_nonce(world, taker),
             expiry: match expired {
-                true => TIMESTAMP - draw.within(1, 60),
-                false => TIMESTAMP + draw.within(0, 60),
+                true => world.timestamp() - draw.within(1, 60),
+                false => world.timestamp() + draw.within(0, 60),
             },
         };
         let signature = self.sign(world, taker, &order);
@@ -266,9 +269,10 @@ impl Orders {
         trader.nonce - 1
     }
 
-    fn is_valid(&self, open: &OpenOrder) -> bool {
+    fn is_valid(&self, world: &World, open: &OpenOrder) -> bool {
         let maker = self.traders.get(&open.maker);
-        maker.is_some_and(|maker| open.order.nonce >= maker.first_valid)
+        open.order.expiry >= world.timestamp()
+            && maker.is_some_and(|maker| open.order.nonce >= maker.first_valid)
     }
 
     fn sign(&mut self, world: &mut World, account: Account, order: &Order) -> Signature {

@@ -4,7 +4,7 @@
 //! size follows the block and not the population. Each holding is so large, and each amount that a
 //! transaction moves so small, that a million transactions can't exhaust it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use alloy_primitives::{Address, U256};
 
@@ -33,11 +33,10 @@ pub(crate) fn of_pool(pool: Pool) -> TokenId {
     pool + 1
 }
 
-/// Which tokens are installed, and what was given to whom.
+/// Where the tokens lie that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     addresses: HashMap<TokenId, Address>,
-    holdings: HashSet<(TokenId, Account)>,
 }
 
 impl World {
@@ -48,6 +47,9 @@ impl World {
         }
         let token = address(id);
         self.tokens.addresses.insert(id, token);
+        if self.pre_state.account(&token).is_some() {
+            return token;
+        }
         self.install(&TOKEN, token);
         self.set_string(token, TOKEN.place("name"), "Workload token");
         self.set_string(token, TOKEN.place("symbol"), "WORK");
@@ -59,7 +61,7 @@ impl World {
     /// Sees to it that an account holds a token; returns both addresses, the token's first.
     pub(crate) fn holding(&mut self, id: TokenId, account: Account) -> (Address, Address) {
         let (token, holder) = (self.token(id), self.account(account));
-        if self.tokens.holdings.insert((id, account)) {
+        if self.get_mapped(token, TOKEN.place("balanceOf"), &[&holder]).is_zero() {
             self.grant(token, holder, whole(HOLDING));
         }
         (token, holder)

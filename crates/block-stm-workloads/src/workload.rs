@@ -149,7 +149,7 @@ impl Workload {
                 let mut mixed = Mixed::new(world_ref);
                 repeat(txns, || mixed.push(world_ref, draw_ref));
             }
-            Self::Chain => chain::fill(world_ref, draw_ref, txns),
+            Self::Chain => chain::fill(world_ref, draw_ref, txns, 1),
         }
         Ok(world.finish())
     }

@@ -1,6 +1,9 @@
 //! A block and the state before it, while they are being made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, keccak256};
@@ -18,6 +21,7 @@ use crate::{
     abi::{Word, entry},
     artifact::{Artifact, Place},
     draw::{Account, Draw},
+    scenario::{Series, SeriesBlock},
     senders::Senders,
     tokens::Tokens,
 };
@@ -31,9 +35,9 @@ pub(crate) const SLOT_SECONDS: u64 = 12;
 
 /// Ethereum mainnet's.
 pub(crate) const CHAIN_ID: u64 = 1;
-const NUMBER: u64 = 24_000_000;
+pub(crate) const NUMBER: u64 = 24_000_000;
 const GWEI: u128 = 1_000_000_000;
-const BASE_FEE: u128 = 10 * GWEI;
+pub(crate) const BASE_FEE: u128 = 10 * GWEI;
 const GAS_LIMIT_MIN: u64 = 30_000_000;
 /// Wei of an account at the beginning: ten million ether, more than the longest block can spend.
 const FUNDS: u128 = 10_000_000 * WAD as u128;
@@ -61,8 +65,11 @@ pub(crate) struct World {
     senders: Senders,
     txns: Vec<TxEnv>,
     planned_reverts: Vec<usize>,
+    /// The blocks that are complete.
+    made: Vec<(Block, Vec<usize>)>,
     accounts: HashMap<Account, Address>,
     nonces: HashMap<Address, u64>,
+    funds: U256,
     gas_limit: u64,
 }
 
@@ -120,8 +127,10 @@ impl World {
             senders,
             txns: Vec::with_capacity(txns),
             planned_reverts: Vec::new(),
+            made: Vec::new(),
             accounts: HashMap::new(),
             nonces: HashMap::new(),
+            funds: U256::from(FUNDS),
             gas_limit: 0,
         };
         world.install_system_contracts();
@@ -135,7 +144,7 @@ impl World {
         }
         let address = self.senders.address("account", account.into());
         self.accounts.insert(account, address);
-        self.fund(address, U256::from(FUNDS));
+        self.fund(address, self.funds);
         address
     }
 
@@ -150,18 +159,40 @@ impl World {
         self.pre_state.insert_account(address, info);
     }
 
+    /// Sets the wei of accounts that are not seen yet.
+    pub(crate) fn set_funds(&mut self, funds: U256) {
+        self.funds = funds;
+    }
+
+    /// Seconds since the epoch in the block that is being made.
+    pub(crate) fn timestamp(&self) -> u64 {
+        TIMESTAMP + SLOT_SECONDS * self.made.len() as u64
+    }
+
+    /// Gives an address its own `balance`, or what accounts have.
+    pub(crate) fn fund_as_usual(&mut self, address: Address, balance: Option<U256>) {
+        self.fund(address, balance.unwrap_or(self.funds));
+    }
+
     /// Installs `artifact` at `address`, without running its constructor.
     pub(crate) fn install(&mut self, artifact: &Artifact, address: Address) {
+        self.install_code(&artifact.code, artifact.code_hash, address, U256::ZERO);
+    }
+
+    /// Installs a contract with this code, the code's hash and wei of its own.
+    pub(crate) fn install_code(
+        &mut self,
+        code: &Bytecode,
+        code_hash: B256,
+        address: Address,
+        balance: U256,
+    ) {
         // The code goes in once: hashing it for each of many contracts would take most of the time.
-        if self.pre_state.code(&artifact.code_hash).is_none() {
-            self.pre_state.insert_code(artifact.code.clone());
+        if self.pre_state.code(&code_hash).is_none() {
+            self.pre_state.insert_code(code.clone());
         }
-        let info = AccountInfo {
-            nonce: 1,
-            code_hash: artifact.code_hash,
-            code: None,
-            ..AccountInfo::default()
-        };
+        let info =
+            AccountInfo { nonce: 1, code_hash, code: None, balance, ..AccountInfo::default() };
         self.pre_state.insert_account(address, info);
     }
 
@@ -261,32 +292,48 @@ impl World {
 
     /// The block of the transactions so far.
     pub(crate) fn finish(mut self) -> Generated {
-        let parent_hash = keccak256("parent block");
-        self.pre_state.insert_block_hash(NUMBER - 1, parent_hash);
-        let env = BlockEnv {
-            number: U256::from(NUMBER),
-            beneficiary: BENEFICIARY,
-            timestamp: U256::from(TIMESTAMP),
-            gas_limit: self.gas_limit.max(GAS_LIMIT_MIN),
-            basefee: BASE_FEE as u64,
-            difficulty: U256::ZERO,
-            prevrandao: Some(keccak256("randomness")),
-            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
-                excess_blob_gas: 0,
-                blob_gasprice: 1,
-            }),
-            slot_num: 0,
-        };
-        let block = Block::new(SpecId::OSAKA, env, self.txns)
-            .chain_id(CHAIN_ID)
-            .parent_hash(parent_hash)
-            .parent_beacon_block_root(keccak256("parent beacon block"));
+        if self.made.is_empty() {
+            self.end_block();
+        }
+        let (block, planned_reverts) = self.made.swap_remove(0);
         Generated {
             block,
             pre_state: self.pre_state,
-            planned_reverts: self.planned_reverts,
+            planned_reverts,
             secret_keys: self.senders.into_keys(),
         }
+    }
+
+    /// The state before the first block, and the blocks that are complete, each with the places of
+    /// the transactions that are meant to revert.
+    pub(crate) fn finish_series(self) -> Series {
+        let made = self.made.into_iter();
+        let blocks = made.map(|(block, planned_reverts)| SeriesBlock {
+            block,
+            planned_reverts,
+            made_by: Vec::new(),
+        });
+        Series {
+            genesis: self.pre_state,
+            blocks: blocks.collect(),
+            secret_keys: self.senders.into_keys(),
+        }
+    }
+
+    /// Completes a block of the transactions since the last one.
+    pub(crate) fn end_block(&mut self) {
+        let place = self.made.len() as u64;
+        let number = NUMBER + place;
+        let parent_hash = match place {
+            0 => keccak256("parent block"),
+            place => digest("block", place - 1),
+        };
+        self.pre_state.insert_block_hash(number - 1, parent_hash);
+        let gas_limit = self.gas_limit.max(GAS_LIMIT_MIN);
+        let block = block(number, self.timestamp(), gas_limit, mem::take(&mut self.txns))
+            .parent_hash(parent_hash);
+        self.made.push((block, mem::take(&mut self.planned_reverts)));
+        self.gas_limit = 0;
     }
 
     /// What every mainnet block calls before and after its transactions.
@@ -312,6 +359,27 @@ impl World {
             self.pre_state.insert_account(address, info);
         }
     }
+}
+
+/// A block of the Osaka fork, in the circumstances that all have.
+pub(crate) fn block(number: u64, timestamp: u64, gas_limit: u64, txns: Vec<TxEnv>) -> Block {
+    let env = BlockEnv {
+        number: U256::from(number),
+        beneficiary: BENEFICIARY,
+        timestamp: U256::from(timestamp),
+        gas_limit,
+        basefee: BASE_FEE as u64,
+        difficulty: U256::ZERO,
+        prevrandao: Some(keccak256("randomness")),
+        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
+            excess_blob_gas: 0,
+            blob_gasprice: 1,
+        }),
+        slot_num: 0,
+    };
+    Block::new(SpecId::OSAKA, env, txns)
+        .chain_id(CHAIN_ID)
+        .parent_beacon_block_root(keccak256("parent beacon block"))
 }
 
 /// The address of the `index`-th thing called `name`.

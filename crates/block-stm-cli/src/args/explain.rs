@@ -56,7 +56,7 @@ impl NameArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// Block folders, chain folders, or folders of these, instead of workloads
-    #[arg(value_name = "PATH", conflicts_with = "workload")]
+    #[arg(value_name = "PATH", conflicts_with_all = ["workload", "scenario"])]
     pub(crate) paths: Vec<PathBuf>,
     /// Which blocks.
     #[command(flatten)]

@@ -27,7 +27,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct ForecastArgs {
     /// Block folders, chain folders, or folders of these, instead of workloads
-    #[arg(value_name = "PATH", conflicts_with = "workload")]
+    #[arg(value_name = "PATH", conflicts_with_all = ["workload", "scenario"])]
     pub(crate) paths: Vec<PathBuf>,
     /// Which blocks.
     #[command(flatten)]

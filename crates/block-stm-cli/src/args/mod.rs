@@ -13,6 +13,7 @@ mod parse;
 mod parsers;
 mod replay;
 mod run;
+mod scenario;
 mod sim;
 mod sweep;
 mod t8n_input;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     parsers::{Latency, default_threads, number_parser, threads_parser},
     replay::ReplayArgs,
     run::{CommonArgs, RunArgs, WorkloadArgs},
+    scenario::{ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioShowArgs},
     sim::SimArgs,
     sweep::{SweepArgs, SweepVm},
     t8n_input::T8nInputArgs,
@@ -52,6 +54,7 @@ Examples:
   block-stm replay blocks/17034870             a real block, with its header
   block-stm replay blocks --json-file out.json a folder of blocks
   block-stm replay blocks --bal                what access lists bring
+  block-stm run --scenario load.yaml           a load of one's own
   block-stm fetch --rpc URL --out blocks       the newest block of a node
   block-stm explain --workload amm             what keeps a block serial
   block-stm timeline --workload amm --out t.json what each worker does when
@@ -103,6 +106,9 @@ pub(crate) enum Command {
     /// paper does
     #[command(after_help = sweep::SWEEP_EXAMPLES)]
     Sweep(SweepArgs),
+    /// Write a workload as a scenario that can be changed, and say what a scenario makes
+    #[command(after_help = scenario::SCENARIO_EXAMPLES)]
+    Scenario(ScenarioArgs),
     /// Execute drawn blocks under drawn schedules, step by step, and look for a difference
     #[command(after_help = sim::SIM_EXAMPLES)]
     Sim(SimArgs),

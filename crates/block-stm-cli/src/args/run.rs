@@ -1,8 +1,8 @@
 //! Options of `run`, and those that it shares with `replay`.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use block_stm_workloads::{Params, Workload};
+use block_stm_workloads::{Overrides, Params, Workload};
 use clap::{
     Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -12,8 +12,6 @@ use super::{
     CsvArgs, JsonArgs,
     parsers::{Latency, REPEAT_MAX, default_threads, number_parser, size_parser, threads_parser},
 };
-use crate::{error::CliError, memory};
-
 pub(super) const RUN_EXAMPLES: &str = "\
 Each block is executed by the plain sequential revm loop and by the parallel engine in turn, first \
 untimed and then --repeat times; times are medians. After every execution, receipts and state \
@@ -24,7 +22,8 @@ Examples:
   block-stm run --workload mixed --txns 50000 --zipf 1.1
   block-stm run --workload transfers,chain --threads 1,2,4
   block-stm run --workload amm,mixed --threads 8 --bounds
-  block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us";
+  block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us
+  block-stm run --scenario load.yaml           see `block-stm scenario --help`";
 
 /// What blocks are generated.
 #[derive(Debug, Args)]
@@ -33,45 +32,66 @@ pub(crate) struct WorkloadArgs {
     #[arg(long, value_name = "NAME", default_value = "all", value_delimiter = ',')]
     #[arg(value_parser = workload_parser())]
     pub(crate) workload: Vec<WorkloadChoice>,
-    /// Transactions in a block
-    #[arg(long, value_name = "N", default_value_t = Params::default().txns)]
-    #[arg(value_parser = size_parser(0, Params::TXNS_MAX))]
-    pub(crate) txns: usize,
+    /// Blocks that a file describes, in JSON or YAML, instead of workloads
+    #[arg(long, value_name = "FILE", conflicts_with = "workload")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// The folder that the scenario's artefacts lie in or below [default: the scenario's]
+    #[arg(long, value_name = "FOLDER", requires = "scenario")]
+    pub(crate) scenario_root: Option<PathBuf>,
+    /// Transactions in a block [default: 10000, or what the scenario says]
+    #[arg(long, value_name = "N", value_parser = size_parser(0, Params::TXNS_MAX))]
+    pub(crate) txns: Option<usize>,
     /// Accounts that send and receive [default: twice the transactions]
     #[arg(long, value_name = "N", value_parser = size_parser(1, Params::ACCOUNTS_MAX))]
+    #[arg(conflicts_with = "scenario")]
     pub(crate) accounts: Option<usize>,
     /// Tokens, pairs, lending pools, collections or markets: the fewer, the more conflicts
     #[arg(long, value_name = "N", default_value_t = Params::default().pools)]
-    #[arg(value_parser = size_parser(1, Params::POOLS_MAX))]
+    #[arg(value_parser = size_parser(1, Params::POOLS_MAX), conflicts_with = "scenario")]
     pub(crate) pools: usize,
     /// Skew of accounts and pools, the exponent of a Zipf law: 0 is uniform, 1 is like real life
     #[arg(long, value_name = "EXPONENT", default_value_t = Params::default().zipf)]
-    #[arg(value_parser = parse_zipf)]
+    #[arg(value_parser = parse_zipf, conflicts_with = "scenario")]
     pub(crate) zipf: f64,
-    /// Seed of all random choices: the same seed gives the same blocks on every machine
-    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
-    #[arg(value_parser = number_parser(0, u64::MAX))]
-    pub(crate) seed: u64,
+    /// Seed of all random choices [default: 0, or what the scenario says]
+    ///
+    /// The same seed gives the same blocks on every machine.
+    #[arg(long, value_name = "N", value_parser = number_parser(0, u64::MAX))]
+    pub(crate) seed: Option<u64>,
 }
 
 impl WorkloadArgs {
-    /// The parameters of the blocks.
-    pub(crate) fn params(&self) -> Params {
-        Params {
-            txns: self.txns,
-            accounts: self.accounts.unwrap_or((2 * self.txns).max(1)),
-            pools: self.pools,
-            zipf: self.zipf,
-            seed: self.seed,
+    /// Those of a scenario, with nothing changed.
+    pub(crate) fn of_scenario(file: PathBuf, root: Option<PathBuf>) -> Self {
+        let Params { pools, zipf, .. } = Params::default();
+        Self {
+            workload: Vec::new(),
+            scenario: Some(file),
+            scenario_root: root,
+            txns: None,
+            accounts: None,
+            pools,
+            zipf,
+            seed: None,
         }
     }
 
-    /// Makes sure that blocks of these parameters can be generated, and that there is memory for
-    /// one.
-    pub(crate) fn check(&self) -> Result<(), CliError> {
-        let params = self.params();
-        params.validate()?;
-        memory::check(params.txns, params.accounts)
+    /// The parameters of the blocks.
+    pub(crate) fn params(&self) -> Params {
+        let usual = Params::default();
+        let txns = self.txns.unwrap_or(usual.txns);
+        Params {
+            txns,
+            accounts: self.accounts.unwrap_or((2 * txns).max(1)),
+            pools: self.pools,
+            zipf: self.zipf,
+            seed: self.seed.unwrap_or(usual.seed),
+        }
+    }
+
+    /// What takes the place of what a scenario says.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides { txns: self.txns, seed: self.seed }
     }
 
     /// The chosen workloads, each once, in the order in which they are documented.
@@ -141,7 +161,7 @@ impl CommonArgs {
     }
 }
 
-fn parse_zipf(text: &str) -> Result<f64, String> {
+pub(super) fn parse_zipf(text: &str) -> Result<f64, String> {
     let zipf: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     let params = Params { zipf, ..Params::default() };
     params.validate().map_err(|error| error.to_string())?;

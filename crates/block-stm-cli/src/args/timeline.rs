@@ -35,7 +35,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct TimelineArgs {
     /// A block folder, or a chain folder with --block, instead of a workload
-    #[arg(value_name = "PATH", conflicts_with = "workload")]
+    #[arg(value_name = "PATH", conflicts_with_all = ["workload", "scenario"])]
     pub(crate) path: Option<PathBuf>,
     /// The file that the trace is written to
     #[arg(long, value_name = "FILE")]

@@ -121,7 +121,8 @@ impl Evm {
         let generated = Workload::Transfers.generate(&params)?;
         let (block, state) = (generated.block, generated.pre_state);
         let reference = execute_sequential(&block, &state, InvalidTxn::Reject);
-        let failed = |message| CliError::Workload { name: Workload::Transfers.name(), message };
+        let failed =
+            |message| CliError::Workload { name: Workload::Transfers.name().to_owned(), message };
         let reference = reference.map_err(|error| failed(error.to_string()))?;
         Ok(Self { block, state, judge: Judge::new(Ok(reference)) })
     }

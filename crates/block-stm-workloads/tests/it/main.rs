@@ -4,3 +4,4 @@ mod digest;
 mod golden;
 mod lists;
 mod properties;
+mod scenario;
