@@ -155,7 +155,7 @@ impl Checked {
                 ]);
             }
             text += &tables::render(&table);
-            text += "\n\n";
+            text.push('\n');
         }
         let header = ["entry of the mix", "txns", "succeed", "meant to fail", "fail", "gas/txn"];
         let mut table = tables::table(&header, &[0]);
@@ -175,8 +175,6 @@ impl Checked {
             row.push(Cell::new(gas.map_or_else(|| "-".to_owned(), grouped)));
             table.add_row(row);
         }
-        text += &tables::render(&table);
-        text.push('\n');
-        text
+        text + &tables::render(&table)
     }
 }

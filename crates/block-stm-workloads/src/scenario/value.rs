@@ -516,8 +516,9 @@ fn untyped(json: &Value) -> Result<DynSolValue, String> {
         Value::Bool(value) => Ok(DynSolValue::Bool(*value)),
         _ => match address() {
             Some(address) => Ok(address),
-            None => constant(json, &DynSolType::Uint(256)).map_err(|_| {
-                format!("{json} is neither a number, nor an address, nor true or false")
+            None => constant(json, &DynSolType::Uint(256)).map_err(|message| match json {
+                Value::Number(_) => message,
+                _ => format!("{json} is neither a number, nor an address, nor true or false"),
             }),
         },
     }
