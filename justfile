@@ -46,6 +46,10 @@ devnet:
 anvil-fetch:
     scripts/anvil-fetch
 
+# Load a trace of `block-stm timeline` into Perfetto (needs node, npm, chromium, unzip and python3 with pip).
+timeline-views TRACE PICTURE:
+    scripts/timeline-views {{TRACE}} {{PICTURE}}
+
 # Look at a page of `block-stm report` in Chromium (needs node, npm and chromium).
 report-views PAGE FOLDER:
     scripts/report-views {{PAGE}} {{FOLDER}}

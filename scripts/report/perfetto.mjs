@@ -53,7 +53,7 @@ try {
         .map(([name, value]) => `${name}: ${value}`),
     };
   });
-  await tab.screenshot({ path: picture });
+  await tab.screenshot({ path: picture, quality: picture.endsWith(".webp") ? 60 : undefined });
 } finally {
   await browser.close();
   server.close();

@@ -1,5 +1,6 @@
 // Looks at a page of `block-stm report` in Chromium: no error, no request, nothing wider than the screen, every chart drawn,
-// moved by the keyboard and by touch sizes, light and dark; one picture for each view.
+// moved by the keyboard and by touch sizes, light and dark; one picture of the page for each of these, and one of each part
+// of the page, wide and as narrow as a phone.
 //
 //   node views.mjs CHROMIUM REPORT.html FOLDER
 
@@ -14,6 +15,40 @@ if (folder === undefined) {
   process.exit(2);
 }
 mkdirSync(folder, { recursive: true });
+
+// The parts of a page: from the top of the first element to the end of the last one.
+const PARTS = {
+  head: ["header", "header"],
+  table: ["#table", "#table"],
+  speed: ["#speed", "#speed"],
+  spread: ["#spread", "#spread"],
+  work: ["#block h3:nth-of-type(1)", "#time-chart"],
+  graph: ["#block h3:nth-of-type(2)", "#graph-chart"],
+  places: ["#block h3:nth-of-type(3)", "#places"],
+  checks: ["#held", "#held"],
+};
+
+// Pictures of all parts; a long one is cut.
+async function pictures(tab, view, width) {
+  // The block with the most dependencies has most to show.
+  await tab.evaluate(() => {
+    const { details } = JSON.parse(document.getElementById("data").textContent);
+    const which = document.getElementById("which");
+    const most = details.reduce((best, block, place) => (block.edges.length > details[best].edges.length ? place : best), 0);
+    which.value = String(most);
+    which.dispatchEvent(new Event("change"));
+    for (const part of document.querySelectorAll(".scroll")) part.scrollTo(0, 0);
+  });
+  for (const [part, ends] of Object.entries(PARTS)) {
+    const [top, bottom] = await tab.evaluate(([first, last]) => {
+      const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+      return [box(first).top + window.scrollY, box(last).bottom + window.scrollY];
+    }, ends);
+    const clip = { x: 0, y: Math.max(0, top - 8), width, height: Math.min(bottom - top + 16, 700) };
+    const path = join(folder, `${part}-${view}.webp`);
+    await tab.screenshot({ path, clip, captureBeyondViewport: true, type: "webp", quality: 60 });
+  }
+}
 const faults = [];
 const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 try {
@@ -50,6 +85,7 @@ try {
     if (order !== "descending") faults.push(`${view}: the keyboard does not sort the table`);
     await tab.evaluate(() => document.activeElement.blur());
     await tab.screenshot({ path: join(folder, `${view}.png`), fullPage: true });
+    if (view !== "dark") await pictures(tab, view, width);
     await tab.close();
   }
 } finally {

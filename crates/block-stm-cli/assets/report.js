@@ -68,7 +68,7 @@ function head() {
   const machine = data.machine;
   const facts = {
     Machine: [`${machine.cores} cores`, machine.processor, machine.system].filter(Boolean).join(", "),
-    "From core to core": machine.core_distance_ns && `${machine.core_distance_ns.toFixed(0)} ns`,
+    "From core to core": machine.core_distance_ns && (machine.core_distance_ns < 1e4 ? `${machine.core_distance_ns.toFixed(0)} ns` : ms(machine.core_distance_ns / 1e6)),
     Load: machine.load?.toString(), Allocator: data.allocator, Version: data.version,
     Turns: `${data.repeat} of each side, medians`, Command: data.command,
   };
@@ -187,8 +187,15 @@ function spread() {
   const h = m.top + m.bottom + rows.length * step;
   const turns = rows.map((r) => r.parallel_samples_ms.map((p, turn) => r.sequential_samples_ms[turn] / p));
   const s = svg($("spread-chart"), h, `Speed-ups of single turns, from ${times(d3.min(turns.flat()))} to ${times(d3.max(turns.flat()))}`);
-  const x = d3.scaleLinear([Math.min(0.9, d3.min(turns.flat())), Math.max(1.1, d3.max(turns.flat()))], [m.left, w - m.right]).nice();
-  s.append("g").attr("class", "grid").attr("transform", `translate(0,${h - m.bottom})`).call(d3.axisBottom(x).ticks(w < 500 ? 4 : 8).tickSize(-(h - m.top - m.bottom)).tickFormat((d) => `${d}×`));
+  const ends = [Math.min(0.9, d3.min(turns.flat())), Math.max(1.1, d3.max(turns.flat()))];
+  // A single turn far away, as on a busy machine, must not push all others together.
+  const far = ends[1] / ends[0] > 8;
+  const x = (far ? d3.scaleLog() : d3.scaleLinear()).domain(ends).range([m.left, w - m.right]);
+  if (!far) x.nice();
+  const steps = d3.range(-10, 11).flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+  const shown = steps.filter((step) => step >= ends[0] && step <= ends[1] && (w >= 500 || Number.isInteger(Math.log10(step))));
+  const axis = d3.axisBottom(x).tickSize(-(h - m.top - m.bottom)).tickFormat((d) => `${Number(d.toPrecision(3))}×`);
+  s.append("g").attr("class", "grid").attr("transform", `translate(0,${h - m.bottom})`).call(far ? axis.tickValues(shown) : axis.ticks(w < 500 ? 4 : 8));
   s.append("line").attr("stroke", "var(--soft)").attr("x1", x(1)).attr("x2", x(1)).attr("y1", m.top).attr("y2", h - m.bottom);
   const lines = s.append("g").selectAll("g").data(rows).join("g").attr("transform", (_, i) => `translate(0,${m.top + (i + 0.5) * step})`);
   if (step > 9) lines.append("text").attr("class", "soft").attr("x", m.left - 8).attr("y", 4).attr("text-anchor", "end").text((r) => label(r).slice(0, w < 500 ? 11 : 16));

@@ -43,7 +43,7 @@ struct Comparison {
 ///
 /// # Errors
 ///
-/// A file that can't be read or has no results; files that have nothing in common.
+/// A file that can't be read or has no results.
 pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     files.reads(&args.first);
@@ -52,16 +52,15 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, CliError> {
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let (first, second) = (Results::read(&args.first)?, Results::read(&args.second)?);
     let comparison = Comparison::new(&first, &second);
-    if comparison.rows.is_empty() {
-        return Err(CliError::Usage(
-            "the two files have no workload or block with the same number of threads in common",
-        ));
-    }
     if !json.replaces_text() {
         output::print_styled(&text::render(&comparison))?;
     }
     csv.write(|| comparison.rows.iter().map(|row| serde_json::json!(row)).collect())?;
     json.write(|| rendered(&comparison))?;
+    if comparison.rows.is_empty() {
+        output::error("nothing was compared: the two files have nothing in common");
+        return Ok(Exit::CheckFailed);
+    }
     let lost = comparison.rows.iter().any(|row| row.change.is_loss());
     Ok(if lost && args.fail_on_loss { Exit::CheckFailed } else { Exit::Success })
 }

@@ -4,9 +4,9 @@ use crate::{
     args::CommonArgs,
     error::CliError,
     exit::Exit,
-    files::{CsvOutput, Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput, SvgOutput},
     output,
-    report::{Report, json, table},
+    report::{Report, json, plot, table},
 };
 
 /// Takes reports as they come in, and writes them.
@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Delivery {
     json: JsonOutput,
     csv: CsvOutput,
+    svg: SvgOutput,
     reports: Vec<Report>,
 }
 
@@ -26,7 +27,8 @@ impl Delivery {
     pub(crate) fn open(args: &CommonArgs, files: &mut Files) -> Result<Self, CliError> {
         let json = JsonOutput::open(&args.json, files)?;
         let csv = CsvOutput::open(&args.csv, files)?;
-        Ok(Self { json, csv, reports: Vec::new() })
+        let svg = SvgOutput::open(&args.svg, files)?;
+        Ok(Self { json, csv, svg, reports: Vec::new() })
     }
 
     /// Shows a report: the table, unless JSON has standard output for itself, then what failed.
@@ -49,6 +51,7 @@ impl Delivery {
         let is_empty = self.reports.iter().all(|report| report.rows.is_empty());
         if !is_empty {
             self.csv.write(|| json::rows(&self.reports))?;
+            self.svg.write(|| plot::of(&self.reports))?;
             self.json.write(|| json::render(&self.reports))?;
         }
         Ok(if !self.reports.iter().all(Report::ok) {

@@ -9,6 +9,8 @@ mod labels;
 mod layout;
 mod names;
 mod preimages;
+#[cfg(test)]
+mod replica;
 mod selectors;
 mod study;
 mod text;

@@ -26,6 +26,7 @@ use std::{
 use block_stm::{Config, Engine};
 use block_stm_evm::revm::primitives::B256;
 use indicatif::ProgressBar;
+use tracing::info;
 
 use self::{
     endpoint::Endpoint,
@@ -39,7 +40,7 @@ use crate::{
     args::{FetchArgs, Place},
     error::CliError,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
     interrupt, output, progress,
 };
 
@@ -62,9 +63,11 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     args.genesis.iter().for_each(|file| files.reads(file));
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let node = Node { rpc: rpc(args)? };
     let _patience = interrupt::Patience::new();
     let id = node.chain_id().map_err(hopeless)?;
+    info!("{} answers for chain {id}", node.rpc.endpoint());
     let chain_json = chain_config::chain_json(&node, id, args.genesis.as_deref())?;
     let has_no_requests = id != 1 && chain_config::is_anvil(&node).map_err(hopeless)?;
     fs::create_dir_all(&args.out).map_err(|error| CliError::not_written(&args.out, error))?;
@@ -96,6 +99,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<Exit, CliError> {
     if !json.replaces_text() {
         output::print_styled(&report.sentence())?;
     }
+    csv.write(|| report.rows())?;
     json.write(|| report.json())?;
     Ok(report.exit())
 }
@@ -214,6 +218,9 @@ impl Fetch<'_> {
                 Err(RpcError::Interrupted) => return Ok(()),
                 Err(error) => return Err(hopeless(error)),
             };
+            if last < head {
+                info!("the newest block is {head}");
+            }
             while last < head && !interrupt::came() && !self.hopeless {
                 let result = self.fetcher.fetch(last + 1);
                 // The node's parts may not agree yet on the newest block.

@@ -1,5 +1,6 @@
 //! `block-stm forecast`: how blocks scale to more workers than there are cores.
 
+mod plot;
 mod report;
 
 use std::{
@@ -24,7 +25,7 @@ use crate::{
     error::CliError,
     escape::shown,
     exit::Exit,
-    files::{CsvOutput, Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput, SvgOutput},
     interrupt,
     load::Load,
     measure::{median_time, plain},
@@ -44,6 +45,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
     let loads = Load::all(&args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
+    let svg = SvgOutput::open(&args.svg, &mut files)?;
     notes::warn_of_noise();
     let _patience = interrupt::Patience::new();
     let studio = Studio {
@@ -65,6 +67,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         output::print_styled(&texts.join("\n"))?;
     }
     csv.write(|| report::rows(&reports))?;
+    svg.write(|| plot::of(&reports))?;
     json.write(|| report::json(&reports))?;
     Ok(Exit::Success)
 }
@@ -178,6 +181,7 @@ impl Studio<'_> {
                 simulated: Duration::from_nanos(forecast.makespan_ns),
                 bound: Duration::from_nanos(profile.bound_ns(&conflicts, workers)),
                 real: real.get(&workers).map(|times| median_time(&mut times.clone())),
+                real_samples: real.get(&workers).cloned().unwrap_or_default(),
                 txns: block.txns.len(),
                 executions: stats.executions,
             })

@@ -7,7 +7,11 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
-use block_stm_chain::{BlockError, Chain, Genesis, Imported, import::json::read_file, rlp_blocks};
+use block_stm_chain::{
+    BlockError, Chain, Genesis, Imported,
+    import::{block_number, json::read_file},
+    rlp_blocks,
+};
 use serde::Serialize;
 
 use crate::{
@@ -85,6 +89,7 @@ impl Import {
     fn file(&mut self, file: &Path) -> Result<(), Stopped> {
         let bytes = read_file(file)
             .map_err(|error| Stopped { reason: error.to_string(), exit: Exit::BadInput })?;
+        tracing::info!("{} is read: {} bytes", file.display(), bytes.len());
         let start = Instant::now();
         let bar = progress::bar(bytes.len());
         bar.set_message(shown(file.display()));
@@ -97,7 +102,7 @@ impl Import {
             bar.set_position((offset + block.map_or(0, <[u8]>::len)) as u64);
             done.map_err(|Stopped { reason, exit }| {
                 let file = file.display();
-                let number = block.ok().and_then(number_of);
+                let number = block.ok().and_then(block_number);
                 let place = match number {
                     Some(number) => format!("{file}: block {number}"),
                     None => format!("{file}: block {index} of the file"),
@@ -124,6 +129,7 @@ impl Import {
     }
 
     fn count(&mut self, imported: Imported) {
+        tracing::debug!("a block is imported: {} txns, {} gas", imported.txns, imported.gas_used);
         self.blocks += 1;
         self.txns += imported.txns as u64;
         self.gas += imported.gas_used;
@@ -159,21 +165,6 @@ impl Import {
             error: self.stopped.as_ref().map(|stopped| stopped.reason.as_str()),
         }
     }
-}
-
-/// The number that a block's header tells, whatever else is wrong with it.
-fn number_of(mut block: &[u8]) -> Option<u64> {
-    use alloy_rlp::{Decodable, Header};
-    /// The fields of a header before its number.
-    const BEFORE: usize = 8;
-    let list = |of: &mut &[u8]| Header::decode(of).ok().filter(|header| header.list);
-    list(&mut block)?;
-    list(&mut block)?;
-    for _ in 0..BEFORE {
-        let field = Header::decode(&mut block).ok()?;
-        block = block.get(field.payload_length..)?;
-    }
-    u64::decode(&mut block).ok()
 }
 
 #[derive(Serialize)]

@@ -8,8 +8,12 @@ use std::{
 use block_stm_chain::import::json::read_file_within;
 use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use block_stm_workloads::{Format, Params, Scenario, Series, Workload};
+use tracing::{debug, info};
 
-use crate::{args::WorkloadArgs, error::CliError, escape::shown, files::Files, interrupt, memory};
+use crate::{
+    args::WorkloadArgs, error::CliError, escape::shown, files::Files, interrupt, memory,
+    units::count,
+};
 
 /// The largest scenario and the largest artefact, in bytes.
 const FILE_MAX: u64 = 64 << 20;
@@ -80,6 +84,7 @@ impl Load {
         match self {
             Self::Workload(workload, params) => {
                 let generated = workload.generate(params)?;
+                info!("{workload} is generated: {} accounts", generated.pre_state.len());
                 let name = workload.name().to_owned();
                 act(name, &generated.block, &generated.pre_state).map_err(failed)
             }
@@ -87,6 +92,12 @@ impl Load {
                 let series = written.series()?;
                 let many = series.blocks.len();
                 let mut state = series.genesis;
+                info!(
+                    "{} is generated: {}, {} accounts",
+                    written.name,
+                    count(many, "block"),
+                    state.len()
+                );
                 for (number, one) in (1..).zip(&series.blocks) {
                     if number > 1 && interrupt::came() {
                         break;
@@ -149,6 +160,7 @@ impl Written {
         let root = args.scenario_root.as_deref().unwrap_or(folder);
         let mut read = |name: &str| {
             let path = within(root, &folder.join(name))?;
+            debug!("{} is read", path.display());
             files.reads(&path);
             text_of_artefact(&path)
         };

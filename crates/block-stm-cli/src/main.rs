@@ -25,12 +25,14 @@ mod import;
 mod interrupt;
 mod latency;
 mod load;
+mod log;
 mod machine;
 mod measure;
 mod memory;
 mod notes;
 mod output;
 mod page;
+mod plot;
 mod progress;
 mod replay;
 mod report;
@@ -53,8 +55,12 @@ use exit::Exit;
 fn main() -> ExitCode {
     files::end_in_order();
     let cli = args::parse();
-    if cli.evm_version {
+    if cli.asks_for_evm_version() {
         return version::print_as_evm().into();
+    }
+    if let Err(error) = log::start(cli.verbose) {
+        output::error(error);
+        return Exit::BadInput.into();
     }
     blake2f::choose();
     let command = cli.command.unwrap_or_else(Command::default_run);

@@ -4,9 +4,16 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::log;
+
+/// Lines that tell steps and a bar are in each other's way.
+fn is_wanted() -> bool {
+    io::stderr().is_terminal() && !log::is_told()
+}
+
 /// A bar of `length` steps with the time that is left, on standard error, if that is a terminal.
 pub(crate) fn bar_with_rest(length: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !is_wanted() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg} {eta} left");
@@ -17,7 +24,7 @@ pub(crate) fn bar_with_rest(length: u64) -> ProgressBar {
 ///
 /// It is drawn between measurements only: no thread of its own disturbs them.
 pub(crate) fn bar(length: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !is_wanted() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}");

@@ -11,6 +11,7 @@ use block_stm_chain::{
 };
 use block_stm_evm::{Block, BlockResult, InvalidTxn, PreState};
 use indicatif::ProgressBar;
+use tracing::info;
 
 use crate::{
     args::ReplayArgs,
@@ -111,6 +112,8 @@ impl Replay<'_> {
     fn block(&mut self, folder: &Path) -> Result<(), CliError> {
         self.bar.set_message(shown(format_args!("reading {}", folder.display())));
         let imported = import_folder(folder)?;
+        let (txns, accounts) = (imported.block.txns.len(), imported.pre_state.len());
+        info!("{} is read: {txns} txns, {accounts} accounts", shown(folder.display()));
         let (block, number) = (&imported.block, imported.number);
         let header = &imported.header;
         let (mut measured, bounds) =
@@ -132,6 +135,7 @@ impl Replay<'_> {
     fn chain(&mut self, folder: &Path) -> Result<(), CliError> {
         self.bar.set_message(shown(format_args!("reading {}", folder.display())));
         let chain = import_chain(folder)?;
+        info!("{} is read: {} blocks", folder.display(), chain.blocks.len());
         // The chain itself is one of the steps.
         self.bar.inc_length(chain.blocks.len() as u64);
         let mut state = chain.genesis;
@@ -176,7 +180,10 @@ impl Replay<'_> {
         };
         let measured = measure_as_asked(common, &self.engine, bounder, block, state, lists);
         let path = folder.to_owned();
-        measured.map_err(|message| CliError::Execution { path, number, message })
+        let measured = measured.map_err(|message| CliError::Execution { path, number, message })?;
+        let (one, other) = (measured.0.sequential, measured.0.parallel);
+        info!("block {number} is measured: {one:.2?} in order, {other:.2?} in parallel");
+        Ok(measured)
     }
 
     fn push(&mut self, row: Row, folder: &Path) {

@@ -220,7 +220,10 @@ impl Targets {
         }
         let json = self.json.targets().iter().map(|target| (target, report.json()));
         let csv = self.csv.iter().map(|target| (target, report.csv().into_bytes()));
-        let svg = self.svg.iter().map(|target| (target, plot::svg(report).into_bytes()));
+        let svg = self
+            .svg
+            .iter()
+            .map(|target| (target, crate::plot::svg(&plot::of(report)).into_bytes()));
         deliver(json.chain(csv).chain(svg))
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     error::CliError,
     escape::shown,
     exit::Exit,
-    files::{Draft, Files, JsonOutput, Target, deliver, rendered},
+    files::{CsvOutput, Draft, Files, JsonOutput, Target, deliver, rendered},
     load::Load,
     machine::Machine,
     measure::median_time,
@@ -50,6 +50,7 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     let all = sources(args.path.as_slice(), &mut files)?;
     let loads = Load::all(&args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let target = files.writes(&args.out)?;
     if json.replaces_text() && matches!(target, Target::Stdout) {
         return Err(CliError::Usage("--json and --out - both want standard output"));
@@ -77,6 +78,7 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     if !json.replaces_text() && !matches!(target, Target::Stdout) {
         output::print_styled(&summary.text(&args.out))?;
     }
+    csv.write(|| summary.rows())?;
     json.write(|| rendered(&summary))?;
     Ok(Exit::Success)
 }
@@ -337,6 +339,18 @@ struct Summary {
 }
 
 impl Summary {
+    /// A row for each worker.
+    fn rows(&self) -> Vec<serde_json::Value> {
+        let rows = self.workers.iter().enumerate().map(|(worker, shares)| {
+            let mut row = json!(shares);
+            row["worker"] = json!(worker);
+            row["block"] = json!(self.block);
+            row["threads"] = json!(self.threads);
+            row
+        });
+        rows.collect()
+    }
+
     fn text(&self, file: &Path) -> String {
         let header = [
             "worker", "execute", "wasted", "publish", "validate", "judge", "commit", "idle",

@@ -12,7 +12,7 @@ pub enum ListFileError {
     #[error("no access list here: expected RLP, its hex digits, or JSON")]
     Empty,
     /// It is RLP of something else.
-    #[error("access list {list} at byte {offset}: {message}")]
+    #[error("list {} of the file, at byte {offset}: {message}", list + 1)]
     Rlp {
         /// How many lists come before.
         list: usize,
@@ -156,7 +156,7 @@ mod tests {
         let error = |bytes: &[u8]| read_access_lists(bytes).expect_err("is wrong").to_string();
         assert!(error(b" \n").starts_with("no access list here"));
         assert!(error(b"0xzz").contains("invalid"), "{}", error(b"0xzz"));
-        assert!(error(b"\xc0\xc1").starts_with("access list 1 at byte 1: "));
+        assert!(error(b"\xc0\xc1").starts_with("list 2 of the file, at byte 1: "));
         assert!(error(br#"[{"address": 7}]"#).starts_with("[0].address: "));
         assert!(error(b"[] []").starts_with(".: trailing characters"));
     }

@@ -111,7 +111,9 @@ fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>
         let index = blocks.len();
         let offset = bytes.len() - rest.len();
         let file = || folder.path("chain.rlp");
-        let wrong = |message: String| ImportError::Rlp { file: file(), index, offset, message };
+        let number = block_number(rest);
+        let wrong =
+            |message: String| ImportError::Rlp { file: file(), number, index, offset, message };
         let sealed = RlpBlock::<SignedTxn>::decode_sealed(&mut rest);
         let sealed = sealed.map_err(|error| wrong(error.to_string()))?;
         let header = &sealed.inner().header;
@@ -134,6 +136,21 @@ fn blocks(folder: Folder<'_>, schedule: &ForkSchedule) -> Result<Vec<ChainBlock>
         blocks.push(block);
     }
     Ok(blocks)
+}
+
+/// The number that the header of an RLP-encoded block tells, whatever else is wrong with it.
+pub fn block_number(mut block: &[u8]) -> Option<u64> {
+    use alloy_rlp::{Decodable, Header};
+    /// The fields of a header before its number.
+    const BEFORE: usize = 8;
+    let list = |of: &mut &[u8]| Header::decode(of).ok().filter(|header| header.list);
+    list(&mut block)?;
+    list(&mut block)?;
+    for _ in 0..BEFORE {
+        let field = Header::decode(&mut block).ok()?;
+        block = block.get(field.payload_length..)?;
+    }
+    u64::decode(&mut block).ok()
 }
 
 pub(crate) fn chain_block(

@@ -61,10 +61,12 @@ pub enum ImportError {
         reason: TxnError,
     },
     /// A file is not the RLP that is expected.
-    #[error("{}: block {index} of the file, at byte {offset}: {message}", file.display())]
+    #[error("{}: {}, at byte {offset}: {message}", file.display(), block_of(*number, *index))]
     Rlp {
         /// Which file.
         file: PathBuf,
+        /// The number that the block's header tells, as far as it can be read.
+        number: Option<u64>,
         /// The block's place in the file, from 0.
         index: usize,
         /// Where the block starts.
@@ -120,4 +122,12 @@ pub enum TxnError {
         /// Who signed it.
         recovered: Address,
     },
+}
+
+/// A block by its number, or by its place in the file where it tells none.
+fn block_of(number: Option<u64>, index: usize) -> String {
+    match number {
+        Some(number) => format!("block {number}"),
+        None => format!("block {index} of the file"),
+    }
 }

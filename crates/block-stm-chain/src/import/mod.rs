@@ -35,7 +35,9 @@ pub use senders::{authorization, signer};
 pub use access_lists::{
     ListFileError, access_lists_to_json, access_lists_to_rlp, read_access_lists,
 };
-pub use chain::{CHAIN_FILES, ChainBlock, ImportedChain, import_chain, import_chain_files};
+pub use chain::{
+    CHAIN_FILES, ChainBlock, ImportedChain, block_number, import_chain, import_chain_files,
+};
 pub use error::{ImportError, TxnError};
 pub use files::{MAX_FILE_BYTES, MemoryFiles};
 pub use folder::{BLOCK_FILES, ImportedBlock, import_files, import_folder};

@@ -300,7 +300,7 @@ fn no_block_comes_after_the_last_number() {
     let genesis = br#"{"config": {"chainId": 1}, "alloc": {}}"#;
     let files = MemoryFiles::from([("genesis.json", genesis.as_slice()), ("chain.rlp", &chain)]);
     let error = import_chain_files(&files).expect_err("no child").to_string();
-    assert!(error.starts_with("chain.rlp: block 1 of the file, at byte 5"), "{error}");
+    assert!(error.starts_with("chain.rlp: block 0, at byte 5"), "{error}");
     assert!(error.ends_with("it is not the child of the block before it"), "{error}");
 }
 
@@ -321,7 +321,7 @@ fn a_chain_with_a_block_left_out_is_refused() -> Result<(), Box<dyn Error>> {
     let gap = [&bytes[..ends[3]], &bytes[ends[4]..]].concat();
     fs::write(folder.join("chain.rlp"), gap)?;
     let error = import_chain(&folder).expect_err("block 5 is missing").to_string();
-    let expected = format!("block 4 of the file, at byte {}: it is not the child", ends[3]);
+    let expected = format!("block 6, at byte {}: it is not the child", ends[3]);
     assert!(error.contains(&expected), "{error}");
     Ok(())
 }

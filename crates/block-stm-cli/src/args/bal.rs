@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    JsonArgs,
+    CsvArgs, JsonArgs,
     parsers::{default_threads, threads_parser},
 };
 
@@ -138,6 +138,9 @@ pub(crate) struct BalVerifyArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where the rows go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }
 
 /// Options of `bal diff`.
@@ -152,4 +155,7 @@ pub(crate) struct BalDiffArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where the rows go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }

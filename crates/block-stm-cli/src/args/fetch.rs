@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum};
 
 use super::{
-    JsonArgs,
+    CsvArgs, JsonArgs,
     parsers::{Latency, default_threads, number_parser, size_parser, threads_parser},
 };
 
@@ -87,6 +87,9 @@ pub(crate) struct FetchArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where the rows go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }
 
 /// Where the pre-state comes from.

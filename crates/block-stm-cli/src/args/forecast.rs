@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    CsvArgs, JsonArgs, WorkloadArgs,
+    CsvArgs, JsonArgs, SvgArgs, WorkloadArgs,
     parsers::{Latency, repeat_parser, threads_parser},
 };
 
@@ -21,6 +21,7 @@ trust it where transactions take 10 us and more.
 Examples:
   block-stm forecast --workload amm --pools 4
   block-stm forecast blocks --workers 2,8,32 --json
+  block-stm forecast --workload amm,mixed --svg plot.svg
   block-stm forecast --workload erc20 --workers 16,128 --read-latency 50us";
 
 /// Options of `forecast`.
@@ -54,4 +55,7 @@ pub(crate) struct ForecastArgs {
     /// Where they go as CSV.
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
+    /// Where they are drawn.
+    #[command(flatten)]
+    pub(crate) svg: SvgArgs,
 }

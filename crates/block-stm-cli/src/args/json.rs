@@ -1,4 +1,4 @@
-//! Options that commands with results share: where these go as JSON, and as CSV.
+//! Options that commands with results share: where these go as JSON, as CSV and as a plot.
 
 use std::path::PathBuf;
 
@@ -21,4 +21,12 @@ pub(crate) struct CsvArgs {
     /// Write the rows as CSV to FILE, beside the text
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+}
+
+/// Where a plot goes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SvgArgs {
+    /// Draw the speed-up over threads as SVG to FILE, beside the text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ mod t8n_input;
 mod timeline;
 mod trace;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
@@ -30,7 +30,7 @@ pub(crate) use self::{
     fetch::{FetchArgs, Place, Source},
     forecast::ForecastArgs,
     import::ImportArgs,
-    json::{CsvArgs, JsonArgs},
+    json::{CsvArgs, JsonArgs, SvgArgs},
     official_tests::{StateTestArgs, TestArgs},
     page::PageArgs,
     parse::parse,
@@ -85,9 +85,13 @@ all, and never over an input.";
 #[command(name = "block-stm", version, propagate_version = true, after_help = EXAMPLES)]
 #[command(max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Print the version in the form of geth's `evm`, by which test fillers tell what they drive
-    #[arg(short = 'v', exclusive = true)]
-    pub(crate) evm_version: bool,
+    /// Tell on standard error what is done meanwhile; -vv and -vvv tell more
+    ///
+    /// BLOCK_STM_LOG has a finer filter, as info,block_stm::fetch=debug. A -v alone, without a
+    /// command, prints the version in the form of geth's `evm`, by which test fillers tell what
+    /// they drive.
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -153,6 +157,13 @@ pub(crate) enum Command {
     T8nInput(T8nInputArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+}
+
+impl Cli {
+    /// Whether `-v` is all that was said.
+    pub(crate) fn asks_for_evm_version(&self) -> bool {
+        self.command.is_none() && self.verbose == 1
+    }
 }
 
 impl Command {

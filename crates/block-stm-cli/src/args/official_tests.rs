@@ -6,7 +6,7 @@ use clap::Args;
 use regex::Regex;
 
 use super::{
-    JsonArgs, TestTraceArgs,
+    CsvArgs, JsonArgs, TestTraceArgs,
     parsers::{default_threads, threads_parser},
 };
 
@@ -97,4 +97,7 @@ pub(crate) struct TestArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where the cases go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }

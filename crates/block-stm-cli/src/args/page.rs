@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    CommonArgs, CsvArgs, JsonArgs, Latency, NameArgs, ReplayArgs,
+    CommonArgs, CsvArgs, JsonArgs, Latency, NameArgs, ReplayArgs, SvgArgs,
     parsers::{default_threads, repeat_parser, size_parser, threads_parser},
 };
 
@@ -58,6 +58,7 @@ impl PageArgs {
                 bounds: true,
                 json: JsonArgs::default(),
                 csv: CsvArgs::default(),
+                svg: SvgArgs::default(),
             },
         }
     }

@@ -9,7 +9,7 @@ use clap::{
 };
 
 use super::{
-    CsvArgs, JsonArgs,
+    CsvArgs, JsonArgs, SvgArgs,
     parsers::{Latency, REPEAT_MAX, default_threads, number_parser, size_parser, threads_parser},
 };
 pub(super) const RUN_EXAMPLES: &str = "\
@@ -20,7 +20,7 @@ are compared: a difference ends in exit code 1.
 Examples:
   block-stm run
   block-stm run --workload mixed --txns 50000 --zipf 1.1
-  block-stm run --workload transfers,chain --threads 1,2,4
+  block-stm run --workload transfers,chain --threads 1,2,4 --svg plot.svg
   block-stm run --workload amm,mixed --threads 8 --bounds
   block-stm run --workload erc20 --txns 1000 --threads 16 --read-latency 50us
   block-stm run --scenario load.yaml           see `block-stm scenario --help`";
@@ -149,6 +149,9 @@ pub(crate) struct CommonArgs {
     /// Where they go as CSV.
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
+    /// Where they are drawn.
+    #[command(flatten)]
+    pub(crate) svg: SvgArgs,
 }
 
 impl CommonArgs {

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    JsonArgs, WorkloadArgs,
+    CsvArgs, JsonArgs, WorkloadArgs,
     parsers::{default_threads, number_parser, repeat_parser, size_parser, threads_parser},
 };
 
@@ -61,4 +61,7 @@ pub(crate) struct TimelineArgs {
     /// Where the table goes as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+    /// Where its rows go as CSV.
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }

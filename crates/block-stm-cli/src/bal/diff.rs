@@ -12,7 +12,7 @@ use crate::{
     args::BalDiffArgs,
     error::CliError,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
     output,
     units::count,
 };
@@ -30,11 +30,13 @@ pub(super) fn diff(args: &BalDiffArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     [&args.a, &args.b].into_iter().for_each(|path| files.reads(path));
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let (a, b) = (read_lists(&args.a)?, read_lists(&args.b)?);
     let comparison = Comparison::of(&a, &b);
     if !json.replaces_text() {
         output::print(report(&comparison, &a, &b).as_bytes())?;
     }
+    csv.write(|| json::differences(&comparison))?;
     json.write(|| json::comparison(&comparison, &a, &b))?;
     Ok(if comparison.same { Exit::Success } else { Exit::CheckFailed })
 }

@@ -102,18 +102,27 @@ pub(super) fn verdicts(verdicts: &[Verdict]) -> Vec<u8> {
     rendered(&verdicts.collect::<Vec<_>>())
 }
 
-/// An object about two files of lists.
-pub(super) fn comparison(
-    comparison: &Comparison,
-    a: &[Vec<AccountChanges>],
-    b: &[Vec<AccountChanges>],
-) -> Vec<u8> {
+fn all(comparison: &Comparison) -> Vec<JsonDifference> {
     let differences = comparison.differences.iter().map(|(list, difference)| JsonDifference {
         list: *list,
         at: difference.into(),
         a: difference.listed.as_ref().map(value),
         b: difference.actual.as_ref().map(value),
     });
-    let differences = differences.collect();
+    differences.collect()
+}
+
+/// A row for each difference.
+pub(super) fn differences(comparison: &Comparison) -> Vec<serde_json::Value> {
+    all(comparison).iter().map(|difference| serde_json::json!(difference)).collect()
+}
+
+/// An object about two files of lists.
+pub(super) fn comparison(
+    comparison: &Comparison,
+    a: &[Vec<AccountChanges>],
+    b: &[Vec<AccountChanges>],
+) -> Vec<u8> {
+    let differences = all(comparison);
     rendered(&JsonComparison { same: comparison.same, lists: [a.len(), b.len()], differences })
 }

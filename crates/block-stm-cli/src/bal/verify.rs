@@ -18,7 +18,7 @@ use crate::{
     discover::sources,
     error::CliError,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
     output,
     units::{count, grouped},
 };
@@ -50,6 +50,7 @@ pub(super) fn verify(args: &BalVerifyArgs) -> Result<Exit, CliError> {
     let sources = sources(&args.blocks.paths, &mut files)?;
     files.reads(&args.list);
     let json = JsonOutput::open(&args.json, &mut files)?;
+    let csv = CsvOutput::open(&args.csv, &mut files)?;
     let lists = read_lists(&args.list)?;
     let number = lists.len();
     let (mut lists, mut blocks, mut verdicts) = (lists.into_iter(), 0, Vec::new());
@@ -80,6 +81,7 @@ pub(super) fn verify(args: &BalVerifyArgs) -> Result<Exit, CliError> {
     if !json.replaces_text() {
         output::print(verdicts.iter().filter_map(Verdict::line).collect::<String>().as_bytes())?;
     }
+    csv.write_json(|| json::verdicts(&verdicts))?;
     json.write(|| json::verdicts(&verdicts))?;
     visited?;
     if let Some((verdict, fault)) = verdicts.last().and_then(|last| Some((last, last.fault()?))) {

@@ -43,18 +43,24 @@ pub(super) fn render(comparison: &Comparison) -> String {
             Cell::new(verdict).fg(colour),
         ]);
     }
-    let mut text = tables::render(&table);
+    let mut text = match comparison.rows.is_empty() {
+        true => String::new(),
+        false => tables::render(&table),
+    };
     let count =
         |verdict| comparison.rows.iter().filter(|row| row.change.verdict == verdict).count();
-    let _ = writeln!(
-        text,
-        "\n{BOLD}{}{BOLD:#} in the geometric mean of the speed-ups; {} faster, {} slower, \
+    let means = !comparison.rows.is_empty();
+    let _ = means.then(|| {
+        writeln!(
+            text,
+            "\n{BOLD}{}{BOLD:#} in the geometric mean of the speed-ups; {} faster, {} slower, \
          {} the same.",
-        percent(comparison.mean_change - 1.0),
-        count(Verdict::Faster),
-        count(Verdict::Slower),
-        count(Verdict::Same),
-    );
+            percent(comparison.mean_change - 1.0),
+            count(Verdict::Faster),
+            count(Verdict::Slower),
+            count(Verdict::Same),
+        )
+    });
     for (which, keys) in
         [("first", &comparison.only_in_first), ("second", &comparison.only_in_second)]
     {

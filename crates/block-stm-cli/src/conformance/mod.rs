@@ -26,7 +26,7 @@ use crate::{
     error::CliError,
     escape::shown,
     exit::Exit,
-    files::{Files, JsonOutput},
+    files::{CsvOutput, Files, JsonOutput},
     interrupt, output, progress,
     units::count,
 };
@@ -76,6 +76,7 @@ fn conformance(args: &TestArgs, bench: bool, kind: Kind, run: RunFile) -> Result
     let mut all = Files::new();
     let files = files::find(&args.paths, &mut all)?;
     let json = JsonOutput::open(&args.json, &mut all)?;
+    let csv = CsvOutput::open(&args.csv, &mut all)?;
     // Cases that are traced or timed come one after another.
     let one = args.trace.trace || bench;
     let jobs = args.jobs.map_or(if one { 1 } else { default_threads().get() }, |jobs| jobs.get());
@@ -111,6 +112,7 @@ fn conformance(args: &TestArgs, bench: bool, kind: Kind, run: RunFile) -> Result
         outcome =
             Outcome::of(runner.run_all(&files), files.len()).shown(&json, args.trace.trace)?;
     }
+    csv.write_json(|| json::render(&outcome.cases))?;
     json.write_files(|| json::render(&outcome.cases))?;
     drop(runner);
     if let Some(source) = trace.into_inner().ok().and_then(TraceStream::into_failure) {

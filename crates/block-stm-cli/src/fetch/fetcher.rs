@@ -18,6 +18,7 @@ use block_stm_evm::{
     },
 };
 use serde_json::{Map, Value, json};
+use tracing::{debug, info};
 
 use super::{
     node::{Facts, Node, RawBlock, Receipt, Trace},
@@ -102,6 +103,7 @@ impl Fetcher<'_> {
     pub(super) fn fetch(&self, number: u64) -> Result<Fetched, FetchError> {
         let folder = self.out.join(number.to_string());
         if let Some(facts) = self.present(number, &folder)? {
+            info!("block {number} is there already: {}", folder.display());
             return Ok(Fetched { facts, folder, news: None });
         }
         let RawBlock { json, facts } = self.node.block(number)?.ok_or(FetchError::Missing)?;
@@ -112,6 +114,7 @@ impl Fetcher<'_> {
         }
         files.push(("prestate.json", b"{}".to_vec()));
         let imported = imported(&files)?;
+        info!("block {number} is read: {} txns, hash {}", imported.block.txns.len(), facts.hash);
         let (read, result, by_tracer) = self.read(number, &facts, &imported)?;
         files.pop();
         files.push(("prestate.json", pre_state_json(&read)));
@@ -128,9 +131,16 @@ impl Fetcher<'_> {
             let proofs = proofs::proofs(self.node, number - 1, root, &read, &made_up)?;
             files.push(("proofs.json", proofs));
         }
+        let (accounts, slots) = (read.accounts.len(), read.slots.len());
+        let from = if by_tracer { "the tracer" } else { "an execution" };
+        info!("block {number}: {from} told {accounts} accounts, {slots} of them with slots");
         let (measured, checks) = self.replayed(&files)?;
+        for check in &checks {
+            debug!("block {number}: {}: {:?}", check.name, check.outcome);
+        }
         write(&folder, &files)
             .map_err(|error| FetchError::Folder(format!("{}: {error}", folder.display())))?;
+        info!("block {number} is written to {}", folder.display());
         let news = News {
             txns: imported.block.txns.len(),
             gas_used: result.gas_used,
@@ -206,8 +216,13 @@ impl Fetcher<'_> {
                         );
                     }
                 }
-                Err(error) => why = Some(error),
+                Err(error) => {
+                    info!("block {number} is executed, the tracer does not do: {error}");
+                    why = Some(error);
+                }
             }
+        } else {
+            debug!("block {number} is executed: the tracer is not asked");
         }
         // Whatever it comes to: the threads read what the execution in order will read.
         let state = self.state(number, imported, Known::default());

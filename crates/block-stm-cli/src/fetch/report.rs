@@ -82,7 +82,8 @@ struct Json<'a> {
 impl<'a> Report<'a> {
     /// Nothing was fetched yet.
     pub(super) fn new(rpc: &'a Rpc, args: &FetchArgs, chain_id: u64, shows: bool) -> Self {
-        let wants_json = args.json.json || args.json.json_file.is_some();
+        let wants_blocks =
+            args.json.json || args.json.json_file.is_some() || args.csv.csv.is_some();
         Self {
             rpc,
             chain_id,
@@ -92,7 +93,7 @@ impl<'a> Report<'a> {
             fetched: 0,
             present: 0,
             disagreed: 0,
-            blocks: wants_json.then(Vec::new),
+            blocks: wants_blocks.then(Vec::new),
             errors: Vec::new(),
         }
     }
@@ -171,6 +172,12 @@ impl<'a> Report<'a> {
             self.rpc.endpoint(),
             time(self.start.elapsed()),
         )
+    }
+
+    /// A row for each block.
+    pub(super) fn rows(&self) -> Vec<serde_json::Value> {
+        let blocks = self.blocks.iter().flatten();
+        blocks.map(|block| serde_json::json!(block)).collect()
     }
 
     /// Everything, for programs.

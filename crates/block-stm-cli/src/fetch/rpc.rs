@@ -9,12 +9,13 @@ use std::{
     hash::{BuildHasher, RandomState},
     io::ErrorKind,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use block_stm_chain::import::json::read_within;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tracing::{debug, info, trace, warn};
 use ureq::{Agent, http::HeaderMap};
 
 use super::{endpoint::Endpoint, pace::Pace};
@@ -24,6 +25,8 @@ use crate::interrupt;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait that a node is granted.
 const LONGEST_REST: Duration = Duration::from_secs(300);
+/// From so long a time without an answer on, it is told without being asked for.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 /// Bytes of an answer that says what is wrong.
 const MAX_ERROR_BYTES: u64 = 1 << 16;
 /// Characters of a node's message that are shown.
@@ -157,20 +160,34 @@ impl Rpc {
         max: u64,
     ) -> Result<Box<RawValue>, RpcError> {
         let mut wait = self.patience.backoff;
+        let start = Instant::now();
         for tries in 1.. {
             if interrupt::came() {
                 break;
             }
             self.pace.wait();
-            let reason = match self.attempt(method, params, max) {
-                Ok(answer) => return Ok(answer),
-                Err(Setback::Final(error)) => return Err(error),
+            let (reason, rest) = match self.attempt(method, params, max) {
+                Ok(answer) => {
+                    let (bytes, time) = (answer.get().len(), start.elapsed());
+                    debug!(bytes, ms = time.as_millis() as u64, tries, "{method} is answered");
+                    return Ok(answer);
+                }
+                Err(Setback::Final(error)) => {
+                    debug!(tries, "{error}");
+                    return Err(error);
+                }
                 Err(Setback::Passing(reason, _)) if tries > self.patience.retries => {
                     return Err(RpcError::Failed { method, reason, tries });
                 }
-                Err(Setback::Passing(_, rest)) => rest,
+                Err(Setback::Passing(reason, rest)) => (reason, rest),
             };
-            match reason {
+            let wait_ms = rest.map_or(wait, |rest| rest.min(LONGEST_REST)).as_millis() as u64;
+            let left = self.patience.retries + 1 - tries;
+            match start.elapsed() < TOLD_AFTER {
+                true => info!(wait_ms, left, "{method} is asked again: {reason}"),
+                false => warn!(wait_ms, left, "{method} is asked again: {reason}"),
+            }
+            match rest {
                 // The node said so to one, and means all.
                 Some(rest) => self.pace.rest(rest.min(LONGEST_REST)),
                 None => interrupt::sleep(jittered(wait)),
@@ -190,6 +207,7 @@ impl Rpc {
         let id = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let request =
             serde_json::json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        trace!(id, %params, "{method}");
         let passing = |reason: String| Setback::Passing(reason, None);
         let response = self
             .agent

@@ -28,6 +28,15 @@ impl CsvOutput {
         }
     }
 
+    /// Writes the rows of the list in JSON that `json` makes, if they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub(crate) fn write_json(&self, json: impl FnOnce() -> Vec<u8>) -> Result<(), CliError> {
+        self.write(|| serde_json::from_slice(&json()).expect("it is a list in JSON"))
+    }
+
     /// Writes the rows that `rows` makes, if they are wanted.
     ///
     /// # Errors

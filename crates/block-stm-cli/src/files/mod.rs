@@ -6,6 +6,7 @@ mod draft;
 mod interrupt;
 mod json;
 mod place;
+mod svg;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub(crate) use self::{
     draft::{Draft, FolderDraft},
     interrupt::{end_in_order, watch_signals},
     json::{JsonOutput, rendered},
+    svg::SvgOutput,
     target::{Target, deliver, publish, sync},
 };
 use crate::error::CliError;

@@ -29,6 +29,8 @@ pub(super) struct Line {
     pub(super) bound: Duration,
     /// Measured, where there are enough cores.
     pub(super) real: Option<Duration>,
+    /// Turn by turn.
+    pub(super) real_samples: Vec<Duration>,
     pub(super) txns: usize,
     pub(super) executions: u64,
 }
@@ -36,18 +38,18 @@ pub(super) struct Line {
 /// Blocks that are reported together.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
-    title: String,
+    pub(super) title: String,
     /// The lines of each block, all with the same numbers of workers.
-    blocks: Vec<Vec<Line>>,
+    pub(super) blocks: Vec<Vec<Line>>,
 }
 
 /// What the blocks' lines for one number of workers come to.
 #[derive(Clone, Debug, Serialize)]
-struct Sum {
-    workers: usize,
+pub(super) struct Sum {
+    pub(super) workers: usize,
     simulated_ns: u64,
     /// Geometric mean over blocks of the plain loop's time over the simulated one.
-    speedup_over_plain: f64,
+    pub(super) speedup_over_plain: f64,
     /// Geometric mean over blocks of the executions' time over the bound.
     bound_speedup: f64,
     /// Geometric mean over blocks of the bound over the simulated time.
@@ -68,7 +70,7 @@ impl Report {
         self.blocks.is_empty()
     }
 
-    fn sums(&self) -> Vec<Sum> {
+    pub(super) fn sums(&self) -> Vec<Sum> {
         let places = self.blocks.iter().map(Vec::len).max().unwrap_or(0);
         (0..places)
             .map(|place| sum(self.blocks.iter().filter_map(|block| block.get(place))))
@@ -135,7 +137,7 @@ fn sum<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Sum {
     }
 }
 
-fn ratio(a: Duration, b: Duration) -> f64 {
+pub(super) fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_nanos().max(1) as f64 / b.as_nanos().max(1) as f64
 }
 
@@ -200,6 +202,7 @@ mod tests {
             simulated: millis(simulated),
             bound: millis(20),
             real: real.map(millis),
+            real_samples: Vec::new(),
             txns: 10,
             executions: 15,
         }

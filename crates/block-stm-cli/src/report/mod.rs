@@ -1,6 +1,7 @@
 //! What was measured, ready to be shown.
 
 pub(crate) mod json;
+pub(crate) mod plot;
 mod summary;
 pub(crate) mod table;
 

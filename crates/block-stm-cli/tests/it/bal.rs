@@ -252,7 +252,17 @@ fn verdicts_and_differences_come_as_json() -> TestResult {
     assert_eq!((&difference["a"], &difference["b"]), (&verdict["place"]["actual"], &json!("0x77")));
     // Into a file, beside the lines.
     let file = scratch.arg("verdicts.json");
-    let output = call(&["bal", "verify", &sample, "--list", &right, "--json-file", &file])?;
+    let csv = scratch.arg("verdicts.csv");
+    let verify = ["bal", "verify", &sample, "--list", &right, "--json-file", &file, "--csv", &csv];
+    let output = call(&verify)?;
+    let rows = fs::read_to_string(&csv)?;
+    assert!(
+        rows.starts_with("number,accounts,changes,ok,path,slots\n17100000,5,9,true,"),
+        "{rows}"
+    );
+    let csv = scratch.arg("differences.csv");
+    assert_eq!(call(&["bal", "diff", &right, &wrong, "--csv", &csv])?.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&csv)?.lines().count(), 2);
     assert!(stdout(&output).starts_with("block 17100000: the list is right"), "{output:?}");
     assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file)?)?, golden);
     Ok(())

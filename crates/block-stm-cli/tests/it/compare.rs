@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Scratch, TestResult, assert_refused, call, json, stdout};
+use crate::cli::{Scratch, TestResult, assert_refused, call, json, stderr, stdout};
 
 /// Results of one workload with such times of its turns.
 fn results(sequential: [f64; 5], parallel: [f64; 5]) -> Value {
@@ -65,7 +65,33 @@ fn sweeps_and_forecasts_can_be_compared_too() -> TestResult {
     let command = written[0]["command"].as_str().ok_or("a command")?;
     assert!(command.starts_with("block-stm forecast --workload transfers "), "{command}");
     assert!(written[0]["machine"]["cores"].as_u64() >= Some(1), "{written}");
-    assert_refused(&["compare", &sweep, &forecast], &["in common"])
+    let nothing = call(&["compare", &sweep, &forecast])?;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("nothing in common"), "{}", stderr(&nothing));
+    Ok(())
+}
+
+#[test]
+fn runs_with_other_threads_are_compared_where_both_have_them() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (few, many) = (scratch.arg("few.json"), scratch.arg("many.json"));
+    let run = ["run", "--workload", "transfers", "--txns", "20", "--repeat", "3", "--json-file"];
+    for (file, threads) in [(&few, "1,2"), (&many, "2,3")] {
+        let output = call(&[&run[..], &[file, "--threads", threads]].concat())?;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let compared = json(&["compare", &few, &many, "--json"], 0)?;
+    let threads = |list: &str| {
+        let list = compared[list].as_array().into_iter().flatten();
+        list.map(|row| row["threads"].as_u64().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let all = ["rows", "only_in_first", "only_in_second"].map(threads);
+    assert_eq!(all, [vec![2], vec![1], vec![3]]);
+    let text = stdout(&call(&["compare", &few, &many])?);
+    for part in ["Only in the first file: transfers (1).", "second file: transfers (3)."] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -96,7 +122,10 @@ fn what_can_not_be_compared_is_refused() -> TestResult {
     let mut others = results([1.0; 5], [1.0; 5]);
     others["threads"] = json!(4);
     let others = file("others.json", others)?;
-    assert_refused(&["compare", &good, &others], &["in common"])?;
+    let nothing = call(&["compare", &good, &others])?;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stdout(&nothing).starts_with("Only in the first file: "), "{}", stdout(&nothing));
+    assert!(stderr(&nothing).contains("nothing in common"), "{}", stderr(&nothing));
     let sweep = file("sweep.json", json!([{"vm": "aptos"}]))?;
     assert_refused(&["compare", &good, &sweep], &["sweep.json"])?;
     assert_refused(&["compare", &good, &good, "--json-file", &good], &["cannot write"])?;

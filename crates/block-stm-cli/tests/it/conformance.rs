@@ -75,6 +75,19 @@ fn json_has_the_fields_that_geth_prints() -> TestResult {
 }
 
 #[test]
+fn cases_come_as_rows() -> TestResult {
+    let scratch = Scratch::new()?;
+    let csv = scratch.arg("cases.csv");
+    let args = ["statetest", &arg("state.json"), "--csv", &csv];
+    assert_eq!(call(&args)?.status.code(), Some(0));
+    let rows = fs::read_to_string(&csv)?;
+    let header = rows.lines().next().unwrap_or_default();
+    assert!(header.starts_with("name,") && header.contains("pass"), "{rows}");
+    assert!(rows.lines().count() > 1, "{rows}");
+    Ok(())
+}
+
+#[test]
 fn the_summary_counts_by_fork() -> TestResult {
     let output = call(&["statetest", &arg("state.json")])?;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -57,3 +57,17 @@ fn bad_input_is_refused() -> TestResult {
     assert_refused(&["forecast", "--repeat", "0"], &["--repeat", "0"])?;
     assert_refused(&["forecast", "somewhere", "--workload", "amm"], &["PATH", "--workload"])
 }
+
+#[test]
+fn a_forecast_is_drawn_with_bound_and_ideal() -> TestResult {
+    let scratch = Scratch::new()?;
+    let svg = scratch.arg("plot.svg");
+    let args = ["forecast", "--workload", "transfers,chain", "--txns", "40", "--workers", "1,2,8"];
+    let output = call(&[&args[..], &["--repeat", "3", "--svg", &svg]].concat())?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let plot = std::fs::read_to_string(&svg)?;
+    for part in ["transfers: 40 txns", "chain: 40 txns", "dotted: ideal", "dashed: bound"] {
+        assert_eq!(plot.matches(part).count(), 1, "{part}");
+    }
+    assert_refused(&[&args[..], &["--svg", "-"]].concat(), &["--svg needs a file"])
+}

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256, address, keccak256};
+use regex::Regex;
 use serde_json::Value;
 
 use crate::{
@@ -54,41 +55,21 @@ fn entry(slot: u64, keys: &[Address]) -> B256 {
     })
 }
 
-/// The accounts that a key may mean which is shown by its beginning and its end.
-fn meant(shown: &str, accounts: &BTreeSet<Address>) -> Vec<Address> {
+/// The accounts that a key may mean which is shown by its beginning and its end: all that the
+/// block's files have, wherever they stand in calls, code or storage.
+fn meant(shown: &str, files: &str) -> Vec<Address> {
     let names = CONTRACTS.iter().map(|(name, address, _)| (*name, *address)).chain(NAMED);
     for (name, address) in names {
         if name == shown {
             return vec![address];
         }
     }
-    let (start, end) = shown.split_once('…').unwrap_or((shown, ""));
-    let fits = |address: &&Address| {
-        let text = format!("{address:#x}");
-        text.starts_with(&start.to_lowercase()) && text.ends_with(&end.to_lowercase())
-    };
-    accounts.iter().filter(fits).copied().collect()
-}
-
-/// All words of 20 bytes in a pre-state and its transactions: whoever can be a key.
-fn accounts(folder: &std::path::Path) -> Result<BTreeSet<Address>, Box<dyn std::error::Error>> {
-    let mut found = BTreeSet::new();
-    for file in ["prestate.json", "block.json"] {
-        let text = std::fs::read_to_string(folder.join(file))?;
-        let mut rest = text.as_str();
-        while let Some(place) = rest.find("0x") {
-            rest = &rest[place + 2..];
-            let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
-            // Calls hold their arguments in words after four bytes.
-            let words = (0..digits.saturating_sub(8) / 64).map(|word| 8 + 64 * word + 24);
-            for start in words.chain([0, digits.saturating_sub(40)]) {
-                if let Some(Ok(address)) = rest.get(start..start + 40).map(str::parse) {
-                    found.insert(address);
-                }
-            }
-        }
-    }
-    Ok(found)
+    let shown = shown.trim_start_matches("0x").to_lowercase();
+    let (start, end) = shown.split_once('…').unwrap_or((&shown, ""));
+    let between = 40_usize.saturating_sub(start.len() + end.len());
+    let pattern = Regex::new(&format!("{start}[0-9a-f]{{{between}}}{end}")).expect("digits");
+    let found = pattern.find_iter(files).filter_map(|found| found.as_str().parse().ok());
+    found.collect::<BTreeSet<Address>>().into_iter().collect()
 }
 
 #[test]
@@ -100,7 +81,8 @@ fn names_of_slots_agree_with_published_layouts() -> TestResult {
     let (mut mapped, mut plain) = (0, 0);
     for number in ["10760440", "12459406", "13217637", "15274915"] {
         let block = blocks.join(number);
-        let accounts = accounts(&block)?;
+        let file = |name| std::fs::read_to_string(block.join(name));
+        let files = format!("{} {}", file("prestate.json")?, file("block.json")?).to_lowercase();
         let path = block.to_string_lossy();
         let mut args = vec!["explain", &*path, "--repeat", "1", "--top", "10000", "--json"];
         args.extend(layouts.iter().flat_map(|layout| ["--layout", layout]));
@@ -118,7 +100,10 @@ fn names_of_slots_agree_with_published_layouts() -> TestResult {
             let (name, slot): (String, B256) = (text(location, "name")?, slot.parse()?);
             let variable = name.strip_prefix(&format!("{contract}.")).ok_or("no contract")?;
             let Some((mapping, keys)) = variable.split_once('[') else {
-                assert_eq!(variable, "reserve0 / reserve1 / blockTimestampLast", "{number}: {name}");
+                assert_eq!(
+                    variable, "reserve0 / reserve1 / blockTimestampLast",
+                    "{number}: {name}"
+                );
                 assert_eq!(slot, B256::from(U256::from(8)), "{number}: {name}");
                 plain += 1;
                 continue;
@@ -126,12 +111,12 @@ fn names_of_slots_agree_with_published_layouts() -> TestResult {
             let at = MAPPINGS.iter().find(|one| (one.0, one.1) == (*contract, mapping));
             let (_, _, at) = at.ok_or(format!("{number}: {name} is in no layout"))?;
             let keys: Vec<_> = keys.trim_end_matches(']').split("][").collect();
-            let meant: Vec<Vec<Address>> = keys.iter().map(|key| meant(key, &accounts)).collect();
+            let meant: Vec<Vec<Address>> = keys.iter().map(|key| meant(key, &files)).collect();
             let fits = match meant.as_slice() {
                 [one] => one.iter().any(|key| entry(*at, &[*key]) == slot),
-                [one, other] => one
-                    .iter()
-                    .any(|a| other.iter().any(|b| entry(*at, &[*a, *b]) == slot)),
+                [one, other] => {
+                    one.iter().any(|a| other.iter().any(|b| entry(*at, &[*a, *b]) == slot))
+                }
                 _ => false,
             };
             assert!(fits, "{number}: {name} is not at {slot}");

@@ -11,6 +11,7 @@ mod fixtures;
 mod forecast;
 mod import;
 mod layouts;
+mod log;
 mod oracle;
 mod output;
 mod page;

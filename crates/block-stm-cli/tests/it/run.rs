@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{TestResult, call, command, json, stderr, stdout};
+use crate::cli::{Scratch, TestResult, call, command, json, stderr, stdout};
 
 const SMALL: [&str; 5] = ["run", "--txns", "60", "--repeat", "2"];
 
@@ -184,5 +184,21 @@ fn more_threads_than_cores_can_wait_for_slow_reads() -> TestResult {
     // machine's to say.
     assert!(row["sequential_ms"].as_f64() >= Some(40.0), "{row}");
     assert!(row["bounds"]["hardware_ms"].as_f64() > Some(2.5), "{row}");
+    Ok(())
+}
+
+#[test]
+fn speed_ups_are_drawn_over_threads_with_one_legend() -> TestResult {
+    let scratch = Scratch::new()?;
+    let svg = scratch.arg("plot.svg");
+    let args = small(&["--workload", "amm,chain", "--threads", "1,2,4", "--svg", &svg]);
+    let output = call(&args)?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let plot = std::fs::read_to_string(&svg)?;
+    for part in ["amm", "chain", "threads", "speed-up", "dotted: ideal", "bars: middle half"] {
+        let lines = plot.lines().filter(|line| line.starts_with(part)).count();
+        assert_eq!(lines, 1, "{part}: {plot}");
+    }
+    assert!(stdout(&output).contains("speed-up"), "the table stands beside");
     Ok(())
 }

@@ -47,7 +47,12 @@ fn a_trace_tells_every_execution_and_every_commit() -> TestResult {
 fn a_table_tells_what_observing_costs() -> TestResult {
     let (scratch, block) = (Scratch::new()?, sample_block().to_string_lossy().into_owned());
     let file = scratch.arg("trace.json");
-    let output = call(&["timeline", &block, "--threads", "2", "--repeat", "1", "--out", &file])?;
+    let csv = scratch.arg("workers.csv");
+    let args = ["timeline", &block, "--threads", "2", "--repeat", "1", "--out", &file];
+    let output = call(&[&args[..], &["--csv", &csv]].concat())?;
+    let rows = fs::read_to_string(&csv)?;
+    assert!(rows.starts_with("block,threads,commit_ms,execute_ms,"), "{rows}");
+    assert!((2..=3).contains(&rows.lines().count()), "a row for each worker that came: {rows}");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
     for part in ["block 17100000: 2 txns", "worker  execute", "Observed it takes ", "perfetto"] {

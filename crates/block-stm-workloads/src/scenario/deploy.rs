@@ -16,9 +16,10 @@ use super::{
     error::{Result, ScenarioError},
     file::{Contract, Listed},
     plan::arguments,
+    scope::Scope,
     slot::Slot,
     stage::{Creation, Site, Stage},
-    value::{Instance, Node, Scope, fixed},
+    value::{Instance, Node, fixed},
 };
 use crate::{
     world::{BASE_FEE, CHAIN_ID, NUMBER, SLOT_SECONDS, TIMESTAMP, block, whole},

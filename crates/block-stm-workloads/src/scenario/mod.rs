@@ -44,6 +44,7 @@ mod error;
 mod file;
 mod plan;
 mod print;
+mod scope;
 mod slot;
 mod stage;
 mod value;

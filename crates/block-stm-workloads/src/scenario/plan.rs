@@ -12,9 +12,10 @@ use super::{
     code::{Code, parsed},
     error::{Result, ScenarioError, list},
     file::{Entry, Listed, Need},
+    scope::{Scope, total},
     slot::Slot,
     stage::Stage,
-    value::{Kind, Node, Scope, total, word},
+    value::{Kind, Node, word},
 };
 use crate::{
     amm::Amm,

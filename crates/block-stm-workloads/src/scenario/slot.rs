@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{
     code::{Layout, Type},
     error::{Result, ScenarioError, list},
+    scope::Scope,
     stage::Stage,
-    value::{Node, Scope, word},
+    value::{Node, word},
 };
 use crate::artifact::Place;
 

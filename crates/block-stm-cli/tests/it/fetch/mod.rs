@@ -194,9 +194,19 @@ fn failures_that_pass_are_waited_for() -> TestResult {
     };
     let node = node(move |before, _, _| failures().get(before).cloned())?;
     let scratch = Scratch::new()?;
-    let output = fetch(&node.url(), &scratch.arg("out"), &["latest", "--retries", "6"])?;
+    let output = fetch(&node.url(), &scratch.arg("out"), &["latest", "--retries", "6", "-v"])?;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(node.calls("eth_chainId"), 7);
+    let told = stderr(&output);
+    let again: Vec<_> =
+        told.lines().filter(|line| line.contains("eth_chainId is asked again")).collect();
+    assert_eq!(again.len(), 6, "{told}");
+    assert!(again[0].contains("eth_chainId is asked again: ") && again[0].contains("HTTP 429"));
+    for part in ["answers for chain", "is read: 2 txns", "the tracer told", "is written to"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let again = fetch(&node.url(), &scratch.arg("out"), &["latest", "-v"])?;
+    assert!(stderr(&again).contains("is there already"), "{}", stderr(&again));
     Ok(())
 }
 
@@ -277,12 +287,16 @@ fn no_part_of_the_url_but_the_host_is_ever_shown() -> TestResult {
         let with_user = at.replace("http://", &format!("http://me:{KEY}@"));
         for url in [format!("{at}/v3/{KEY}"), format!("{at}/?key={KEY}"), with_user] {
             let file = scratch.arg("result.json");
-            let more = ["latest", "--retries", "1", "--json-file", &file];
-            let output = fetch(&url, &scratch.arg("out"), &more)?;
-            assert_ne!(output.status.code(), Some(0));
-            let all =
-                [stdout(&output), stderr(&output), fs::read_to_string(&file).unwrap_or_default()];
-            assert!(all.iter().all(|text| !text.contains(KEY)), "{url}: {all:?}");
+            for told in ["--retries=1", "-vvv"] {
+                let more = ["latest", "--retries", "1", "--json-file", &file, told];
+                let more = if told == "-vvv" { &more[..] } else { &more[..5] };
+                let output = fetch(&url, &scratch.arg("out"), more)?;
+                assert_ne!(output.status.code(), Some(0));
+                let file = fs::read_to_string(&file).unwrap_or_default();
+                let all = [stdout(&output), stderr(&output), file];
+                assert!(all.iter().all(|text| !text.contains(KEY)), "{url}: {all:?}");
+                assert_eq!(all[1].contains("TRACE"), told == "-vvv", "{}", all[1]);
+            }
         }
     }
     for url in [format!("ws://node/{KEY}"), KEY.to_owned(), format!("http:/{KEY}")] {
