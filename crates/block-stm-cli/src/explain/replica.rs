@@ -101,7 +101,7 @@ impl Vm for Spinner {
 /// The speed-up of the transactions on virtual workers.
 fn forecast(txns: &[Txn], total_ns: u64) -> f64 {
     let work = |engine: &Engine| {
-        let storage = |_: &usize| Ok::<_, Infallible>(Writer(usize::MAX));
+        let storage = |_: &usize| Ok(Writer(usize::MAX));
         let mut outcomes = Collect::default();
         engine.execute(&Block::new(&Spinner, txns, &storage), &mut outcomes).map(|_| ())
     };
