@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The largest scenario and the largest artefact, in bytes.
-const FILE_MAX: u64 = 64 << 20;
+const FILE_MAX: u64 = 16 << 20;
 
 /// What makes blocks.
 #[derive(Debug)]

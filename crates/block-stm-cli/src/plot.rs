@@ -299,8 +299,8 @@ pub(crate) mod tests {
     #[test]
     fn bars_are_the_middle_half_of_enough_samples() {
         assert_eq!(Point::new(2.0, [1.0, 2.0]).half, None);
-        let point = Point::new(2.0, [5.0, 1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(point.half, Some((2.0, 4.0)));
+        let point = Point::new(2.0, [2.4, 1.5, 1.8, 2.0, 2.2]);
+        assert_eq!(point.half, Some((1.8, 2.2)));
         let mut with = plot();
         let bare = svg(&with).matches("<polyline").count();
         with.panels[0].lines[0].points[1].1 = point;

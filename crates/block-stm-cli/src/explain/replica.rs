@@ -19,6 +19,7 @@ use block_stm_testkit::sim::{Latency, Profile};
 use super::{analysis::Graph, names::Names, study::Study};
 use crate::args::NameArgs;
 
+const FORECASTS: usize = 7;
 /// As many as no chain of these blocks leaves work for.
 const WORKERS: usize = 64;
 
@@ -98,15 +99,20 @@ impl Vm for Spinner {
     }
 }
 
-/// The speed-up of the transactions on virtual workers.
+/// The speed-up of the transactions on virtual workers: the best of some forecasts, since other
+/// work on the machine can only make a measured transaction longer.
 fn forecast(txns: &[Txn], total_ns: u64) -> f64 {
+    (0..FORECASTS).map(|_| forecast_once(txns, total_ns)).fold(0.0, f64::max)
+}
+
+fn forecast_once(txns: &[Txn], total_ns: u64) -> f64 {
     let work = |engine: &Engine| {
         let storage = |_: &usize| Ok(Writer(usize::MAX));
         let mut outcomes = Collect::default();
         engine.execute(&Block::new(&Spinner, txns, &storage), &mut outcomes).map(|_| ())
     };
     let latency = Latency { wake_ns: 0, spawn_ns: 0, call_ns: 0, read_ns: 0, spin_ns: 10 };
-    let repeat = NonZeroUsize::new(5).expect("not zero");
+    let repeat = NonZeroUsize::new(3).expect("not zero");
     let profile = Profile::measure(&work, txns.len(), latency, repeat).expect("it ends");
     let forecast = profile.forecast(&work, WORKERS).expect("it ends");
     forecast.result.expect("nothing fails");

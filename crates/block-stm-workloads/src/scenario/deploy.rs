@@ -163,6 +163,7 @@ fn site(
         later: Vec::new(),
         draws: false,
         counters: &mut counters,
+        values: 0,
     };
     let creation = creation(&mut scope, contract, code, place)?;
     if creation.is_none() && code.runtime.is_none() {

@@ -29,6 +29,8 @@ use crate::{
 
 /// Gas of a call that says nothing of it.
 const GAS_USUAL: u64 = 1_000_000;
+/// The most values that are evaluated for all transactions together.
+const VALUES_MAX: usize = 1_000_000_000;
 /// The most bytes of all calls of a scenario together.
 const CALL_BYTES_MAX: usize = 1 << 30;
 /// The parts of built-in workloads that keep an account of what their contracts hold.
@@ -92,6 +94,8 @@ pub(super) struct Compiler<'a> {
     pub(super) parts: Vec<PartPlan>,
     /// What the entries are called that make transactions.
     pub(super) entries: Vec<String>,
+    /// Transactions of all blocks.
+    pub(super) txns: usize,
 }
 
 impl Compiler<'_> {
@@ -168,6 +172,7 @@ impl Compiler<'_> {
             later: entry.draw.names().map(str::to_owned).collect(),
             draws: true,
             counters: &mut self.counters,
+            values: 0,
         };
         let mut draws = Vec::new();
         for (name, json) in &entry.draw.0 {
@@ -231,6 +236,11 @@ impl Compiler<'_> {
         let reverts = entry.reverts.as_ref().unwrap_or(&never);
         let bool = Some(&DynSolType::Bool);
         let (reverts, _) = scope.compile(reverts, bool, &format!("{place}.reverts"))?;
+        if scope.values.saturating_mul(self.txns) > VALUES_MAX {
+            let (values, txns) = (scope.values, self.txns);
+            let message = format!("{values} values for each of {txns} transactions are too many");
+            return Err(bad("", message));
+        }
         let (place, entry) = (place.to_owned(), self.entries.len() - 1);
         Ok(CallPlan { place, entry, draws, from, to, value, call, gas, needs, reverts })
     }

@@ -26,6 +26,8 @@ pub(super) struct Scope<'a> {
     pub(super) draws: bool,
     /// The start of each counter.
     pub(super) counters: &'a mut Vec<U256>,
+    /// How many values were compiled.
+    pub(super) values: usize,
 }
 
 const OPERATIONS: &str =
@@ -39,6 +41,7 @@ impl Scope<'_> {
         want: Option<&DynSolType>,
         place: &str,
     ) -> Result<(Node, Kind)> {
+        self.values += 1;
         let bad = |message: String| ScenarioError::new(place, message);
         let (node, kind) = match json {
             Value::String(text) if text.starts_with('$') && !text.starts_with("$$") => {

@@ -417,6 +417,60 @@ fn references_in_yaml_do_not_multiply() {
 }
 
 #[test]
+fn more_than_can_be_drawn_is_refused() {
+    let list = vec!["1"; 5_000].join(",");
+    let text = format!(
+        r#"{{"txns": 1000000, "mix": [{{"to": "0x00000000000000000000000000000000000000aa",
+            "call": "f(uint256[])", "args": [[{list}]]}}]}}"#
+    );
+    let found = refused(&text);
+    assert_eq!(found, "mix[0]: 5005 values for each of 1000000 transactions are too many");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever becomes of the text: it is refused in one line, or makes blocks.
+    #[test]
+    fn spoilt_files_do_no_harm(
+        which in 0_usize..8,
+        cuts in prop::collection::vec((0.0..1.0, 0.0..1.0, 0_usize..12), 1..5),
+        yaml: bool,
+    ) {
+        const BITS: [&str; 12] = [
+            "", "0", "-1", "\"\"", "[]", "{}", "\"$x\"", "1e9", "null", "\"max\"", "$", "99999999",
+        ];
+        let params = Params { txns: 20, accounts: 10, pools: 2, ..Params::default() };
+        let mut text = Workload::ALL[which].scenario(&params).expect("in range");
+        for (from, to, bit) in cuts {
+            // Whole words, so that most results are still JSON.
+            let words: Vec<_> = text.split_inclusive([' ', '\n']).collect();
+            let place = |share: f64| (share * words.len() as f64) as usize;
+            let start = place(from);
+            let end = (start + 1 + (4.0 * to) as usize).min(words.len());
+            let tail = if words[end - 1].trim_end().ends_with(',') { "," } else { "" };
+            let (head, rest) = (words[..start].concat(), words[end..].concat());
+            text = format!("{head}{}{tail}\n{rest}", BITS[bit]);
+        }
+        let format = if yaml { Format::Yaml } else { Format::Json };
+        let mut none = |path: &str| Err(format!("{path} is not here"));
+        let overrides = Overrides { txns: Some(20), seed: None };
+        match Scenario::parse(&text, format, &overrides, &mut none) {
+            Err(error) => prop_assert!(!error.to_string().contains('\n'), "{}", error),
+            Ok(scenario) if scenario.blocks() > 100 => {}
+            Ok(scenario) => match scenario.generate() {
+                Err(error) => prop_assert!(!error.to_string().contains('\n'), "{}", error),
+                Ok(series) => prop_assert_eq!(series.blocks.len(), scenario.blocks()),
+            },
+        }
+    }
+}
+
+#[test]
 fn deep_nesting_is_refused() {
     for (head, open, close) in [("", "{\"mix\": [", "]}"), ("\"about\": 1, ", "[", "]")] {
         for format in ["", "# YAML\n"] {
