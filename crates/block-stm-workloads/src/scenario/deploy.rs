@@ -69,7 +69,7 @@ impl Compiled {
         for (place, site) in self.sites.iter().enumerate() {
             if site.address.is_some() {
                 let done = stage.contract(place, Instance::Number(0));
-                done.map_err(|message| ScenarioError::new(&at(site), message))?;
+                done.map_err(|message| ScenarioError::new(at(site), message))?;
             }
         }
         let mut txns = Vec::new();
@@ -108,7 +108,7 @@ impl Compiled {
         for (site, number) in made {
             let address = site.address_of(number, deployer);
             let written = stage.write_storage(site, number, address);
-            written.map_err(|message| ScenarioError::new(&at(site), message))?;
+            written.map_err(|message| ScenarioError::new(at(site), message))?;
         }
         Ok(())
     }
