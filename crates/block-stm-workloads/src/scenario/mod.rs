@@ -32,9 +32,9 @@
 //! (`amm`, `lending`, `nft`, `orders`, `chain`), stays a part that a scenario names, with weights
 //! for its actions.
 //!
-//! Nothing that a file says takes memory or time beyond a bound: at most 1,000,000 transactions in
-//! all blocks, a billion values, a gibibyte of calls, 256 contracts of at most 100,000 instances, of
-//! which 1,000 are created by their constructors.
+//! Nothing that a file says takes memory or time beyond a bound: at most 1,000,000 transactions
+//! in all blocks, a billion values, a gibibyte of calls, 256 contracts of at most 100,000
+//! instances, of which 1,000 are created by their constructors.
 //!
 //! [`Workload::scenario`]: crate::Workload::scenario
 
