@@ -9,8 +9,6 @@ mod labels;
 mod layout;
 mod names;
 mod preimages;
-#[cfg(test)]
-mod replica;
 mod selectors;
 mod study;
 mod text;
