@@ -87,6 +87,24 @@ impl BlockGas {
         Ok(())
     }
 
+    /// Checks that the block has room for one transaction after another, each of which used what
+    /// stands beside it.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first that has no room, with the reason.
+    pub(crate) fn admit_all<'t>(
+        &self,
+        txns: impl Iterator<Item = (&'t TxEnv, &'t ResultGas)>,
+    ) -> Result<(), (usize, InvalidTxnReason)> {
+        let mut gas = self.clone();
+        for (place, (txn, used)) in txns.enumerate() {
+            gas.admit(txn).map_err(|reason| (place, reason))?;
+            gas.record(txn, used);
+        }
+        Ok(())
+    }
+
     /// Counts a transaction that was executed, and returns the block's cumulative gas for its
     /// receipt.
     pub(crate) fn record(&mut self, txn: &TxEnv, gas: &ResultGas) -> u64 {

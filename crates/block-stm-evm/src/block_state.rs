@@ -15,7 +15,7 @@ use revm::{
 
 use crate::{AccountChange, SlotChange, StateChanges, StateRef, state_ref::State};
 
-type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
+pub(crate) type SlotMap = std::collections::HashMap<U256, Slot, RandomState>;
 
 /// A write-back cache over the state before the block, which ends as [`StateChanges`].
 ///
@@ -127,6 +127,11 @@ impl CachedAccount {
 impl Fields {
     pub(crate) fn of(info: &AccountInfo) -> Self {
         Self { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
+    }
+
+    pub(crate) fn info(&self) -> AccountInfo {
+        let Self { balance, nonce, code_hash } = *self;
+        AccountInfo { balance, nonce, code_hash, code: None, ..AccountInfo::default() }
     }
 }
 

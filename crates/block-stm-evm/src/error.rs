@@ -113,6 +113,20 @@ impl<E> ExecutionError<E> {
     }
 }
 
+impl<E> ExecutionError<E> {
+    /// The same error of transactions whose places are others.
+    pub(crate) fn relocate(mut self, place: impl Fn(usize) -> usize) -> Self {
+        match &mut self {
+            Self::InvalidTxn { index, .. }
+            | Self::Database { stage: Stage::Txn(index), .. }
+            | Self::Vm { stage: Stage::Txn(index), .. }
+            | Self::Panicked { stage: Stage::Txn(index), .. } => *index = place(*index),
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What of a block was being executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -152,6 +166,17 @@ pub enum InvalidTxnReason {
     /// A set-code transaction (EIP-7702) has no destination. No encoding has room for one.
     #[error("a set-code transaction can't create a contract")]
     SetCodeCreate,
+    /// It failed in the VM, in a bundle in which it may not.
+    #[error("it failed in the vm")]
+    Failed,
+    /// Its bundle was taken back because of one of its transactions.
+    #[error("txn {member} of its bundle: {reason}")]
+    Bundle {
+        /// The place of that transaction in the bundle, from 0.
+        member: usize,
+        /// What is wrong with it.
+        reason: Box<InvalidTxnReason>,
+    },
     /// The host's sink refused the transaction.
     #[error("refused: {0}")]
     Refused(String),
@@ -163,6 +188,13 @@ pub enum InvalidTxnReason {
         /// What the block has left.
         available: u64,
     },
+}
+
+impl InvalidTxnReason {
+    /// The reason why the bundle is taken back in which the transaction `member` has this one.
+    pub(crate) fn in_bundle(self, member: usize) -> Self {
+        Self::Bundle { member, reason: Box::new(self) }
+    }
 }
 
 /// Why a system call did not succeed.

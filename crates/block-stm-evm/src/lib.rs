@@ -83,6 +83,7 @@ mod pre_state;
 mod receipts;
 mod result;
 mod sequential;
+mod session;
 mod sink;
 mod slot_feed;
 mod state_changes;
@@ -100,6 +101,10 @@ pub use pre_state::{PreAccount, PreState, PreStateError};
 pub use receipts::{Receipt, ReceiptStatus};
 pub use result::{BlockResult, InvalidTxn, TxnEnd, TxnOutcome};
 pub use sequential::{execute_sequential, execute_sequential_with};
+pub use session::{
+    BlockSession, Bundle, BundleError, Mark, Push, PushError, Pusher, RollBackError, SessionBlock,
+    SessionError, SessionOptions, Settled, Ticket, UnsettledError, build_sequential,
+};
 pub use sink::{
     BlockSink, CommittedTxn, ExecutedTxn, FinalTxn, RefuseReverted, StreamReceipts, TxnSink,
 };

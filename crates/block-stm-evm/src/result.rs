@@ -180,6 +180,29 @@ impl BlockRecord {
         self.outcomes.push(TxnOutcome::Skipped(reason));
     }
 
+    /// Where the record stands, to come back to.
+    pub(crate) fn mark(&self) -> RecordMark {
+        let (receipts, outcomes) = (self.receipts.len(), self.outcomes.len());
+        RecordMark { gas: self.gas.clone(), receipts, outcomes }
+    }
+
+    /// Forgets what came after `mark`.
+    pub(crate) fn roll_back(&mut self, mark: &RecordMark) {
+        self.gas = mark.gas.clone();
+        self.receipts.truncate(mark.receipts);
+        self.outcomes.truncate(mark.outcomes);
+    }
+
+    /// What the block has left.
+    pub(crate) fn gas(&self) -> &BlockGas {
+        &self.gas
+    }
+
+    /// How many transactions were appended, those that were left out included.
+    pub(crate) fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// Receipts so far.
     pub fn receipts(&self) -> &[Receipt] {
         &self.receipts
@@ -209,4 +232,12 @@ impl BlockRecord {
             access_list: None,
         }
     }
+}
+
+/// Where a record stood.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordMark {
+    gas: BlockGas,
+    receipts: usize,
+    outcomes: usize,
 }

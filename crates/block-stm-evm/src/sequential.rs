@@ -167,7 +167,7 @@ fn offer<DB: State + DatabaseCommit>(
     Ok(sink.commit(FinalTxn { index, outcome, receipt, gain, state: told }))
 }
 
-type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
+pub(crate) type ContextOn<DB> = Context<BlockEnv, TxEnv, CfgEnv, DB, CreationJournal<DB>>;
 type EvmOn<DB> = MainnetEvm<ContextOn<DB>>;
 
 /// revm's context for `block` on `db`, in which no contract is created over storage.

@@ -5,7 +5,7 @@
 //! and payments are added up when they are committed, without a look at what they are added to.
 //! They come from the committed writes.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::state::EvmState;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     block_state::Fields,
-    parallel::{AccountState, Codes},
+    parallel::{AccountState, Codes, Delta},
 };
 
 /// What a run looked at, and what it did to slots.
@@ -23,6 +23,8 @@ pub(crate) struct RunAccesses {
     accounts: Vec<Address>,
     /// Slots, with the new values of those that were changed.
     slots: Vec<(Address, U256, Option<U256>)>,
+    /// What it did to accounts, in order, where what it left there is not told: within a bundle.
+    pub(crate) deltas: Option<Vec<(Address, Delta)>>,
 }
 
 impl RunAccesses {
@@ -47,7 +49,8 @@ impl RunAccesses {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) accesses: Box<RunAccesses>,
-    /// The accounts that it changed, or left as they were, and how it left them.
+    /// The accounts that it changed, or left as they were, and how it left them; none where it says
+    /// what it did to them.
     pub(crate) accounts: Vec<(Address, AccountState)>,
 }
 
@@ -63,21 +66,32 @@ pub(crate) fn tell<E>(
     before: impl Fn(&Address) -> Result<AccountState, E>,
     codes: &Codes,
 ) -> Result<(), E> {
-    let mut known = alloy_primitives::map::AddressMap::<Fields>::default();
-    for Committed { accesses, accounts } in txns {
+    let mut known = AddressMap::<AccountState>::default();
+    for Committed { accesses, mut accounts } in txns {
         for address in accesses.accounts {
             list.account(address);
         }
         for (address, key, change) in accesses.slots {
             list.slot(address, key, change);
         }
-        for (address, after) in accounts {
-            let after = fields(&after, codes);
-            let before = match known.remove(&address) {
-                Some(before) => before,
-                None => fields(&before(&address)?, codes),
+        let now = |known: &AddressMap<_>, address: &Address| match known.get(address) {
+            Some(account) => Ok(*account),
+            None => before(address),
+        };
+        for (address, delta) in accesses.deltas.into_iter().flatten() {
+            // One run does one thing to an account, but for the fee.
+            let place = accounts.iter().position(|(other, _)| *other == address);
+            let account = match place {
+                Some(place) => accounts.swap_remove(place).1,
+                None => now(&known, &address)?,
             };
-            list.fields(address, &before, &after, || codes.bytes(&after));
+            let after = account.after(&delta).expect("it did apply");
+            accounts.push((address, after));
+        }
+        for (address, after) in accounts {
+            let before = fields(&now(&known, &address)?, codes);
+            let after_fields = fields(&after, codes);
+            list.fields(address, &before, &after_fields, || codes.bytes(&after_fields));
             known.insert(address, after);
         }
         list.next_index();

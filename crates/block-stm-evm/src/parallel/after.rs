@@ -360,7 +360,11 @@ fn account_change(
 }
 
 /// The account as revm knows it, with its code if that is not what it was before.
-fn info(account: &AccountState, before: Option<&Fields>, codes: &Codes) -> Option<AccountInfo> {
+pub(super) fn info(
+    account: &AccountState,
+    before: Option<&Fields>,
+    codes: &Codes,
+) -> Option<AccountInfo> {
     let mut info = plain_info(account, codes)?;
     if before.is_none_or(|before| before.code_hash != info.code_hash) {
         info.code = codes.get(&info.code_hash);
@@ -378,19 +382,19 @@ fn plain_info(account: &AccountState, codes: &Codes) -> Option<AccountInfo> {
     })
 }
 
-fn fields(account: &AccountState, codes: &Codes) -> Option<Fields> {
+pub(super) fn fields(account: &AccountState, codes: &Codes) -> Option<Fields> {
     let AccountState { balance, nonce, code, .. } = *account;
     account.exists.then(|| Fields { balance, nonce, code_hash: codes.hashes.hash(code) })
 }
 
-fn account_value(value: Option<&StateValue>) -> Option<&AccountState> {
+pub(super) fn account_value(value: Option<&StateValue>) -> Option<&AccountState> {
     match value {
         Some(StateValue::Account(account)) => Some(account),
         Some(StateValue::Slot(_)) | None => None,
     }
 }
 
-fn slot_value(value: Option<&StateValue>) -> Option<U256> {
+pub(super) fn slot_value(value: Option<&StateValue>) -> Option<U256> {
     match value {
         Some(StateValue::Slot(value)) => Some(*value),
         Some(StateValue::Account(_)) | None => None,

@@ -79,11 +79,16 @@ impl<'s, DB: StateRef> BlockBase<'s, DB> {
 
     fn account(&self, address: &Address) -> Result<AccountState, DB::Error> {
         if let Some(cached) = self.pre_block.accounts.get(address) {
-            let wiped = is_wiped(cached);
-            return Ok(self.state(cached.now.as_ref(), wiped));
+            let mut account = AccountState::of(cached.now.as_ref(), is_wiped(cached), self.codes);
+            // What the account was left with when it was created; else the host is asked.
+            account.stored = account.wipes > 0
+                && account.nonce == 0
+                && !account.code.is_code()
+                && cached.storage.values().any(|slot| !slot.now.is_zero());
+            return Ok(account);
         }
         let info = self.db.basic_ref(*address)?;
-        Ok(self.state(info.as_ref(), info.is_none()))
+        Ok(AccountState::of(info.as_ref(), info.is_none(), self.codes))
     }
 
     /// The account before the transactions, which the execution that led to `state` has read in
@@ -98,34 +103,6 @@ impl<'s, DB: StateRef> BlockBase<'s, DB> {
         match state.before(&location).or_else(|| unchanged().flatten()) {
             Some(StateValue::Account(account)) => Ok(*account),
             Some(StateValue::Slot(_)) | None => self.account(address),
-        }
-    }
-
-    fn state(&self, info: Option<&AccountInfo>, wiped: bool) -> AccountState {
-        let wipes = u32::from(wiped);
-        let Some(info) = info else {
-            return AccountState {
-                balance: U256::ZERO,
-                nonce: 0,
-                wipes,
-                code: CodeId::NONE,
-                exists: false,
-                stored: false,
-            };
-        };
-        let code = self.codes.hashes.id(&info.code_hash);
-        if code.is_code()
-            && let Some(bytes) = &info.code
-        {
-            self.codes.insert(info.code_hash, bytes);
-        }
-        AccountState {
-            balance: info.balance,
-            nonce: info.nonce,
-            wipes,
-            code,
-            exists: true,
-            stored: false,
         }
     }
 
@@ -144,6 +121,31 @@ impl<'s, DB: StateRef> BlockBase<'s, DB> {
             return Ok(U256::ZERO);
         }
         self.db.storage_ref(address, key)
+    }
+}
+
+impl AccountState {
+    /// The account that `info` describes, whose storage the host knows unless it is `wiped`.
+    pub(crate) fn of(info: Option<&AccountInfo>, wiped: bool, codes: &Codes) -> Self {
+        let wipes = u32::from(wiped);
+        let Some(info) = info else {
+            return Self {
+                balance: U256::ZERO,
+                nonce: 0,
+                wipes,
+                code: CodeId::NONE,
+                exists: false,
+                stored: false,
+            };
+        };
+        let code = codes.hashes.id(&info.code_hash);
+        if code.is_code()
+            && let Some(bytes) = &info.code
+        {
+            codes.insert(info.code_hash, bytes);
+        }
+        let AccountInfo { balance, nonce, .. } = *info;
+        Self { balance, nonce, wipes, code, exists: true, stored: false }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     codes::{Codes, WorkerCodes},
     location::Location,
     observed::Observed,
-    value::{AccountState, StateValue},
+    value::{AccountState, Delta, StateValue},
     vm::BlockVm,
 };
 use crate::{keccak::Keccaks, state_ref::State};
@@ -29,6 +29,13 @@ pub(crate) struct Interrupted;
 
 impl DBErrorMarker for Interrupted {}
 
+/// What a run did, beside what it tells the view, where that is wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// What it did to accounts, in order.
+    pub(crate) deltas: Vec<(Address, Delta)>,
+}
+
 /// What a run reads from, and what it has loaded so far.
 pub(crate) struct TxnDb<'b, 's> {
     pub(crate) view: View<'b, BlockVm<'s>>,
@@ -39,6 +46,7 @@ pub(crate) struct TxnDb<'b, 's> {
     pub(crate) codes: &'s Codes,
     /// Whether what is loaded now is taken for granted afterwards, so that any value will do.
     pub(crate) glimpses: bool,
+    pub(crate) notes: Option<Notes>,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
     pub(crate) worker_hashes: WorkerHashes,
@@ -62,6 +70,7 @@ impl<'s> TxnDb<'_, 's> {
             interrupt: None,
             codes,
             glimpses: false,
+            notes: None,
             base,
             worker_codes: WorkerCodes::default(),
             worker_hashes: WorkerHashes::default(),

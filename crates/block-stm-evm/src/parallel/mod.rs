@@ -46,11 +46,14 @@
 
 mod after;
 mod base;
+mod batch;
 mod code_hashes;
 mod codes;
 mod database;
+mod fold;
 mod handler;
 mod instructions;
+mod item;
 mod journal;
 mod location;
 mod observed;
@@ -67,10 +70,13 @@ use block_stm::{ConflictGraph, Cut, Engine, Limits, Stats};
 use revm::context::TxEnv;
 
 pub(crate) use base::Base;
+pub(crate) use batch::{Batch, BatchDone};
 pub(crate) use codes::{Codes, WorkerCodes};
+pub(crate) use fold::{Undo, fold, undo};
+pub(crate) use item::Item;
 pub use location::Location;
 pub use txns::{TxnsExecuted, execute_txns};
-pub(crate) use value::AccountState;
+pub(crate) use value::{AccountState, Delta};
 
 use self::{after::AfterTxns, base::BlockBase, result::RecordSink, txns::TxnsTask};
 use crate::{

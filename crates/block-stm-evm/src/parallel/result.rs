@@ -7,6 +7,7 @@ use block_stm::{Admission, BoxError, CommitSink, Flow, Outcome, TxnIndex, Writes
 use revm::context::TxEnv;
 
 use super::{
+    item::Item,
     location::Location,
     told::RunTold,
     truth::Truth,
@@ -53,7 +54,7 @@ impl<'a> Handover<'a> {
         index: usize,
         output: TxnOutput,
     ) -> Result<(CommittedTxn, Option<Box<crate::access_list::RunAccesses>>), BoxError> {
-        let TxnOutput { result, accesses, told } = output;
+        let TxnOutput { result, accesses, told, .. } = output;
         let gain = self.gain(told.as_deref())?;
         let state = told.and_then(|told| told.state);
         let state = match (&self.truth, state) {
@@ -79,20 +80,20 @@ impl<'a> Handover<'a> {
 }
 
 impl<'s> CommitSink<BlockVm<'s>> for Handover<'_> {
-    fn admit(&mut self, index: TxnIndex, txn: &&'s TxEnv) -> Admission<InvalidTxnReason> {
-        self.sink.admit(index.as_usize(), txn)
+    fn admit(&mut self, index: TxnIndex, item: &Item<'s>) -> Admission<InvalidTxnReason> {
+        self.sink.admit(index.as_usize(), item.first())
     }
 
     fn settle(
         &mut self,
         index: TxnIndex,
-        txn: &&'s TxEnv,
+        item: &Item<'s>,
         output: &TxnOutput,
     ) -> Admission<InvalidTxnReason> {
         if self.truth.is_none() {
             return Admission::Admit;
         }
-        let index = index.as_usize();
+        let (index, txn) = (index.as_usize(), item.first());
         match self.gain(output.told.as_deref()) {
             Ok(gain) => self.sink.settle(ExecutedTxn { index, txn, result: &output.result, gain }),
             Err(source) => {
@@ -180,7 +181,7 @@ impl TxnSink for RecordSink<'_, '_> {
 }
 
 /// The accounts among `writes`.
-fn account_writes(
+pub(super) fn account_writes(
     writes: &Writes<'_, BlockVm<'_>>,
 ) -> impl Iterator<Item = (Address, AccountState)> {
     writes.iter().filter_map(|(location, value)| match (location, value) {

@@ -9,6 +9,7 @@ use super::{
     Backend, ParallelOptions, TxnHints,
     base::BlockBase,
     codes::Codes,
+    item::Item,
     location::Location,
     result::{Handover, execution_error, vm_error},
     told::Tells,
@@ -65,7 +66,7 @@ impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
         let Self { block, base, codes, options, tells } = *self;
         let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
         let vm = BlockVm::new(block, &cfg, &no_txn, codes, base, tells);
-        let txns: Vec<&TxEnv> = block.txns.iter().collect();
+        let txns: Vec<Item<'_>> = block.txns.iter().map(Item::Txn).collect();
         let hints = options.hints.map(HintsForVm);
         let mut task = block_stm::Block::new(&vm, &txns, base)
             .policy(match options.policy {
@@ -97,8 +98,8 @@ impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
 struct HintsForVm<'a>(&'a dyn TxnHints);
 
 impl<'s> Hints<BlockVm<'s>> for HintsForVm<'_> {
-    fn declare(&self, index: TxnIndex, txn: &&'s TxEnv, declare: &mut dyn FnMut(Location)) {
-        self.0.declare(index.as_usize(), txn, declare);
+    fn declare(&self, index: TxnIndex, item: &Item<'s>, declare: &mut dyn FnMut(Location)) {
+        self.0.declare(index.as_usize(), item.first(), declare);
     }
 }
 

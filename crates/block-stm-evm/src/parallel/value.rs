@@ -106,7 +106,8 @@ impl AccountState {
         self.balance.is_zero() && self.nonce == 0 && !self.code.is_code()
     }
 
-    fn apply(&self, delta: &Delta) -> Option<Self> {
+    /// The account after `delta`, if that applies.
+    pub(crate) fn after(&self, delta: &Delta) -> Option<Self> {
         let mut after = *self;
         match delta.fate {
             Fate::Touched => {}
@@ -184,7 +185,7 @@ impl Value for StateValue {
 
     fn apply(&self, delta: &Delta) -> Option<Self> {
         match self {
-            Self::Account(account) => account.apply(delta).map(Self::Account),
+            Self::Account(account) => account.after(delta).map(Self::Account),
             Self::Slot(_) => None,
         }
     }
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn a_payment_brings_an_account_into_being_under_any_rules() {
         for clears_empty in [false, true] {
-            let after = ABSENT.apply(&touch(credit(5), clears_empty));
+            let after = ABSENT.after(&touch(credit(5), clears_empty));
             let expected = AccountState { balance: U256::from(5), exists: true, ..ABSENT };
             assert_eq!(after, Some(expected));
         }
@@ -231,28 +232,28 @@ mod tests {
     #[test]
     fn touching_an_empty_account_creates_it_before_eip_161_and_clears_it_since() {
         let nothing = credit(0);
-        let created = ABSENT.apply(&touch(nothing, false));
+        let created = ABSENT.after(&touch(nothing, false));
         assert_eq!(created, Some(AccountState { exists: true, ..ABSENT }));
-        assert_eq!(HUSK.apply(&touch(nothing, false)), Some(HUSK));
-        assert_eq!(ABSENT.apply(&touch(nothing, true)), Some(ABSENT));
-        assert_eq!(HUSK.apply(&touch(nothing, true)), Some(ABSENT));
+        assert_eq!(HUSK.after(&touch(nothing, false)), Some(HUSK));
+        assert_eq!(ABSENT.after(&touch(nothing, true)), Some(ABSENT));
+        assert_eq!(HUSK.after(&touch(nothing, true)), Some(ABSENT));
     }
 
     #[test]
     fn a_created_account_may_be_empty_and_a_destroyed_one_is_gone() {
         let created = Delta { fate: Fate::Created, ..touch(credit(0), true) };
-        let after = HUSK.apply(&created).expect("applies");
+        let after = HUSK.after(&created).expect("applies");
         assert!(after.exists && after.wipes == 1);
         let destroyed = Delta { fate: Fate::Destroyed, ..touch(Shift::Debit(U256::ONE), true) };
-        assert_eq!(after.apply(&destroyed), Some(AccountState { wipes: 2, ..ABSENT }));
+        assert_eq!(after.after(&destroyed), Some(AccountState { wipes: 2, ..ABSENT }));
     }
 
     #[test]
     fn storage_that_is_left_alone_is_part_of_what_is_relied_on_until_it_goes() {
         let created = Delta { fate: Fate::Created, stored: true, ..touch(credit(0), false) };
-        let after = ABSENT.apply(&created).expect("applies");
+        let after = ABSENT.after(&created).expect("applies");
         assert!(after.stored);
-        let paid = after.apply(&touch(credit(5), false)).expect("applies");
+        let paid = after.after(&touch(credit(5), false)).expect("applies");
         assert!(paid.stored);
         let predicate = |stored| Predicate {
             code: paid.code,
@@ -265,17 +266,17 @@ mod tests {
         assert!(paid.satisfies(&predicate(true)) && !paid.satisfies(&predicate(false)));
         let destroyed =
             Delta { fate: Fate::Destroyed, ..touch(Shift::Debit(U256::from(5)), false) };
-        assert_eq!(paid.apply(&destroyed).map(|account| account.stored), Some(false));
+        assert_eq!(paid.after(&destroyed).map(|account| account.stored), Some(false));
         let again = Delta { fate: Fate::Created, ..touch(credit(0), false) };
-        assert_eq!(paid.apply(&again).map(|account| account.stored), Some(false));
+        assert_eq!(paid.after(&again).map(|account| account.stored), Some(false));
     }
 
     #[test]
     fn what_does_not_fit_does_not_apply_but_for_fees() {
         let full = AccountState { balance: U256::MAX, ..HUSK };
-        assert_eq!(full.apply(&touch(credit(1), true)), None);
+        assert_eq!(full.after(&touch(credit(1), true)), None);
         let fee = Shift::CreditIfItFits(U256::ONE);
-        assert_eq!(full.apply(&touch(fee, true)), Some(full));
-        assert_eq!(HUSK.apply(&touch(Shift::Debit(U256::ONE), true)), None);
+        assert_eq!(full.after(&touch(fee, true)), Some(full));
+        assert_eq!(HUSK.after(&touch(Shift::Debit(U256::ONE), true)), None);
     }
 }

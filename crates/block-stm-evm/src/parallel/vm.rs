@@ -17,9 +17,10 @@ use super::{
     base::Base,
     code_hashes::CodeId,
     codes::Codes,
-    database::TxnDb,
+    database::{Notes, TxnDb},
     handler::{TxnError, TxnEvm, TxnHandler},
     instructions::watched_instructions,
+    item::Item,
     journal::WatchedJournal,
     location::Location,
     observed::Observed,
@@ -37,7 +38,7 @@ pub(crate) struct BlockVm<'s> {
     no_txn: &'s TxEnv,
     codes: &'s Codes,
     base: &'s dyn Base,
-    tells: Tells,
+    pub(super) tells: Tells,
 }
 
 impl fmt::Debug for BlockVm<'_> {
@@ -78,7 +79,7 @@ impl fmt::Debug for Worker<'_, '_> {
 }
 
 impl<'s> Vm for BlockVm<'s> {
-    type Txn = &'s TxEnv;
+    type Txn = Item<'s>;
     type Location = Location;
     type Value = StateValue;
     type Output = TxnOutput;
@@ -112,40 +113,17 @@ impl<'s> Vm for BlockVm<'s> {
     fn execute<'b>(
         &'b self,
         worker: &mut Worker<'b, 's>,
-        txn: &&'s TxEnv,
+        item: &Item<'s>,
         view: &mut View<'b, Self>,
     ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
-        let Worker(evm) = worker;
-        evm.ctx.tx = txn;
-        if let Some(payment) = Payment::of(&TxnHandler::default(), evm, txn) {
-            let clears_empty = self.block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
-            let mut payments = PaymentView { paid: None, view: &mut *view, clears_empty };
-            if let Some(result) = payment.make(&mut payments)? {
-                let told = payments.paid.filter(|_| self.tells.gain).map(|paid| {
-                    RunTold::of_payment(&paid, self.block.env.beneficiary, self.codes, self.tells)
-                });
-                let accesses = self.tells.accesses.then(|| self.accesses_of_payment(txn));
-                return Ok(Execution::Done(TxnOutput { result, accesses, told }));
-            }
+        match *item {
+            Item::Txn(txn) => self.execute_txn(worker, txn, view, false),
+            Item::Bundle(bundle) => self.execute_bundle(worker, bundle, view),
         }
-        evm.ctx.journaled_state.db_mut().view = view.take();
-        let result = TxnHandler::default().run(evm);
-        let journal = &mut evm.ctx.journaled_state;
-        let result = conclude(journal, self.block, result);
-        let accesses = self.tells.accesses.then(|| self.accesses_of_run(journal));
-        let told = (self.tells.gain && matches!(result, Ok(Execution::Done(_))))
-            .then(|| RunTold::of_run(journal, self.block.env.beneficiary, self.tells));
-        *view = journal.db_mut().view.take();
-        reset(journal);
-        evm.ctx.error = Ok(());
-        Ok(match result? {
-            Execution::Done(result) => Execution::Done(TxnOutput { result, accesses, told }),
-            Execution::Invalid(reason) => Execution::Invalid(reason),
-        })
     }
 
-    fn weight(&self, _txn: &&'s TxEnv, output: &TxnOutput) -> u64 {
-        output.result.tx_gas_used()
+    fn weight(&self, _item: &Item<'s>, output: &TxnOutput) -> u64 {
+        output.txns().map(|output| output.result.tx_gas_used()).fold(0, u64::saturating_add)
     }
 }
 
@@ -157,14 +135,79 @@ pub(crate) struct TxnOutput {
     pub(crate) accesses: Option<Box<RunAccesses>>,
     /// What a sink of the host's is told, if there is one.
     pub(crate) told: Option<Box<RunTold>>,
+    /// What the other transactions of a bundle left, in order.
+    pub(crate) more: Vec<TxnOutput>,
 }
 
-impl BlockVm<'_> {
-    fn accesses_of_run(&self, journal: &WatchedJournal<'_, '_>) -> Box<RunAccesses> {
+impl TxnOutput {
+    fn of_one(
+        result: ExecutionResult,
+        accesses: Option<Box<RunAccesses>>,
+        told: Option<Box<RunTold>>,
+    ) -> Self {
+        Self { result, accesses, told, more: Vec::new() }
+    }
+
+    /// What each transaction of the item left, in order.
+    pub(crate) fn txns(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
+    /// As [`txns`](Self::txns), taken apart.
+    pub(crate) fn into_txns(mut self) -> impl Iterator<Item = Self> {
+        let more = std::mem::take(&mut self.more);
+        std::iter::once(self).chain(more)
+    }
+}
+
+impl<'s> BlockVm<'s> {
+    /// Executes one transaction. What it did to accounts is noted if `notes`, in its accesses.
+    pub(super) fn execute_txn<'b>(
+        &'b self,
+        worker: &mut Worker<'b, 's>,
+        txn: &'s TxEnv,
+        view: &mut View<'b, Self>,
+        notes: bool,
+    ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
+        let Worker(evm) = worker;
+        evm.ctx.tx = txn;
+        // Payments take no notes.
+        let payment = if notes { None } else { Payment::of(&TxnHandler::default(), evm, txn) };
+        if let Some(payment) = payment {
+            let clears_empty = self.block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+            let mut payments = PaymentView { paid: None, view: &mut *view, clears_empty };
+            if let Some(result) = payment.make(&mut payments)? {
+                let told = payments.paid.filter(|_| self.tells.gain).map(|paid| {
+                    RunTold::of_payment(&paid, self.block.env.beneficiary, self.codes, self.tells)
+                });
+                let accesses = self.tells.accesses.then(|| self.accesses_of_payment(txn));
+                return Ok(Execution::Done(TxnOutput::of_one(result, accesses, told)));
+            }
+        }
+        let db = evm.ctx.journaled_state.db_mut();
+        db.view = view.take();
+        db.notes = notes.then(Notes::default);
+        let result = TxnHandler::default().run(evm);
+        let journal = &mut evm.ctx.journaled_state;
+        let result = conclude(journal, self.block, result);
+        let accesses = self.tells.accesses.then(|| self.accesses_of_run(journal));
+        let told = (self.tells.gain && matches!(result, Ok(Execution::Done(_))))
+            .then(|| RunTold::of_run(journal, self.block.env.beneficiary, self.tells));
+        *view = journal.db_mut().view.take();
+        reset(journal);
+        evm.ctx.error = Ok(());
+        Ok(match result? {
+            Execution::Done(result) => Execution::Done(TxnOutput::of_one(result, accesses, told)),
+            Execution::Invalid(reason) => Execution::Invalid(reason),
+        })
+    }
+
+    fn accesses_of_run(&self, journal: &mut WatchedJournal<'_, '_>) -> Box<RunAccesses> {
         let mut accesses = RunAccesses::of(journal.evm_state());
         if journal.fee.is_some() {
             accesses.add(self.block.env.beneficiary);
         }
+        accesses.deltas = journal.db_mut().notes.take().map(|notes| notes.deltas);
         Box::new(accesses)
     }
 
@@ -189,6 +232,7 @@ fn reset(journal: &mut WatchedJournal<'_, '_>) {
     let db = journal.db_mut();
     db.observed.clear();
     db.interrupt = None;
+    db.notes = None;
 }
 
 /// Tells the view what the run relied on and what it did.
@@ -242,7 +286,7 @@ fn declare_observations(db: &mut TxnDb<'_, '_>) -> Result<(), Interrupt> {
 fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Result<(), Interrupt> {
     let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let Journal { database, inner } = &mut journal.journal.journal;
-    let TxnDb { view, observed, codes, worker_hashes, .. } = database;
+    let TxnDb { view, observed, codes, worker_hashes, notes, .. } = database;
     for observed in observed.iter() {
         let Some(account) = inner.state.get(&observed.address) else {
             continue;
@@ -259,6 +303,9 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
             {
                 codes.insert(account.info.code_hash, code);
             }
+            if let Some(notes) = notes.as_mut() {
+                notes.deltas.push((observed.address, delta));
+            }
             if !view.add(&Location::Account(observed.address), delta)? {
                 return Err(inconsistent(view, observed));
             }
@@ -274,6 +321,9 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
             stored: false,
             clears_empty,
         };
+        if let Some(notes) = notes.as_mut() {
+            notes.deltas.push((block.env.beneficiary, credit));
+        }
         // It applies to any account.
         view.add(&Location::Account(block.env.beneficiary), credit)?;
     }

@@ -21,4 +21,5 @@ mod random;
 mod rebirths;
 mod same;
 mod scene;
+mod sessions;
 mod sinks;

@@ -1,0 +1,232 @@
+//! How far a block has grown: the thread that executes what was pushed, batch after batch.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, U256, map::AddressMap};
+use block_stm::{Cut, Engine, Limits};
+use revm::{Database, context::TxEnv};
+
+use super::{
+    Number, SessionBlock,
+    options::SessionOptions,
+    push::{Settled, Ticket},
+    queue::{Next, Queue, Work},
+};
+use crate::{
+    Block, BlockRecord, BlockState, ExecutionError, Stage, StateRef,
+    access_list::{self, Committed, ListBuilder},
+    block_state::{CachedAccount, Fields},
+    parallel::{AccountState, Batch, BatchDone, Codes, Item, Undo, fold, undo},
+    result::RecordMark,
+};
+
+/// What the session's thread works with.
+#[derive(Debug)]
+pub(super) struct Task<DB> {
+    pub(super) engine: Arc<Engine>,
+    pub(super) block: Block,
+    pub(super) db: DB,
+    pub(super) options: SessionOptions,
+}
+
+/// A block so far.
+struct Grown<'t, DB> {
+    task: &'t Task<DB>,
+    /// The state after all that is in the block.
+    state: BlockState<&'t DB>,
+    /// The accounts that the steps before the transactions looked at, as these left them.
+    prepared: AddressMap<CachedAccount>,
+    codes: Codes,
+    record: BlockRecord,
+    txns: Vec<TxEnv>,
+    /// What the transactions looked at, for an access list.
+    committed: Vec<Committed>,
+    /// What the beneficiary has.
+    balance: U256,
+    /// What takes back all that came after the first checkpoint.
+    undo: Vec<Undo>,
+    /// One for each mark below which all is executed, in ascending order.
+    checkpoints: Vec<Checkpoint>,
+    batches: u64,
+    executions: u64,
+}
+
+/// Where a block stood at a mark.
+struct Checkpoint {
+    mark: Number,
+    record: RecordMark,
+    txns: usize,
+    committed: usize,
+    balance: U256,
+    undo: usize,
+}
+
+type Failure<DB> = ExecutionError<<DB as revm::DatabaseRef>::Error>;
+
+impl<DB: StateRef + Sync> Task<DB> {
+    /// Does what comes out of `queue` until the session is finished, or dropped: then there is no
+    /// block.
+    pub(super) fn run(&self, queue: &Queue) -> Result<Option<SessionBlock>, Failure<DB>> {
+        let mut list = self.options.access_list.then(ListBuilder::default);
+        let state = access_list::prepare(&self.block, BlockState::new(&self.db), list.as_mut())?;
+        let mut grown = Grown::new(self, state)?;
+        loop {
+            match queue.next() {
+                Next::Execute(work) => grown.execute(work, queue)?,
+                Next::RollBack(mark) => {
+                    grown.roll_back(mark);
+                    queue.rolled_back(mark);
+                }
+                Next::Finish(cut) => return grown.finish(list, cut, queue).map(Some),
+                Next::Leave => return Ok(None),
+            }
+        }
+    }
+}
+
+impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
+    fn new(task: &'t Task<DB>, mut state: BlockState<&'t DB>) -> Result<Self, Failure<DB>> {
+        let prepared = state.accounts.clone();
+        let beneficiary = state.basic(task.block.env.beneficiary);
+        let beneficiary = beneficiary
+            .map_err(|source| ExecutionError::Database { stage: Stage::PreBlock, source })?;
+        Ok(Self {
+            state,
+            prepared,
+            codes: Codes::default(),
+            record: BlockRecord::new(&task.block),
+            txns: Vec::new(),
+            committed: Vec::new(),
+            balance: beneficiary.unwrap_or_default().balance,
+            undo: Vec::new(),
+            checkpoints: Vec::new(),
+            batches: 0,
+            executions: 0,
+            task,
+        })
+    }
+
+    fn execute(&mut self, work: Work, queue: &Queue) -> Result<(), Failure<DB>> {
+        let Work { pushes, stop, marks } = work;
+        self.keep(&marks);
+        let before = self.record.mark();
+        let items: Vec<Item<'_>> = pushes.iter().map(|(_, push)| push.item()).collect();
+        let Task { engine, block, db, options } = self.task;
+        let deadline = options.deadline;
+        let batch = Batch {
+            block,
+            db,
+            state: &self.state,
+            codes: &self.codes,
+            items: &items,
+            limits: Limits { deadline, cancel: Some(stop), ..Limits::default() },
+            lists: options.access_list,
+        };
+        let done = match batch.execute(engine, &mut self.record, self.balance) {
+            Ok(done) => done,
+            // Only where all of it was rolled back, or the session was dropped.
+            Err(ExecutionError::Cancelled { .. }) => {
+                self.record.roll_back(&before);
+                queue.executed(Vec::new(), None);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.batches += 1;
+        self.take(done, pushes, queue)
+    }
+
+    /// Makes a batch that was executed part of the block.
+    fn take(
+        &mut self,
+        done: BatchDone,
+        pushes: Vec<(Number, super::Push)>,
+        queue: &Queue,
+    ) -> Result<(), Failure<DB>> {
+        let BatchDone { state, settled, cut, balance, committed, executions } = done;
+        let log = (!self.checkpoints.is_empty()).then_some(&mut self.undo);
+        fold(&mut self.state, &state, &self.codes, log).map_err(|source| {
+            let stage = Stage::Txn(self.record.len().saturating_sub(1));
+            ExecutionError::Database { stage, source }
+        })?;
+        self.balance = balance;
+        self.committed.extend(committed);
+        self.executions += executions;
+        let mut numbered = Vec::with_capacity(settled.len());
+        for ((number, push), settled) in pushes.into_iter().zip(settled) {
+            if let Settled::Taken { .. } = settled {
+                self.txns.extend(push.into_txns());
+            }
+            numbered.push((number, settled));
+        }
+        queue.executed(numbered, cut);
+        Ok(())
+    }
+
+    /// Makes checkpoints for marks below which all is executed.
+    fn keep(&mut self, marks: &[Number]) {
+        let last = self.checkpoints.last().map(|checkpoint| checkpoint.mark);
+        for &mark in marks.iter().filter(|mark| last.is_none_or(|last| **mark > last)) {
+            self.checkpoints.push(Checkpoint {
+                mark,
+                record: self.record.mark(),
+                txns: self.txns.len(),
+                committed: self.committed.len(),
+                balance: self.balance,
+                undo: self.undo.len(),
+            });
+        }
+    }
+
+    /// Takes back all that came after `mark`.
+    fn roll_back(&mut self, mark: Number) {
+        // Without one, nothing after the mark was executed.
+        let places = self.checkpoints.binary_search_by_key(&mark, |checkpoint| checkpoint.mark);
+        let Ok(place) = places else { return };
+        self.checkpoints.truncate(place + 1);
+        let Checkpoint { record, txns, committed, balance, undo: log, .. } =
+            &self.checkpoints[place];
+        self.record.roll_back(record);
+        self.txns.truncate(*txns);
+        self.committed.truncate(*committed);
+        self.balance = *balance;
+        undo(&mut self.state.accounts, self.undo.drain(*log..));
+    }
+
+    /// The account before the transactions.
+    fn account_before(&self, address: &Address) -> Result<AccountState, Failure<DB>> {
+        let info = |fields: Option<&Fields>| fields.map(Fields::info);
+        let (info, wiped) = match (self.prepared.get(address), self.state.accounts.get(address)) {
+            (Some(account), _) => (account.now.clone(), account.wiped || account.before.is_none()),
+            (None, Some(account)) => (info(account.before.as_ref()), account.before.is_none()),
+            (None, None) => {
+                let info = self.task.db.basic_ref(*address);
+                let stage = Stage::PostBlock;
+                let info = info.map_err(|source| ExecutionError::Database { stage, source })?;
+                let wiped = info.is_none();
+                (info, wiped)
+            }
+        };
+        Ok(AccountState::of(info.as_ref(), wiped, &self.codes))
+    }
+
+    fn finish(
+        mut self,
+        mut list: Option<ListBuilder>,
+        cut: Option<Cut>,
+        queue: &Queue,
+    ) -> Result<SessionBlock, Failure<DB>> {
+        if let Some(list) = &mut list {
+            let committed = std::mem::take(&mut self.committed);
+            access_list::tell(list, committed, |a: &_| self.account_before(a), &self.codes)?;
+        }
+        let Self { task, state, record, txns, batches, executions, .. } = self;
+        let (state, requests) =
+            access_list::finish(&task.block, record.receipts(), state, list.as_mut())?;
+        let mut result = record.finish(requests, state.into_changes());
+        result.access_list = list.map(ListBuilder::finish);
+        let settled = queue.take_settled().into_iter();
+        let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();
+        Ok(SessionBlock { result, txns, settled, cut, batches, executions })
+    }
+}

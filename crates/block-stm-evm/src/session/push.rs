@@ -1,0 +1,76 @@
+//! What is pushed, and what becomes of it.
+
+use alloy_primitives::I256;
+use revm::context::TxEnv;
+
+use super::queue::Number;
+use crate::{Bundle, InvalidTxnReason, parallel::Item};
+
+/// What a block is to have next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Push {
+    /// A transaction, left out where it is invalid.
+    Txn(Box<TxEnv>),
+    /// Transactions that stand or fall together.
+    Bundle(Bundle),
+}
+
+impl From<TxEnv> for Push {
+    fn from(txn: TxEnv) -> Self {
+        Self::Txn(Box::new(txn))
+    }
+}
+
+impl From<Bundle> for Push {
+    fn from(bundle: Bundle) -> Self {
+        Self::Bundle(bundle)
+    }
+}
+
+impl Push {
+    pub(super) fn item(&self) -> Item<'_> {
+        match self {
+            Self::Txn(txn) => Item::Txn(txn),
+            Self::Bundle(bundle) => Item::Bundle(bundle),
+        }
+    }
+
+    /// How many transactions it is.
+    pub(super) fn len(&self) -> usize {
+        self.item().txns().len()
+    }
+
+    pub(super) fn into_txns(self) -> Vec<TxEnv> {
+        match self {
+            Self::Txn(txn) => vec![*txn],
+            Self::Bundle(bundle) => bundle.into_txns(),
+        }
+    }
+}
+
+/// Which push something is about. Means nothing to another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(super) Number);
+
+/// A place between two pushes, to come back to. Means nothing to another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark(pub(super) Number);
+
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is in the block.
+    Taken {
+        /// The place in the block of its first transaction, which is that of its receipt, too.
+        first: usize,
+        /// How many transactions it is.
+        txns: usize,
+        /// Gas that they paid for, after refunds.
+        gas_used: u64,
+        /// What the beneficiary's balance gained by it, in wei: fees, and whatever else is paid
+        /// there or taken from there. Exact below 2^255.
+        gain: I256,
+    },
+    /// It is not, for this reason, and had no effect.
+    LeftOut(InvalidTxnReason),
+}
