@@ -95,7 +95,8 @@ pub use block::{Block, Ommer, Rewards, SystemContracts};
 pub use error::{ExecutionError, InvalidTxnReason, Stage, SystemCallFailure};
 pub use handles::{HandlePool, StateHandles};
 pub use parallel::{
-    Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel, execute_parallel_with,
+    Attempt, Attempts, Location, ParallelOptions, ParallelResult, TxnHints, execute_parallel,
+    execute_parallel_with,
 };
 pub use pre_state::{PreAccount, PreState, PreStateError};
 pub use receipts::{Receipt, ReceiptStatus};

@@ -1,6 +1,7 @@
-//! What this crate's executor costs beside alloy-evm's, and beside the engine without alloy-evm.
+//! What this crate's executor costs beside alloy-evm's, and beside the engine without alloy-evm;
+//! what a session costs beside a block that is known; and what work saves that was done before.
 //!
-//! Prints a table, of a single round unless the environment has more in `BLOCK_STM_ROUNDS`; figures
+//! Prints tables, of a single round unless the environment has more in `BLOCK_STM_ROUNDS`; figures
 //! are those of a release build:
 //!
 //! ```sh
@@ -17,7 +18,9 @@ use std::{
 
 use block_stm_alloy::block_stm::{Config, Engine};
 use block_stm_chain::import::import_folder;
-use block_stm_evm::{ParallelOptions, execute_parallel};
+use block_stm_evm::{
+    Attempts, Block, BlockSession, ParallelOptions, PreState, SessionOptions, execute_parallel,
+};
 
 use crate::{
     blocks::fixtures,
@@ -45,11 +48,135 @@ struct Sum {
     logs: f64,
 }
 
+/// How often everything is timed.
+fn rounds() -> Result<usize, Box<dyn Error>> {
+    let rounds = std::env::var("BLOCK_STM_ROUNDS").ok().map(|rounds| rounds.parse());
+    let rounds: NonZeroUsize = rounds.transpose()?.unwrap_or(NonZeroUsize::MIN);
+    Ok(rounds.get())
+}
+
+/// The medians of what each of `runs` times, which take turns.
+fn in_turn<const N: usize>(rounds: usize, mut run: impl FnMut(usize) -> Duration) -> [f64; N] {
+    let mut times = [const { Vec::new() }; N];
+    for _ in 0..rounds {
+        times.iter_mut().enumerate().for_each(|(n, times)| times.push(run(n)));
+    }
+    times.map(|mut times| {
+        times.sort();
+        times[rounds / 2].as_secs_f64()
+    })
+}
+
+/// How long the engine takes for a block, with attempts if there are some; how many stood.
+fn timed(
+    engine: &Engine,
+    block: &Block,
+    state: &PreState,
+    attempts: Option<&Attempts>,
+) -> (Duration, usize) {
+    let mut options = ParallelOptions::default();
+    if let Some(attempts) = attempts {
+        options = options.attempts(attempts);
+    }
+    let start = Instant::now();
+    let executed = execute_parallel(engine, block, state, &options).expect("valid");
+    let time = start.elapsed();
+    (time, executed.attempts_stood)
+}
+
+/// How long a session takes whose transactions are all at hand.
+fn session(engine: &Arc<Engine>, block: &Block, state: &Arc<PreState>) -> Duration {
+    let mut empty = block.clone();
+    let txns = std::mem::take(&mut empty.txns);
+    let (engine, state) = (Arc::clone(engine), Arc::clone(state));
+    let start = Instant::now();
+    let session = BlockSession::start(engine, empty, state, SessionOptions::default());
+    let session = session.expect("a thread starts");
+    session.push_all(txns).expect("open");
+    let built = session.finish().expect("valid");
+    let time = start.elapsed();
+    assert_eq!(built.txns.len(), block.txns.len());
+    time
+}
+
+#[test]
+fn sessions_over_real_blocks() -> Result<(), Box<dyn Error>> {
+    let Some(root) = fixtures("sessions_over_real_blocks", "mainnet") else { return Ok(()) };
+    let rounds = rounds()?;
+    let threads = std::thread::available_parallelism()?;
+    let engine = Arc::new(Engine::new(Config::default().threads(threads))?);
+    let (mut sums, mut logs, mut blocks) = ([0.0; 2], 0.0, 0);
+    for entry in fs::read_dir(root)? {
+        let imported = import_folder(&entry?.path())?;
+        let (block, state) = (imported.block, Arc::new(imported.pre_state));
+        let times = in_turn::<2>(rounds, |n| match n {
+            0 => timed(&engine, &block, &state, None).0,
+            _ => session(&engine, &block, &state),
+        });
+        sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
+        logs += (times[1] / times[0]).ln();
+        blocks += 1;
+    }
+    assert!(blocks >= 40, "only {blocks} blocks");
+    println!("{blocks} mainnet blocks, {threads} threads, median of {rounds}");
+    println!("execute_parallel {:8.1} ms", sums[0] * 1e3);
+    let over = (sums[1] / sums[0] - 1.0) * 100.0;
+    let mean = ((logs / f64::from(blocks)).exp() - 1.0) * 100.0;
+    println!("session          {:8.1} ms  {over:+.1} % over all, {mean:+.1} % mean", sums[1] * 1e3);
+    Ok(())
+}
+
+/// Those of `attempts` that are known if `percent` are.
+fn some(attempts: &Attempts, percent: usize) -> Attempts {
+    let known = |n: usize| n * 61 % 100 < percent;
+    let attempts = attempts.iter().enumerate();
+    attempts.map(|(n, attempt)| attempt.filter(|_| known(n)).cloned()).collect()
+}
+
+#[test]
+fn work_done_before_real_blocks() -> Result<(), Box<dyn Error>> {
+    let Some(root) = fixtures("work_done_before_real_blocks", "mainnet") else { return Ok(()) };
+    let rounds = rounds()?;
+    let threads = std::thread::available_parallelism()?;
+    let engine = Engine::new(Config::default().threads(threads))?;
+    let shares = [0, 50, 90, 100];
+    let (mut sums, mut txns, mut blocks) = ([0.0; 5], 0, 0);
+    let (mut made, mut stood) = ([0; 5], [0; 5]);
+    for entry in fs::read_dir(root)? {
+        let imported = import_folder(&entry?.path())?;
+        let (block, state) = (imported.block, imported.pre_state);
+        // On the parent's state, as from a pool; and by a run of the block itself.
+        let ahead = Attempts::ahead(&engine, &block, &state);
+        let keeping = ParallelOptions::default().keep_attempts();
+        let own = execute_parallel(&engine, &block, &state, &keeping)?.attempts;
+        let own = own.expect("it was asked for");
+        let mut given: Vec<_> = shares.iter().map(|share| some(&ahead, *share)).collect();
+        given.push(own);
+        for (n, given) in given.iter().enumerate() {
+            made[n] += given.count();
+            stood[n] += timed(&engine, &block, &state, Some(given)).1;
+        }
+        let times = in_turn::<5>(rounds, |n| timed(&engine, &block, &state, Some(&given[n])).0);
+        sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
+        txns += block.txns.len();
+        blocks += 1;
+    }
+    assert!(blocks >= 40, "only {blocks} blocks");
+    assert_eq!(made[4], stood[4], "what the block did itself stands");
+    println!("{blocks} mainnet blocks, {txns} txns, {threads} threads, median of {rounds}");
+    let names = ["0 % known", "50 % known", "90 % known", "100 % known", "executed before"];
+    for (n, name) in names.iter().enumerate() {
+        let (time, faster) = (sums[n] * 1e3, sums[0] / sums[n]);
+        let (made, stood) = (made[n], stood[n]);
+        println!("{name:16} {time:8.1} ms  {faster:.2}x  {made:6} attempts, {stood:6} stood");
+    }
+    Ok(())
+}
+
 #[test]
 fn real_blocks() -> Result<(), Box<dyn Error>> {
     let Some(root) = fixtures("real_blocks", "mainnet") else { return Ok(()) };
-    let rounds = std::env::var("BLOCK_STM_ROUNDS").ok().map(|rounds| rounds.parse());
-    let rounds: NonZeroUsize = rounds.transpose()?.unwrap_or(NonZeroUsize::MIN);
+    let rounds = rounds()?;
     let threads = std::thread::available_parallelism()?;
     let engine: Arc<Engine> = Arc::new(Engine::new(Config::default().threads(threads))?);
     let mut sums = [Sum::default(); 4];
@@ -57,13 +184,13 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(root)? {
         let imported = import_folder(&entry?.path())?;
         let given = Given::new(&imported.block, &imported.pre_state);
-        let executor = |ours: &Ours| median(rounds.get(), || drop(bundled(ours, &given)));
+        let executor = |ours: &Ours| median(rounds, || drop(bundled(ours, &given)));
         let options = ParallelOptions::default();
         let times = [
-            median(rounds.get(), || drop(bundled(&theirs(&given), &given))),
+            median(rounds, || drop(bundled(&theirs(&given), &given))),
             executor(&ours(&given, &engine)),
             executor(&sharing(&given, &engine)),
-            median(rounds.get(), || {
+            median(rounds, || {
                 let executed = execute_parallel(&engine, &given.block, &*given.state, &options);
                 let result = executed.expect("valid").result;
                 drop(result.state.to_bundle(&*given.state));

@@ -4,12 +4,16 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 #[path = "../../examples/builder.rs"]
 mod builder;
 #[path = "../../examples/executor_loop.rs"]
 mod executor_loop;
+#[path = "../../examples/live_builder/main.rs"]
+#[expect(dead_code, reason = "the tests name the sizes themselves")]
+mod live_builder;
 #[path = "../../examples/node.rs"]
 #[expect(dead_code, reason = "the tests name the folder themselves")]
 mod node;
@@ -24,6 +28,16 @@ fn devnet() -> PathBuf {
 #[test]
 fn a_builder_makes_a_block_that_validators_accept() -> Result<(), Box<dyn Error>> {
     builder::main()
+}
+
+#[test]
+fn a_builder_fills_a_block_from_a_pool_as_a_sequential_one_would() -> Result<(), Box<dyn Error>> {
+    live_builder::race(3_000, Duration::from_millis(400))
+}
+
+#[test]
+fn a_builder_is_content_with_what_there_is_by_its_deadline() -> Result<(), Box<dyn Error>> {
+    live_builder::race(20_000, Duration::from_millis(20))
 }
 
 #[test]
@@ -42,11 +56,13 @@ fn a_node_on_a_store_follows_the_devnet() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_node_of_the_documentation_is_the_one_that_runs() -> Result<(), Box<dyn Error>> {
+fn what_the_documentation_shows_is_what_runs() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let example = fs::read_to_string(root.join("examples/node.rs"))?;
     let page = fs::read_to_string(root.join("../../docs/embedding.md"))?;
-    assert!(example.lines().count() <= 60, "in 60 lines");
-    assert!(page.contains(&format!("```rust,no_run\n{example}```\n")), "docs/embedding.md");
+    for (name, fence) in [("node.rs", "rust,no_run"), ("live_builder/build.rs", "rust,ignore")] {
+        let example = fs::read_to_string(root.join("examples").join(name))?;
+        assert!(example.lines().count() <= 60, "in 60 lines: {name}");
+        assert!(page.contains(&format!("```{fence}\n{example}```\n")), "docs/embedding.md: {name}");
+    }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What a run looked at, and what it did to slots.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RunAccesses {
     accounts: Vec<Address>,
     /// Slots, with the new values of those that were changed.

@@ -47,6 +47,7 @@ pub(crate) struct BatchDone {
     /// What the transactions looked at, for an access list.
     pub(crate) committed: Vec<Committed>,
     pub(crate) executions: u64,
+    pub(crate) attempts_stood: usize,
 }
 
 impl<DB: StateRef + Sync> Batch<'_, DB> {
@@ -79,14 +80,16 @@ impl<DB: StateRef + Sync> Batch<'_, DB> {
             balance,
             settled: Vec::with_capacity(items.len()),
             committed: Vec::new(),
+            attempts_stood: 0,
         };
         let executed = engine.execute(&task, &mut sink).map_err(|error| {
             let before = |item| items.iter().take(item).map(|item| item.txns().len());
             execution_error(error).relocate(|item| first + before(item).sum::<usize>())
         })?;
-        let BatchSink { balance, settled, committed, .. } = sink;
+        let BatchSink { balance, settled, committed, attempts_stood, .. } = sink;
         let Executed { state, cut, stats, .. } = executed;
-        Ok(BatchDone { state, settled, cut, balance, committed, executions: stats.executions })
+        let executions = stats.executions;
+        Ok(BatchDone { state, settled, cut, balance, committed, executions, attempts_stood })
     }
 }
 
@@ -98,6 +101,7 @@ struct BatchSink<'a> {
     balance: U256,
     settled: Vec<Settled>,
     committed: Vec<Committed>,
+    attempts_stood: usize,
 }
 
 impl BatchSink<'_> {
@@ -111,6 +115,7 @@ impl BatchSink<'_> {
         let mut gas_used = 0;
         for (txn, output) in txns.iter().zip(output.into_txns()) {
             gas_used += output.result.tx_gas_used();
+            self.attempts_stood += usize::from(output.repeated);
             self.record.executed(txn, output.result);
             if let Some(accesses) = output.accesses {
                 // Of a bundle's transactions, each says what it did.

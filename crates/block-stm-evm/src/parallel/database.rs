@@ -12,12 +12,13 @@ use revm::{
 };
 
 use super::{
+    attempt::Notes,
     base::Base,
     code_hashes::WorkerHashes,
     codes::{Codes, WorkerCodes},
     location::Location,
     observed::Observed,
-    value::{AccountState, Delta, StateValue},
+    value::{AccountState, StateValue},
     vm::BlockVm,
 };
 use crate::{keccak::Keccaks, state_ref::State};
@@ -29,13 +30,6 @@ pub(crate) struct Interrupted;
 
 impl DBErrorMarker for Interrupted {}
 
-/// What a run did, beside what it tells the view, where that is wanted.
-#[derive(Debug, Default)]
-pub(crate) struct Notes {
-    /// What it did to accounts, in order.
-    pub(crate) deltas: Vec<(Address, Delta)>,
-}
-
 /// What a run reads from, and what it has loaded so far.
 pub(crate) struct TxnDb<'b, 's> {
     pub(crate) view: View<'b, BlockVm<'s>>,
@@ -46,6 +40,7 @@ pub(crate) struct TxnDb<'b, 's> {
     pub(crate) codes: &'s Codes,
     /// Whether what is loaded now is taken for granted afterwards, so that any value will do.
     pub(crate) glimpses: bool,
+    /// What the run notes of itself, if that is wanted.
     pub(crate) notes: Option<Notes>,
     base: &'s dyn Base,
     worker_codes: WorkerCodes,
@@ -97,10 +92,23 @@ impl<'s> TxnDb<'_, 's> {
         self.interrupted(interrupt)
     }
 
-    fn slot(&mut self, wipes: u32, address: Address, key: U256) -> Result<U256, Interrupted> {
+    /// A slot of the account that was loaded as the n-th.
+    fn slot(
+        &mut self,
+        account: Option<usize>,
+        address: Address,
+        key: U256,
+    ) -> Result<U256, Interrupted> {
+        let observed = account.map(|account| &self.observed[account]);
+        let wipes = observed.map_or(0, |observed| observed.original.wipes);
         let location = Location::Slot { address, wipes, key };
         match self.view.read(&location) {
-            Ok(StateValue::Slot(value)) => Ok(value),
+            Ok(StateValue::Slot(value)) => {
+                if let Some(notes) = &mut self.notes {
+                    notes.read(account, key, value);
+                }
+                Ok(value)
+            }
             Ok(StateValue::Account(_)) => Err(self.failed("a slot holds an account".into())),
             Err(interrupt) => Err(self.interrupted(interrupt)),
         }
@@ -142,9 +150,8 @@ impl Database for TxnDb<'_, '_> {
 
     fn storage(&mut self, address: Address, key: StorageKey) -> Result<StorageValue, Interrupted> {
         let mut observed = self.observed.iter();
-        let observed = observed.find(|observed| observed.address == address);
-        let wipes = observed.map_or(0, |observed| observed.original.wipes);
-        self.slot(wipes, address, key)
+        let account = observed.position(|observed| observed.address == address);
+        self.slot(account, address, key)
     }
 
     fn storage_by_account_id(
@@ -153,12 +160,16 @@ impl Database for TxnDb<'_, '_> {
         id: AccountId,
         key: StorageKey,
     ) -> Result<StorageValue, Interrupted> {
-        self.slot(self.observed[id.get()].original.wipes, address, key)
+        self.slot(Some(id.get()), address, key)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Interrupted> {
         let hash = self.base.block_hash(number);
-        hash.map_err(|source| self.failed(source))
+        let hash = hash.map_err(|source| self.failed(source))?;
+        if let Some(notes) = &mut self.notes {
+            notes.block_hash(number, hash);
+        }
+        Ok(hash)
     }
 }
 
@@ -167,13 +178,17 @@ impl State for TxnDb<'_, '_> {
     fn has_storage(&mut self, address: Address) -> Result<bool, Interrupted> {
         let mut observed = self.observed.iter();
         let observed = observed.find(|observed| observed.address == address);
-        match observed.map(|observed| observed.original) {
-            Some(AccountState { stored: true, .. }) => Ok(true),
+        let answer = match observed.map(|observed| observed.original) {
+            Some(AccountState { stored: true, .. }) => true,
             Some(AccountState { wipes: 0, .. }) => {
-                self.base.has_storage(address).map_err(|source| self.failed(source))
+                self.base.has_storage(address).map_err(|source| self.failed(source))?
             }
             // What was created or destroyed in this block has what it was left with.
-            Some(_) | None => Ok(false),
+            Some(_) | None => false,
+        };
+        if let Some(notes) = &mut self.notes {
+            notes.has_storage(address, answer);
         }
+        Ok(answer)
     }
 }

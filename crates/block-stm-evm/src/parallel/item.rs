@@ -1,15 +1,22 @@
 //! What the engine executes as one transaction of its own.
 
+use std::sync::Arc;
+
 use block_stm::{Execution, Interrupt, View};
 use revm::context::TxEnv;
 
-use super::vm::{BlockVm, TxnOutput, Worker};
+use super::{
+    attempt::{Attempt, Rules},
+    vm::{BlockVm, TxnOutput, Worker},
+};
 use crate::{Bundle, InvalidTxnReason};
 
 /// A transaction, or several that stand or fall together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'s> {
     Txn(&'s TxEnv),
+    /// A transaction that was executed ahead of the block, under its rules.
+    Attempted(&'s Attempt),
     Bundle(&'s Bundle),
 }
 
@@ -18,14 +25,25 @@ impl<'s> Item<'s> {
     pub(crate) fn txns(self) -> &'s [TxEnv] {
         match self {
             Self::Txn(txn) => std::slice::from_ref(txn),
+            Self::Attempted(attempt) => std::slice::from_ref(attempt.txn()),
             Self::Bundle(bundle) => bundle.txns(),
+        }
+    }
+
+    /// The same transaction with an attempt at it, if that fits.
+    pub(crate) fn attempted(self, attempt: Option<&'s Attempt>, rules: &Arc<Rules>) -> Self {
+        match (self, attempt) {
+            (Self::Txn(txn), Some(attempt)) if attempt.txn() == txn && attempt.is_under(rules) => {
+                Self::Attempted(attempt)
+            }
+            _ => self,
         }
     }
 
     /// The reason why the item is left out in which the transaction `member` has this one.
     pub(crate) fn reason(self, member: usize, reason: InvalidTxnReason) -> InvalidTxnReason {
         match self {
-            Self::Txn(_) => reason,
+            Self::Txn(_) | Self::Attempted(_) => reason,
             Self::Bundle(_) => reason.in_bundle(member),
         }
     }

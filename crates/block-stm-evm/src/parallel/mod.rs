@@ -45,6 +45,8 @@
 //! come out of it as one set of changes: the shared code of the sequential path.
 
 mod after;
+mod attempt;
+mod attempts;
 mod base;
 mod batch;
 mod code_hashes;
@@ -69,6 +71,9 @@ use alloy_primitives::Address;
 use block_stm::{ConflictGraph, Cut, Engine, Limits, Stats};
 use revm::context::TxEnv;
 
+pub use attempt::Attempt;
+pub(crate) use attempt::Rules;
+pub use attempts::Attempts;
 pub(crate) use base::Base;
 pub(crate) use batch::{Batch, BatchDone};
 pub(crate) use codes::{Codes, WorkerCodes};
@@ -102,6 +107,10 @@ pub struct ParallelOptions<'a> {
     feed: Option<&'a dyn SlotFeed>,
     /// Whether to return the block's access list (EIP-7928).
     access_list: bool,
+    /// Transactions that were executed before.
+    attempts: Option<&'a Attempts>,
+    /// Whether to return the block's own executions as attempts.
+    keeps_attempts: bool,
 }
 
 /// Knows, or guesses, which locations a transaction will write; safe when wrong.
@@ -129,6 +138,12 @@ pub struct ParallelResult {
     pub conflict_graph: Option<ConflictGraph<Location>>,
     /// Counters.
     pub stats: Stats,
+    /// How many transactions were committed by an [attempt](ParallelOptions::attempts) that stood,
+    /// without running the EVM.
+    pub attempts_stood: usize,
+    /// What the transactions did, for another block that has them, if that was
+    /// [asked for](ParallelOptions::keep_attempts).
+    pub attempts: Option<Attempts>,
 }
 
 impl std::fmt::Debug for ParallelOptions<'_> {
@@ -140,6 +155,8 @@ impl std::fmt::Debug for ParallelOptions<'_> {
             .field("hints", &self.hints.is_some())
             .field("feed", &self.feed.is_some())
             .field("access_list", &self.access_list)
+            .field("attempts", &self.attempts.map(Attempts::count))
+            .field("keeps_attempts", &self.keeps_attempts)
             .finish()
     }
 }
@@ -177,6 +194,27 @@ impl<'a> ParallelOptions<'a> {
     #[must_use]
     pub fn slot_feed(mut self, feed: &'a dyn SlotFeed) -> Self {
         self.feed = Some(feed);
+        self
+    }
+
+    /// The same options with attempts that were made at transactions of the block. They count as
+    /// executions where all that they relied on holds, and change no result.
+    #[must_use]
+    pub fn attempts(mut self, attempts: &'a Attempts) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// The same options, asking for what the block's transactions did, as attempts at the same
+    /// transactions in another block. There are none at ordinary payments, nor at transactions
+    /// that were left out.
+    ///
+    /// # Cost
+    ///
+    /// As that of [`Attempts::ahead`].
+    #[must_use]
+    pub fn keep_attempts(mut self) -> Self {
+        self.keeps_attempts = true;
         self
     }
 
@@ -232,7 +270,10 @@ pub fn execute_parallel<DB: StateRef + Sync>(
     db: &DB,
     options: &ParallelOptions<'_>,
 ) -> Result<ParallelResult, ExecutionError<DB::Error>> {
-    let plain = !options.conflict_graph && options.limits.is_none();
+    let plain = !options.conflict_graph
+        && options.limits.is_none()
+        && options.attempts.is_none()
+        && !options.keeps_attempts;
     if plain && is_for_one(engine, block) {
         let result = execute_alone(block, db, options.policy, options.list())?;
         let mut stats = Stats::default();
@@ -241,7 +282,14 @@ pub fn execute_parallel<DB: StateRef + Sync>(
         stats.head_executions = stats.committed;
         stats.alone_executions = stats.committed;
         stats.workers = 1;
-        return Ok(ParallelResult { result, cut: None, conflict_graph: None, stats });
+        return Ok(ParallelResult {
+            result,
+            cut: None,
+            conflict_graph: None,
+            stats,
+            attempts_stood: 0,
+            attempts: None,
+        });
     }
     execute(&Backend::Engine(engine), block, db, options, None)
 }
@@ -433,5 +481,7 @@ fn execute<DB: StateRef + Sync>(
         cut: executed.cut,
         conflict_graph: executed.conflict_graph,
         stats: executed.stats,
+        attempts_stood: executed.attempts_stood,
+        attempts: options.keeps_attempts.then(|| executed.attempts.into_iter().collect()),
     })
 }

@@ -7,6 +7,7 @@ use block_stm::{Admission, BoxError, CommitSink, Flow, Outcome, TxnIndex, Writes
 use revm::context::TxEnv;
 
 use super::{
+    attempt::Attempt,
     item::Item,
     location::Location,
     told::RunTold,
@@ -30,6 +31,11 @@ pub(crate) struct Handover<'a> {
     pub(crate) committed: Vec<Committed>,
     /// Why the block was cut without anybody having wished so: the state can't be read.
     pub(crate) fault: Option<(usize, BoxError)>,
+    /// How many transactions were committed by an attempt.
+    pub(crate) attempts_stood: usize,
+    pub(crate) keeps_attempts: bool,
+    /// What each transaction did, if that is kept.
+    pub(crate) attempts: Vec<Option<Attempt>>,
 }
 
 impl<'a> Handover<'a> {
@@ -39,7 +45,17 @@ impl<'a> Handover<'a> {
         truth: Option<Truth<'a>>,
         feed: Option<&'a dyn SlotFeed>,
     ) -> Self {
-        Self { block, sink, truth, feed, committed: Vec::new(), fault: None }
+        Self {
+            block,
+            sink,
+            truth,
+            feed,
+            committed: Vec::new(),
+            fault: None,
+            attempts_stood: 0,
+            keeps_attempts: false,
+            attempts: Vec::new(),
+        }
     }
 
     /// What the beneficiary gains by the transaction at hand.
@@ -111,10 +127,17 @@ impl<'s> CommitSink<BlockVm<'s>> for Handover<'_> {
     ) -> Flow {
         let index = index.as_usize();
         self.feed(&writes);
-        let output = match outcome {
+        let mut output = match outcome {
             Outcome::Done(output) => output,
-            Outcome::Invalid(reason) => return self.sink.skip(index, reason),
+            Outcome::Invalid(reason) => {
+                self.attempts.extend(self.keeps_attempts.then_some(None));
+                return self.sink.skip(index, reason);
+            }
         };
+        self.attempts_stood += usize::from(output.repeated);
+        if self.keeps_attempts {
+            self.attempts.push(output.attempt.take());
+        }
         let (committed, accesses) = match self.committed(index, output) {
             Ok(committed) => committed,
             Err(source) => {

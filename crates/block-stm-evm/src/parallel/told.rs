@@ -20,6 +20,8 @@ use super::{codes::Codes, journal::WatchedJournal, payment::Paid};
 pub(crate) struct Tells {
     /// What they looked at, for an access list.
     pub(crate) accesses: bool,
+    /// All that makes an attempt of them.
+    pub(crate) attempts: bool,
     /// What they did to the beneficiary.
     pub(crate) gain: bool,
     /// What they left in revm's journal.
@@ -56,7 +58,7 @@ impl Gain {
 }
 
 /// What a run leaves in revm's journal.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RunState {
     /// The accounts, over what the run was shown of them.
     pub(crate) accounts: EvmState,

@@ -1,5 +1,7 @@
 //! The transactions of a block on the engine, without what is around them.
 
+use std::sync::Arc;
+
 use block_stm::{
     ConflictGraph, Cut, Engine, Executed, FinalState, Hints, InvalidPolicy, Stats, TxnIndex,
 };
@@ -7,6 +9,7 @@ use revm::context::TxEnv;
 
 use super::{
     Backend, ParallelOptions, TxnHints,
+    attempt::{Attempt, Rules},
     base::BlockBase,
     codes::Codes,
     item::Item,
@@ -38,6 +41,9 @@ pub(crate) struct TxnsDone {
     pub(crate) stats: Stats,
     /// What the transactions looked at, for an access list.
     pub(crate) accesses: Vec<Committed>,
+    pub(crate) attempts_stood: usize,
+    /// What each did, if that was asked for.
+    pub(crate) attempts: Vec<Option<Attempt>>,
 }
 
 impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
@@ -65,8 +71,19 @@ impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
     ) -> Result<TxnsDone, ExecutionError<DB::Error>> {
         let Self { block, base, codes, options, tells } = *self;
         let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
-        let vm = BlockVm::new(block, &cfg, &no_txn, codes, base, tells);
-        let txns: Vec<Item<'_>> = block.txns.iter().map(Item::Txn).collect();
+        let mut vm = BlockVm::new(block, &cfg, &no_txn, codes, base, tells);
+        let mut txns: Vec<Item<'_>> = block.txns.iter().map(Item::Txn).collect();
+        if options.attempts.is_some() || options.keeps_attempts {
+            let rules = Arc::new(Rules::of(block, &cfg));
+            for (item, attempt) in
+                txns.iter_mut().zip(options.attempts.iter().flat_map(|a| a.iter()))
+            {
+                *item = item.attempted(attempt, &rules);
+            }
+            if options.keeps_attempts {
+                vm = vm.keeping(rules);
+            }
+        }
         let hints = options.hints.map(HintsForVm);
         let mut task = block_stm::Block::new(&vm, &txns, base)
             .policy(match options.policy {
@@ -82,6 +99,7 @@ impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
         }
         let truth = tells.gain.then(|| Truth::new(base, codes, block.spec));
         let mut handover = Handover::new(block, sink, truth, options.feed);
+        handover.keeps_attempts = options.keeps_attempts;
         let executed = match backend {
             Backend::Engine(engine) => engine.execute(&task, &mut handover),
             Backend::Oracle => block_stm::execute_sequential(&task, &mut handover),
@@ -91,7 +109,8 @@ impl<'t, 'o, DB: StateRef + Sync> TxnsTask<'t, 'o, DB> {
             return Err(vm_error(Stage::Txn(index), source));
         }
         let Executed { state, cut, conflict_graph, stats, .. } = executed;
-        Ok(TxnsDone { state, cut, conflict_graph, stats, accesses: handover.committed })
+        let Handover { committed: accesses, attempts_stood, attempts, .. } = handover;
+        Ok(TxnsDone { state, cut, conflict_graph, stats, accesses, attempts_stood, attempts })
     }
 }
 

@@ -1,6 +1,6 @@
 //! revm as a VM of the engine: one transaction, executed against a view.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use block_stm::{Execution, Interrupt, View, Vm};
 use revm::{
@@ -14,10 +14,11 @@ use revm::{
 };
 
 use super::{
+    attempt::{Attempt, Notes, Rules},
     base::Base,
     code_hashes::CodeId,
     codes::Codes,
-    database::{Notes, TxnDb},
+    database::TxnDb,
     handler::{TxnError, TxnEvm, TxnHandler},
     instructions::watched_instructions,
     item::Item,
@@ -36,9 +37,11 @@ pub(crate) struct BlockVm<'s> {
     cfg: &'s CfgEnv,
     /// What the block's start does not need to ask for; never sent by a transaction.
     no_txn: &'s TxEnv,
-    codes: &'s Codes,
-    base: &'s dyn Base,
+    pub(super) codes: &'s Codes,
+    pub(super) base: &'s dyn Base,
     pub(super) tells: Tells,
+    /// What attempts are made under, if runs are to be kept as such.
+    rules: Option<Arc<Rules>>,
 }
 
 impl fmt::Debug for BlockVm<'_> {
@@ -56,7 +59,14 @@ impl<'s> BlockVm<'s> {
         base: &'s dyn Base,
         tells: Tells,
     ) -> Self {
-        Self { block, cfg, no_txn, codes, base, tells }
+        Self { block, cfg, no_txn, codes, base, tells, rules: None }
+    }
+
+    /// The same VM, whose runs are kept as attempts under `rules`.
+    pub(crate) fn keeping(mut self, rules: Arc<Rules>) -> Self {
+        self.tells.attempts = true;
+        self.rules = Some(rules);
+        self
     }
 }
 
@@ -118,6 +128,10 @@ impl<'s> Vm for BlockVm<'s> {
     ) -> Result<Execution<TxnOutput, InvalidTxnReason>, Interrupt> {
         match *item {
             Item::Txn(txn) => self.execute_txn(worker, txn, view, false),
+            Item::Attempted(attempt) => match self.repeat(attempt, view)? {
+                Some(output) => Ok(Execution::Done(output)),
+                None => self.execute_txn(worker, attempt.txn(), view, false),
+            },
             Item::Bundle(bundle) => self.execute_bundle(worker, bundle, view),
         }
     }
@@ -137,15 +151,20 @@ pub(crate) struct TxnOutput {
     pub(crate) told: Option<Box<RunTold>>,
     /// What the other transactions of a bundle left, in order.
     pub(crate) more: Vec<TxnOutput>,
+    /// The attempt that the run has been, if that is wanted.
+    pub(crate) attempt: Option<Attempt>,
+    /// The EVM did not run: an attempt stood.
+    pub(crate) repeated: bool,
 }
 
 impl TxnOutput {
-    fn of_one(
+    pub(super) fn of_one(
         result: ExecutionResult,
         accesses: Option<Box<RunAccesses>>,
         told: Option<Box<RunTold>>,
     ) -> Self {
-        Self { result, accesses, told, more: Vec::new() }
+        let (more, attempt, repeated) = (Vec::new(), None, false);
+        Self { result, accesses, told, more, attempt, repeated }
     }
 
     /// What each transaction of the item left, in order.
@@ -186,28 +205,72 @@ impl<'s> BlockVm<'s> {
         }
         let db = evm.ctx.journaled_state.db_mut();
         db.view = view.take();
-        db.notes = notes.then(Notes::default);
+        db.notes = (notes || self.tells.attempts).then(Notes::default);
         let result = TxnHandler::default().run(evm);
         let journal = &mut evm.ctx.journaled_state;
         let result = conclude(journal, self.block, result);
-        let accesses = self.tells.accesses.then(|| self.accesses_of_run(journal));
-        let told = (self.tells.gain && matches!(result, Ok(Execution::Done(_))))
-            .then(|| RunTold::of_run(journal, self.block.env.beneficiary, self.tells));
+        let output = result.map(|result| match result {
+            Execution::Done(result) => Execution::Done(self.output(txn, journal, result, notes)),
+            Execution::Invalid(reason) => Execution::Invalid(reason),
+        });
         *view = journal.db_mut().view.take();
         reset(journal);
         evm.ctx.error = Ok(());
-        Ok(match result? {
-            Execution::Done(result) => Execution::Done(TxnOutput::of_one(result, accesses, told)),
-            Execution::Invalid(reason) => Execution::Invalid(reason),
-        })
+        output
     }
 
-    fn accesses_of_run(&self, journal: &mut WatchedJournal<'_, '_>) -> Box<RunAccesses> {
+    /// What a run that ended well leaves, out of its journal.
+    fn output(
+        &self,
+        txn: &TxEnv,
+        journal: &mut WatchedJournal<'_, '_>,
+        result: ExecutionResult,
+        notes: bool,
+    ) -> TxnOutput {
+        let Tells { accesses, gain, attempts, .. } = self.tells;
+        let beneficiary = self.block.env.beneficiary;
+        let mut accesses = (accesses || attempts).then(|| self.accesses_of_run(journal));
+        let attempt = match journal.db_mut().notes.take() {
+            Some(taken) if attempts => self.attempt(txn, journal, &result, &accesses, taken),
+            Some(taken) if notes => {
+                let accesses = accesses.as_mut();
+                accesses.map(|accesses| accesses.deltas = Some(taken.deltas()));
+                None
+            }
+            _ => None,
+        };
+        let told = match &attempt {
+            Some(attempt) => gain.then(|| attempt.told(self.tells)),
+            None => gain.then(|| RunTold::of_run(journal, beneficiary, self.tells)),
+        };
+        let accesses = accesses.filter(|_| self.tells.accesses);
+        TxnOutput { attempt, ..TxnOutput::of_one(result, accesses, told) }
+    }
+
+    /// The attempt that the run has been, whose accounts it takes out of the journal.
+    fn attempt(
+        &self,
+        txn: &TxEnv,
+        journal: &mut WatchedJournal<'_, '_>,
+        result: &ExecutionResult,
+        accesses: &Option<Box<RunAccesses>>,
+        notes: Notes,
+    ) -> Option<Attempt> {
+        let rules = self.rules.clone()?;
+        if notes.is_incomplete() {
+            return None;
+        }
+        let tells = Tells { state: true, ..self.tells };
+        let told = RunTold::of_run(journal, self.block.env.beneficiary, tells);
+        let accesses = accesses.as_deref().cloned().unwrap_or_default();
+        Some(notes.into_attempt(rules, txn, result.clone(), accesses, *told, self.codes))
+    }
+
+    fn accesses_of_run(&self, journal: &WatchedJournal<'_, '_>) -> Box<RunAccesses> {
         let mut accesses = RunAccesses::of(journal.evm_state());
         if journal.fee.is_some() {
             accesses.add(self.block.env.beneficiary);
         }
-        accesses.deltas = journal.db_mut().notes.take().map(|notes| notes.deltas);
         Box::new(accesses)
     }
 
@@ -264,9 +327,12 @@ fn conclude(
 }
 
 fn declare_observations(db: &mut TxnDb<'_, '_>) -> Result<(), Interrupt> {
-    let TxnDb { view, observed, .. } = db;
+    let TxnDb { view, observed, notes, .. } = db;
     for observed in observed {
         let predicate = observed.predicate();
+        if let Some(notes) = notes {
+            notes.relied_on(observed.address, predicate, observed.guessed);
+        }
         if observed.assumed == Some(predicate) {
             continue;
         }
@@ -287,7 +353,7 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
     let clears_empty = block.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let Journal { database, inner } = &mut journal.journal.journal;
     let TxnDb { view, observed, codes, worker_hashes, notes, .. } = database;
-    for observed in observed.iter() {
+    for (place, observed) in observed.iter().enumerate() {
         let Some(account) = inner.state.get(&observed.address) else {
             continue;
         };
@@ -302,15 +368,18 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
                 && let Some(code) = &account.info.code
             {
                 codes.insert(account.info.code_hash, code);
+                if let Some(notes) = notes.as_mut() {
+                    notes.deployed(account.info.code_hash, code);
+                }
             }
             if let Some(notes) = notes.as_mut() {
-                notes.deltas.push((observed.address, delta));
+                notes.added(observed.address, delta);
             }
             if !view.add(&Location::Account(observed.address), delta)? {
                 return Err(inconsistent(view, observed));
             }
         }
-        write_slots(view, observed, account)?;
+        write_slots(view, (place, observed), account, notes)?;
     }
     if let Some(fee) = journal.fee {
         let credit = Delta {
@@ -322,7 +391,7 @@ fn declare_changes(journal: &mut WatchedJournal<'_, '_>, block: &Block) -> Resul
             clears_empty,
         };
         if let Some(notes) = notes.as_mut() {
-            notes.deltas.push((block.env.beneficiary, credit));
+            notes.added(block.env.beneficiary, credit);
         }
         // It applies to any account.
         view.add(&Location::Account(block.env.beneficiary), credit)?;
@@ -368,17 +437,21 @@ fn is_storage_alone(account: &Account) -> bool {
 
 fn write_slots(
     view: &mut View<'_, BlockVm<'_>>,
-    observed: &Observed,
+    (place, observed): (usize, &Observed),
     account: &Account,
+    notes: &mut Option<Notes>,
 ) -> Result<(), Interrupt> {
     if account.is_selfdestructed() {
         return Ok(());
     }
-    let address = observed.address;
-    let wipes = observed.original.wipes + u32::from(account.is_created());
+    let (address, anew) = (observed.address, account.is_created());
+    let wipes = observed.original.wipes + u32::from(anew);
     for (&key, slot) in account.changed_storage_slots() {
-        let location = Location::Slot { address, wipes, key };
-        view.write(&location, StateValue::Slot(slot.present_value))?;
+        let (location, value) = (Location::Slot { address, wipes, key }, slot.present_value);
+        view.write(&location, StateValue::Slot(value))?;
+        if let Some(notes) = notes {
+            notes.wrote(place, anew, key, value);
+        }
     }
     Ok(())
 }

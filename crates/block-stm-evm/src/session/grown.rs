@@ -16,7 +16,7 @@ use crate::{
     Block, BlockRecord, BlockState, ExecutionError, Stage, StateRef,
     access_list::{self, Committed, ListBuilder},
     block_state::{CachedAccount, Fields},
-    parallel::{AccountState, Batch, BatchDone, Codes, Item, Undo, fold, undo},
+    parallel::{AccountState, Batch, BatchDone, Codes, Item, Rules, Undo, fold, undo},
     result::RecordMark,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Task<DB> {
 /// A block so far.
 struct Grown<'t, DB> {
     task: &'t Task<DB>,
+    /// What attempts must have been made under.
+    rules: Arc<Rules>,
     /// The state after all that is in the block.
     state: BlockState<&'t DB>,
     /// The accounts that the steps before the transactions looked at, as these left them.
@@ -49,6 +51,7 @@ struct Grown<'t, DB> {
     checkpoints: Vec<Checkpoint>,
     batches: u64,
     executions: u64,
+    attempts_stood: usize,
 }
 
 /// Where a block stood at a mark.
@@ -102,6 +105,8 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
             checkpoints: Vec::new(),
             batches: 0,
             executions: 0,
+            attempts_stood: 0,
+            rules: Arc::new(Rules::of(&task.block, &task.block.cfg_env())),
             task,
         })
     }
@@ -110,7 +115,8 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         let Work { pushes, stop, marks } = work;
         self.keep(&marks);
         let before = self.record.mark();
-        let items: Vec<Item<'_>> = pushes.iter().map(|(_, push)| push.item()).collect();
+        let items: Vec<Item<'_>> =
+            pushes.iter().map(|(_, push)| push.attempted(&self.rules)).collect();
         let Task { engine, block, db, options } = self.task;
         let deadline = options.deadline;
         let batch = Batch {
@@ -143,7 +149,8 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         pushes: Vec<(Number, super::Push)>,
         queue: &Queue,
     ) -> Result<(), Failure<DB>> {
-        let BatchDone { state, settled, cut, balance, committed, executions } = done;
+        let BatchDone { state, settled, cut, balance, committed, executions, attempts_stood } =
+            done;
         let log = (!self.checkpoints.is_empty()).then_some(&mut self.undo);
         fold(&mut self.state, &state, &self.codes, log).map_err(|source| {
             let stage = Stage::Txn(self.record.len().saturating_sub(1));
@@ -152,6 +159,7 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         self.balance = balance;
         self.committed.extend(committed);
         self.executions += executions;
+        self.attempts_stood += attempts_stood;
         let mut numbered = Vec::with_capacity(settled.len());
         for ((number, push), settled) in pushes.into_iter().zip(settled) {
             if let Settled::Taken { .. } = settled {
@@ -220,13 +228,13 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
             let committed = std::mem::take(&mut self.committed);
             access_list::tell(list, committed, |a: &_| self.account_before(a), &self.codes)?;
         }
-        let Self { task, state, record, txns, batches, executions, .. } = self;
+        let Self { task, state, record, txns, batches, executions, attempts_stood, .. } = self;
         let (state, requests) =
             access_list::finish(&task.block, record.receipts(), state, list.as_mut())?;
         let mut result = record.finish(requests, state.into_changes());
         result.access_list = list.map(ListBuilder::finish);
         let settled = queue.take_settled().into_iter();
         let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();
-        Ok(SessionBlock { result, txns, settled, cut, batches, executions })
+        Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })
     }
 }

@@ -25,6 +25,8 @@
 //!   batches share.
 //! * A bundle is one transaction to the engine: the VM executes its members one after another on
 //!   one view. Where one of them takes the bundle back, the engine drops all that they did.
+//! * What the host's state says never changes: what was read is kept, and not read again
+//!   (`reads.rs`).
 //! * Batches do not go across marks. So what came after a mark is a number of whole batches, and
 //!   what each of them changed in the state is remembered as long as there is a mark.
 //!
@@ -36,6 +38,7 @@ mod grown;
 mod options;
 mod push;
 mod queue;
+mod reads;
 mod sequential;
 
 use std::{
@@ -51,6 +54,7 @@ use revm::{DatabaseRef, context::TxEnv};
 use self::{
     grown::Task,
     queue::{Number, Queue},
+    reads::Remembered,
 };
 use crate::{Block, BlockResult, ExecutionError, StateRef};
 
@@ -146,7 +150,7 @@ impl<DB: StateRef + Send + Sync + 'static> BlockSession<DB> {
         let first = std::mem::take(&mut block.txns).into_iter().map(Push::from);
         // More than what fits are taken: the host has them in memory anyway.
         queue.begin_with(first);
-        let task = Task { engine, block, db, options };
+        let task = Task { engine, block, db: Remembered::new(db), options };
         let shared = Arc::clone(&queue);
         let run = move || {
             let over = Over(shared);
@@ -334,4 +338,7 @@ pub struct SessionBlock {
     pub batches: u64,
     /// How often a push was executed, those that were rolled back included.
     pub executions: u64,
+    /// How many transactions were committed by an attempt that stood, without running the EVM,
+    /// those that were rolled back included.
+    pub attempts_stood: usize,
 }

@@ -39,8 +39,8 @@ impl SessionOptions {
         self
     }
 
-    /// The same options with a bound on the transactions that are executed together. Other pushes
-    /// learn what became of them when their batch is over; a mark waits for the one under way.
+    /// The same options with a bound on the transactions that are executed together. What became
+    /// of a push is known when its batch is over, and to roll back waits for the one under way.
     #[must_use]
     pub fn batch(mut self, txns: NonZeroUsize) -> Self {
         self.batch = txns;

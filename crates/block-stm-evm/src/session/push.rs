@@ -1,16 +1,24 @@
 //! What is pushed, and what becomes of it.
 
+use std::sync::Arc;
+
 use alloy_primitives::I256;
 use revm::context::TxEnv;
 
 use super::queue::Number;
-use crate::{Bundle, InvalidTxnReason, parallel::Item};
+use crate::{
+    Attempt, Bundle, InvalidTxnReason,
+    parallel::{Item, Rules},
+};
 
 /// What a block is to have next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Push {
     /// A transaction, left out where it is invalid.
     Txn(Box<TxEnv>),
+    /// The transaction of an attempt, which counts as its execution where all that it relied on
+    /// holds.
+    Attempt(Attempt),
     /// Transactions that stand or fall together.
     Bundle(Bundle),
 }
@@ -21,6 +29,12 @@ impl From<TxEnv> for Push {
     }
 }
 
+impl From<Attempt> for Push {
+    fn from(attempt: Attempt) -> Self {
+        Self::Attempt(attempt)
+    }
+}
+
 impl From<Bundle> for Push {
     fn from(bundle: Bundle) -> Self {
         Self::Bundle(bundle)
@@ -28,10 +42,20 @@ impl From<Bundle> for Push {
 }
 
 impl Push {
+    /// What it is, whether it was executed before or not.
     pub(super) fn item(&self) -> Item<'_> {
         match self {
             Self::Txn(txn) => Item::Txn(txn),
+            Self::Attempt(attempt) => Item::Txn(attempt.txn()),
             Self::Bundle(bundle) => Item::Bundle(bundle),
+        }
+    }
+
+    /// What it is, with the attempt if that was made under these rules.
+    pub(super) fn attempted(&self, rules: &Arc<Rules>) -> Item<'_> {
+        match self {
+            Self::Attempt(attempt) => self.item().attempted(Some(attempt), rules),
+            Self::Txn(_) | Self::Bundle(_) => self.item(),
         }
     }
 
@@ -43,6 +67,7 @@ impl Push {
     pub(super) fn into_txns(self) -> Vec<TxEnv> {
         match self {
             Self::Txn(txn) => vec![*txn],
+            Self::Attempt(attempt) => vec![attempt.txn().clone()],
             Self::Bundle(bundle) => bundle.into_txns(),
         }
     }

@@ -83,7 +83,8 @@ pub fn build_sequential<DB: StateRef>(
     let mut result = record.finish(requests, state.into_changes());
     result.access_list = list.map(ListBuilder::finish);
     let executions = result.outcomes.len() as u64;
-    Ok(SessionBlock { result, txns, settled, cut: None, batches: 1, executions })
+    let (cut, batches, attempts_stood) = (None, 1, 0);
+    Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })
 }
 
 type EvmOn<'b, DB> = MainnetEvm<crate::sequential::ContextOn<BlockState<&'b DB>>>;
@@ -109,7 +110,7 @@ impl<'b, DB: StateRef> Builder<'b, DB> {
             Ok(executed) => {
                 let used = item.txns().iter().zip(executed.iter().map(|(result, _)| result.gas()));
                 let admitted = match item {
-                    Item::Txn(_) => Ok(()),
+                    Item::Txn(_) | Item::Attempted(_) => Ok(()),
                     Item::Bundle(_) => self.record.gas().admit_all(used),
                 };
                 admitted.map(|()| executed).map_err(|(member, reason)| item.reason(member, reason))

@@ -1,6 +1,7 @@
 //! The parallel path against the sequential baseline: same results, same errors, never a hang.
 
 mod accounts;
+mod attempts;
 mod code;
 mod creation;
 mod decode;

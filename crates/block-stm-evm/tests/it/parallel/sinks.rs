@@ -9,7 +9,7 @@ use std::{
 use alloy_primitives::{I256, U256};
 use block_stm::{Admission, CancelToken, Cut, Flow, Limits};
 use block_stm_evm::{
-    Block, BlockResult, BlockSink, ExecutedTxn, ExecutionError, FinalTxn, InvalidTxn,
+    Attempts, Block, BlockResult, BlockSink, ExecutedTxn, ExecutionError, FinalTxn, InvalidTxn,
     InvalidTxnReason, ParallelOptions, PreState, Receipt, RefuseReverted, StateRef, StreamReceipts,
     TxnOutcome,
     baseline::execute_with_oracle_and,
@@ -163,6 +163,33 @@ pub(super) fn assert_same_told<DB: StateRef + Sync>(block: &Block, db: &DB) {
         }
         assert_eq!(sink.calls.len(), calls.len());
     }
+}
+
+/// Checks that a sink that agrees to everything is told the same where attempts stand, states
+/// included, and that the block comes out the same. How many stood, with each engine.
+pub(super) fn assert_same_by_attempts<DB: StateRef + Sync>(
+    block: &Block,
+    db: &DB,
+    policy: InvalidTxn,
+    attempts: &Attempts,
+) -> Vec<usize> {
+    let sink = Noting::new(0, true);
+    let (calls, result) = sequentially(block, db, policy, &sink);
+    let options = ParallelOptions::default().policy(policy).attempts(attempts);
+    let by = |engine| {
+        let mut sink = sink.clone();
+        let executed = execute_parallel_with(engine, block, db, &options, &mut sink);
+        let executed = executed.map(|e| (e.attempts_stood, (e.result, e.cut)));
+        let executed = executed.map_err(|error| error.to_string());
+        for (place, (told, expected)) in sink.calls.iter().zip(&calls).enumerate() {
+            assert_eq!(told, expected, "by attempts, {policy:?}, call {place}");
+        }
+        assert_eq!(sink.calls.len(), calls.len(), "by attempts, {policy:?}");
+        let stood = executed.as_ref().map_or(0, |(stood, _)| *stood);
+        assert_eq!(executed.map(|(_, result)| result), result, "by attempts, {policy:?}");
+        stood
+    };
+    engines().iter().map(by).collect()
 }
 
 /// Counting calls of one contract among payments, one of which is invalid; some to the beneficiary.

@@ -182,8 +182,11 @@ impl DatabaseRef for Slow {
 
 impl StateRef for Slow {}
 
+/// Payments, each to an account that nobody else pays.
 fn many() -> Block {
-    block(SpecId::SHANGHAI, (0..200).map(|n| transfer(eoa(n % 20), u64::from(n) / 20, eoa(9), 1)))
+    let payee = |n: u8| Address::left_padding_from(&[0x50, n]);
+    let pay = |n: u8| transfer(eoa(n % 20), u64::from(n / 20), payee(n), 1);
+    block(SpecId::SHANGHAI, (0..200).map(pay))
 }
 
 #[test]
@@ -206,11 +209,6 @@ fn at_the_deadline_the_block_is_what_was_executed() {
             let refused = session.push(transfer(eoa(0), 10, eoa(1), 1));
             let built = session.finish().expect("what was executed");
             assert!(begun.elapsed() < Duration::from_secs(20));
-            if built.cut.is_none() {
-                // A machine that is fast beyond expectation: nothing to see.
-                assert_eq!(built.txns.len(), block.txns.len());
-                continue;
-            }
             assert_eq!((became, refused), (Err(late), Err(PushError::Deadline)));
             assert_eq!(built.cut, Some(Cut::Deadline));
             let executed = built.settled.len();
