@@ -89,6 +89,37 @@ fn execute_txns<'db, DB: StateRef>(
     Ok(evm.ctx.journaled_state.into_database())
 }
 
+/// Executes `txns` one after another on `state`, which is handed back; those that are invalid are
+/// left out. `goes_on` says before each whether it is to be executed, `told` learns of it.
+pub(crate) fn execute_each<'db, 't, DB: StateRef>(
+    block: &Block,
+    txns: impl Iterator<Item = &'t TxEnv>,
+    state: BlockState<&'db DB>,
+    record: &mut BlockRecord,
+    goes_on: impl Fn() -> bool,
+    mut told: impl FnMut(&BlockRecord, &BlockState<&'db DB>),
+) -> Result<BlockState<&'db DB>, ExecutionError<DB::Error>> {
+    let (cfg, no_txn) = (block.cfg_env(), TxEnv::default());
+    let mut evm = evm(block, &cfg, &no_txn, state);
+    for txn in txns {
+        if !goes_on() {
+            break;
+        }
+        let index = record.len();
+        let executed = match record.admit(txn) {
+            Err(reason) => Err(ExecutionError::InvalidTxn { index, reason }),
+            Ok(()) => contained(index, || execute_txn(index, txn, &mut evm, None)),
+        };
+        match executed {
+            Ok(result) => record.executed(txn, result),
+            Err(ExecutionError::InvalidTxn { reason, .. }) => record.skipped(reason),
+            Err(error) => return Err(error),
+        }
+        told(record, evm.ctx.db());
+    }
+    Ok(evm.ctx.journaled_state.into_database())
+}
+
 pub(crate) fn evm<'s, DB: State>(
     block: &'s Block,
     cfg: &'s CfgEnv,

@@ -51,6 +51,7 @@ mod base;
 mod batch;
 mod code_hashes;
 mod codes;
+mod conclude;
 mod database;
 mod fold;
 mod handler;
@@ -67,7 +68,6 @@ mod txns;
 mod value;
 mod vm;
 
-use alloy_primitives::Address;
 use block_stm::{ConflictGraph, Cut, Engine, Limits, Stats};
 use revm::context::TxEnv;
 
@@ -77,16 +77,17 @@ pub use attempts::Attempts;
 pub(crate) use base::Base;
 pub(crate) use batch::{Batch, BatchDone};
 pub(crate) use codes::{Codes, WorkerCodes};
+pub(crate) use conclude::Conclusion;
 pub(crate) use fold::{Undo, fold, undo};
 pub(crate) use item::Item;
 pub use location::Location;
 pub use txns::{TxnsExecuted, execute_txns};
-pub(crate) use value::{AccountState, Delta};
+pub(crate) use value::{AccountState, Delta, StateValue};
 
-use self::{after::AfterTxns, base::BlockBase, result::RecordSink, txns::TxnsTask};
+use self::{base::BlockBase, result::RecordSink, txns::TxnsTask};
 use crate::{
     Block, BlockRecord, BlockResult, BlockSink, BlockState, ExecutionError, InvalidTxn, SlotFeed,
-    Stage, StateRef,
+    StateRef,
     access_list::{self, ListBuilder},
     alone::execute_alone,
 };
@@ -355,11 +356,19 @@ pub fn execute_parallel_with<DB: StateRef + Sync>(
 /// # Ok::<_, block_stm_evm::block_stm::BuildError>(())
 /// ```
 pub fn is_for_one(engine: &Engine, block: &Block) -> bool {
+    are_for_one(engine, block.txns.iter())
+}
+
+/// Whether transactions are for one thread, as [`is_for_one`].
+pub(crate) fn are_for_one<'t>(
+    engine: &Engine,
+    txns: impl ExactSizeIterator<Item = &'t TxEnv>,
+) -> bool {
     let inline_below = engine.inline_below();
     if inline_below == 0 {
         return false;
     }
-    if engine.threads() == 1 || block.txns.len() < inline_below.max(FEW) {
+    if engine.threads() == 1 || txns.len() < inline_below.max(FEW) {
         return true;
     }
     // Payments from one account to the next are a matter of half a microsecond here, of more there.
@@ -369,7 +378,7 @@ pub fn is_for_one(engine: &Engine, block: &Block) -> bool {
         true => 450,
         false => 1_000 + txn.gas_limit.saturating_sub(21_000) / 5,
     };
-    let total = block.txns.iter().map(nanos).fold(0_u64, u64::saturating_add);
+    let total = txns.map(nanos).fold(0_u64, u64::saturating_add);
     total < SMALL_NANOS
 }
 
@@ -462,18 +471,16 @@ fn execute<DB: StateRef + Sync>(
         task = task.told(host.wants_state());
     }
     let executed = task.execute(backend, &mut RecordSink::new(block, &mut record, host))?;
-    if let Some(list) = &mut list {
-        let before = |address: &Address| base.account_before(&executed.state, address);
-        let told = access_list::tell(list, executed.accesses, before, &codes);
-        told.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
-    }
-    let after = AfterTxns::new(db, &pre_block, &executed.state, &codes);
-    let (post_block, requests) =
-        access_list::finish(block, record.receipts(), BlockState::new(after), list.as_mut())?;
+    let concluded = Conclusion {
+        block,
+        db,
+        pre_block: &pre_block,
+        state: &executed.state,
+        codes: &codes,
+        receipts: record.receipts(),
+    };
     let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
-    let state = after::changes(&pre_block, post_block, &share);
-    let state =
-        state.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
+    let (state, requests) = concluded.make(executed.accesses, list.as_mut(), &share)?;
     let mut result = record.finish(requests, state);
     result.access_list = list.map(ListBuilder::finish);
     Ok(ParallelResult {

@@ -1,22 +1,27 @@
 //! How far a block has grown: the thread that executes what was pushed, batch after batch.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use alloy_primitives::{Address, U256, map::AddressMap};
-use block_stm::{Cut, Engine, Limits};
-use revm::{Database, context::TxEnv};
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::{Address, I256, U256, map::AddressMap};
+use block_stm::{CancelToken, Cut, Engine, FinalState, Limits};
+use revm::context::TxEnv;
 
 use super::{
     Number, SessionBlock,
     options::SessionOptions,
-    push::{Settled, Ticket},
+    push::{Push, Settled, Ticket},
     queue::{Next, Queue, Work},
 };
 use crate::{
-    Block, BlockRecord, BlockState, ExecutionError, Stage, StateRef,
+    Block, BlockRecord, BlockState, ExecutionError, Location, Stage, StateChanges, StateRef,
     access_list::{self, Committed, ListBuilder},
+    alone::execute_each,
     block_state::{CachedAccount, Fields},
-    parallel::{AccountState, Batch, BatchDone, Codes, Item, Rules, Undo, fold, undo},
+    parallel::{
+        AccountState, Batch, BatchDone, Codes, Conclusion, Item, Rules, StateValue, Undo,
+        are_for_one, fold, undo,
+    },
     result::RecordMark,
 };
 
@@ -34,8 +39,12 @@ struct Grown<'t, DB> {
     task: &'t Task<DB>,
     /// What attempts must have been made under.
     rules: Arc<Rules>,
-    /// The state after all that is in the block.
+    /// The state after all that is in the block, but for the last batch.
     state: BlockState<&'t DB>,
+    /// What the last batch left.
+    last: Option<FinalState<Location, StateValue>>,
+    /// Whether the state is another than after the steps before the transactions.
+    has_grown: bool,
     /// The accounts that the steps before the transactions looked at, as these left them.
     prepared: AddressMap<CachedAccount>,
     codes: Codes,
@@ -70,6 +79,7 @@ impl<DB: StateRef + Sync> Task<DB> {
     /// Does what comes out of `queue` until the session is finished, or dropped: then there is no
     /// block.
     pub(super) fn run(&self, queue: &Queue) -> Result<Option<SessionBlock>, Failure<DB>> {
+        self.engine.wake();
         let mut list = self.options.access_list.then(ListBuilder::default);
         let state = access_list::prepare(&self.block, BlockState::new(&self.db), list.as_mut())?;
         let mut grown = Grown::new(self, state)?;
@@ -88,14 +98,20 @@ impl<DB: StateRef + Sync> Task<DB> {
 }
 
 impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
-    fn new(task: &'t Task<DB>, mut state: BlockState<&'t DB>) -> Result<Self, Failure<DB>> {
+    fn new(task: &'t Task<DB>, state: BlockState<&'t DB>) -> Result<Self, Failure<DB>> {
         let prepared = state.accounts.clone();
-        let beneficiary = state.basic(task.block.env.beneficiary);
+        let beneficiary = task.block.env.beneficiary;
+        let beneficiary = match prepared.get(&beneficiary) {
+            Some(account) => Ok(account.now.clone()),
+            None => task.db.basic_ref(beneficiary),
+        };
         let beneficiary = beneficiary
             .map_err(|source| ExecutionError::Database { stage: Stage::PreBlock, source })?;
         Ok(Self {
             state,
             prepared,
+            last: None,
+            has_grown: false,
             codes: Codes::default(),
             record: BlockRecord::new(&task.block),
             txns: Vec::new(),
@@ -113,7 +129,11 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
 
     fn execute(&mut self, work: Work, queue: &Queue) -> Result<(), Failure<DB>> {
         let Work { pushes, stop, marks } = work;
+        self.grow()?;
         self.keep(&marks);
+        if self.is_for_one(&pushes) {
+            return self.execute_alone(pushes, &stop, queue);
+        }
         let before = self.record.mark();
         let items: Vec<Item<'_>> =
             pushes.iter().map(|(_, push)| push.attempted(&self.rules)).collect();
@@ -138,28 +158,86 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
             }
             Err(error) => return Err(error),
         };
-        self.batches += 1;
-        self.take(done, pushes, queue)
+        self.take(done, pushes, queue);
+        Ok(())
+    }
+
+    /// Whether a batch of ordinary transactions is over before another thread has woken up.
+    fn is_for_one(&self, pushes: &[(Number, Push)]) -> bool {
+        // What was done must be known for a list, and for a way back.
+        if self.task.options.access_list || !self.checkpoints.is_empty() {
+            return false;
+        }
+        let txns: Option<Vec<_>> = pushes.iter().map(|(_, push)| push.txn()).collect();
+        txns.is_some_and(|txns| are_for_one(&self.task.engine, txns.into_iter()))
+    }
+
+    /// Executes a batch on this thread.
+    fn execute_alone(
+        &mut self,
+        pushes: Vec<(Number, Push)>,
+        stop: &CancelToken,
+        queue: &Queue,
+    ) -> Result<(), Failure<DB>> {
+        let Task { block, db, options, .. } = self.task;
+        let is_late = || options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let goes_on = || !stop.is_cut() && !stop.is_cancelled() && !is_late();
+        let beneficiary = block.env.beneficiary;
+        let (balance, mut settled) = (&mut self.balance, Vec::with_capacity(pushes.len()));
+        let told = |record: &BlockRecord, state: &BlockState<&DB>| {
+            let before = *balance;
+            if let Some(account) = state.accounts.get(&beneficiary) {
+                *balance = account.now.as_ref().map_or(U256::ZERO, |info| info.balance);
+            }
+            let gain = I256::from_raw(balance.wrapping_sub(before));
+            settled.push(Settled::of_last(record, gain));
+        };
+        let state = std::mem::replace(&mut self.state, BlockState::new(db));
+        self.has_grown = true;
+        let txns = pushes.iter().filter_map(|(_, push)| push.txn());
+        self.state = execute_each(block, txns, state, &mut self.record, goes_on, told)?;
+        let cut = match () {
+            () if settled.len() == pushes.len() => None,
+            () if stop.is_cut() => Some(Cut::Token),
+            () => Some(Cut::Deadline),
+        };
+        self.executions += settled.len() as u64;
+        self.settle(settled, pushes, cut, queue);
+        Ok(())
+    }
+
+    /// Makes what the last batch left part of the state.
+    fn grow(&mut self) -> Result<(), Failure<DB>> {
+        let Some(last) = self.last.take() else { return Ok(()) };
+        self.has_grown = true;
+        let log = (!self.checkpoints.is_empty()).then_some(&mut self.undo);
+        fold(&mut self.state, &last, &self.codes, log).map_err(|source| {
+            let stage = Stage::Txn(self.record.len().saturating_sub(1));
+            ExecutionError::Database { stage, source }
+        })
     }
 
     /// Makes a batch that was executed part of the block.
-    fn take(
-        &mut self,
-        done: BatchDone,
-        pushes: Vec<(Number, super::Push)>,
-        queue: &Queue,
-    ) -> Result<(), Failure<DB>> {
+    fn take(&mut self, done: BatchDone, pushes: Vec<(Number, Push)>, queue: &Queue) {
         let BatchDone { state, settled, cut, balance, committed, executions, attempts_stood } =
             done;
-        let log = (!self.checkpoints.is_empty()).then_some(&mut self.undo);
-        fold(&mut self.state, &state, &self.codes, log).map_err(|source| {
-            let stage = Stage::Txn(self.record.len().saturating_sub(1));
-            ExecutionError::Database { stage, source }
-        })?;
+        self.last = Some(state);
         self.balance = balance;
         self.committed.extend(committed);
         self.executions += executions;
         self.attempts_stood += attempts_stood;
+        self.settle(settled, pushes, cut, queue);
+    }
+
+    /// Says what became of a batch.
+    fn settle(
+        &mut self,
+        settled: Vec<Settled>,
+        pushes: Vec<(Number, Push)>,
+        cut: Option<Cut>,
+        queue: &Queue,
+    ) {
+        self.batches += 1;
         let mut numbered = Vec::with_capacity(settled.len());
         for ((number, push), settled) in pushes.into_iter().zip(settled) {
             if let Settled::Taken { .. } = settled {
@@ -168,7 +246,6 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
             numbered.push((number, settled));
         }
         queue.executed(numbered, cut);
-        Ok(())
     }
 
     /// Makes checkpoints for marks below which all is executed.
@@ -192,6 +269,8 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         let places = self.checkpoints.binary_search_by_key(&mark, |checkpoint| checkpoint.mark);
         let Ok(place) = places else { return };
         self.checkpoints.truncate(place + 1);
+        // It came after all checkpoints.
+        self.last = None;
         let Checkpoint { record, txns, committed, balance, undo: log, .. } =
             &self.checkpoints[place];
         self.record.roll_back(record);
@@ -218,20 +297,47 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         Ok(AccountState::of(info.as_ref(), wiped, &self.codes))
     }
 
+    /// What follows the transactions, over a state that has all of them.
+    fn conclude(
+        &mut self,
+        committed: Vec<Committed>,
+        mut list: Option<&mut ListBuilder>,
+    ) -> Result<(StateChanges, Option<Requests>), Failure<DB>> {
+        if let Some(list) = list.as_deref_mut() {
+            access_list::tell(list, committed, |a: &_| self.account_before(a), &self.codes)?;
+        }
+        let Task { block, db, .. } = self.task;
+        let state = std::mem::replace(&mut self.state, BlockState::new(db));
+        let (state, requests) = access_list::finish(block, self.record.receipts(), state, list)?;
+        Ok((state.into_changes(), requests))
+    }
+
     fn finish(
         mut self,
         mut list: Option<ListBuilder>,
         cut: Option<Cut>,
         queue: &Queue,
     ) -> Result<SessionBlock, Failure<DB>> {
-        if let Some(list) = &mut list {
-            let committed = std::mem::take(&mut self.committed);
-            access_list::tell(list, committed, |a: &_| self.account_before(a), &self.codes)?;
-        }
-        let Self { task, state, record, txns, batches, executions, attempts_stood, .. } = self;
-        let (state, requests) =
-            access_list::finish(&task.block, record.receipts(), state, list.as_mut())?;
-        let mut result = record.finish(requests, state.into_changes());
+        let engine = &self.task.engine;
+        let share = |parts, work: &(dyn Fn(usize) + Sync)| engine.share(parts, work);
+        let committed = std::mem::take(&mut self.committed);
+        let (state, requests) = match &self.last {
+            Some(last) if !self.has_grown => Conclusion {
+                block: &self.task.block,
+                db: &self.task.db,
+                pre_block: &self.state,
+                state: last,
+                codes: &self.codes,
+                receipts: self.record.receipts(),
+            }
+            .make(committed, list.as_mut(), &share)?,
+            _ => {
+                self.grow()?;
+                self.conclude(committed, list.as_mut())?
+            }
+        };
+        let Self { record, txns, batches, executions, attempts_stood, .. } = self;
+        let mut result = record.finish(requests, state);
         result.access_list = list.map(ListBuilder::finish);
         let settled = queue.take_settled().into_iter();
         let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();

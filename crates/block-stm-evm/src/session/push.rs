@@ -7,7 +7,7 @@ use revm::context::TxEnv;
 
 use super::queue::Number;
 use crate::{
-    Attempt, Bundle, InvalidTxnReason,
+    Attempt, BlockRecord, Bundle, InvalidTxnReason, TxnOutcome,
     parallel::{Item, Rules},
 };
 
@@ -48,6 +48,14 @@ impl Push {
             Self::Txn(txn) => Item::Txn(txn),
             Self::Attempt(attempt) => Item::Txn(attempt.txn()),
             Self::Bundle(bundle) => Item::Bundle(bundle),
+        }
+    }
+
+    /// The transaction, if it is one that nobody has executed.
+    pub(super) fn txn(&self) -> Option<&TxEnv> {
+        match self {
+            Self::Txn(txn) => Some(txn),
+            Self::Attempt(_) | Self::Bundle(_) => None,
         }
     }
 
@@ -98,4 +106,17 @@ pub enum Settled {
     },
     /// It is not, for this reason, and had no effect.
     LeftOut(InvalidTxnReason),
+}
+
+impl Settled {
+    /// What became of the last transaction of `record`, by which the beneficiary gained `gain`.
+    pub(super) fn of_last(record: &BlockRecord, gain: I256) -> Self {
+        match record.last().0 {
+            TxnOutcome::Executed { gas_used, .. } => {
+                let first = record.receipts().len() - 1;
+                Self::Taken { first, txns: 1, gas_used: *gas_used, gain }
+            }
+            TxnOutcome::Skipped(reason) => Self::LeftOut(reason.clone()),
+        }
+    }
 }

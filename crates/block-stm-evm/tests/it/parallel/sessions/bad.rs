@@ -12,7 +12,7 @@ use block_stm_evm::{
     revm::{bytecode::opcode as op, primitives::hardfork::SpecId},
 };
 
-use super::{assert_built, batches_of, engines, start};
+use super::{all_engines, assert_built, batches_of, engines, start};
 use crate::parallel::{
     code::Code,
     faults::{Fault, Faulty},
@@ -44,13 +44,14 @@ const READS: usize = 40;
 fn whichever_read_fails_the_session_fails_or_comes_out_right() {
     watched(|| {
         let (block, pushes, state) = mixed();
-        let right = build_sequential(&block, &state, &pushes, true).expect("right");
+        let right = |lists| build_sequential(&block, &state, &pushes, lists).expect("right");
+        let right = [right(false), right(true)];
         let mut failed = 0;
         for at in 0..READS {
-            for engine in &engines()[..3] {
-                for batch in [1, 3, usize::MAX] {
+            for engine in all_engines().filter(|engine| engine.threads() < 8) {
+                for (batch, lists) in [(1, true), (1, false), (3, false), (usize::MAX, true)] {
                     let db = Faulty::at(state.clone(), at, false);
-                    let session = start(engine, &block, db, batches_of(batch));
+                    let session = start(engine, &block, db, batches_of(batch, lists));
                     for push in &pushes {
                         match session.push(push.clone()) {
                             Ok(_) | Err(PushError::Failed) => {}
@@ -58,7 +59,10 @@ fn whichever_read_fails_the_session_fails_or_comes_out_right() {
                         }
                     }
                     match session.finish() {
-                        Ok(built) => assert_built(&built, &right, &format!("read {at}")),
+                        Ok(built) => {
+                            let right = &right[usize::from(lists)];
+                            assert_built(&built, right, &format!("read {at}"));
+                        }
                         Err(SessionError::Execution(ExecutionError::Database {
                             source: Fault::OnFire,
                             ..
@@ -80,7 +84,7 @@ fn whichever_read_panics_nothing_hangs_and_nothing_is_wrong() {
         for at in 0..READS {
             for engine in &engines()[1..3] {
                 let db = Faulty::at(state.clone(), at, true);
-                let session = start(engine, &block, db, batches_of(2));
+                let session = start(engine, &block, db, batches_of(2, true));
                 for push in &pushes {
                     let _failed_by_now = session.push(push.clone());
                 }
@@ -103,7 +107,7 @@ fn a_session_that_failed_says_so_everywhere_and_why_in_the_end() {
     watched(|| {
         let (block, pushes, state) = mixed();
         let db = Faulty::failing_on(state, eoa(4));
-        let session = start(&engines()[1], &block, db, batches_of(1));
+        let session = start(&engines()[1], &block, db, batches_of(1, true));
         let mark = session.mark();
         let tickets: Vec<_> = pushes.iter().map(|push| session.push(push.clone())).collect();
         let last = tickets.iter().rev().find_map(|ticket| ticket.ok()).expect("one was in time");
@@ -125,7 +129,7 @@ fn a_block_that_cannot_begin_or_end_is_an_error() {
     watched(|| {
         let (mut block, pushes, state) = mixed();
         block.parent_beacon_block_root = None;
-        let session = start(&engines()[0], &block, Arc::new(state.clone()), batches_of(1));
+        let session = start(&engines()[0], &block, Arc::new(state.clone()), batches_of(1, true));
         let _failed_by_now = session.push(pushes[0].clone());
         let error = session.finish().expect_err("no root").to_string();
         assert_eq!(error, "the parent beacon block root is missing");
@@ -133,7 +137,7 @@ fn a_block_that_cannot_begin_or_end_is_an_error() {
         block.parent_beacon_block_root = Some(B256::ZERO);
         block.spec = SpecId::PRAGUE;
         block.system_contracts.withdrawal_requests = eoa(0);
-        let session = start(&engines()[0], &block, Arc::new(state), batches_of(1));
+        let session = start(&engines()[0], &block, Arc::new(state), batches_of(1, true));
         session.push(pushes[0].clone()).expect("open");
         let error = session.finish().expect_err("no contract").to_string();
         assert!(error.starts_with("system call to the withdrawal requests"), "{error}");
@@ -148,7 +152,7 @@ fn a_session_dropped_half_way_leaves_an_engine_that_is_ready() {
         let state = Arc::new(state);
         for engine in engines() {
             for pushed in 0..=pushes.len() {
-                let session = start(engine, &block, Arc::clone(&state), batches_of(1));
+                let session = start(engine, &block, Arc::clone(&state), batches_of(1, true));
                 let pusher = session.pusher();
                 let mark = session.mark();
                 for push in &pushes[..pushed] {
@@ -161,7 +165,7 @@ fn a_session_dropped_half_way_leaves_an_engine_that_is_ready() {
                 let over = RollBackError::Ended(PushError::Over);
                 assert_eq!(pusher.roll_back(mark), Err(over));
             }
-            let session = start(engine, &block, Arc::clone(&state), batches_of(2));
+            let session = start(engine, &block, Arc::clone(&state), batches_of(2, true));
             for push in &pushes {
                 session.push(push.clone()).expect("open");
             }
@@ -174,7 +178,7 @@ fn a_session_dropped_half_way_leaves_an_engine_that_is_ready() {
 fn a_host_that_waits_learns_of_a_session_that_is_over() {
     watched(|| {
         let (block, pushes, state) = mixed();
-        let session = start(&engines()[1], &block, Arc::new(state), batches_of(1));
+        let session = start(&engines()[1], &block, Arc::new(state), batches_of(1, true));
         let ticket = session.push(pushes[0].clone()).expect("open");
         let pusher = session.pusher();
         let waiter = std::thread::spawn(move || (pusher.wait(ticket), pusher));

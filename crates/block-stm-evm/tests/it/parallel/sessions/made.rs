@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use block_stm_chain::import::{import_chain, import_folder};
 use block_stm_evm::{
-    Block, Bundle, PreState, Push, SessionError, SessionOptions, StateRef, build_sequential,
-    execute_sequential, revm::database::BundleState,
+    Block, Bundle, PreState, Push, SessionError, SessionOptions, StateChanges, StateRef,
+    build_sequential, execute_sequential, revm::database::BundleState,
 };
 use block_stm_testkit::bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
-use super::{assert_built, assert_valid, batches_of, engines, pushes, start};
+use super::{all_engines, assert_built, assert_valid, batches_of, pushes, start};
 use crate::{
     fixtures,
     parallel::{decode::Case, scene::watched},
@@ -108,19 +108,20 @@ fn build<DB: StateRef + Send + Sync + 'static>(
     session.finish()
 }
 
-fn assert_same_session(block: &Block, state: &PreState, script: &[u8]) {
+fn assert_same_session(block: &Block, state: &PreState, script: &[u8], lists: bool) {
     let steps = steps(block, script);
-    let expected = build_sequential(block, state, &left(&steps), true);
+    let expected = build_sequential(block, state, &left(&steps), lists);
     if let Ok(expected) = &expected {
         assert_valid(expected, block, state);
     }
     let expected = expected.map_err(|error| error.to_string());
     let state = Arc::new(state.clone());
     let takes_back = steps.iter().any(|step| matches!(step, Step::RollBack(_)));
-    for engine in engines() {
+    for engine in all_engines() {
         for batch in [1, 2, 3, usize::MAX] {
             let path = format!("{} workers, batches of {batch}", engine.threads());
-            let built = build(engine, block, Arc::clone(&state), batches_of(batch), &steps);
+            let options = batches_of(batch, lists);
+            let built = build(engine, block, Arc::clone(&state), options, &steps);
             match (built, &expected) {
                 (Ok(built), Ok(expected)) => assert_built(&built, expected, &path),
                 (Err(built), Err(expected)) => assert_eq!(built.to_string(), *expected, "{path}"),
@@ -137,44 +138,52 @@ proptest! {
     fn sessions_come_to_the_same_as_the_plain_loop(
         case in vec(any::<u8>(), 40..260).prop_map(|bytes| Case::decode(&bytes)),
         script in vec(any::<u8>(), 0..60),
+        lists in any::<bool>(),
     ) {
         let state = case.state();
         let block = case.block(&state);
-        watched(move || assert_same_session(&block, &state, &script));
+        watched(move || assert_same_session(&block, &state, &script, lists));
     }
 }
 
-/// Checks a real block: pushed one by one while it runs, all at once, and in small batches.
+/// Checks a real block: pushed all at once, one by one while it runs, and in small batches.
 fn assert_same_whole(block: &Block, state: &PreState) {
     let pushes = pushes(block);
-    let expected = build_sequential(block, state, &pushes, true).expect("valid");
-    assert_valid(&expected, block, state);
     let right = execute_sequential(block, state, block_stm_evm::InvalidTxn::Reject);
     let right = right.expect("valid");
-    assert_eq!(right.state, expected.result.state);
     let state = Arc::new(state.clone());
-    for engine in &engines()[1..3] {
-        for (batch, at_once) in [(usize::MAX, true), (usize::MAX, false), (7, false)] {
-            let session = start(engine, block, Arc::clone(&state), batches_of(batch));
-            match at_once {
-                true => drop(session.push_all(block.txns.clone()).expect("open")),
-                false => {
-                    for push in &pushes {
-                        session.push(push.clone()).expect("open");
+    for lists in [true, false] {
+        let expected = build_sequential(block, &*state, &pushes, lists).expect("valid");
+        assert_valid(&expected, block, &state);
+        assert_eq!(right.state, expected.result.state);
+        for engine in all_engines().filter(|engine| engine.threads() == 2) {
+            for (batch, at_once) in [(usize::MAX, true), (usize::MAX, false), (7, false)] {
+                let options = batches_of(batch, lists);
+                let session = start(engine, block, Arc::clone(&state), options);
+                match at_once {
+                    true => drop(session.push_all(block.txns.clone()).expect("open")),
+                    false => {
+                        for push in &pushes {
+                            session.push(push.clone()).expect("open");
+                        }
                     }
                 }
+                let built = session.finish().expect("valid");
+                assert_built(&built, &expected, &format!("batches of {batch}"));
+                assert_same_bundle(&built.result.state, &right.state, &state);
             }
-            let built = session.finish().expect("valid");
-            assert_built(&built, &expected, &format!("{} workers", engine.threads()));
-            let bundle = built.result.state.to_bundle(&*state).expect("in memory");
-            let theirs = right.state.to_bundle(&*state).expect("in memory");
-            assert_eq!(bundle.state, theirs.state);
-            let sorted = |bundle: &BundleState| {
-                bundle.reverts[0].iter().cloned().collect::<BTreeMap<_, _>>()
-            };
-            assert_eq!(sorted(&bundle), sorted(&theirs));
         }
     }
+}
+
+/// Checks that both come to the same bundle with the same way back.
+fn assert_same_bundle(built: &StateChanges, right: &StateChanges, state: &PreState) {
+    let bundle = built.to_bundle(state).expect("in memory");
+    let theirs = right.to_bundle(state).expect("in memory");
+    assert_eq!(bundle.state, theirs.state);
+    let sorted =
+        |bundle: &BundleState| bundle.reverts[0].iter().cloned().collect::<BTreeMap<_, _>>();
+    assert_eq!(sorted(&bundle), sorted(&theirs));
 }
 
 #[test]

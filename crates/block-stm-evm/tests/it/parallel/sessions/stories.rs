@@ -79,7 +79,7 @@ fn a_bundle_stands_or_falls_as_a_whole() {
         let state = Arc::new(state);
         for engine in engines() {
             for batch in [1, usize::MAX] {
-                let session = start(engine, &block, Arc::clone(&state), batches_of(batch));
+                let session = start(engine, &block, Arc::clone(&state), batches_of(batch, true));
                 for push in &pushes {
                     session.push(push.clone()).expect("open");
                 }
@@ -116,7 +116,8 @@ fn gas_is_admitted_in_order_by_limit_and_by_use() {
             }
             assert_valid(&expected, &block, &state);
             for engine in engines() {
-                let session = start(engine, &block, Arc::clone(&state), batches_of(usize::MAX));
+                let session =
+                    start(engine, &block, Arc::clone(&state), batches_of(usize::MAX, true));
                 for push in &pushes {
                     session.push(push.clone()).expect("open");
                 }
@@ -132,7 +133,7 @@ fn what_comes_after_a_mark_can_be_taken_back_again_and_again() {
         let state = Arc::new(counting());
         let block = block(SpecId::CANCUN, []);
         for engine in engines() {
-            let session = start(engine, &block, Arc::clone(&state), batches_of(usize::MAX));
+            let session = start(engine, &block, Arc::clone(&state), batches_of(usize::MAX, true));
             session.push(call(eoa(0), 0, contract(0), 0)).expect("open");
             let mark = session.mark();
             for waits in [true, false, true] {
@@ -294,7 +295,7 @@ fn threads_push_at_once_and_stand_in_the_order_of_their_tickets() {
         let block = block(SpecId::SHANGHAI, []);
         let state = Arc::new(counting());
         for engine in engines() {
-            let session = start(engine, &block, Arc::clone(&state), batches_of(usize::MAX));
+            let session = start(engine, &block, Arc::clone(&state), batches_of(usize::MAX, true));
             let push_all = |n: u8, pusher: block_stm_evm::Pusher| {
                 let txns = (0..20).map(move |nonce| call(eoa(n), nonce, contract(n % 2), 0));
                 let pushed = txns.map(|txn| (pusher.push(txn.clone()).expect("open"), txn));
