@@ -233,8 +233,9 @@ impl<'s> BlockVm<'s> {
         let attempt = match journal.db_mut().notes.take() {
             Some(taken) if attempts => self.attempt(txn, journal, &result, &accesses, taken),
             Some(taken) if notes => {
-                let accesses = accesses.as_mut();
-                accesses.map(|accesses| accesses.deltas = Some(taken.deltas()));
+                if let Some(accesses) = &mut accesses {
+                    accesses.deltas = Some(taken.deltas());
+                }
                 None
             }
             _ => None,
