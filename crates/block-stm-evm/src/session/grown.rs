@@ -339,7 +339,7 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         let Self { record, txns, batches, executions, attempts_stood, .. } = self;
         let mut result = record.finish(requests, state);
         result.access_list = list.map(ListBuilder::finish);
-        let settled = queue.take_settled().into_iter();
+        let settled = queue.all_settled().into_iter();
         let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();
         Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })
     }

@@ -376,7 +376,7 @@ impl Queue {
     }
 
     /// What became of all pushes.
-    pub(super) fn take_settled(&self) -> Vec<(Number, Settled)> {
-        std::mem::take(&mut self.state().settled)
+    pub(super) fn all_settled(&self) -> Vec<(Number, Settled)> {
+        self.state().settled.clone()
     }
 }
