@@ -115,7 +115,8 @@ pub use self::{
 /// let block = session.finish()?;
 /// assert_eq!(block.txns, [pay(0)]);
 /// let bundle = block.result.state.to_bundle(&*state)?;
-/// assert_eq!(bundle.account(&bob).and_then(|b| b.account_info()).ok_or("paid")?.balance, 5);
+/// let paid = bundle.account(&bob).and_then(|bob| bob.account_info()).ok_or("paid")?;
+/// assert_eq!(paid.balance, U256::from(5));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct BlockSession<DB: StateRef> {
