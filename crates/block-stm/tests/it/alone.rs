@@ -36,7 +36,7 @@ fn prove_alone(block: &LanguageBlock) {
     prove(block);
     let scene = Scene::new(block).expect("the sequential execution keeps the rules");
     let (mut alone, mut together) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..240 {
         let mut setup = Setup::calm(2 + seed as usize % 3);
         setup.faults.seed = seed;
         setup.faults.contrary = [4, 16, 40][seed as usize / 3 % 3];
