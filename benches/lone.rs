@@ -37,7 +37,7 @@ impl Lone {
         });
         is_ready.recv().expect("the task says that it runs");
         let two = const { NonZeroUsize::new(2).expect("not zero") };
-        let config = Config::default().threads(two).pool(Arc::new(pool)).inline_below(0);
+        let config = Config::default().threads(two).cores(two).pool(Arc::new(pool)).inline_below(0);
         Self { engine: Engine::new(config).expect("the pool is there"), _busy: busy }
     }
 

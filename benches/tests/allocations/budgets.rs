@@ -112,7 +112,7 @@ fn usage<T>(execute: impl Fn() -> T) -> (T, Usage) {
 /// With a window that is no limit.
 fn two_workers() -> Engine {
     let number = |n| NonZeroUsize::new(n).expect("not zero");
-    let config = Config::default().threads(number(2)).window(number(TXNS));
+    let config = Config::default().threads(number(2)).cores(number(2)).window(number(TXNS));
     Engine::new(config).expect("a thread starts")
 }
 

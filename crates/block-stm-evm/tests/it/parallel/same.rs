@@ -29,7 +29,8 @@ pub(super) fn engines() -> &'static [Engine] {
     ENGINES.get_or_init(|| {
         let engine = |threads| {
             let threads = NonZeroUsize::new(threads).expect("not zero");
-            Engine::new(Config::default().threads(threads).inline_below(0)).expect("threads start")
+            Engine::new(Config::default().threads(threads).cores(threads).inline_below(0))
+                .expect("threads start")
         };
         [1, 2, 4, 8].map(engine).into()
     })

@@ -21,7 +21,7 @@ fn engines() -> &'static [Arc<Engine>] {
     ENGINES.get_or_init(|| {
         let engine = |threads| {
             let threads = NonZeroUsize::new(threads).expect("not zero");
-            let config = Config::default().threads(threads).inline_below(0);
+            let config = Config::default().threads(threads).cores(threads).inline_below(0);
             Arc::new(Engine::new(config).expect("threads start"))
         };
         [1, 2, 4, 8].map(engine).into()
