@@ -1,6 +1,6 @@
 //! An executor for one block.
 
-use std::{fmt, mem, panic, sync::mpsc, thread};
+use std::{fmt, mem, sync::mpsc};
 
 use alloy_consensus::{Transaction, TransactionEnvelope, TxReceipt};
 use alloy_eips::Encodable2718;
@@ -34,7 +34,7 @@ use crate::{
     errors::{block_error, database_error},
     factory::Settings,
     gas::GasRoom,
-    serve::{Message, Prepared, Served},
+    serve::{Message, Outbox, Prepared, Served, serve},
 };
 
 /// The executor of alloy-evm for one block, which executes a whole block in parallel. See the
@@ -53,7 +53,7 @@ pub enum Obstacle {
     /// The VM's inspector is enabled: it is one, and sees the transactions in order.
     #[error("an inspector is enabled, which sees one transaction after the other")]
     Inspector,
-    /// Somebody had a mutable reference to the VM's precompiles, and may have changed them.
+    /// There was a mutable reference to the VM's precompiles, by which they may have been changed.
     #[error("precompiles may have been changed, which the engine's threads do not have")]
     Precompiles,
 }
@@ -101,16 +101,6 @@ where
         }
     }
 
-    fn room(&self) -> GasRoom {
-        let (cfg, block) = (self.inner.evm.cfg_env(), self.inner.evm.block());
-        let skips = self.inner.skip_state_gas_capacity_check;
-        let mut room = GasRoom::new(cfg, block.gas_limit, skips);
-        room.cumulative = self.inner.cumulative_tx_gas_used;
-        room.regular = self.inner.block_regular_gas_used;
-        room.state = self.inner.block_state_gas_used;
-        room
-    }
-
     /// What the steps before the transactions left of the accounts that they wrote to.
     fn prepare(&mut self, written: Slots) -> Result<AddressMap<Prepared>, DB::Error> {
         let db = self.inner.evm.db_mut();
@@ -149,28 +139,20 @@ where
         };
         let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
         let (owner, messages) = mpsc::channel();
-        let (room, pending) = (self.room(), Vec::with_capacity(BATCH));
-        let mut sink = Committing { owner: owner.clone(), room, limits, pending };
+        let (room, outbox) = (GasRoom::of(&self.inner), Outbox::new(owner.clone()));
+        let mut sink = Committing { outbox, room, limits };
         let served = Served { owner, shared };
         let mut committed = 0;
-        let executed = thread::scope(|scope| {
-            let execution = scope.spawn(move || {
-                let options = ParallelOptions::default();
-                execute_txns(&settings.engine, block, &served, &options, &mut sink)
-            });
-            // Ends when the thread has let go of all senders.
-            for message in messages {
-                match message {
-                    Message::Read(read) => read.answer(self.inner.evm.db_mut()),
-                    Message::Committed(txns) => {
-                        for txn in txns {
-                            committed += 1;
-                            self.commit(txn, senders);
-                        }
-                    }
-                }
+        let execute = move || {
+            let options = ParallelOptions::default();
+            execute_txns(&settings.engine, block, &served, &options, &mut sink)
+        };
+        let executed = serve(messages, execute, |message| match message {
+            Message::Read(read) => read.answer(self.inner.evm.db_mut()),
+            Message::Committed(txns) => {
+                committed += txns.len();
+                txns.into_iter().for_each(|txn| self.commit(txn, senders));
             }
-            execution.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
         });
         executed.map(drop).map_err(|error| block_error(error, committed, hash))
     }
@@ -191,32 +173,11 @@ where
     }
 }
 
-/// How many transactions go to the thread that commits at once: waking it is dear.
-const BATCH: usize = 16;
-
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
 struct Committing<E> {
-    owner: mpsc::Sender<Message<E, CommittedTxn>>,
+    outbox: Outbox<E, CommittedTxn>,
     room: GasRoom,
     limits: Vec<u64>,
-    pending: Vec<CommittedTxn>,
-}
-
-impl<E> Committing<E> {
-    /// Hands over what is pending; whether there is anybody to take it.
-    fn flush(&mut self) -> bool {
-        let batch = mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
-        self.owner.send(Message::Committed(batch)).is_ok()
-    }
-}
-
-impl<E> Drop for Committing<E> {
-    fn drop(&mut self) {
-        if !self.pending.is_empty() {
-            // If it is not taken, the thread that commits panics, which fails the block.
-            self.flush();
-        }
-    }
 }
 
 impl<E: Send> TxnSink for Committing<E> {
@@ -229,8 +190,7 @@ impl<E: Send> TxnSink for Committing<E> {
 
     fn commit(&mut self, txn: CommittedTxn) -> Flow {
         self.room.record(txn.result.gas());
-        self.pending.push(txn);
-        if self.pending.len() < BATCH || self.flush() { Flow::Continue } else { Flow::Cut }
+        self.outbox.push(txn)
     }
 }
 

@@ -2,20 +2,24 @@
 
 use std::cmp::min;
 
-use alloy_evm::revm::{
-    context::{CfgEnv, result::ResultGas},
-    context_interface::Cfg,
-    primitives::hardfork::SpecId,
+use alloy_evm::{
+    Evm,
+    eth::{EthBlockExecutor, receipt_builder::ReceiptBuilder},
+    revm::{
+        context::{Block, CfgEnv, result::ResultGas},
+        context_interface::Cfg,
+        primitives::hardfork::SpecId,
+    },
 };
 use block_stm_evm::InvalidTxnReason;
 
 /// What the block has used so far, as `EthBlockExecutor` counts it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GasRoom {
-    pub(crate) block_limit: u64,
-    pub(crate) cumulative: u64,
-    pub(crate) regular: u64,
-    pub(crate) state: u64,
+    block_limit: u64,
+    cumulative: u64,
+    regular: u64,
+    state: u64,
     /// The most that counts of a transaction's limit.
     cap: u64,
     /// From Amsterdam on: whether state gas has a budget of its own (EIP-8037).
@@ -25,7 +29,7 @@ pub(crate) struct GasRoom {
 }
 
 impl GasRoom {
-    pub(crate) fn new<S: Into<SpecId> + Clone>(
+    fn new<S: Into<SpecId> + Clone>(
         cfg: &CfgEnv<S>,
         block_limit: u64,
         skips_state_check: bool,
@@ -38,6 +42,22 @@ impl GasRoom {
             cap: cfg.tx_gas_limit_cap(),
             two_dimensional: cfg.enable_amsterdam_eip8037,
             limits_state: cfg.enable_amsterdam_eip8037 && !skips_state_check,
+        }
+    }
+
+    /// What the executor's block has used so far, and may use.
+    pub(crate) fn of<E, Spec, R>(executor: &EthBlockExecutor<'_, E, Spec, R>) -> Self
+    where
+        E: Evm<Spec: Into<SpecId> + Clone>,
+        R: ReceiptBuilder,
+    {
+        let limit = executor.evm.block().gas_limit();
+        let skips = executor.skip_state_gas_capacity_check;
+        Self {
+            cumulative: executor.cumulative_tx_gas_used,
+            regular: executor.block_regular_gas_used,
+            state: executor.block_state_gas_used,
+            ..Self::new(executor.evm.cfg_env(), limit, skips)
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::{
     error::Error,
-    sync::mpsc::{Sender, SyncSender, sync_channel},
+    mem, panic,
+    sync::mpsc::{Receiver, Sender, SyncSender, sync_channel},
+    thread,
 };
 
 use alloy_evm::revm::{
@@ -11,13 +13,13 @@ use alloy_evm::revm::{
     primitives::{Address, AddressMap, B256, HashMap, StorageKey, StorageValue},
     state::{AccountInfo, Bytecode},
 };
-use block_stm_evm::StateRef;
+use block_stm_evm::{StateRef, block_stm::Flow};
 
 use crate::{SharedState, StateError};
 
 /// What the engine's threads send to the one that owns the database.
 pub(crate) enum Message<E, Txn> {
-    /// Somebody waits for a value.
+    /// A thread waits for a value.
     Read(Read<E>),
     /// Transactions are final; they come in order.
     Committed(Vec<Txn>),
@@ -34,7 +36,7 @@ pub(crate) enum Read<E> {
 type Reply<T, E> = SyncSender<Result<T, E>>;
 
 impl<E> Read<E> {
-    /// Asks `db`. Whoever does not wait any more gets no answer.
+    /// Asks `db`. A thread that does not wait any more gets no answer.
     pub(crate) fn answer(self, db: &mut impl Database<Error = E>) {
         let _gone = match self {
             Self::Account(address, reply) => reply.send(db.basic(address)).is_err(),
@@ -42,6 +44,60 @@ impl<E> Read<E> {
             Self::Slot(address, key, reply) => reply.send(db.storage(address, key)).is_err(),
             Self::BlockHash(number, reply) => reply.send(db.block_hash(number)).is_err(),
         };
+    }
+}
+
+/// Executes on another thread, while this one does what the messages ask for. What the execution
+/// returns; it ends when it has let go of all senders.
+///
+/// # Panics
+///
+/// As the execution does.
+pub(crate) fn serve<E, Txn, T: Send>(
+    messages: Receiver<Message<E, Txn>>,
+    execute: impl FnOnce() -> T + Send,
+    act: impl FnMut(Message<E, Txn>),
+) -> T {
+    thread::scope(|scope| {
+        let execution = scope.spawn(execute);
+        messages.into_iter().for_each(act);
+        execution.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+    })
+}
+
+/// How many transactions go to the thread that commits at once: waking it is dear.
+const BATCH: usize = 16;
+
+/// Hands final transactions to the thread that commits.
+pub(crate) struct Outbox<E, Txn> {
+    owner: Sender<Message<E, Txn>>,
+    pending: Vec<Txn>,
+}
+
+impl<E, Txn> Outbox<E, Txn> {
+    pub(crate) fn new(owner: Sender<Message<E, Txn>>) -> Self {
+        Self { owner, pending: Vec::with_capacity(BATCH) }
+    }
+
+    /// Hands a transaction over, soon. The block ends if it is not taken any more: then the thread
+    /// that commits panics, which fails the block.
+    pub(crate) fn push(&mut self, txn: Txn) -> Flow {
+        self.pending.push(txn);
+        if self.pending.len() < BATCH || self.flush() { Flow::Continue } else { Flow::Cut }
+    }
+
+    /// Hands over what is pending; whether it is taken.
+    fn flush(&mut self) -> bool {
+        let batch = mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
+        self.owner.send(Message::Committed(batch)).is_ok()
+    }
+}
+
+impl<E, Txn> Drop for Outbox<E, Txn> {
+    fn drop(&mut self) {
+        if !self.pending.is_empty() {
+            self.flush();
+        }
     }
 }
 

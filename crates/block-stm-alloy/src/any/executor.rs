@@ -1,6 +1,6 @@
 //! An executor for one block of any EVM.
 
-use std::{fmt, panic, sync::mpsc, thread};
+use std::{fmt, panic, sync::mpsc};
 
 use alloy_consensus::{Transaction, TransactionEnvelope, TxReceipt};
 use alloy_eips::Encodable2718;
@@ -11,10 +11,7 @@ use alloy_evm::{
         ExecutableTx, GasOutput, InternalBlockExecutionError, StateDB,
     },
     eth::{EthBlockExecutor, EthTxResult, receipt_builder::ReceiptBuilder, spec::EthExecutorSpec},
-    revm::{
-        context::{Block, DBErrorMarker},
-        primitives::hardfork::SpecId,
-    },
+    revm::{context::DBErrorMarker, primitives::hardfork::SpecId},
 };
 use alloy_primitives::{B256, Log};
 use block_stm_any_evm::{Error, FinalTxn, Inspectors, InvalidTxn, TxnSink, Txns, execute};
@@ -28,7 +25,7 @@ use crate::{
     Obstacle,
     errors::database_error,
     gas::GasRoom,
-    serve::{Message, ReadError, Served},
+    serve::{Message, Outbox, ReadError, Served, serve},
 };
 
 /// The executor of alloy-evm for one block of any EVM, which executes a whole block in parallel.
@@ -106,16 +103,6 @@ where
     Spec: EthExecutorSpec,
     <R::Transaction as TransactionEnvelope>::TxType: Send + 'static,
 {
-    fn room(&self) -> GasRoom {
-        let (cfg, block) = (self.inner.evm.cfg_env(), self.inner.evm.block());
-        let skips = self.inner.skip_state_gas_capacity_check;
-        let mut room = GasRoom::new(cfg, block.gas_limit(), skips);
-        room.cumulative = self.inner.cumulative_tx_gas_used;
-        room.regular = self.inner.block_regular_gas_used;
-        room.state = self.inner.block_state_gas_used;
-        room
-    }
-
     /// Executes the transactions on the engine, while this thread serves the database.
     ///
     /// `senders` have what came with each transaction.
@@ -129,27 +116,20 @@ where
         let vaults = (factory.vaults)(&env.block_env);
         let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
         let (owner, messages) = mpsc::channel::<Message<_, Txn<F, J>>>();
-        let mut sink = Committing { owner: owner.clone(), room: self.room(), limits };
+        let (room, outbox) = (GasRoom::of(&self.inner), Outbox::new(owner.clone()));
+        let mut sink = Committing { outbox, room, limits };
         let served = Served { owner, shared: None };
         let (evms, inspectors) = (factory.inner_evm_factory(), &factory.inspectors);
         let engine = &*factory.engine;
-        let executed = thread::scope(|scope| {
-            let (env, vaults) = (&env, &vaults);
-            let execution = scope.spawn(move || {
-                let inspectors = By(inspectors);
-                let txns = Txns::new(evms, env, txns).vaults(vaults).inspectors(inspectors);
-                execute(engine, &txns, &served, &mut sink)
-            });
-            // Ends when the thread has let go of all senders.
-            for message in messages {
-                match message {
-                    Message::Read(read) => read.answer(self.inner.evm.db_mut()),
-                    Message::Committed(txns) => {
-                        txns.into_iter().for_each(|txn| self.commit(txn, senders));
-                    }
-                }
+        let execute = move || {
+            let txns = Txns::new(evms, &env, txns).vaults(&vaults).inspectors(By(inspectors));
+            execute(engine, &txns, &served, &mut sink)
+        };
+        let executed = serve(messages, execute, |message| match message {
+            Message::Read(read) => read.answer(self.inner.evm.db_mut()),
+            Message::Committed(txns) => {
+                txns.into_iter().for_each(|txn| self.commit(txn, senders));
             }
-            execution.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
         });
         let hash =
             |index: usize| senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default();
@@ -182,7 +162,7 @@ impl<F: EvmFactory, J: Inspectors<F>> Inspectors<F> for By<'_, J> {
 
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
 struct Committing<E, H, I> {
-    owner: mpsc::Sender<Message<E, FinalTxn<H, I>>>,
+    outbox: Outbox<E, FinalTxn<H, I>>,
     room: GasRoom,
     limits: Vec<u64>,
 }
@@ -209,11 +189,7 @@ where
 
     fn commit(&mut self, txn: FinalTxn<F::HaltReason, I>) -> Flow {
         self.room.record(txn.result.result.gas());
-        match self.owner.send(Message::Committed(vec![txn])) {
-            Ok(()) => Flow::Continue,
-            // The thread that commits panics, which fails the block.
-            Err(_) => Flow::Cut,
-        }
+        self.outbox.push(txn)
     }
 }
 
