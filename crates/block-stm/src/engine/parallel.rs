@@ -53,14 +53,9 @@ pub(crate) fn execute<V: Executable>(
     let is_conducted = conductor::present().is_some();
     let room = Room::new(workers, if is_conducted { workers } else { settings.cores as u32 });
     let gain = Gain::new(settings.measures && !is_conducted);
-    let mut start = Start {
-        settings,
-        workers,
-        window: WindowControl::new(settings.window, workers, room.workers()),
-        room,
-        gain,
-        prologue: Prologue::empty(block),
-    };
+    let window = WindowControl::new(settings.window, workers, room.workers());
+    let prologue = Prologue::empty(block);
+    let mut start = Start { settings, workers, room, window, gain, prologue };
     start.begin(block, sink, *pause);
     if start.prologue.next.as_usize() == txns || start.prologue.end.is_some() {
         *pause = start.gain.is_short().then(|| start.window.next_pause(None)).flatten();
@@ -104,13 +99,15 @@ impl<V: Executable> Start<V> {
         if pause.is_none() && conductor::present().is_none() {
             return;
         }
-        let ledger = Ledger::new(block, sink, Tally::default());
-        let room = self.room.workers();
-        let fresh = || WindowControl::new(self.settings.window, self.workers, room);
-        let mut window = pause.map_or_else(fresh, |pause| fresh().shut(pause));
-        self.prologue = prologue::execute(block, ledger, &mut window, &mut self.gain, room);
-        // Where transactions are long, what shut the window is of another time.
-        self.window = if self.gain.is_long() { fresh() } else { window };
+        if let Some(pause) = pause {
+            self.window.shut(pause);
+        }
+        let (ledger, room) = (Ledger::new(block, sink, Tally::default()), self.room.workers());
+        self.prologue = prologue::execute(block, ledger, &mut self.window, &mut self.gain, room);
+        if self.gain.is_long() {
+            // What shut the window is of another time.
+            self.window = WindowControl::new(self.settings.window, self.workers, room);
+        }
         self.gain.restart();
     }
 }

@@ -85,7 +85,7 @@ impl<L, V: Value> Index<L, V> {
 
     /// How many locations were ever listed, at least as far as the caller has met them.
     pub(crate) fn known(&self) -> usize {
-        // ORDERING: Relaxed: whoever meets a listing was handed it by a Release behind the count.
+        // ORDERING: Relaxed: a listing is handed to its readers by a Release behind the count.
         self.known.load(Ordering::Relaxed)
     }
 

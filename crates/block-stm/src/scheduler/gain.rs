@@ -60,7 +60,7 @@ pub(crate) struct Gain {
     /// workers were at it.
     alone: Option<Duration>,
     together: Option<Duration>,
-    /// How many periods in a row were too long, alone; `None` if they were never short.
+    /// How many periods in a row were too long; `None` before the first one.
     long: Option<u32>,
 }
 
@@ -148,10 +148,8 @@ impl Gain {
         let Some(alone) = elapsed.checked_div(self.commits) else { return };
         self.alone = Some(alone);
         let bound = self.together.map_or(SHORT, |together| 2 * together);
-        self.long = match self.long {
-            long if alone > bound => Some(long.unwrap_or(0).saturating_add(1)),
-            _ => Some(0),
-        };
+        let before = self.long.unwrap_or(0);
+        self.long = Some(if alone > bound { before.saturating_add(1) } else { 0 });
     }
 
     /// Whether to go alone is wrong. One long period may have been disturbed.

@@ -141,9 +141,8 @@ impl WindowControl {
     }
 
     /// As if a block before had ended with the head alone, and in this pause.
-    pub(crate) fn shut(mut self, pause: Pause) -> Self {
+    pub(crate) fn shut(&mut self, pause: Pause) {
         (self.workers, self.reports, self.pause) = (1, FIRST_REPORTS, pause);
-        self
     }
 
     /// The window that it begins with.
@@ -374,8 +373,9 @@ mod tests {
         fed.feed(None, FAR, FIRST_PAUSE - 10);
         let pause = fed.control.next_pause(None).expect("the window is shut");
         let pause = Pause::from_word(pause.to_word()).expect("there is one");
-        let control = WindowControl::new(20, 2, 2).shut(pause);
-        let mut next = Fed { window: control.window(), control };
+        let mut next = Fed::new(2);
+        next.control.shut(pause);
+        next.window = next.control.window();
         assert!(next.control.is_shut());
         assert_eq!(next.feed(None, FAR, 10), (1, 1));
         assert_eq!(next.feed(None, FAR, 1), (2, 20));
