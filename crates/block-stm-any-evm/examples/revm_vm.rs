@@ -157,7 +157,7 @@ fn write(view: &mut View<'_, Revm>, state: EvmState) -> Result<(), Interrupt> {
     Ok(())
 }
 
-/// A counter that everybody calls, and what it came to.
+/// A counter that all transactions call, and what it came to.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let counter = Address::repeat_byte(0xcc);
     let code = [op::PUSH0, op::SLOAD, op::PUSH1, 1, op::ADD, op::PUSH0, op::SSTORE];

@@ -131,7 +131,7 @@ pub enum Error<E: StdError + 'static> {
         /// The panic's message.
         message: String,
     },
-    /// Somebody cancelled the block through its [`CancelToken`](block_stm::CancelToken).
+    /// The block was cancelled through its [`CancelToken`](block_stm::CancelToken).
     #[error("cancelled after {committed} txns")]
     Cancelled {
         /// How many transactions the sink had been given.

@@ -19,7 +19,7 @@ pub(crate) struct Frames {
     over: Cell<bool>,
     /// Whether a vault was shown as something that it is not.
     veiled: Cell<bool>,
-    /// Whether somebody could look at what was shown.
+    /// Whether code may have looked at what was shown.
     exposed: Cell<bool>,
 }
 

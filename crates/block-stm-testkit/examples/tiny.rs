@@ -107,7 +107,7 @@ impl Vm for Entries {
     }
 }
 
-/// What anybody would write for one thread.
+/// The plain program for one thread.
 fn loop_over_map(state: &BTreeMap<u64, u64>, ops: &[Op]) {
     let mut state = state.clone();
     for op in ops {

@@ -116,7 +116,7 @@ pub(crate) fn race(candidates: u64, time: Duration) -> Result<(), Box<dyn Error>
     drop(pool);
     feeder.join().map_err(|_| "the feeder panicked")?;
 
-    // What the deadline left out was tried by nobody.
+    // What the deadline left out was never tried.
     tried.truncate(built.settled.len());
     let start = Instant::now();
     let sequential = build_sequential(&block, &*state, &tried, true)?;

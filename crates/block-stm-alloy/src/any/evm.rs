@@ -17,7 +17,7 @@ use alloy_primitives::{Address, Bytes};
 pub struct TrackedEvm<E> {
     inner: E,
     pub(crate) inspects: bool,
-    /// Somebody had the precompiles in hand.
+    /// There was a mutable reference to the precompiles.
     pub(crate) own_precompiles: bool,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct OwnTxn {
 }
 
 impl OwnTxn {
-    /// A deposit: nobody signed it, it has no nonce, and pays no fees.
+    /// A deposit: it has no signature and no nonce, and pays no fees.
     pub(crate) fn deposit(caller: Address, mint: U256, to: Address, value: U256) -> Self {
         let kind = TxKind::Call(to);
         let base =

@@ -150,7 +150,7 @@ impl EvmFactory for BatchEvmFactory {
 const VAULT: Address = Address::repeat_byte(0xa0);
 const LOOKER: Address = Address::repeat_byte(0xc0);
 
-/// What each call does: looks at the vault, or pays somebody.
+/// What each call does: looks at the vault, or pays an account.
 fn batch(caller: Address, nonce: &mut u64, looks: &[bool]) -> Batch {
     let calls = looks.iter().map(|&looks| {
         let kind = TxKind::Call(if looks { LOOKER } else { caller });

@@ -70,7 +70,7 @@ fn looking(vault: Address, how: u8) -> Code {
         1 => code.ops(&[op::COINBASE, op::BALANCE]).sstore_top(1),
         2 => code.push_address(vault).ops(&[op::EXTCODEHASH]).sstore_top(2),
         3 => code.push_address(vault).ops(&[op::EXTCODESIZE]).sstore_top(3),
-        // More gas is used where nobody is: the vault is looked at by what a call costs.
+        // A call of an account that is not there costs more: that looks at the vault.
         4 => code.call(op::CALL, vault, 1, 0).sstore_top(4),
         5 => code.call(op::STATICCALL, vault, 0, 50_000).sstore_top(5),
         6 => code.selfdestruct(vault),

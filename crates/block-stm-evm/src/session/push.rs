@@ -51,7 +51,7 @@ impl Push {
         }
     }
 
-    /// The transaction, if it is one that nobody has executed.
+    /// The transaction, unless it is a bundle or has an attempt.
     pub(super) fn txn(&self) -> Option<&TxEnv> {
         match self {
             Self::Txn(txn) => Some(txn),

@@ -49,7 +49,7 @@ struct State {
     dropped: bool,
     /// The session's thread is gone, or will do nothing more.
     over: bool,
-    /// Why pushes were dropped that nobody rolled back.
+    /// Why pushes were dropped that were not rolled back.
     cut: Option<Cut>,
 }
 

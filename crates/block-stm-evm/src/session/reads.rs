@@ -115,6 +115,7 @@ mod tests {
         let (shards, reads) = (Shards::<u64, u64>::default(), AtomicUsize::new(0));
         let read = |key: u64| {
             shards.get(key, || {
+                // ORDERING: Relaxed: counts, on one thread.
                 let n = reads.fetch_add(1, Ordering::Relaxed);
                 if n == 0 { Err("the first read fails") } else { Ok(key * 2) }
             })

@@ -161,6 +161,22 @@ fn an_attempt_under_other_rules_or_at_another_txn_is_left_aside() {
 }
 
 #[test]
+fn an_attempt_does_not_stand_where_what_it_pays_no_longer_fits() {
+    watched(|| {
+        let mut state = state([Code::new().ops(&[op::STOP])]);
+        let block = block(SpecId::CANCUN, [call(eoa(0), 0, contract(0), 5)]);
+        let attempts = Attempts::ahead(&engines()[1], &block, &state);
+        assert_eq!(assert_same_with(&block, &state, &attempts), 1);
+        let mut rich = state.account(&contract(0)).expect("there").info.clone();
+        for (balance, stood) in [(U256::MAX - U256::from(5), 1), (U256::MAX - U256::from(4), 0)] {
+            rich.balance = balance;
+            state.insert_account(contract(0), rich.clone());
+            assert_eq!(assert_same_with(&block, &state, &attempts), stood);
+        }
+    });
+}
+
+#[test]
 fn ordinary_payments_have_no_attempts_and_invalid_txns_neither() {
     let txns = [transfer(eoa(0), 0, eoa(1), 1), call(eoa(1), 7, contract(0), 0)];
     let block = block(SpecId::CANCUN, txns);

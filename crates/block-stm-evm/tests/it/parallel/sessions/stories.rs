@@ -183,7 +183,7 @@ impl DatabaseRef for Slow {
 
 impl StateRef for Slow {}
 
-/// Payments, each to an account that nobody else pays.
+/// Payments, each to an account that no other one pays.
 fn many() -> Block {
     let payee = |n: u8| Address::left_padding_from(&[0x50, n]);
     let pay = |n: u8| transfer(eoa(n % 20), u64::from(n / 20), payee(n), 1);
