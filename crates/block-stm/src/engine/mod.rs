@@ -79,6 +79,12 @@ impl Engine {
         self.settings.threads
     }
 
+    /// How many cores the engine takes the machine to have.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.settings.cores
+    }
+
     /// Below how many transactions a block is executed on the calling thread alone; 0 also under a
     /// [conductor](crate::conductor), which is to see everything.
     ///

@@ -43,6 +43,25 @@ impl<'b, V: Types> Access<'b, V> {
             by_delta: false,
         }
     }
+
+    /// The value from below.
+    ///
+    /// # Panics
+    /// If the run was shown none.
+    pub(super) fn below(&self) -> &V::Value {
+        &self.seen.as_ref().expect("the run looked").value
+    }
+
+    /// The value as the run left it: its own, or the one from below.
+    ///
+    /// # Panics
+    /// If it has none of its own but deltas, and was shown none from below.
+    pub(super) fn current(&self) -> &V::Value {
+        match &self.own {
+            Some(Payload::Value(value)) => value,
+            Some(Payload::Deltas(_)) | None => self.below(),
+        }
+    }
 }
 
 /// A value from below, with the version that wrote it unless it was summed up from deltas.

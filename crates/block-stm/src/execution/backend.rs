@@ -41,10 +41,14 @@ impl<'b, V: Types> Backend<'b, V> {
     }
 
     #[inline]
-    pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+    pub(crate) fn read_with<T>(
+        &mut self,
+        location: &V::Location,
+        show: impl FnOnce(&V::Value) -> T,
+    ) -> Result<T, Interrupt> {
         match self {
-            Self::Sequential(view) => view.read(location),
-            Self::Speculative(view) => view.read(location),
+            Self::Sequential(view) => view.read_with(location, show),
+            Self::Speculative(view) => view.read_with(location, show),
         }
     }
 

@@ -113,13 +113,13 @@ impl<'b, V: Types> Speculation<'b, V> {
                 break;
             }
             let place = own.unwrap_or_else(|| self.run.place(cell));
-            let value = self.read_at(place)?;
+            let is_absent = self.read_at(place)?.is_absent();
             // At the head nothing is stale: what contradicts itself is the host's order.
             let contradicts = !self.run.cover(place, is_listed, ordered.order);
             if contradicts && self.position == Position::Ahead {
                 return Err(self.interrupt(Interruption::Stale));
             }
-            if value.is_absent() {
+            if is_absent {
                 self.run.pass_over(place, ordered.order);
                 // What the run itself deleted is in its way at the head, too.
                 candidates.in_vain += usize::from(self.run.access(place).own.is_none());
@@ -127,7 +127,7 @@ impl<'b, V: Types> Speculation<'b, V> {
             }
             candidates.found += 1;
             self.run.note_asked(place);
-            if visit(cell.location(), &value).is_break() {
+            if visit(cell.location(), self.run.access(place).current()).is_break() {
                 self.run.end_scan(cursor.start(), cursor.reached());
                 return Ok(());
             }

@@ -38,6 +38,15 @@ struct OwnWrite<T> {
     was_listed: bool,
 }
 
+/// Where a value is.
+#[derive(Clone, Copy)]
+enum At {
+    /// Among the writes of the transaction.
+    Own(usize),
+    /// Among what is known of the locations as lower transactions left them.
+    Below(usize),
+}
+
 /// What scans need.
 struct Scannable<'b, V: Types> {
     ordered: Ordered<'b, V::Location, V::Value>,
@@ -162,26 +171,38 @@ impl<'b, V: Types> Overlay<'b, V> {
         self.nearest.map_or(u32::MAX, |writer| self.txn.get() - writer.get())
     }
 
-    pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        let value = self.look(location)?;
-        self.note_asked(location);
-        Ok(value)
+    pub(crate) fn read_with<T>(
+        &mut self,
+        location: &V::Location,
+        show: impl FnOnce(&V::Value) -> T,
+    ) -> Result<T, Interrupt> {
+        let at = self.look(location)?;
+        self.note_asked(at);
+        Ok(show(self.value(at)))
     }
 
-    /// As a read, but the VM may not come to know.
-    fn look(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+    /// As a read, but the VM may not come to know. Where the value is.
+    fn look(&mut self, location: &V::Location) -> Result<At, Interrupt> {
         self.go_on()?;
-        if let Some(own) = self.own.get(&Key(location))
-            && !own.by_delta
+        if let Some((own, _, write)) = self.own.get_full(&Key(location))
+            && !write.by_delta
         {
-            return Ok(own.value.clone());
+            return Ok(At::Own(own));
         }
-        let (below, writer) = self.below(location)?;
+        let below = self.below(location)?;
+        let writer = self.known[below].after.as_ref().map(|(writer, _)| *writer);
         self.nearest = self.nearest.max(writer);
         if let (Some(_), Some(writer)) = (&self.edges, writer) {
             self.own_reads.entry(Key(location.clone())).or_insert(writer);
         }
-        Ok(self.own.get(&Key(location)).map_or(below, |own| own.value.clone()))
+        Ok(self.own.get_index_of(&Key(location)).map_or(At::Below(below), At::Own))
+    }
+
+    fn value(&self, at: At) -> &V::Value {
+        match at {
+            At::Own(own) => &self.own[own].value,
+            At::Below(known) => self.known[known].latest().expect("it was looked for"),
+        }
     }
 
     pub(crate) fn scan(
@@ -220,12 +241,12 @@ impl<'b, V: Types> Overlay<'b, V> {
                 continue;
             }
             let Some(location) = next else { return Ok(true) };
-            let value = self.look(&location)?;
+            let at = self.look(&location)?;
+            let is_absent = self.value(at).is_absent();
             if !cursor.pass(location.clone()) {
                 return Ok(false);
             }
             let scannable = self.scannable.as_mut().expect("only scans come here");
-            let is_absent = value.is_absent();
             // The storage named a location that is deleted in the memory: no other scan need look
             // there.
             if !is_absent || scannable.keeps_deleted || !scannable.delist(&location) {
@@ -237,8 +258,8 @@ impl<'b, V: Types> Overlay<'b, V> {
             if is_absent {
                 continue;
             }
-            self.note_asked(&location);
-            if visit(&location, &value).is_break() {
+            self.note_asked(at);
+            if visit(&location, self.value(at)).is_break() {
                 return Ok(false);
             }
         }
@@ -286,8 +307,8 @@ impl<'b, V: Types> Overlay<'b, V> {
         location: &V::Location,
         delta: &<V::Value as Value>::Delta,
     ) -> Result<bool, Interrupt> {
-        let (value, by_delta) = self.current(location)?;
-        let Some(value) = value.apply(delta) else {
+        let (at, by_delta) = self.current(location)?;
+        let Some(value) = self.value(at).apply(delta) else {
             return Ok(false);
         };
         self.set(location, value, by_delta);
@@ -299,12 +320,14 @@ impl<'b, V: Types> Overlay<'b, V> {
         location: &V::Location,
         predicate: &<V::Value as Value>::Predicate,
     ) -> Result<bool, Interrupt> {
-        Ok(self.current(location)?.0.satisfies(predicate))
+        let (at, _) = self.current(location)?;
+        Ok(self.value(at).satisfies(predicate))
     }
 
     /// The value without observing it.
     pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        Ok(self.current(location)?.0)
+        let (at, _) = self.current(location)?;
+        Ok(self.value(at).clone())
     }
 
     /// What every access begins with. After an interrupt nothing is answered any more, should the
@@ -326,41 +349,44 @@ impl<'b, V: Types> Overlay<'b, V> {
         Interrupt::new()
     }
 
-    /// The value as the transaction sees it, and whether a delta on it leaves it one made by deltas
-    /// alone.
-    fn current(&mut self, location: &V::Location) -> Result<(V::Value, bool), Interrupt> {
+    /// Where the value is as the transaction sees it, and whether a delta on it leaves it one made
+    /// by deltas alone.
+    fn current(&mut self, location: &V::Location) -> Result<(At, bool), Interrupt> {
         self.go_on()?;
-        match self.own.get(&Key(location)) {
-            Some(own) => Ok((own.value.clone(), own.by_delta)),
-            None => {
-                let (below, _) = self.below(location)?;
-                self.note_asked(location);
-                Ok((below, true))
-            }
+        if let Some((own, _, write)) = self.own.get_full(&Key(location)) {
+            return Ok((At::Own(own), write.by_delta));
         }
+        let at = At::Below(self.below(location)?);
+        self.note_asked(at);
+        Ok((at, true))
     }
 
-    /// The value as lower transactions left it, and which of them wrote it, if one did.
-    fn below(&mut self, location: &V::Location) -> Result<(V::Value, Option<TxnIndex>), Interrupt> {
-        if let Some(known) = self.known.get(&Key(location))
-            && let Some(value) = known.latest()
+    /// The place in `known` of the value as lower transactions left it.
+    fn below(&mut self, location: &V::Location) -> Result<usize, Interrupt> {
+        if let Some((place, _, known)) = self.known.get_full(&Key(location))
+            && known.latest().is_some()
         {
-            let writer = known.after.as_ref().map(|(writer, _)| *writer);
-            return Ok((value.clone(), writer));
+            return Ok(place);
         }
-        let (value, writer) = match self.committed(location) {
-            Some((version, value)) => (value.clone(), version.txn()),
-            None => (self.ask_storage(location)?, None),
+        let known = match self.committed(location) {
+            Some((version, value)) => match version.txn() {
+                Some(writer) => {
+                    let after = Some((writer, value.clone()));
+                    Known { after, is_beneath: true, ..Known::default() }
+                }
+                None => Known { before: Some(value.clone()), ..Known::default() },
+            },
+            None => Known { before: Some(self.ask_storage(location)?), ..Known::default() },
         };
-        let known = match writer {
-            Some(writer) => {
-                Known { after: Some((writer, value.clone())), is_beneath: true, ..Known::default() }
+        match self.known.entry(Key(location.clone())) {
+            MapEntry::Vacant(entry) => {
+                let place = entry.index();
+                entry.insert(known);
+                Ok(place)
             }
-            None => Known { before: Some(value.clone()), ..Known::default() },
-        };
-        // A location whose hash changes may be there after all.
-        self.known.entry(Key(location.clone())).or_insert(known);
-        Ok((value, writer))
+            // A location whose hash changes may be there after all, with a value.
+            MapEntry::Occupied(entry) => Ok(entry.index()),
+        }
     }
 
     /// The value that is committed in the memory beneath, if it knows one.
@@ -379,13 +405,10 @@ impl<'b, V: Types> Overlay<'b, V> {
         })
     }
 
-    /// Notes that the VM came to know something of what lies below, if the location has no value of
-    /// the transaction's own.
-    fn note_asked(&mut self, location: &V::Location) {
-        if !self.own.contains_key(&Key(location))
-            && let Some(known) = self.known.get_mut(&Key(location))
-        {
-            known.asked = Some(self.txn);
+    /// Notes that the VM came to know something of what lies below, if that is where the value is.
+    fn note_asked(&mut self, at: At) {
+        if let At::Below(known) = at {
+            self.known[known].asked = Some(self.txn);
         }
     }
 

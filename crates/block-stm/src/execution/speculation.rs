@@ -80,30 +80,35 @@ impl<'b, V: Types> Speculation<'b, V> {
         (std::mem::replace(&mut self.run, empty), self.interruption.take())
     }
 
-    pub(crate) fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
+    pub(crate) fn read_with<T>(
+        &mut self,
+        location: &V::Location,
+        show: impl FnOnce(&V::Value) -> T,
+    ) -> Result<T, Interrupt> {
         let place = self.asked_place(location)?;
-        self.read_at(place)
+        self.read_at(place).map(show)
     }
 
-    pub(super) fn read_at(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+    pub(super) fn read_at(&mut self, place: usize) -> Result<&V::Value, Interrupt> {
         let access = self.run.access(place);
-        let value = match &access.own {
-            Some(Payload::Value(value)) if !access.by_delta => return Ok(value.clone()),
-            Some(Payload::Value(value)) => value.clone(),
-            Some(Payload::Deltas(_)) | None => self.rely_on(place)?,
-        };
-        self.run.observe(place);
-        Ok(value)
+        let is_own = matches!(access.own, Some(Payload::Value(_)));
+        if !is_own {
+            self.rely_on(place)?;
+        }
+        if !is_own || self.run.access(place).by_delta {
+            self.run.observe(place);
+        }
+        Ok(self.run.access(place).current())
     }
 
     pub(crate) fn peek(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
         let place = self.asked_place(location)?;
-        self.peek_at(place)
+        self.peek_at(place).cloned()
     }
 
-    fn peek_at(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+    fn peek_at(&mut self, place: usize) -> Result<&V::Value, Interrupt> {
         match &self.run.access(place).own {
-            Some(Payload::Value(value)) => Ok(value.clone()),
+            Some(Payload::Value(_)) => Ok(self.run.access(place).current()),
             Some(Payload::Deltas(_)) => self.rely_on(place),
             None => self.see(place),
         }
@@ -113,7 +118,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let place = self.asked_place(location)?;
         let access = self.run.access(place);
         if self.position == Position::Head || access.seen.is_some() || access.own.is_some() {
-            return self.peek_at(place);
+            return self.peek_at(place).cloned();
         }
         let cell = access.cell;
         let guard = self.guard.as_ref().expect("pinned while an execution is under way");
@@ -150,7 +155,7 @@ impl<'b, V: Types> Speculation<'b, V> {
         let access = self.run.access(place);
         let exact = self.is_exact() || access.relied_on;
         let value = match &access.own {
-            Some(Payload::Value(value)) => value.clone(),
+            Some(Payload::Value(value)) => value,
             None if exact => self.rely_on(place)?,
             Some(Payload::Deltas(_)) | None => {
                 self.run.push_delta(place, delta);
@@ -255,15 +260,15 @@ impl<'b, V: Types> Speculation<'b, V> {
 
     /// What `txn` would find in `cell` now, without fetching anything. `None` if that cannot be
     /// said.
-    fn look(
+    fn look<'g>(
         &self,
         txn: TxnIndex,
-        cell: &'b CellOf<V>,
-        guard: &Guard,
-    ) -> Option<(Option<Version>, Cow<'b, V::Value>)> {
+        cell: &'g CellOf<V>,
+        guard: &'g Guard,
+    ) -> Option<(Option<Version>, Cow<'g, V::Value>)> {
         let trust_hints = false;
         match cell.latest_below(txn, trust_hints, &self.local.handle.visited, guard) {
-            Found::Value(version, value) => Some((version, Cow::Owned(value))),
+            Found::Value(version, value) => Some((version, value)),
             Found::Base => Some((Some(Version::BASE), Cow::Borrowed(cell.base()?))),
             Found::Unknown(_) => None,
         }
@@ -319,10 +324,10 @@ impl<'b, V: Types> Speculation<'b, V> {
     }
 
     /// The value as the run itself left it, if it need not look below or has done so.
-    fn exact(&mut self, place: usize) -> Result<Option<V::Value>, Interrupt> {
+    fn exact(&mut self, place: usize) -> Result<Option<&V::Value>, Interrupt> {
         let access = self.run.access(place);
         match &access.own {
-            Some(Payload::Value(value)) => Ok(Some(value.clone())),
+            Some(Payload::Value(_)) => Ok(Some(self.run.access(place).current())),
             Some(Payload::Deltas(_)) => self.rely_on(place).map(Some),
             None if access.relied_on => self.see(place).map(Some),
             None => Ok(None),
@@ -330,47 +335,41 @@ impl<'b, V: Types> Speculation<'b, V> {
     }
 
     /// The value as the run itself left it.
-    fn see_current(&mut self, place: usize) -> Result<V::Value, Interrupt> {
-        match self.exact(place)? {
-            Some(value) => Ok(value),
-            None => self.see(place),
+    fn see_current(&mut self, place: usize) -> Result<&V::Value, Interrupt> {
+        if self.exact(place)?.is_none() {
+            self.see(place)?;
         }
+        Ok(self.run.access(place).current())
     }
 
     /// The value as the run itself left it, on which the run stands or falls from now on.
-    fn rely_on(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+    fn rely_on(&mut self, place: usize) -> Result<&V::Value, Interrupt> {
         if self.position == Position::Ahead {
             self.run.access(place).cell.show_deltas();
         }
-        let below = self.see(place)?;
+        self.see(place)?;
         self.run.rely_on(place);
-        let Some(Payload::Deltas(deltas)) = &self.run.access(place).own else {
-            return Ok(below);
-        };
-        match Deltas::apply_to(deltas, &below) {
-            Some(value) => {
-                self.run.update(place, Payload::Value(value.clone()));
-                Ok(value)
+        let access = self.run.access(place);
+        if let Some(Payload::Deltas(deltas)) = &access.own {
+            match Deltas::apply_to(deltas, access.below()) {
+                Some(value) => self.run.update(place, Payload::Value(value)),
+                None => return Err(self.interrupt(Interruption::Contradiction)),
             }
-            None => Err(self.interrupt(Interruption::Contradiction)),
         }
+        Ok(self.run.access(place).current())
     }
 
     /// The value from below, the same each time.
-    fn see(&mut self, place: usize) -> Result<V::Value, Interrupt> {
+    fn see(&mut self, place: usize) -> Result<&V::Value, Interrupt> {
         let access = self.run.access(place);
-        if let Some(seen) = &access.seen
-            && !sings(Canary::LookAgain)
-        {
-            return Ok(seen.value.clone());
+        if access.seen.is_none() || sings(Canary::LookAgain) {
+            let seen = match self.position {
+                Position::Head => self.fetch_committed(access.cell),
+                Position::Ahead => self.fetch_latest(access.cell),
+            }?;
+            self.run.see(place, seen);
         }
-        let seen = match self.position {
-            Position::Head => self.fetch_committed(access.cell),
-            Position::Ahead => self.fetch_latest(access.cell),
-        }?;
-        let value = seen.value.clone();
-        self.run.see(place, seen);
-        Ok(value)
+        Ok(self.run.access(place).below())
     }
 
     fn fetch_committed(&mut self, cell: &'b CellOf<V>) -> Result<Seen<V::Value>, Interrupt> {
@@ -387,29 +386,31 @@ impl<'b, V: Types> Speculation<'b, V> {
         loop {
             let guard = self.guard.as_ref().expect("pinned while an execution is under way");
             let visited = &self.local.handle.visited;
-            match cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard) {
-                Found::Value(version, value) => return Ok(Seen { version, value }),
-                Found::Base => {
-                    if let Some(value) = cell.base() {
-                        return Ok(Seen { version: Some(Version::BASE), value: value.clone() });
-                    }
-                    self.fetch_base(cell)?;
+            let found = cell.latest_below(self.txn, scheduler.trusts_hints(), visited, guard);
+            let writer = match found {
+                Found::Value(version, value) => {
+                    return Ok(Seen { version, value: value.into_owned() });
                 }
-                Found::Unknown(writer) => {
-                    if waited_for == Some(writer) {
-                        return Err(
-                            self.interrupt(Interruption::Awaits(Awaited::to_the_end(writer)))
-                        );
-                    }
-                    if !scheduler.wait_briefly(writer) {
-                        let until = State::Executed;
-                        let awaited = Awaited { writer, until };
-                        return Err(self.interrupt(Interruption::Awaits(awaited)));
-                    }
-                    self.local.waits.set(self.local.waits.get() + 1);
-                    waited_for = Some(writer);
+                Found::Base => None,
+                Found::Unknown(writer) => Some(writer),
+            };
+            let Some(writer) = writer else {
+                if let Some(value) = cell.base() {
+                    return Ok(Seen { version: Some(Version::BASE), value: value.clone() });
                 }
+                self.fetch_base(cell)?;
+                continue;
+            };
+            if waited_for == Some(writer) {
+                let awaited = Awaited::to_the_end(writer);
+                return Err(self.interrupt(Interruption::Awaits(awaited)));
             }
+            if !scheduler.wait_briefly(writer) {
+                let awaited = Awaited { writer, until: State::Executed };
+                return Err(self.interrupt(Interruption::Awaits(awaited)));
+            }
+            self.local.waits.set(self.local.waits.get() + 1);
+            waited_for = Some(writer);
         }
     }
 

@@ -154,7 +154,7 @@ impl<'b, V: Types> Run<'b, V> {
         let is_missed = |cell: &'b CellOf<V>| {
             !self.covers(cell)
                 && match cell.latest_below(txn, trust_hints, &Count::new(0), pinned) {
-                    Found::Value(_, value) => index.keeps_deleted() || is_present(&value),
+                    Found::Value(_, value) => index.keeps_deleted() || is_present(&*value),
                     Found::Base => false,
                     Found::Unknown(_) => true,
                 }

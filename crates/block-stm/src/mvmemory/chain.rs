@@ -16,6 +16,7 @@
 //! reader misses them before they are committed, and from then on `committed` leads to them. So a
 //! walk ends at the committed entry, whether it is in the chain or not.
 
+use std::borrow::Cow;
 use std::ptr;
 
 use crossbeam_epoch::Guard;
@@ -36,10 +37,10 @@ const MOST_DELTAS: usize = 32;
 
 /// What a reader finds below its transaction.
 #[derive(Debug)]
-pub(crate) enum Found<V> {
+pub(crate) enum Found<'c, V: Clone> {
     /// A value with the version that wrote it; `None` where it was summed up from deltas
     /// that are not final yet.
-    Value(Option<Version>, V),
+    Value(Option<Version>, Cow<'c, V>),
     /// No transaction below wrote here: the base value stands, which may not have been fetched yet.
     Base,
     /// This transaction's write is not known yet.
@@ -48,13 +49,13 @@ pub(crate) enum Found<V> {
 
 impl<L, V: Value> Cell<L, V> {
     /// What a reader at `txn` sees now, which is above every committed transaction.
-    pub(crate) fn latest_below(
-        &self,
+    pub(crate) fn latest_below<'c>(
+        &'c self,
         txn: TxnIndex,
         trust_hints: bool,
         visited: &Count,
-        pinned: &Guard,
-    ) -> Found<V> {
+        pinned: &'c Guard,
+    ) -> Found<'c, V> {
         let before = visited.get();
         let found = self.walk_below(txn, trust_hints, visited, pinned);
         // ORDERING: Relaxed throughout: a hint for the next writer.
@@ -64,13 +65,13 @@ impl<L, V: Value> Cell<L, V> {
         found
     }
 
-    fn walk_below(
-        &self,
+    fn walk_below<'c>(
+        &'c self,
         txn: TxnIndex,
         trust_hints: bool,
         visited: &Count,
-        pinned: &Guard,
-    ) -> Found<V> {
+        pinned: &'c Guard,
+    ) -> Found<'c, V> {
         // Deltas met on the way down, to be applied from the lowest up.
         let mut deltas: Vec<&EntryOf<L, V>> = Vec::new();
         for entry in self.versions_below(txn, visited, pinned) {
@@ -82,15 +83,15 @@ impl<L, V: Value> Cell<L, V> {
             }
             match entry.value() {
                 Some(value) if deltas.is_empty() => {
-                    return Found::Value(Some(entry.version()), value.clone());
+                    return Found::Value(Some(entry.version()), Cow::Borrowed(value));
                 }
-                Some(value) => return sum_up(value.clone(), &deltas),
+                Some(value) => return sum_up(value, &deltas),
                 None if deltas.len() == MOST_DELTAS => return Found::Unknown(entry.txn()),
                 None => deltas.push(entry),
             }
         }
         match self.base.get() {
-            Some(base) if !deltas.is_empty() => sum_up(base.clone(), &deltas),
+            Some(base) if !deltas.is_empty() => sum_up(base, &deltas),
             _ => Found::Base,
         }
     }
@@ -130,7 +131,7 @@ impl<L, V: Value> Cell<L, V> {
     fn versions_below<'c>(
         &'c self,
         txn: TxnIndex,
-        visited: &'c Count,
+        visited: &Count,
         _pinned: &'c Guard,
     ) -> impl Iterator<Item = &'c EntryOf<L, V>> {
         // ORDERING: Acquire pairs with the Release in `commit`. SAFETY: as in `committed`.
@@ -279,10 +280,11 @@ impl<L, V: Value> Cell<L, V> {
 }
 
 /// Applies the deltas, which were met from the highest down, to the value below them.
-fn sum_up<L, V: Value>(mut value: V, deltas: &[&EntryOf<L, V>]) -> Found<V> {
+fn sum_up<'c, L, V: Value>(value: &'c V, deltas: &[&EntryOf<L, V>]) -> Found<'c, V> {
+    let mut value = Cow::Borrowed(value);
     for entry in deltas.iter().rev() {
         match entry.apply_to(&value) {
-            Some(sum) => value = sum,
+            Some(sum) => value = Cow::Owned(sum),
             None => return Found::Unknown(entry.txn()),
         }
     }

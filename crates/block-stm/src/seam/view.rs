@@ -24,8 +24,8 @@ use crate::primitives::canary::{Canary, sings};
 /// # Panics
 /// Every method panics on a handle whose inside was taken.
 ///
-/// A panic that comes out of a method (of the storage, of a value or a location, of what a scan
-/// visits) fails the execution, also where the VM catches it: the methods answer with an
+/// A panic that comes out of a method (of the storage, of a value or a location, of what a value is
+/// shown to) fails the execution, also where the VM catches it: the methods answer with an
 /// [`Interrupt`] from then on.
 pub struct View<'b, V: Types> {
     /// The inside; `None` while it is taken.
@@ -98,12 +98,42 @@ impl<'b, V: Types> View<'b, V> {
     /// The answer is the same however often it is asked, until the transaction itself writes there.
     ///
     /// # Cost
-    /// One hash and a lookup without locks; the first read in the block also asks the storage.
+    /// One hash and a lookup without locks, and a copy of the value; the first read in the block
+    /// also asks the storage.
     ///
     /// # Errors
     /// [`Interrupt`]; hand it on.
     pub fn read(&mut self, location: &V::Location) -> Result<V::Value, Interrupt> {
-        self.ask(|backend| backend.read(location))
+        self.read_with(location, V::Value::clone)
+    }
+
+    /// What `show` makes of the value of `location`: a [`read`](View::read) that copies nothing for
+    /// the VM, for values that are large or dear to copy.
+    ///
+    /// ```
+    /// # use block_stm::{Interrupt, View, Vm};
+    /// /// Whether the text at `location` has this word.
+    /// fn has_word<V: Vm<Value: AsRef<str>>>(
+    ///     view: &mut View<'_, V>,
+    ///     location: &V::Location,
+    ///     word: &str,
+    /// ) -> Result<bool, Interrupt> {
+    ///     view.read_with(location, |text| text.as_ref().split(' ').any(|other| other == word))
+    /// }
+    /// ```
+    ///
+    /// # Cost
+    /// As that of [`read`](View::read) but for the copy. The engine keeps one itself of what an
+    /// execution saw, the first time that it looks at a location.
+    ///
+    /// # Errors
+    /// [`Interrupt`]; hand it on. `show` is not called then.
+    pub fn read_with<T>(
+        &mut self,
+        location: &V::Location,
+        show: impl FnOnce(&V::Value) -> T,
+    ) -> Result<T, Interrupt> {
+        self.ask(|backend| backend.read_with(location, show))
     }
 
     /// Visits what lies between the bounds, in ascending order, each location with the value that

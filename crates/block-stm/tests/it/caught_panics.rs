@@ -60,6 +60,7 @@ const HOT: Place = Place(0, false);
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Read,
+    ShowPanics,
     Check,
     Assume,
     Add,
@@ -70,8 +71,9 @@ enum Call {
     HashPanics,
 }
 
-const CALLS: [Call; 9] = [
+const CALLS: [Call; 10] = [
     Call::Read,
+    Call::ShowPanics,
     Call::Check,
     Call::Assume,
     Call::Add,
@@ -96,6 +98,7 @@ impl Catcher {
         let all = (Bound::Unbounded, Bound::Unbounded);
         Ok(match call {
             Call::Read => view.read(&HOT)?.0,
+            Call::ShowPanics => view.read_with(&HOT, |_| panics())?,
             Call::Check => view.check(&HOT, 3)?.into(),
             Call::Assume => view.assume(&HOT, 3)?.into(),
             Call::Add => {

@@ -9,6 +9,7 @@ mod caught_panics;
 mod chaos;
 mod collisions;
 mod conflicts;
+mod copies;
 mod costs;
 mod deltas;
 mod drops;

@@ -269,7 +269,8 @@ fn hints_are_estimates_until_the_first_execution() {
     let handle = &memory.handle();
     memory.declare(txn(2), &[x(&memory, handle)], handle);
     assert_eq!(seen(&memory, 3, handle), Err(2));
-    let found = x(&memory, handle).latest_below(txn(3), false, &handle.visited, &handle.pin());
+    let pinned = &handle.pin();
+    let found = x(&memory, handle).latest_below(txn(3), false, &handle.visited, pinned);
     assert!(matches!(found, Found::Base));
     let published = memory.publish(txn(2), 0, std::iter::empty(), handle);
     assert_eq!((published.right_hints, published.wrong_hints), (0, 1));
