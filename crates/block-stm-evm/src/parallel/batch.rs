@@ -107,8 +107,8 @@ struct BatchSink<'a> {
 impl BatchSink<'_> {
     fn take(&mut self, txns: &[TxEnv], output: TxnOutput, writes: &Writes<'_, BlockVm<'_>>) {
         let before = self.balance;
-        let mut accounts: Vec<_> = account_writes(writes).collect();
-        if let Some((_, beneficiary)) = accounts.iter().find(|(a, _)| *a == self.beneficiary) {
+        let beneficiary = account_writes(writes).find(|(address, _)| *address == self.beneficiary);
+        if let Some((_, beneficiary)) = beneficiary {
             self.balance = beneficiary.balance;
         }
         let first = self.record.receipts().len();
@@ -119,8 +119,10 @@ impl BatchSink<'_> {
             self.record.executed(txn, output.result);
             if let Some(accesses) = output.accesses {
                 // Of a bundle's transactions, each says what it did.
-                let tells = accesses.deltas.is_some();
-                let accounts = if tells { Vec::new() } else { std::mem::take(&mut accounts) };
+                let accounts = match accesses.deltas.is_some() {
+                    true => Vec::new(),
+                    false => account_writes(writes).collect(),
+                };
                 self.committed.push(Committed { accesses, accounts });
             }
         }

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Instant};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, I256, U256, map::AddressMap};
 use block_stm::{CancelToken, Cut, Engine, FinalState, Limits};
-use revm::context::TxEnv;
+use revm::{DatabaseRef, context::TxEnv};
 
 use super::{
     Number, SessionBlock,
     options::SessionOptions,
     push::{Push, Settled, Ticket},
     queue::{Next, Queue, Work},
+    reads::Remembered,
 };
 use crate::{
     Block, BlockRecord, BlockState, ExecutionError, Location, Stage, StateChanges, StateRef,
@@ -30,7 +31,7 @@ use crate::{
 pub(super) struct Task<DB> {
     pub(super) engine: Arc<Engine>,
     pub(super) block: Block,
-    pub(super) db: DB,
+    pub(super) db: Remembered<DB>,
     pub(super) options: SessionOptions,
 }
 
@@ -40,7 +41,7 @@ struct Grown<'t, DB> {
     /// What attempts must have been made under.
     rules: Arc<Rules>,
     /// The state after all that is in the block, but for the last batch.
-    state: BlockState<&'t DB>,
+    state: BlockState<&'t Remembered<DB>>,
     /// What the last batch left.
     last: Option<FinalState<Location, StateValue>>,
     /// Whether the state is another than after the steps before the transactions.
@@ -98,7 +99,7 @@ impl<DB: StateRef + Sync> Task<DB> {
 }
 
 impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
-    fn new(task: &'t Task<DB>, state: BlockState<&'t DB>) -> Result<Self, Failure<DB>> {
+    fn new(task: &'t Task<DB>, state: BlockState<&'t Remembered<DB>>) -> Result<Self, Failure<DB>> {
         let prepared = state.accounts.clone();
         let beneficiary = task.block.env.beneficiary;
         let beneficiary = match prepared.get(&beneficiary) {
@@ -184,7 +185,7 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         let goes_on = || !stop.is_cut() && !stop.is_cancelled() && !is_late();
         let beneficiary = block.env.beneficiary;
         let (balance, mut settled) = (&mut self.balance, Vec::with_capacity(pushes.len()));
-        let told = |record: &BlockRecord, state: &BlockState<&DB>| {
+        let told = |record: &BlockRecord, state: &BlockState<&Remembered<DB>>| {
             let before = *balance;
             if let Some(account) = state.accounts.get(&beneficiary) {
                 *balance = account.now.as_ref().map_or(U256::ZERO, |info| info.balance);
@@ -238,10 +239,11 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
         queue: &Queue,
     ) {
         self.batches += 1;
+        self.task.db.keep();
         let mut numbered = Vec::with_capacity(settled.len());
         for ((number, push), settled) in pushes.into_iter().zip(settled) {
             if let Settled::Taken { .. } = settled {
-                self.txns.extend(push.into_txns());
+                push.append_to(&mut self.txns);
             }
             numbered.push((number, settled));
         }

@@ -72,11 +72,11 @@ impl Push {
         self.item().txns().len()
     }
 
-    pub(super) fn into_txns(self) -> Vec<TxEnv> {
+    pub(super) fn append_to(self, txns: &mut Vec<TxEnv>) {
         match self {
-            Self::Txn(txn) => vec![*txn],
-            Self::Attempt(attempt) => vec![attempt.txn().clone()],
-            Self::Bundle(bundle) => bundle.into_txns(),
+            Self::Txn(txn) => txns.push(*txn),
+            Self::Attempt(attempt) => txns.push(attempt.txn().clone()),
+            Self::Bundle(bundle) => txns.extend(bundle.into_txns()),
         }
     }
 }
