@@ -3,13 +3,13 @@
 //!
 //! The loop knows alloy-evm alone. It is given the factory of Ethereum that comes with alloy-evm,
 //! and then the one of this crate: the same receipts, the same bundle, the same calls of the hook.
+//! For the latter, what the hook saw is kept in a state of which all threads can read, as it is not
+//! stored before the batch is over.
 
 use std::{
     error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    mem,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ use alloy_evm::{
         receipt_builder::AlloyReceiptBuilder, spec::EthSpec,
     },
     revm::{
+        DatabaseCommit,
         context::{BlockEnv, CfgEnv, TxEnv},
         database::{BundleState, CacheDB, EmptyDB, State, states::bundle_state::BundleRetention},
         primitives::{Address, B256, Bytes, TxKind, U256, hardfork::SpecId},
@@ -32,13 +33,14 @@ use alloy_evm::{
 };
 use alloy_primitives::Signature;
 use block_stm_alloy::{
-    BlockStmExecutorFactory,
+    BlockStmExecutorFactory, SharedState, States,
     block_stm::{Config, Engine},
 };
 
 /// A block as the loop takes it: header's part, and transactions whose senders were recovered.
 struct RecoveredBlock {
     env: EvmEnv,
+    hash: B256,
     parent: B256,
     transactions: Vec<Recovered<TxEnvelope>>,
 }
@@ -48,14 +50,34 @@ struct RecoveredBlock {
 struct Batch {
     results: Vec<BlockExecutionResult<ReceiptEnvelope>>,
     bundle: BundleState,
-    hooked: u64,
+    hooked: usize,
 }
 
-/// The loop.
+/// The state after the last block that was executed, and that block's hash.
+struct Latest(Mutex<(B256, Arc<CacheDB<EmptyDB>>)>);
+
+impl Latest {
+    fn advance(&self, block: &RecoveredBlock, changes: Vec<EvmState>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = Arc::make_mut(&mut latest.1);
+        changes.into_iter().for_each(|changes| db.commit(changes));
+        latest.0 = block.hash;
+    }
+}
+
+impl States for Latest {
+    fn after(&self, block: B256) -> Option<Box<dyn SharedState + '_>> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (latest.0 == block).then(|| Box::new(latest.1.clone()) as _)
+    }
+}
+
+/// The loop. `advance` is given each block with what it changed.
 fn execute_batch<F>(
     factory: &F,
     db: CacheDB<EmptyDB>,
     blocks: &[RecoveredBlock],
+    advance: impl Fn(&RecoveredBlock, Vec<EvmState>),
 ) -> Result<(Batch, Duration), BlockExecutionError>
 where
     F: for<'a> BlockExecutorFactory<
@@ -66,18 +88,15 @@ where
         >,
 {
     let start = Instant::now();
-    let hooked = Arc::new(AtomicU64::new(0));
+    let hooked = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let hooked = hooked.clone();
         // Here a node feeds its state root task.
-        move |_state: EvmState| {
-            // ORDERING: Relaxed: a count, read by the thread that counts.
-            hooked.fetch_add(1, Ordering::Relaxed);
-        }
+        move |state: EvmState| hooked.lock().unwrap_or_else(PoisonError::into_inner).push(state)
     };
     let mut state = State::builder().with_database(db).with_bundle_update().build();
     state.set_state_hook(Some(Box::new(hook)));
-    let mut results = Vec::new();
+    let (mut results, mut calls) = (Vec::new(), 0);
     for block in blocks {
         let evm = factory.evm_factory().create_evm(&mut state, block.env.clone());
         let ctx = EthBlockExecutionCtx {
@@ -92,12 +111,13 @@ where
         let executor = factory.create_executor(evm, ctx);
         results.push(executor.execute_block(&block.transactions)?);
         state.merge_transitions(BundleRetention::Reverts);
+        let changes = mem::take(&mut *hooked.lock().unwrap_or_else(PoisonError::into_inner));
+        calls += changes.len();
+        advance(block, changes);
     }
     let mut bundle = state.take_bundle();
     bundle.reverts.sort();
-    // ORDERING: Relaxed: see above.
-    let hooked = hooked.load(Ordering::Relaxed);
-    Ok((Batch { results, bundle, hooked }, start.elapsed()))
+    Ok((Batch { results, bundle, hooked: calls }, start.elapsed()))
 }
 
 const SENDERS: u64 = 400;
@@ -148,6 +168,7 @@ fn block(number: u64) -> RecoveredBlock {
     });
     RecoveredBlock {
         env: EvmEnv { cfg_env, block_env },
+        hash: B256::with_last_byte(number as u8 + 1),
         parent: B256::with_last_byte(number as u8),
         transactions: transactions.collect(),
     }
@@ -161,11 +182,14 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         EthEvmFactory::default(),
     );
     let engine = Arc::new(Engine::new(Config::default())?);
+    let latest = Arc::new(Latest(Mutex::new((B256::ZERO, Arc::new(genesis())))));
     let ours =
-        BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), EthSpec::mainnet());
+        BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), EthSpec::mainnet())
+            .with_states(latest.clone());
 
-    let (expected, sequential) = execute_batch(&theirs, genesis(), &blocks)?;
-    let (batch, parallel) = execute_batch(&ours, genesis(), &blocks)?;
+    let (expected, sequential) = execute_batch(&theirs, genesis(), &blocks, |_, _| {})?;
+    let advance = |block: &_, changes| latest.advance(block, changes);
+    let (batch, parallel) = execute_batch(&ours, genesis(), &blocks, advance)?;
     if batch != expected {
         return Err("the two factories differ".into());
     }

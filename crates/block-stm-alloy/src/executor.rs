@@ -1,6 +1,6 @@
 //! An executor for one block.
 
-use std::{fmt, mem, sync::mpsc};
+use std::{fmt, mem};
 
 use alloy_consensus::{Transaction, TransactionEnvelope, TxReceipt};
 use alloy_eips::Encodable2718;
@@ -19,7 +19,6 @@ use alloy_evm::{
             TxEnv,
             result::{HaltReason, ResultAndState},
         },
-        primitives::{AddressMap, HashSet, StorageKey},
     },
 };
 use alloy_primitives::Log;
@@ -30,11 +29,11 @@ use block_stm_evm::{
 };
 
 use crate::{
-    BlockStmEvm,
+    BlockStmEvm, SharedState,
     errors::{block_error, database_error},
     factory::Settings,
     gas::GasRoom,
-    serve::{Message, Outbox, Prepared, Served, serve},
+    serve::{Message, Outbox, Shared, execute, has_a_core_beside, hash, shared},
 };
 
 /// The executor of alloy-evm for one block, which executes a whole block in parallel. See the
@@ -43,8 +42,6 @@ pub struct BlockStmExecutor<'a, DB: StateDB, I, Spec, R: ReceiptBuilder> {
     inner: EthBlockExecutor<'a, BlockStmEvm<DB, I>, &'a Spec, &'a R>,
     settings: &'a Settings,
 }
-
-type Slots = AddressMap<HashSet<StorageKey>>;
 
 /// Why a block is executed one transaction after another, though it is worth more threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +53,15 @@ pub enum Obstacle {
     /// There was a mutable reference to the VM's precompiles, by which they may have been changed.
     #[error("precompiles may have been changed, which the engine's threads do not have")]
     Precompiles,
+    /// Only the calling thread can read the state before the block, and no core is left on which
+    /// it could read for the others: the factory was given no [states](crate::States), or they
+    /// have not that of the block's parent, or something was executed in the block before; and the
+    /// engine has as many threads as cores.
+    #[error(
+        "only the calling thread can read the state before the block, and has no core of its own: \
+         give the factory states, or the engine fewer threads than cores"
+    )]
+    Database,
 }
 
 impl<DB: StateDB, I, Spec, R: ReceiptBuilder> fmt::Debug for BlockStmExecutor<'_, DB, I, Spec, R> {
@@ -94,67 +100,45 @@ where
 
     /// Why the block can't be executed in parallel; `None` if it can.
     pub fn obstacle(&self) -> Option<Obstacle> {
-        match &self.inner.evm {
-            evm if evm.inspects() => Some(Obstacle::Inspector),
-            evm if evm.has_own_precompiles() => Some(Obstacle::Precompiles),
-            _ => None,
-        }
+        let state = self.state();
+        self.inner.evm.obstacle(&self.settings.engine, state.is_some())
     }
 
-    /// What the steps before the transactions left of the accounts that they wrote to.
-    fn prepare(&mut self, written: Slots) -> Result<AddressMap<Prepared>, DB::Error> {
-        let db = self.inner.evm.db_mut();
-        let mut prepared = AddressMap::default();
-        for (address, keys) in written {
-            let mut account = Prepared { info: db.basic(address)?, ..Prepared::default() };
-            for key in keys {
-                account.slots.insert(key, db.storage(address, key)?);
-            }
-            prepared.insert(address, account);
-        }
-        Ok(prepared)
+    /// The state before the block as all threads can read it, if there is one and the block is at
+    /// its begin: of transactions before these, only the database knows.
+    fn state(&self) -> Option<Box<dyn SharedState + 'a>> {
+        let states = self.settings.states.as_deref().filter(|_| self.inner.receipts.is_empty());
+        states?.after(self.inner.ctx.parent_hash)
     }
 
-    /// Executes the transactions on the engine, while this thread serves the database.
+    /// Executes the transactions on the engine, which read the state before them from `shared`, or
+    /// by way of this thread.
     ///
     /// `senders` have what came with each transaction of `block`.
     fn execute_in_parallel<T: RecoveredTx<R::Transaction>>(
         &mut self,
         block: &Block,
         senders: &[T],
+        shared: Option<Shared<'_>>,
     ) -> Result<(), BlockExecutionError> {
         let settings = self.settings;
-        // Of transactions before these, only the database knows.
-        let written = self.inner.evm.written().filter(|_| self.inner.receipts.is_empty());
-        let states = settings.states.as_deref();
-        let state = states.and_then(|states| states.after(self.inner.ctx.parent_hash));
-        let hash =
-            |index: usize| senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default();
-        let shared = match state.as_deref().zip(written) {
-            None => None,
-            Some((state, written)) => {
-                let prepared = self.prepare(written);
-                Some((state, prepared.map_err(|source| database_error(source, hash(0)))?))
-            }
-        };
         let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
-        let (owner, messages) = mpsc::channel();
-        let (room, outbox) = (GasRoom::of(&self.inner), Outbox::new(owner.clone()));
-        let mut sink = Committing { outbox, room, limits };
-        let served = Served { owner, shared };
-        let mut committed = 0;
-        let execute = move || {
+        let room = GasRoom::of(&self.inner);
+        let on_engine = move |served: &_, outbox: &mut _| {
+            let mut sink = Committing { outbox, room, limits };
             let options = ParallelOptions::default();
-            execute_txns(&settings.engine, block, &served, &options, &mut sink)
+            execute_txns(&settings.engine, block, served, &options, &mut sink)
         };
-        let executed = serve(messages, execute, |message| match message {
+        let mut committed = 0;
+        let is_beside = has_a_core_beside(&settings.engine);
+        let executed = execute(is_beside, shared, on_engine, |message| match message {
             Message::Read(read) => read.answer(self.inner.evm.db_mut()),
             Message::Committed(txns) => {
                 committed += txns.len();
                 txns.into_iter().for_each(|txn| self.commit(txn, senders));
             }
         });
-        executed.map(drop).map_err(|error| block_error(error, committed, hash))
+        executed.map(drop).map_err(|error| block_error(error, committed, |n| hash(senders, n)))
     }
 
     fn commit<T: RecoveredTx<R::Transaction>>(&mut self, txn: CommittedTxn, senders: &[T]) {
@@ -174,13 +158,13 @@ where
 }
 
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
-struct Committing<E> {
-    outbox: Outbox<E, CommittedTxn>,
+struct Committing<'o, E> {
+    outbox: &'o mut Outbox<E, CommittedTxn>,
     room: GasRoom,
     limits: Vec<u64>,
 }
 
-impl<E: Send> TxnSink for Committing<E> {
+impl<E: Send> TxnSink for Committing<'_, E> {
     fn admit(&mut self, index: usize, _txn: &TxEnv) -> Admission<InvalidTxnReason> {
         match self.room.admit(self.limits[index]) {
             Ok(()) => Admission::Admit,
@@ -243,8 +227,9 @@ where
         mut self,
         transactions: impl IntoIterator<Item = impl ExecutableTx<Self>>,
     ) -> Result<BlockExecutionResult<R::Receipt>, BlockExecutionError> {
-        let obstacle = self.obstacle();
-        if let Some(obstacle) = obstacle.filter(|_| self.settings.refuses) {
+        let (state, settings) = (self.state(), self.settings);
+        let obstacle = self.inner.evm.obstacle(&settings.engine, state.is_some());
+        if let Some(obstacle) = obstacle.filter(|_| settings.refuses) {
             return Err(BlockExecutionError::other(obstacle));
         }
         self.apply_pre_execution_changes()?;
@@ -260,12 +245,17 @@ where
         let mut block = Block::new(spec, env, txns).cfg(self.inner.evm.cfg_env().clone());
         block.creates_over_storage = true;
         self.inner.receipts.reserve(senders.len());
-        if is_for_one(&self.settings.engine, &block) {
+        let shared = shared(&mut self.inner, state.as_deref());
+        let shared = shared.map_err(|source| database_error(source, hash(&senders, 0)))?;
+        let is_served = shared.is_some() || has_a_core_beside(&settings.engine);
+        if is_served && !is_for_one(&settings.engine, &block) {
+            self.execute_in_parallel(&block, &senders, shared)?;
+        } else if !is_served && settings.refuses {
+            return Err(BlockExecutionError::other(Obstacle::Database));
+        } else {
             for tx in mem::take(&mut block.txns).into_iter().zip(senders) {
                 self.execute_transaction(tx)?;
             }
-        } else {
-            self.execute_in_parallel(&block, &senders)?;
         }
         self.apply_post_execution_changes()
     }

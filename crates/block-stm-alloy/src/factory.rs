@@ -58,7 +58,8 @@ impl<R: fmt::Debug, Spec: fmt::Debug> fmt::Debug for BlockStmExecutorFactory<R, 
 impl<R, Spec> BlockStmExecutorFactory<R, Spec> {
     /// A factory whose executors work on `engine`.
     ///
-    /// The engine's threads execute; the thread that calls an executor has the database to serve.
+    /// With [states](Self::with_states), or an engine of fewer threads than cores, blocks are
+    /// executed in parallel. See [how](crate#how).
     pub fn new(engine: Arc<Engine>, receipt_builder: R, spec: Spec) -> Self {
         let settings = Settings { engine, states: None, refuses: false };
         Self { receipt_builder, spec, evm_factory: BlockStmEvmFactory::default(), settings }
@@ -67,8 +68,8 @@ impl<R, Spec> BlockStmExecutorFactory<R, Spec> {
     /// The same factory, which lets all threads read the state before a block from `states`, if
     /// that has it.
     ///
-    /// Only for whole blocks: after transactions that were executed one by one, the database is
-    /// asked for everything.
+    /// Only for whole blocks: of what transactions did that were executed one by one before, only
+    /// the database knows.
     #[must_use]
     pub fn with_states(mut self, states: impl States) -> Self {
         self.settings.states = Some(Arc::new(states));

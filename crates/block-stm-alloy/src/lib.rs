@@ -9,16 +9,17 @@
 //!
 //! # How
 //!
-//! ```text
-//! the engine's threads    execute ahead, judge in order, and ask for what was not read yet
-//!        | reads ^ values          | final transactions
-//!        v       |                 v
-//! the calling thread      owns the database: reads for them, and commits in order, hooks included
-//! ```
+//! The engine's threads must read the state before the block, side by side. An executor's database
+//! is neither [`Sync`] nor [`Send`]; so give the factory the
+//! [states](BlockStmExecutorFactory::with_states) that it can be read from. The database itself
+//! never leaves the thread that calls, which commits to it in order, hooks included:
+//! - while the others execute, if the engine has fewer threads than cores, so that one is left;
+//! - when they are done, if it has as many: then the calling thread is one of them, and a block's
+//!   changes are in memory until it has been executed.
 //!
-//! An executor's database need not be shared: it is neither [`Sync`] nor [`Send`], and it never
-//! leaves the thread that called. Where reads are slow or many, give the factory the
-//! [state itself](BlockStmExecutorFactory::with_states), and threads read it side by side.
+//! Where a core is left, blocks are executed in parallel without states, too: the calling thread
+//! reads for the others. Each read is a message then, which is worth it only where messages are
+//! much faster than transactions.
 //!
 //! # Examples
 //!
@@ -29,18 +30,34 @@
 //!     EvmEnv, EvmFactory,
 //!     block::{BlockExecutor, BlockExecutorFactory},
 //!     eth::{EthBlockExecutionCtx, receipt_builder::AlloyReceiptBuilder, spec::EthSpec},
-//!     revm::database::{CacheDB, EmptyDB, State},
+//!     revm::{
+//!         database::{CacheDB, EmptyDB, State, WrapDatabaseRef},
+//!         primitives::B256,
+//!     },
 //! };
-//! use block_stm_alloy::{BlockStmExecutorFactory, block_stm::{Config, Engine}};
+//! use block_stm_alloy::{
+//!     BlockStmExecutorFactory, SharedState, States,
+//!     block_stm::{Config, Engine},
+//! };
+//!
+//! /// What is stored, which all threads can read.
+//! struct Node(Arc<CacheDB<EmptyDB>>);
+//!
+//! impl States for Node {
+//!     fn after(&self, _block: B256) -> Option<Box<dyn SharedState + '_>> {
+//!         Some(Box::new(&self.0))
+//!     }
+//! }
 //!
 //! // Once.
 //! let engine = Arc::new(Engine::new(Config::default())?);
 //! let spec = EthSpec::mainnet();
-//! let factory = BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), spec);
+//! let db = Arc::new(CacheDB::new(EmptyDB::default()));
+//! let factory = BlockStmExecutorFactory::new(engine, AlloyReceiptBuilder::default(), spec)
+//!     .with_states(Node(db.clone()));
 //!
 //! // For each block.
-//! let db = CacheDB::new(EmptyDB::default());
-//! let mut state = State::builder().with_database(db).with_bundle_update().build();
+//! let mut state = State::builder().with_database(WrapDatabaseRef(db)).build();
 //! let evm = factory.evm_factory().create_evm(&mut state, EvmEnv::default());
 //! let ctx = EthBlockExecutionCtx {
 //!     // ...
@@ -58,9 +75,9 @@
 //! # What is executed one after another
 //!
 //! [`BlockStmExecutor::obstacle`] says why a block would not be executed in parallel: a configured
-//! inspector, precompiles that were changed, an engine of one thread. Nothing is left out or
-//! approximated for that: such a block is executed as alloy-evm does it, or refused, if the factory
-//! [says so](BlockStmExecutorFactory::refusing).
+//! inspector, precompiles that were changed, a state that only the calling thread can read. Nothing
+//! is left out or approximated for that: such a block is executed as alloy-evm does it, or refused,
+//! if the factory [says so](BlockStmExecutorFactory::refusing).
 //!
 //! [`EthBlockExecutorFactory`]: alloy_evm::eth::EthBlockExecutorFactory
 //! [`EthBlockExecutor`]: alloy_evm::eth::EthBlockExecutor
@@ -68,19 +85,19 @@
 
 pub mod any;
 mod errors;
-mod evm;
 mod executor;
 mod factory;
 mod gas;
 mod receipts;
 mod serve;
 mod states;
+mod tracked;
 
 pub use alloy_evm;
 pub use block_stm_any_evm;
 pub use block_stm_evm::{self, block_stm};
-pub use evm::{BlockStmEvm, BlockStmEvmFactory};
 pub use executor::{BlockStmExecutor, Obstacle};
 pub use factory::BlockStmExecutorFactory;
 pub use receipts::{receipt_envelope, receipt_of};
 pub use states::{SharedState, StateError, States};
+pub use tracked::{BlockStmEvm, BlockStmEvmFactory, TrackedEvm, TrackedEvmFactory};

@@ -3,19 +3,28 @@
 use std::{
     error::Error,
     mem, panic,
-    sync::mpsc::{Receiver, Sender, SyncSender, sync_channel},
+    sync::mpsc::{self, Sender, SyncSender, sync_channel},
     thread,
 };
 
-use alloy_evm::revm::{
-    Database, DatabaseRef,
-    context::DBErrorMarker,
-    primitives::{Address, AddressMap, B256, HashMap, StorageKey, StorageValue},
-    state::{AccountInfo, Bytecode},
+use alloy_eips::Encodable2718;
+use alloy_evm::{
+    Evm, RecoveredTx,
+    block::StateDB,
+    eth::{EthBlockExecutor, receipt_builder::ReceiptBuilder},
+    revm::{
+        Database, DatabaseRef,
+        context::DBErrorMarker,
+        primitives::{Address, AddressMap, B256, HashMap, StorageKey, StorageValue},
+        state::{AccountInfo, Bytecode},
+    },
 };
-use block_stm_evm::{StateRef, block_stm::Flow};
+use block_stm_evm::{
+    StateRef,
+    block_stm::{Engine, Flow},
+};
 
-use crate::{SharedState, StateError};
+use crate::{SharedState, StateError, TrackedEvm, tracked::DbError};
 
 /// What the engine's threads send to the one that owns the database.
 pub(crate) enum Message<E, Txn> {
@@ -47,38 +56,63 @@ impl<E> Read<E> {
     }
 }
 
-/// Executes on another thread, while this one does what the messages ask for. What the execution
-/// returns; it ends when it has let go of all senders.
+/// Executes where that is best, while this thread does what the messages ask for. What the
+/// execution returns.
+///
+/// `is_beside` says whether there is a core for this thread beside the engine's. Then it commits
+/// while they execute, and reads for them where there is no `shared` state. Else it is one of them,
+/// and commits when they are done.
 ///
 /// # Panics
 ///
 /// As the execution does.
-pub(crate) fn serve<E, Txn, T: Send>(
-    messages: Receiver<Message<E, Txn>>,
-    execute: impl FnOnce() -> T + Send,
-    act: impl FnMut(Message<E, Txn>),
+pub(crate) fn execute<'s, E: Send, Txn: Send, T: Send>(
+    is_beside: bool,
+    shared: Option<Shared<'s>>,
+    execute: impl FnOnce(&Served<'s, E, Txn>, &mut Outbox<E, Txn>) -> T + Send,
+    mut act: impl FnMut(Message<E, Txn>),
 ) -> T {
+    let shared = match shared {
+        Some(shared) if !is_beside => {
+            let mut outbox = Outbox { owner: None, pending: Vec::new() };
+            let executed = execute(&Served::Shared(shared), &mut outbox);
+            act(Message::Committed(mem::take(&mut outbox.pending)));
+            return executed;
+        }
+        other => other,
+    };
+    let (owner, messages) = mpsc::channel();
+    let mut outbox = Outbox { owner: Some(owner.clone()), pending: Vec::with_capacity(BATCH) };
+    let served = shared.map_or(Served::Owner(owner), Served::Shared);
     thread::scope(|scope| {
-        let execution = scope.spawn(execute);
+        // It ends when the execution has let go of all senders.
+        let execution = scope.spawn(move || execute(&served, &mut outbox));
         messages.into_iter().for_each(act);
         execution.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
 }
 
-/// How many transactions go to the thread that commits at once: waking it is dear.
+/// Whether the engine leaves a core to the thread that calls it.
+pub(crate) fn has_a_core_beside(engine: &Engine) -> bool {
+    engine.threads() < engine.cores()
+}
+
+/// The hash of the transaction at this place; zero if there is none.
+pub(crate) fn hash<Tx: Encodable2718>(senders: &[impl RecoveredTx<Tx>], index: usize) -> B256 {
+    senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default()
+}
+
+/// How many transactions go to a thread that commits beside the others at once: waking it is dear.
 const BATCH: usize = 16;
 
 /// Hands final transactions to the thread that commits.
 pub(crate) struct Outbox<E, Txn> {
-    owner: Sender<Message<E, Txn>>,
+    /// That thread, if it does not wait for the whole block.
+    owner: Option<Sender<Message<E, Txn>>>,
     pending: Vec<Txn>,
 }
 
 impl<E, Txn> Outbox<E, Txn> {
-    pub(crate) fn new(owner: Sender<Message<E, Txn>>) -> Self {
-        Self { owner, pending: Vec::with_capacity(BATCH) }
-    }
-
     /// Hands a transaction over, soon. The block ends if it is not taken any more: then the thread
     /// that commits panics, which fails the block.
     pub(crate) fn push(&mut self, txn: Txn) -> Flow {
@@ -86,10 +120,11 @@ impl<E, Txn> Outbox<E, Txn> {
         if self.pending.len() < BATCH || self.flush() { Flow::Continue } else { Flow::Cut }
     }
 
-    /// Hands over what is pending; whether it is taken.
+    /// Hands over what is pending, if it need not wait; whether it is taken.
     fn flush(&mut self) -> bool {
+        let Some(owner) = &self.owner else { return true };
         let batch = mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
-        self.owner.send(Message::Committed(batch)).is_ok()
+        owner.send(Message::Committed(batch)).is_ok()
     }
 }
 
@@ -122,56 +157,73 @@ pub(crate) struct Prepared {
     pub(crate) slots: HashMap<StorageKey, StorageValue>,
 }
 
-/// The state before the transactions, as the engine's threads see it.
-pub(crate) struct Served<'s, E, Txn> {
-    pub(crate) owner: Sender<Message<E, Txn>>,
-    /// The state before the block, if it can be read from here, and what is new since then.
-    pub(crate) shared: Option<(&'s dyn SharedState, AddressMap<Prepared>)>,
+/// The state before the block, and what is new since then.
+pub(crate) type Shared<'s> = (&'s dyn SharedState, AddressMap<Prepared>);
+
+/// The state before the transactions from `state`, if that is what the executor's database shows
+/// but for what system calls wrote.
+pub(crate) fn shared<'s, E: Evm<DB: StateDB>, Spec, R: ReceiptBuilder>(
+    executor: &mut EthBlockExecutor<'_, TrackedEvm<E>, Spec, R>,
+    state: Option<&'s dyn SharedState>,
+) -> Result<Option<Shared<'s>>, DbError<E>> {
+    let Some(state) = state else { return Ok(None) };
+    let prepared = executor.evm.prepared()?;
+    Ok(prepared.map(|prepared| (state, prepared)))
 }
 
-impl<E, Txn> Served<'_, E, Txn> {
-    fn ask<T>(&self, read: impl FnOnce(Reply<T, E>) -> Read<E>) -> Result<T, ReadError<E>> {
-        let (reply, answer) = sync_channel(1);
-        let sent = self.owner.send(Message::Read(read(reply)));
-        sent.map_err(|_| ReadError::Gone)?;
-        answer.recv().map_err(|_| ReadError::Gone)?.map_err(ReadError::Database)
-    }
+/// The state before the transactions, as the engine's threads see it.
+pub(crate) enum Served<'s, E, Txn> {
+    /// By way of the thread that owns the database.
+    Owner(Sender<Message<E, Txn>>),
+    Shared(Shared<'s>),
+}
+
+fn ask<T, E, Txn>(
+    owner: &Sender<Message<E, Txn>>,
+    read: impl FnOnce(Reply<T, E>) -> Read<E>,
+) -> Result<T, ReadError<E>> {
+    let (reply, answer) = sync_channel(1);
+    let sent = owner.send(Message::Read(read(reply)));
+    sent.map_err(|_| ReadError::Gone)?;
+    answer.recv().map_err(|_| ReadError::Gone)?.map_err(ReadError::Database)
 }
 
 impl<E: Error + Send + Sync + 'static, Txn> DatabaseRef for Served<'_, E, Txn> {
     type Error = ReadError<E>;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, ReadError<E>> {
-        let Some((shared, prepared)) = &self.shared else {
-            return self.ask(|reply| Read::Account(address, reply));
-        };
-        match prepared.get(&address) {
-            Some(account) => Ok(account.info.clone()),
-            None => shared.account(address).map_err(ReadError::State),
+        match self {
+            Self::Owner(owner) => ask(owner, |reply| Read::Account(address, reply)),
+            Self::Shared((state, prepared)) => match prepared.get(&address) {
+                Some(account) => Ok(account.info.clone()),
+                None => state.account(address).map_err(ReadError::State),
+            },
         }
     }
 
     fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, ReadError<E>> {
-        match &self.shared {
-            None => self.ask(|reply| Read::Code(hash, reply)),
-            Some((shared, _)) => shared.code(hash).map_err(ReadError::State),
+        match self {
+            Self::Owner(owner) => ask(owner, |reply| Read::Code(hash, reply)),
+            Self::Shared((state, _)) => state.code(hash).map_err(ReadError::State),
         }
     }
 
     fn storage_ref(&self, address: Address, key: StorageKey) -> Result<StorageValue, ReadError<E>> {
-        let Some((shared, prepared)) = &self.shared else {
-            return self.ask(|reply| Read::Slot(address, key, reply));
-        };
-        match prepared.get(&address).and_then(|account| account.slots.get(&key)) {
-            Some(value) => Ok(*value),
-            None => shared.slot(address, key).map_err(ReadError::State),
+        match self {
+            Self::Owner(owner) => ask(owner, |reply| Read::Slot(address, key, reply)),
+            Self::Shared((state, prepared)) => {
+                match prepared.get(&address).and_then(|account| account.slots.get(&key)) {
+                    Some(value) => Ok(*value),
+                    None => state.slot(address, key).map_err(ReadError::State),
+                }
+            }
         }
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, ReadError<E>> {
-        match &self.shared {
-            None => self.ask(|reply| Read::BlockHash(number, reply)),
-            Some((shared, _)) => shared.block_hash(number).map_err(ReadError::State),
+        match self {
+            Self::Owner(owner) => ask(owner, |reply| Read::BlockHash(number, reply)),
+            Self::Shared((state, _)) => state.block_hash(number).map_err(ReadError::State),
         }
     }
 }

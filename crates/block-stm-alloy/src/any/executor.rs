@@ -1,6 +1,6 @@
 //! An executor for one block of any EVM.
 
-use std::{fmt, panic, sync::mpsc};
+use std::{fmt, panic};
 
 use alloy_consensus::{Transaction, TransactionEnvelope, TxReceipt};
 use alloy_eips::Encodable2718;
@@ -14,18 +14,18 @@ use alloy_evm::{
     revm::{context::DBErrorMarker, primitives::hardfork::SpecId},
 };
 use alloy_primitives::{B256, Log};
-use block_stm_any_evm::{Error, FinalTxn, Inspectors, InvalidTxn, TxnSink, Txns, execute};
+use block_stm_any_evm::{Error, FinalTxn, Inspectors, InvalidTxn, TxnSink, Txns};
 use block_stm_evm::{
     InvalidTxnReason,
     block_stm::{Admission, BoxError, Flow},
 };
 
-use super::{AnyExecutorFactory, TrackedEvm};
+use super::AnyExecutorFactory;
 use crate::{
-    Obstacle,
+    Obstacle, SharedState, TrackedEvm,
     errors::database_error,
     gas::GasRoom,
-    serve::{Message, Outbox, ReadError, Served, serve},
+    serve::{Message, Outbox, ReadError, Served, Shared, execute, has_a_core_beside, hash, shared},
 };
 
 /// The executor of alloy-evm for one block of any EVM, which executes a whole block in parallel.
@@ -70,11 +70,14 @@ impl<'a, E, F: EvmFactory, R: ReceiptBuilder, Spec, J: Inspectors<F>>
 
     /// Why the block can't be executed in parallel; `None` if it can.
     pub fn obstacle(&self) -> Option<Obstacle> {
-        match &self.inner.evm {
-            evm if evm.inspects => Some(Obstacle::Inspector),
-            evm if evm.own_precompiles => Some(Obstacle::Precompiles),
-            _ => None,
-        }
+        let state = self.state();
+        self.inner.evm.obstacle(&self.factory.engine, state.is_some())
+    }
+
+    /// As [`BlockStmExecutor`](crate::BlockStmExecutor)'s.
+    fn state(&self) -> Option<Box<dyn SharedState + 'a>> {
+        let states = self.factory.states.as_deref().filter(|_| self.inner.receipts.is_empty());
+        states?.after(self.inner.ctx.parent_hash)
     }
 }
 
@@ -103,37 +106,36 @@ where
     Spec: EthExecutorSpec,
     <R::Transaction as TransactionEnvelope>::TxType: Send + 'static,
 {
-    /// Executes the transactions on the engine, while this thread serves the database.
+    /// Executes the transactions on the engine, which read the state before them from `shared`, or
+    /// by way of this thread.
     ///
     /// `senders` have what came with each transaction.
     fn execute_in_parallel<T: RecoveredTx<R::Transaction>>(
         &mut self,
         txns: &[F::Tx],
         senders: &[T],
+        shared: Option<Shared<'_>>,
     ) -> Result<(), BlockExecutionError> {
         let (factory, evm) = (self.factory, &self.inner.evm);
         let env = EvmEnv { cfg_env: evm.cfg_env().clone(), block_env: evm.block().clone() };
         let vaults = (factory.vaults)(&env.block_env);
         let limits = senders.iter().map(|txn| txn.tx().gas_limit()).collect();
-        let (owner, messages) = mpsc::channel::<Message<_, Txn<F, J>>>();
-        let (room, outbox) = (GasRoom::of(&self.inner), Outbox::new(owner.clone()));
-        let mut sink = Committing { outbox, room, limits };
-        let served = Served { owner, shared: None };
+        let room = GasRoom::of(&self.inner);
         let (evms, inspectors) = (factory.inner_evm_factory(), &factory.inspectors);
         let engine = &*factory.engine;
-        let execute = move || {
+        let on_engine = move |served: &Served<'_, _, Txn<F, J>>, outbox: &mut _| {
+            let mut sink = Committing { outbox, room, limits };
             let txns = Txns::new(evms, &env, txns).vaults(&vaults).inspectors(By(inspectors));
-            execute(engine, &txns, &served, &mut sink)
+            block_stm_any_evm::execute(engine, &txns, served, &mut sink)
         };
-        let executed = serve(messages, execute, |message| match message {
+        let is_beside = has_a_core_beside(engine);
+        let executed = execute(is_beside, shared, on_engine, |message| match message {
             Message::Read(read) => read.answer(self.inner.evm.db_mut()),
             Message::Committed(txns) => {
                 txns.into_iter().for_each(|txn| self.commit(txn, senders));
             }
         });
-        let hash =
-            |index: usize| senders.get(index).map(|txn| txn.tx().trie_hash()).unwrap_or_default();
-        executed.map(drop).map_err(|error| block_error(error, hash))
+        executed.map(drop).map_err(|error| block_error(error, |n| hash(senders, n)))
     }
 
     fn commit<T: RecoveredTx<R::Transaction>>(&mut self, txn: Txn<F, J>, senders: &[T]) {
@@ -161,13 +163,13 @@ impl<F: EvmFactory, J: Inspectors<F>> Inspectors<F> for By<'_, J> {
 }
 
 /// Admits transactions by the block's gas, and hands them to the thread that commits.
-struct Committing<E, H, I> {
-    outbox: Outbox<E, FinalTxn<H, I>>,
+struct Committing<'o, E, H, I> {
+    outbox: &'o mut Outbox<E, FinalTxn<H, I>>,
     room: GasRoom,
     limits: Vec<u64>,
 }
 
-impl<E, F, I> TxnSink<F, I> for Committing<E, F::HaltReason, I>
+impl<E, F, I> TxnSink<F, I> for Committing<'_, E, F::HaltReason, I>
 where
     E: Send,
     F: EvmFactory,
@@ -288,13 +290,15 @@ where
         mut self,
         transactions: impl IntoIterator<Item = impl ExecutableTx<Self>>,
     ) -> Result<BlockExecutionResult<R::Receipt>, BlockExecutionError> {
-        let obstacle = self.obstacle();
+        let (state, factory) = (self.state(), self.factory);
+        let obstacle = self.inner.evm.obstacle(&factory.engine, state.is_some());
         // Inspectors that were asked for inspect every transaction, or the block fails.
-        if let Some(obstacle) = obstacle.filter(|_| self.factory.refuses || J::INSPECTS) {
+        let refuses = factory.refuses || J::INSPECTS;
+        if let Some(obstacle) = obstacle.filter(|_| refuses) {
             return Err(BlockExecutionError::other(obstacle));
         }
         self.apply_pre_execution_changes()?;
-        let is_for_one = self.factory.engine.threads() == 1 && !J::INSPECTS;
+        let is_for_one = factory.engine.threads() == 1 && !J::INSPECTS;
         if obstacle.is_some() || is_for_one {
             for tx in transactions {
                 self.execute_transaction(tx)?;
@@ -304,7 +308,17 @@ where
         let parts = transactions.into_iter().map(|tx| tx.into_parts());
         let (txns, senders): (Vec<_>, Vec<_>) = parts.unzip();
         self.inner.receipts.reserve(senders.len());
-        self.execute_in_parallel(&txns, &senders)?;
+        let shared = shared(&mut self.inner, state.as_deref());
+        let shared = shared.map_err(|source| database_error(source, hash(&senders, 0)))?;
+        if shared.is_some() || has_a_core_beside(&factory.engine) {
+            self.execute_in_parallel(&txns, &senders, shared)?;
+        } else if refuses {
+            return Err(BlockExecutionError::other(Obstacle::Database));
+        } else {
+            for tx in txns.into_iter().zip(senders) {
+                self.execute_transaction(tx)?;
+            }
+        }
         self.apply_post_execution_changes()
     }
 }

@@ -17,7 +17,8 @@ use alloy_primitives::{Address, Log};
 use block_stm_any_evm::{Inspectors, NoInspectors};
 use block_stm_evm::block_stm::Engine;
 
-use super::{AnyExecutor, TrackedEvm, TrackedEvmFactory};
+use super::AnyExecutor;
+use crate::{States, TrackedEvm, TrackedEvmFactory};
 
 /// What alloy-evm's `EthBlockExecutorFactory` is, for any `EvmFactory`, with executors that
 /// [`execute_block`](alloy_evm::block::BlockExecutor::execute_block) in parallel. See the
@@ -28,6 +29,7 @@ pub struct AnyExecutorFactory<F: EvmFactory, R, Spec, J: Inspectors<F> = NoInspe
     spec: Spec,
     evm_factory: TrackedEvmFactory<F>,
     pub(crate) vaults: VaultsOf<F>,
+    pub(crate) states: Option<Box<dyn States>>,
     pub(crate) inspectors: J,
     pub(crate) inspected: Box<dyn Fn(usize, J::Inspector) + Send + Sync>,
     pub(crate) refuses: bool,
@@ -48,6 +50,7 @@ where
             .field("engine", &self.engine)
             .field("receipt_builder", &self.receipt_builder)
             .field("spec", &self.spec)
+            .field("states", &self.states.is_some())
             .field("inspects", &J::INSPECTS)
             .field("refuses", &self.refuses)
             .finish_non_exhaustive()
@@ -63,6 +66,7 @@ impl<F: EvmFactory, R, Spec> AnyExecutorFactory<F, R, Spec> {
             spec,
             evm_factory: TrackedEvmFactory(evm_factory),
             vaults: Box::new(|_| Vec::new()),
+            states: None,
             inspectors: NoInspectors,
             inspected: Box::new(|_, _| {}),
             refuses: false,
@@ -78,7 +82,7 @@ impl<F: EvmFactory, R, Spec> AnyExecutorFactory<F, R, Spec> {
         inspectors: J,
         take: impl Fn(usize, J::Inspector) + Send + Sync + 'static,
     ) -> AnyExecutorFactory<F, R, Spec, J> {
-        let Self { engine, receipt_builder, spec, evm_factory, vaults, refuses, .. } = self;
+        let Self { engine, receipt_builder, spec, evm_factory, vaults, states, refuses, .. } = self;
         let inspected = Box::new(take);
         AnyExecutorFactory {
             engine,
@@ -86,6 +90,7 @@ impl<F: EvmFactory, R, Spec> AnyExecutorFactory<F, R, Spec> {
             spec,
             evm_factory,
             vaults,
+            states,
             inspectors,
             inspected,
             refuses,
@@ -102,6 +107,14 @@ impl<F: EvmFactory, R, Spec, J: Inspectors<F>> AnyExecutorFactory<F, R, Spec, J>
         vaults: impl Fn(&F::BlockEnv) -> Vec<Address> + Send + Sync + 'static,
     ) -> Self {
         self.vaults = Box::new(vaults);
+        self
+    }
+
+    /// The same factory, which lets all threads read the state before a block from `states`, as
+    /// [`BlockStmExecutorFactory::with_states`](crate::BlockStmExecutorFactory::with_states).
+    #[must_use]
+    pub fn with_states(mut self, states: impl States) -> Self {
+        self.states = Some(Box::new(states));
         self
     }
 

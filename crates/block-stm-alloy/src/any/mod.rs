@@ -16,18 +16,34 @@
 //!     block::{BlockExecutor, BlockExecutorFactory},
 //!     eth::{EthBlockExecutionCtx, receipt_builder::AlloyReceiptBuilder, spec::EthSpec},
 //!     revm::{
-//!         database::{CacheDB, EmptyDB, State},
+//!         database::{CacheDB, EmptyDB, State, WrapDatabaseRef},
 //!         inspector::CountInspector,
+//!         primitives::B256,
 //!     },
 //! };
-//! use block_stm_alloy::{any::AnyExecutorFactory, block_stm::{Config, Engine}};
+//! use block_stm_alloy::{
+//!     SharedState, States,
+//!     any::AnyExecutorFactory,
+//!     block_stm::{Config, Engine},
+//! };
+//!
+//! /// What is stored, which all threads can read.
+//! struct Node(Arc<CacheDB<EmptyDB>>);
+//!
+//! impl States for Node {
+//!     fn after(&self, _block: B256) -> Option<Box<dyn SharedState + '_>> {
+//!         Some(Box::new(&self.0))
+//!     }
+//! }
 //!
 //! // Once.
 //! let engine = Arc::new(Engine::new(Config::default())?);
 //! let (builder, spec) = (AlloyReceiptBuilder::default(), EthSpec::mainnet());
 //! let (counts, counted) = mpsc::channel();
+//! let db = Arc::new(CacheDB::new(EmptyDB::default()));
 //! // Here goes the factory of the host's own EVM.
 //! let factory = AnyExecutorFactory::new(engine, builder, spec, EthEvmFactory::default())
+//!     .with_states(Node(db.clone()))
 //!     .with_vaults(|block| vec![block.beneficiary])
 //!     .with_inspectors(
 //!         |_index: usize, _txn: &_| CountInspector::new(),
@@ -35,8 +51,7 @@
 //!     );
 //!
 //! // For each block.
-//! let db = CacheDB::new(EmptyDB::default());
-//! let mut state = State::builder().with_database(db).with_bundle_update().build();
+//! let mut state = State::builder().with_database(WrapDatabaseRef(db)).build();
 //! let evm = factory.evm_factory().create_evm(&mut state, EvmEnv::default());
 //! let ctx = EthBlockExecutionCtx {
 //!     // ...
@@ -51,10 +66,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
-mod evm;
 mod executor;
 mod factory;
 
-pub use evm::{TrackedEvm, TrackedEvmFactory};
 pub use executor::AnyExecutor;
 pub use factory::AnyExecutorFactory;

@@ -26,7 +26,7 @@ use crate::{
     blocks::{fixtures, possible, valid},
     decode::Case,
     given::Given,
-    same::{Came, assert_same_as, engines, executed, theirs},
+    same::{Came, Node, assert_same_as, engines, executed, name, theirs},
     spec::FixedSpec,
 };
 
@@ -43,8 +43,12 @@ fn any_factory(given: &Given, engine: &Arc<Engine>) -> Any {
 fn assert_any_same(given: &Given) -> Came {
     let expected = executed(&theirs(given), given, given.database());
     for engine in engines() {
+        let name = name(engine);
         let came = executed(&any_factory(given, engine), given, given.database());
-        assert_same_as(&expected, &came, &format!("{} workers", engine.threads()));
+        assert_same_as(&expected, &came, &name);
+        let sharing = any_factory(given, engine).with_states(Node::of(given));
+        let came = executed(&sharing, given, given.database());
+        assert_same_as(&expected, &came, &format!("{name}, shared state"));
     }
     expected
 }
@@ -139,12 +143,12 @@ fn each_transaction_has_its_inspector_in_order() -> Result<(), Box<dyn Error>> {
                 seen.push(steps);
             }
         };
-        let factory = any_factory(&given, engine);
+        let factory = any_factory(&given, engine).with_states(Node::of(&given));
         let factory = factory.with_inspectors(|_: usize, _: &_| Steps::default(), take);
         let mut state = State::builder().with_database(given.database()).build();
         let evm = factory.evm_factory().create_evm(&mut state, given.env());
         factory.create_executor(evm, given.ctx()).execute_block(given.txns())?;
-        assert_eq!(*seen.lock().expect("no panic"), expected, "{} workers", engine.threads());
+        assert_eq!(*seen.lock().expect("no panic"), expected, "{}", name(engine));
     }
     assert!(expected.iter().any(|steps| steps.0 > 1_000), "the block has long transactions");
     Ok(())
@@ -153,7 +157,7 @@ fn each_transaction_has_its_inspector_in_order() -> Result<(), Box<dyn Error>> {
 #[test]
 fn inspectors_that_were_asked_for_are_never_left_out() -> Result<(), Box<dyn Error>> {
     let Some(given) = calls()? else { return Ok(()) };
-    let factory = any_factory(&given, &engines()[1]);
+    let factory = any_factory(&given, &engines()[2]).with_states(Node::of(&given));
     let factory = factory.with_inspectors(|_: usize, _: &_| Steps::default(), |_, _| {});
     let mut state = State::builder().with_database(given.database()).build();
     let evms = factory.evm_factory();

@@ -31,7 +31,9 @@ use block_stm_testkit::watchdog::{PATIENCE, within};
 use crate::{
     code::Code,
     given::{Given, LocalError},
-    same::{Came, assert_same, assert_same_as, engines, executed, ours, theirs},
+    same::{
+        Came, Node, assert_same, assert_same_as, engines, executed, name, ours, sharing, theirs,
+    },
 };
 
 const CONTRACT: Address = Address::repeat_byte(0xcc);
@@ -288,7 +290,7 @@ fn an_inspector_sees_all_in_order_or_is_refused_by_name() {
 #[test]
 fn an_inspector_that_is_disabled_is_no_obstacle() {
     let given = mixed();
-    let ours = ours(&given, &engines()[2]).refusing();
+    let ours = sharing(&given, &engines()[2]).refusing();
     let mut state = State::builder().with_database(given.database()).build();
     let factory = ours.evm_factory();
     let mut evm = factory.create_evm_with_inspector(&mut state, given.env(), NoOpInspector);
@@ -296,6 +298,41 @@ fn an_inspector_that_is_disabled_is_no_obstacle() {
     let executor = ours.create_executor(evm, given.ctx());
     assert_eq!(executor.obstacle(), None);
     assert!(executor.execute_block(given.txns()).is_ok());
+}
+
+#[test]
+fn a_state_that_only_the_caller_can_read_is_an_obstacle_unless_the_caller_has_a_core() {
+    let given = mixed();
+    let right = executed(&theirs(&given), &given, given.database());
+    let other = || {
+        Node::of(&Given::new(
+            &Block::new(SpecId::CANCUN, BlockEnv::default(), vec![])
+                .parent_hash(B256::repeat_byte(9)),
+            &PreState::new(),
+        ))
+    };
+    for engine in engines() {
+        let database = (engine.threads() == engine.cores()).then_some(Obstacle::Database);
+        let cases = [
+            (ours(&given, engine), database),
+            (ours(&given, engine).with_states(other()), database),
+            (sharing(&given, engine), None),
+        ];
+        for (factory, expected) in cases {
+            let mut state = State::builder().with_database(given.database()).build();
+            let evm = factory.evm_factory().create_evm(&mut state, given.env());
+            assert_eq!(factory.create_executor(evm, given.ctx()).obstacle(), expected);
+            assert_same_as(&right, &executed(&factory, &given, given.database()), &name(engine));
+            let came = executed(&factory.refusing(), &given, given.database());
+            match expected {
+                None => assert_same_as(&right, &came, &name(engine)),
+                Some(obstacle) => {
+                    assert!(came.result.expect_err("refused").contains(&format!("{obstacle:?}")));
+                    assert!(came.hooked.is_empty(), "before anything is done");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -13,13 +13,20 @@ use std::{
     fs,
     num::NonZeroUsize,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
-use block_stm_alloy::block_stm::{Config, Engine};
+use alloy_evm::revm::{
+    Database, DatabaseCommit,
+    database::{BundleState, State, states::bundle_state::BundleRetention},
+    state::EvmState,
+};
+use block_stm_alloy::block_stm::{Config, Engine, Flow};
 use block_stm_chain::import::import_folder;
 use block_stm_evm::{
-    Attempts, Block, BlockSession, ParallelOptions, PreState, SessionOptions, execute_parallel,
+    Attempts, Block, BlockSession, BlockSink, FinalTxn, ParallelOptions, PreState, SessionOptions,
+    execute_parallel, execute_parallel_with,
 };
 
 use crate::{
@@ -27,19 +34,6 @@ use crate::{
     given::Given,
     same::{Ours, bundled, ours, sharing, theirs},
 };
-
-/// The median of what `run` takes.
-fn median(rounds: usize, mut run: impl FnMut()) -> Duration {
-    let mut times: Vec<_> = (0..rounds)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[rounds / 2]
-}
 
 /// Seconds for all blocks, and the logarithms of what each takes beside alloy-evm's executor.
 #[derive(Clone, Copy, Default)]
@@ -105,24 +99,31 @@ fn sessions_over_real_blocks() -> Result<(), Box<dyn Error>> {
     let rounds = rounds()?;
     let threads = std::thread::available_parallelism()?;
     let engine = Arc::new(Engine::new(Config::default().threads(threads))?);
-    let (mut sums, mut logs, mut blocks) = ([0.0; 2], 0.0, 0);
+    let (mut sums, mut logs, mut blocks) = ([0.0; 3], 0.0, 0);
     for entry in fs::read_dir(root)? {
         let imported = import_folder(&entry?.path())?;
         let (block, state) = (imported.block, Arc::new(imported.pre_state));
-        let times = in_turn::<2>(rounds, |n| match n {
-            0 => timed(&engine, &block, &state, None).0,
+        let known = || timed(&engine, &block, &state, None).0;
+        let times = in_turn::<3>(rounds, |n| match n {
+            0 => known(),
+            1 => {
+                let start = Instant::now();
+                thread::scope(|scope| scope.spawn(known).join()).expect("valid");
+                start.elapsed()
+            }
             _ => session(&engine, &block, &state),
         });
         sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
-        logs += (times[1] / times[0]).ln();
+        logs += (times[2] / times[0]).ln();
         blocks += 1;
     }
     assert!(blocks >= 40, "only {blocks} blocks");
     println!("{blocks} mainnet blocks, {threads} threads, median of {rounds}");
     println!("execute_parallel {:8.1} ms", sums[0] * 1e3);
-    let over = (sums[1] / sums[0] - 1.0) * 100.0;
+    println!("on a new thread  {:8.1} ms", sums[1] * 1e3);
+    let over = (sums[2] / sums[0] - 1.0) * 100.0;
     let mean = ((logs / f64::from(blocks)).exp() - 1.0) * 100.0;
-    println!("session          {:8.1} ms  {over:+.1} % over all, {mean:+.1} % mean", sums[1] * 1e3);
+    println!("session          {:8.1} ms  {over:+.1} % over all, {mean:+.1} % mean", sums[2] * 1e3);
     Ok(())
 }
 
@@ -173,33 +174,83 @@ fn work_done_before_real_blocks() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Keeps the states of a block's transactions.
+#[derive(Default)]
+struct Kept(Vec<EvmState>);
+
+impl BlockSink for Kept {
+    fn wants_state(&self) -> bool {
+        true
+    }
+
+    fn commit(&mut self, txn: FinalTxn<'_>) -> Flow {
+        self.0.extend(txn.state);
+        Flow::Continue
+    }
+}
+
+/// How long it takes to commit what a block's transactions left, one after another.
+fn committing(given: &Given, states: Vec<EvmState>) -> Duration {
+    let builder = State::builder().with_database(given.database()).with_bundle_update();
+    let mut state = builder.build();
+    // The accounts must be there, as they are after an execution.
+    for (address, account) in states.iter().flatten() {
+        state.load_cache_account(*address).expect("it is there");
+        for key in account.storage.keys() {
+            state.storage(*address, *key).expect("it is there");
+        }
+    }
+    let start = Instant::now();
+    states.into_iter().for_each(|changes| state.commit(changes));
+    state.merge_transitions(BundleRetention::Reverts);
+    drop(state.take_bundle());
+    start.elapsed()
+}
+
 #[test]
 fn real_blocks() -> Result<(), Box<dyn Error>> {
     let Some(root) = fixtures("real_blocks", "mainnet") else { return Ok(()) };
     let rounds = rounds()?;
     let threads = std::thread::available_parallelism()?;
     let engine: Arc<Engine> = Arc::new(Engine::new(Config::default().threads(threads))?);
-    let mut sums = [Sum::default(); 4];
-    let mut blocks = 0;
+    let (mut sums, mut blocks) = ([Sum::default(); 6], 0);
     for entry in fs::read_dir(root)? {
         let imported = import_folder(&entry?.path())?;
         let given = Given::new(&imported.block, &imported.pre_state);
-        let executor = |ours: &Ours| median(rounds, || drop(bundled(ours, &given)));
+        let (block, state) = (&given.block, &*given.state);
+        let executor = |ours: &Ours| bundled(ours, &given);
         let options = ParallelOptions::default();
-        let times = [
-            median(rounds, || drop(bundled(&theirs(&given), &given))),
-            executor(&ours(&given, &engine)),
-            executor(&sharing(&given, &engine)),
-            median(rounds, || {
-                let executed = execute_parallel(&engine, &given.block, &*given.state, &options);
-                let result = executed.expect("valid").result;
-                drop(result.state.to_bundle(&*given.state));
+        let keeping = || {
+            let mut kept = Kept::default();
+            let executed = execute_parallel_with(&engine, block, state, &options, &mut kept);
+            executed.map(|_| kept.0).expect("valid")
+        };
+        let timed = |run: &dyn Fn() -> BundleState| {
+            let start = Instant::now();
+            let bundle = run();
+            let time = start.elapsed();
+            drop(bundle);
+            time
+        };
+        let times = in_turn::<6>(rounds, |n| match n {
+            0 => timed(&|| bundled(&theirs(&given), &given)),
+            1 => timed(&|| executor(&ours(&given, &engine))),
+            2 => timed(&|| executor(&sharing(&given, &engine))),
+            3 => timed(&|| {
+                let executed = execute_parallel(&engine, block, state, &options);
+                let changes = executed.expect("valid").result.state;
+                changes.to_bundle(state).expect("it can be read")
             }),
-        ];
-        let base = times[0].as_secs_f64();
+            4 => {
+                let start = Instant::now();
+                drop(keeping());
+                start.elapsed()
+            }
+            _ => committing(&given, keeping()),
+        });
         for (sum, time) in sums.iter_mut().zip(times) {
-            sum.seconds += time.as_secs_f64();
-            sum.logs += (base / time.as_secs_f64()).ln();
+            sum.seconds += time;
+            sum.logs += (times[0] / time).ln();
         }
         blocks += 1;
     }
@@ -210,6 +261,8 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
         "BlockStmExecutor on its database",
         "BlockStmExecutor with_states",
         "execute_parallel and to_bundle",
+        "execute_parallel_with, states kept",
+        "commits alone, and the bundle",
     ];
     for (name, sum) in names.iter().zip(sums) {
         let mean = (sum.logs / f64::from(blocks)).exp();

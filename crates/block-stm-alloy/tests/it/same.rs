@@ -31,17 +31,24 @@ use crate::{
     spec::FixedSpec,
 };
 
-/// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel.
+/// Engines with 1, 2, 4 and 8 workers that execute even the shortest block in parallel, each on
+/// as many cores, and on one more, which is left to the calling thread.
 pub(crate) fn engines() -> &'static [Arc<Engine>] {
     static ENGINES: OnceLock<Vec<Arc<Engine>>> = OnceLock::new();
     ENGINES.get_or_init(|| {
-        let engine = |threads| {
-            let threads = NonZeroUsize::new(threads).expect("not zero");
-            let config = Config::default().threads(threads).inline_below(0);
-            Arc::new(Engine::new(config).expect("threads start"))
+        let engine = |threads: usize, cores| {
+            let count = |count| NonZeroUsize::new(count).expect("not zero");
+            let config = Config::default().threads(count(threads)).cores(count(cores));
+            Arc::new(Engine::new(config.inline_below(0)).expect("threads start"))
         };
-        [1, 2, 4, 8].map(engine).into()
+        let threads = [1, 2, 4, 8].into_iter();
+        threads.flat_map(|n| [engine(n, n), engine(n, n + 1)]).collect()
     })
+}
+
+/// What an engine is called in a message.
+pub(crate) fn name(engine: &Engine) -> String {
+    format!("{} workers on {} cores", engine.threads(), engine.cores())
 }
 
 pub(crate) type Theirs = EthBlockExecutorFactory<AlloyReceiptBuilder, FixedSpec, EthEvmFactory>;
@@ -58,7 +65,13 @@ pub(crate) fn ours(given: &Given, engine: &Arc<Engine>) -> Ours {
 }
 
 /// A node that has the state of one block.
-struct Node(B256, Arc<PreState>);
+pub(crate) struct Node(B256, Arc<PreState>);
+
+impl Node {
+    pub(crate) fn of(given: &Given) -> Self {
+        Self(given.block.parent_hash, given.state.clone())
+    }
+}
 
 impl States for Node {
     fn after(&self, block: B256) -> Option<Box<dyn SharedState + '_>> {
@@ -68,7 +81,7 @@ impl States for Node {
 
 /// As [`ours`], with the state itself.
 pub(crate) fn sharing(given: &Given, engine: &Arc<Engine>) -> Ours {
-    ours(given, engine).with_states(Node(given.block.parent_hash, given.state.clone()))
+    ours(given, engine).with_states(Node::of(given))
 }
 
 /// Factories of this crate for a block, with their names: on each engine, asking the database or
@@ -76,9 +89,9 @@ pub(crate) fn sharing(given: &Given, engine: &Arc<Engine>) -> Ours {
 pub(crate) fn all_ours(given: &Given) -> Vec<(String, Ours)> {
     let mut all = Vec::new();
     for engine in engines() {
-        let threads = engine.threads();
-        all.push((format!("{threads} workers"), ours(given, engine)));
-        all.push((format!("{threads} workers on shared state"), sharing(given, engine)));
+        let name = name(engine);
+        all.push((format!("{name}, shared state"), sharing(given, engine)));
+        all.push((name, ours(given, engine)));
     }
     all
 }
