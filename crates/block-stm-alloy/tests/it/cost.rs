@@ -17,16 +17,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_evm::revm::{
-    Database, DatabaseCommit,
-    database::{BundleState, State, states::bundle_state::BundleRetention},
-    state::EvmState,
+use alloy_evm::{
+    EvmFactory,
+    block::{BlockExecutor, BlockExecutorFactory},
+    eth::EthTxResult,
+    revm::{
+        context::{TxEnv, result::ResultAndState},
+        database::{BundleState, State, states::bundle_state::BundleRetention},
+    },
 };
-use block_stm_alloy::block_stm::{Config, Engine, Flow};
+use block_stm_alloy::block_stm::{Admission, Config, Engine, Flow};
 use block_stm_chain::import::import_folder;
 use block_stm_evm::{
-    Attempts, Block, BlockSession, BlockSink, FinalTxn, ParallelOptions, PreState, SessionOptions,
-    execute_parallel, execute_parallel_with,
+    Attempts, Block, BlockSession, CommittedTxn, InvalidTxnReason, ParallelOptions, PreState,
+    SessionOptions, TxnSink, execute_parallel, steps::execute_txns,
 };
 
 use crate::{
@@ -174,37 +178,42 @@ fn work_done_before_real_blocks() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Keeps the states of a block's transactions.
+/// Keeps what a block's transactions came to.
 #[derive(Default)]
-struct Kept(Vec<EvmState>);
+struct Kept(Vec<CommittedTxn>);
 
-impl BlockSink for Kept {
-    fn wants_state(&self) -> bool {
-        true
+impl TxnSink for Kept {
+    fn admit(&mut self, _index: usize, _txn: &TxEnv) -> Admission<InvalidTxnReason> {
+        Admission::Admit
     }
 
-    fn commit(&mut self, txn: FinalTxn<'_>) -> Flow {
-        self.0.extend(txn.state);
+    fn commit(&mut self, txn: CommittedTxn) -> Flow {
+        self.0.push(txn);
         Flow::Continue
     }
 }
 
-/// How long it takes to commit what a block's transactions left, one after another.
-fn committing(given: &Given, states: Vec<EvmState>) -> Duration {
+/// How long alloy-evm's executor takes to commit what transactions came to, one after another.
+fn committing(given: &Given, txns: Vec<CommittedTxn>) -> Duration {
     let builder = State::builder().with_database(given.database()).with_bundle_update();
     let mut state = builder.build();
-    // The accounts must be there, as they are after an execution.
-    for (address, account) in states.iter().flatten() {
-        state.load_cache_account(*address).expect("it is there");
-        for key in account.storage.keys() {
-            state.storage(*address, *key).expect("it is there");
-        }
-    }
+    let theirs = theirs(given);
+    let evm = theirs.evm_factory().create_evm(&mut state, given.env());
+    let mut executor = theirs.create_executor(evm, given.ctx());
+    let types: Vec<_> = given.txns().map(|(_, txn)| txn.tx_type()).collect();
     let start = Instant::now();
-    states.into_iter().for_each(|changes| state.commit(changes));
+    for txn in txns {
+        let tx_type = types[txn.index];
+        let state = txn.state.expect("they are told");
+        let result = ResultAndState { result: txn.result, state };
+        executor.commit_transaction(EthTxResult { result, blob_gas_used: 0, tx_type });
+    }
+    drop(executor);
     state.merge_transitions(BundleRetention::Reverts);
-    drop(state.take_bundle());
-    start.elapsed()
+    let bundle = state.take_bundle();
+    let time = start.elapsed();
+    drop(bundle);
+    time
 }
 
 #[test]
@@ -222,7 +231,7 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
         let options = ParallelOptions::default();
         let keeping = || {
             let mut kept = Kept::default();
-            let executed = execute_parallel_with(&engine, block, state, &options, &mut kept);
+            let executed = execute_txns(&engine, block, state, &options, &mut kept);
             executed.map(|_| kept.0).expect("valid")
         };
         let timed = |run: &dyn Fn() -> BundleState| {
@@ -261,8 +270,8 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
         "BlockStmExecutor on its database",
         "BlockStmExecutor with_states",
         "execute_parallel and to_bundle",
-        "execute_parallel_with, states kept",
-        "commits alone, and the bundle",
+        "the transactions alone, told whole",
+        "EthBlockExecutor's commits, bundle",
     ];
     for (name, sum) in names.iter().zip(sums) {
         let mean = (sum.logs / f64::from(blocks)).exp();
