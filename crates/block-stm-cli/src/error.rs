@@ -7,6 +7,7 @@ use std::{
 
 use block_stm::BuildError;
 use block_stm_chain::import::ImportError;
+use block_stm_trace::TracerError;
 use block_stm_workloads::ParamsError;
 
 /// Bad usage or a world that does not play along; a failed check is not an error but a result.
@@ -108,6 +109,9 @@ pub(crate) enum CliError {
     /// The parameters of a workload are out of their range.
     #[error(transparent)]
     Params(#[from] ParamsError),
+    /// There is no such tracer, or it has no such option.
+    #[error(transparent)]
+    Tracer(#[from] TracerError),
     /// The threads could not be started.
     #[error(transparent)]
     Engine(#[from] BuildError),

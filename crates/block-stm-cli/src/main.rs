@@ -5,6 +5,7 @@ mod allocator;
 mod args;
 mod bal;
 mod blake2f;
+mod blocks;
 mod bounds;
 mod check;
 mod command;
@@ -44,6 +45,7 @@ mod t8n;
 mod t8n_input;
 mod tables;
 mod timeline;
+mod trace_block;
 mod units;
 mod version;
 
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Report(args) => page::page(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Timeline(args) => timeline::timeline(&args),
+        Command::TraceBlock(args) => trace_block::trace_block(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),

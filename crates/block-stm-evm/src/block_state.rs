@@ -192,6 +192,55 @@ impl<DB: DatabaseRef> Database for BlockState<DB> {
     }
 }
 
+/// Without keeping what is read.
+impl<DB: DatabaseRef> DatabaseRef for BlockState<DB> {
+    type Error = DB::Error;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        match self.accounts.get(&address) {
+            Some(cached) => Ok(cached.now.clone()),
+            None => self.db.basic_ref(address),
+        }
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Self::Error> {
+        match self.code.get(&hash) {
+            Some(code) => Ok(code.clone()),
+            None => self.db.code_by_hash_ref(hash),
+        }
+    }
+
+    fn storage_ref(&self, address: Address, key: StorageKey) -> Result<StorageValue, Self::Error> {
+        let is_new = match self.accounts.get(&address) {
+            Some(cached) => match cached.storage.get(&key) {
+                Some(slot) => return Ok(slot.now),
+                None => cached.wiped || cached.before.is_none(),
+            },
+            None => self.db.basic_ref(address)?.is_none(),
+        };
+        if is_new { Ok(U256::ZERO) } else { self.db.storage_ref(address, key) }
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
+        self.db.block_hash_ref(number)
+    }
+}
+
+impl<DB: StateRef> StateRef for BlockState<DB> {
+    fn has_storage_ref(&self, address: Address) -> Result<Option<bool>, Self::Error> {
+        let Some(cached) = self.accounts.get(&address) else {
+            return self.db.has_storage_ref(address);
+        };
+        if cached.storage.values().any(|slot| !slot.now.is_zero()) {
+            return Ok(Some(true));
+        }
+        if cached.wiped || cached.before.is_none() {
+            return Ok(Some(false));
+        }
+        self.db.has_storage_ref(address)
+    }
+}
+
 impl<DB: StateRef> State for BlockState<DB> {
     fn has_storage(&mut self, address: Address) -> Result<bool, DB::Error> {
         let account = self.cached(address)?;

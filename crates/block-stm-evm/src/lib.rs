@@ -73,6 +73,7 @@ mod delegate;
 mod deposits;
 mod error;
 mod handles;
+pub mod inspect;
 mod keccak;
 mod net_metering;
 mod parallel;

@@ -44,6 +44,8 @@ pub struct ChainBlock {
     pub number: u64,
     /// Hash of its header.
     pub hash: B256,
+    /// The hashes of its transactions, in order.
+    pub txn_hashes: Vec<B256>,
     /// What to execute.
     pub block: Block,
     /// What the header says about the result.
@@ -180,6 +182,7 @@ fn chain_block_with(
         return Err(AssembleError::Field("withdrawals", message));
     }
     let number = header.number;
+    let txn_hashes = body.transactions.iter().map(|txn| *txn.tx_hash()).collect();
     let parts = Parts {
         header,
         txns: body.transactions,
@@ -188,7 +191,7 @@ fn chain_block_with(
         ommers: body.ommers,
     };
     let (block, header) = assemble(parts)?;
-    Ok(ChainBlock { number, hash, block, header })
+    Ok(ChainBlock { number, hash, txn_hashes, block, header })
 }
 
 fn check_ommers(header: &Header, ommers: &[Header]) -> Result<(), AssembleError> {

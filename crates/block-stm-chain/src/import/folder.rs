@@ -37,6 +37,10 @@ pub struct ImportedBlock {
     pub name: String,
     /// The block's number.
     pub number: u64,
+    /// Hash of its header.
+    pub hash: B256,
+    /// The hashes of its transactions, in order.
+    pub txn_hashes: Vec<B256>,
     /// What to execute.
     pub block: Block,
     /// The state before it, as far as the block touches it.
@@ -115,15 +119,17 @@ pub fn import_files(files: &MemoryFiles<'_>) -> Result<ImportedBlock, ImportErro
 fn import(folder: Folder<'_>) -> Result<ImportedBlock, ImportError> {
     let schedule = schedule(folder)?;
     let (parts, unknown_ommers) = parts(folder, schedule.chain_id())?;
-    let number = parts.header.number;
-    let hashes: Vec<_> = parts.txns.iter().map(|txn| *txn.tx_hash()).collect();
+    let (number, hash) = (parts.header.number, parts.header.hash_slow());
+    let txn_hashes: Vec<_> = parts.txns.iter().map(|txn| *txn.tx_hash()).collect();
     let (block, header) =
         parts.assemble(&schedule).map_err(|error| from_assemble(error, folder))?;
     Ok(ImportedBlock {
         name: folder.name(),
         number,
+        hash,
+        pre_state: pre_state(folder, &txn_hashes)?,
+        txn_hashes,
         block,
-        pre_state: pre_state(folder, &hashes)?,
         header,
         unknown_ommers,
     })

@@ -1,13 +1,10 @@
 //! Options of `bal`.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{
-    CsvArgs, JsonArgs,
-    parsers::{default_threads, threads_parser},
-};
+use super::{BlocksArgs, CsvArgs, JsonArgs};
 
 pub(super) const BAL_EXAMPLES: &str = "\
 A block access list (EIP-7928) says which accounts and slots a block looks at, and what each \
@@ -83,24 +80,12 @@ pub(crate) enum BalCommand {
     Diff(BalDiffArgs),
 }
 
-/// Which blocks, and how.
-#[derive(Debug, Args)]
-pub(crate) struct BalBlocks {
-    /// Block folders, chain folders, or folders of these
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Threads that execute a block [default: all cores]
-    #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
-    #[arg(value_parser = threads_parser())]
-    pub(crate) threads: NonZeroUsize,
-}
-
 /// Options of `bal build`.
 #[derive(Debug, Args)]
 pub(crate) struct BalBuildArgs {
     /// Which blocks.
     #[command(flatten)]
-    pub(crate) blocks: BalBlocks,
+    pub(crate) blocks: BlocksArgs,
     /// Where to write, `-` for standard output; a list whose block fails a check is not written
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) out: PathBuf,
@@ -131,7 +116,7 @@ pub(crate) enum ListFormat {
 pub(crate) struct BalVerifyArgs {
     /// Which blocks.
     #[command(flatten)]
-    pub(crate) blocks: BalBlocks,
+    pub(crate) blocks: BlocksArgs,
     /// The lists, one for each block
     #[arg(long, value_name = "FILE")]
     pub(crate) list: PathBuf,

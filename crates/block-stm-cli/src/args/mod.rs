@@ -1,6 +1,7 @@
 //! The command line: its words, their ranges and what `--help` says about them.
 
 mod bal;
+mod blocks;
 mod compare;
 mod explain;
 mod fetch;
@@ -19,12 +20,14 @@ mod sweep;
 mod t8n_input;
 mod timeline;
 mod trace;
+mod trace_block;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    bal::{BalArgs, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    blocks::BlocksArgs,
     compare::CompareArgs,
     explain::{ExplainArgs, NameArgs},
     fetch::{FetchArgs, Place, Source},
@@ -43,6 +46,7 @@ pub(crate) use self::{
     t8n_input::T8nInputArgs,
     timeline::TimelineArgs,
     trace::TestTraceArgs,
+    trace_block::TraceBlockArgs,
 };
 use crate::t8n::T8nArgs;
 
@@ -64,6 +68,7 @@ Examples:
   block-stm compare before.json after.json     what changed between two runs
   block-stm sim --minutes 5                    seek a schedule that breaks it
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
+  block-stm trace-block blocks/17034870        its traces, in parallel
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
 Exit codes:
@@ -139,6 +144,9 @@ pub(crate) enum Command {
     /// Build, verify and compare block access lists (EIP-7928), of blocks of any fork
     #[command(after_help = bal::BAL_EXAMPLES)]
     Bal(BalArgs),
+    /// Trace all transactions of blocks in parallel, as geth's debug_traceBlockByNumber does
+    #[command(after_help = trace_block::TRACE_BLOCK_EXAMPLES)]
+    TraceBlock(TraceBlockArgs),
     /// Import a chain from its genesis, and check every block in full
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),

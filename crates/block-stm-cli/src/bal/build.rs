@@ -3,9 +3,10 @@
 use block_stm_chain::import::{access_lists_to_json, access_lists_to_rlp};
 use block_stm_evm::{ParallelOptions, execute_parallel};
 
-use super::blocks::for_each_block;
+use super::note_ommers;
 use crate::{
     args::{BalBuildArgs, ListFormat},
+    blocks::for_each_block,
     discover::sources,
     error::CliError,
     exit::Exit,
@@ -21,6 +22,7 @@ pub(super) fn build(args: &BalBuildArgs) -> Result<Exit, CliError> {
     let options = ParallelOptions::default().access_list();
     let (mut lists, mut exit) = (Vec::new(), Exit::Success);
     for_each_block(&args.blocks, &sources, |at| {
+        note_ommers(at);
         let executed = execute_parallel(at.engine, at.block, at.state, &options);
         let mut result = executed.map_err(|error| at.failed(error))?.result;
         for difference in at.header.differences(&result) {

@@ -1,6 +1,5 @@
 //! `block-stm bal`: block access lists (EIP-7928) of blocks of any fork.
 
-mod blocks;
 mod build;
 mod diff;
 mod json;
@@ -13,8 +12,11 @@ use block_stm_evm::alloy_eip7928::BlockAccessList;
 
 use crate::{
     args::{BalArgs, BalCommand},
+    blocks::BlockAt,
     error::CliError,
     exit::Exit,
+    output,
+    units::count,
 };
 
 /// Builds, verifies or compares lists.
@@ -42,4 +44,15 @@ fn read_lists(file: &Path) -> Result<Vec<BlockAccessList>, CliError> {
         place: file.display().to_string(),
         message: error.to_string(),
     })
+}
+
+/// Says what the list of a block lacks.
+fn note_ommers(at: &BlockAt<'_>) {
+    if at.unknown_ommers > 0 {
+        output::note(&format!(
+            "{}: {} known by hash alone: the list is that of the block without these rewards",
+            at.path.display(),
+            count(at.unknown_ommers, "ommer")
+        ));
+    }
 }

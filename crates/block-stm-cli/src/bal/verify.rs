@@ -9,12 +9,10 @@ use block_stm_evm::{
 };
 use serde::Serialize;
 
-use super::{
-    blocks::{BlockAt, for_each_block},
-    json, read_lists,
-};
+use super::{json, note_ommers, read_lists};
 use crate::{
     args::BalVerifyArgs,
+    blocks::{BlockAt, for_each_block},
     discover::sources,
     error::CliError,
     exit::Exit,
@@ -55,6 +53,7 @@ pub(super) fn verify(args: &BalVerifyArgs) -> Result<Exit, CliError> {
     let number = lists.len();
     let (mut lists, mut blocks, mut verdicts) = (lists.into_iter(), 0, Vec::new());
     let visited = for_each_block(&args.blocks, &sources, |at| {
+        note_ommers(at);
         blocks += 1;
         // Whether there is one for each is known in the end.
         let Some(list) = lists.next() else { return Ok(Some(Default::default())) };

@@ -23,4 +23,5 @@ mod sweep;
 mod t8n;
 mod t8n_lists;
 mod timeline;
+mod trace_block;
 mod usage;

@@ -1,12 +1,9 @@
 //! Executing a block with its list: each transaction once, on all threads, with nothing to wait
 //! for.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use alloy_eip7928::{AccountChanges, BlockAccessIndex};
@@ -23,7 +20,6 @@ use super::{
     error::{AccessListError, check_list_form},
     listed::ListedState,
     outcome,
-    touch::nothing,
     txn::{TxnRunner, list_error},
     view::View,
 };
@@ -98,9 +94,9 @@ pub fn execute_with_access_list<DB: StateRef + Sync>(
     let workers = if is_for_one(engine, block) { 1 } else { engine.threads() };
     // A lone worker has no other one to read ahead for.
     if workers > 1 {
-        fetch(engine, &state);
+        state.fetch_all(engine);
     }
-    if !says_who_exists(&state) {
+    if !state.says_who_exists() {
         return execute_and_compare(engine, block, db, list);
     }
     let before = BlockState::new(View::new(&state, BlockAccessIndex::PRE_EXECUTION));
@@ -121,34 +117,6 @@ pub fn execute_with_access_list<DB: StateRef + Sync>(
     let changes =
         changes.map_err(|source| ExecutionError::Database { stage: Stage::PostBlock, source })?;
     Ok(record.finish(requests, changes))
-}
-
-/// How many accounts are fetched in one go.
-const PART: usize = 16;
-
-/// Reads what is listed, each account by one of the threads.
-fn fetch<DB: StateRef + Sync>(engine: &Engine, state: &ListedState<'_, DB>) {
-    let accounts = state.accounts.len();
-    engine.share(accounts.div_ceil(PART), |part| {
-        // A failure counts where a transaction meets it.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            let mut places = part * PART..accounts.min((part + 1) * PART);
-            places.try_for_each(|place| state.fetch(place))
-        }));
-    });
-}
-
-/// Whether the list says of every listed account whether it exists, and what storage it has.
-///
-/// An account that has nothing and is there is one from before Spurious Dragon. It ceases to exist
-/// when it is touched, and its storage with it, and no list says so. What a delegation costs
-/// depends on whether it is there (EIP-7702), whether a contract can be created depends on its
-/// storage (EIP-7610).
-fn says_who_exists<DB: StateRef>(state: &ListedState<'_, DB>) -> bool {
-    let mut places = 0..state.accounts.len();
-    let all =
-        || places.all(|place| state.before(place).is_ok_and(|before| before != Some(&nothing())));
-    catch_unwind(AssertUnwindSafe(all)).unwrap_or(false)
 }
 
 /// For blocks of which a list does not say all of the state.

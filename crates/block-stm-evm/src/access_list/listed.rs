@@ -16,14 +16,17 @@
 //! one is destroyed. Both show in its code, which appears or goes, and which nothing else changes
 //! but delegations: from there on, slots are zero unless they are listed again.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use alloy_eip7928::{AccountChanges, BlockAccessIndex, CodeChange};
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
-use block_stm::BoxError;
+use block_stm::{BoxError, Engine};
 use revm::{
     DatabaseRef,
     primitives::hardfork::SpecId,
@@ -255,6 +258,36 @@ impl<DB: DatabaseRef> ListedState<'_, DB> {
             }
         }
         Ok(())
+    }
+}
+
+impl<DB: DatabaseRef + Sync> ListedState<'_, DB> {
+    /// Reads what is listed, each account by one of the threads.
+    pub(crate) fn fetch_all(&self, engine: &Engine) {
+        /// How many accounts are fetched in one go.
+        const PART: usize = 16;
+        let accounts = self.accounts.len();
+        engine.share(accounts.div_ceil(PART), |part| {
+            // A failure counts where a transaction meets it.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                let mut places = part * PART..accounts.min((part + 1) * PART);
+                places.try_for_each(|place| self.fetch(place))
+            }));
+        });
+    }
+
+    /// Whether the list says of every listed account whether it exists, and what storage it has.
+    ///
+    /// An account that has nothing and is there is one from before Spurious Dragon. It ceases to
+    /// exist when it is touched, and its storage with it, and no list says so. What a delegation
+    /// costs depends on whether it is there (EIP-7702), whether a contract can be created depends
+    /// on its storage (EIP-7610).
+    pub(crate) fn says_who_exists(&self) -> bool {
+        let mut places = 0..self.accounts.len();
+        let all = || {
+            places.all(|place| self.before(place).is_ok_and(|before| before != Some(&nothing())))
+        };
+        catch_unwind(AssertUnwindSafe(all)).unwrap_or(false)
     }
 }
 

@@ -82,6 +82,7 @@ pub use sequential::execute_sequential_with_list;
 pub(crate) use self::{
     around::{finish, prepare},
     builder::ListBuilder,
+    listed::ListedState,
     parallel::{Committed, RunAccesses, tell},
-    touch::code_bytes,
+    touch::{Touch, code_bytes},
 };

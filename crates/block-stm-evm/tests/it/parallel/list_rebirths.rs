@@ -178,7 +178,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn story() -> impl Strategy<Value = Story> {
+pub(super) fn story() -> impl Strategy<Value = Story> {
     let slots = || select(vec![0_u64, 0, 12, 5]);
     let before =
         || {

@@ -9,6 +9,7 @@ mod definition;
 mod faults;
 mod fixtures;
 mod handles;
+mod inspected;
 mod limits;
 mod list_costs;
 mod list_edges;

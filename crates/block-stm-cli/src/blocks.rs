@@ -7,32 +7,38 @@ use block_stm_chain::{
     HeaderChecks,
     import::{import_chain, import_folder},
 };
-use block_stm_evm::{Block, PreState, StateChanges};
+use block_stm_evm::{Block, PreState, StateChanges, revm::primitives::B256};
 use indicatif::ProgressBar;
 
-use crate::{args::BalBlocks, discover::Source, error::CliError, output, progress, units::count};
+use crate::{args::BlocksArgs, discover::Source, error::CliError, progress};
 
 /// A block to do something with.
-pub(super) struct BlockAt<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) path: &'a Path,
-    pub(super) number: u64,
-    pub(super) block: &'a Block,
-    pub(super) header: &'a HeaderChecks,
-    pub(super) state: &'a PreState,
+pub(crate) struct BlockAt<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) path: &'a Path,
+    /// The name of the folder.
+    pub(crate) name: &'a str,
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) txn_hashes: &'a [B256],
+    pub(crate) block: &'a Block,
+    pub(crate) header: &'a HeaderChecks,
+    pub(crate) state: &'a PreState,
+    /// How many ommers are known by their hash alone.
+    pub(crate) unknown_ommers: usize,
 }
 
 impl BlockAt<'_> {
     /// The error of a block that can't be executed.
-    pub(super) fn failed(&self, error: impl std::fmt::Display) -> CliError {
+    pub(crate) fn failed(&self, error: impl std::fmt::Display) -> CliError {
         let (path, number) = (self.path.to_owned(), self.number);
         CliError::Execution { path, number, message: error.to_string() }
     }
 }
 
 /// Calls `visit` with each block, until it has no answer; the answer is what the block changes.
-pub(super) fn for_each_block(
-    args: &BalBlocks,
+pub(crate) fn for_each_block(
+    args: &BlocksArgs,
     all: &[Source],
     mut visit: impl FnMut(&BlockAt<'_>) -> Result<Option<StateChanges>, CliError>,
 ) -> Result<(), CliError> {
@@ -56,20 +62,17 @@ type Visit<'a> = dyn FnMut(&BlockAt<'_>) -> Result<Option<StateChanges>, CliErro
 
 fn one(engine: &Engine, path: &Path, visit: &mut Visit<'_>) -> Result<bool, CliError> {
     let imported = import_folder(path)?;
-    if imported.unknown_ommers > 0 {
-        output::note(&format!(
-            "{}: {} known by hash alone: the list is that of the block without these rewards",
-            path.display(),
-            count(imported.unknown_ommers, "ommer")
-        ));
-    }
     let changes = visit(&BlockAt {
         engine,
         path,
+        name: &imported.name,
         number: imported.number,
+        hash: imported.hash,
+        txn_hashes: &imported.txn_hashes,
         block: &imported.block,
         header: &imported.header,
         state: &imported.pre_state,
+        unknown_ommers: imported.unknown_ommers,
     })?;
     Ok(changes.is_some())
 }
@@ -90,10 +93,14 @@ fn chain(
         let changes = visit(&BlockAt {
             engine,
             path,
+            name: &chain.name,
             number: block.number,
+            hash: block.hash,
+            txn_hashes: &block.txn_hashes,
             block: &block.block,
             header: &block.header,
             state: &state,
+            unknown_ommers: 0,
         })?;
         let Some(changes) = changes else { return Ok(false) };
         state.apply(&changes);
