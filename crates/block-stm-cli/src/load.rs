@@ -11,7 +11,7 @@ use block_stm_workloads::{Format, Params, Scenario, Series, Workload};
 use tracing::{debug, info};
 
 use crate::{
-    args::WorkloadArgs, error::CliError, escape::shown, files::Files, interrupt, memory,
+    args::WorkloadArgs, command, error::CliError, escape::shown, files::Files, interrupt, memory,
     units::count,
 };
 
@@ -129,9 +129,10 @@ impl Load {
                     number.map(|number| format!(" --{name} {number}")).unwrap_or_default()
                 };
                 format!(
-                    "--scenario {}{}{}",
-                    crate::command::quoted(&written.file.to_string_lossy()),
+                    "{}{}{}{}",
+                    command::scenario(&written.file, args.scenario_root.as_deref()),
                     number("txns", args.txns.map(|txns| txns as u64)),
+                    number("accounts", args.accounts.map(|accounts| accounts as u64)),
                     number("seed", args.seed),
                 )
             }

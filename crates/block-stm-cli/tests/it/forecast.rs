@@ -29,7 +29,9 @@ fn real_blocks_are_forecast() -> TestResult {
     let path = block.to_string_lossy();
     let found = json(&["forecast", &path, "--workers", "2", "--repeat", "1", "--json"], 0)?;
     assert_eq!(found[0]["title"], "1 block");
-    assert!(found[0]["blocks"][0][0]["simulated_ns"].as_u64() > Some(0));
+    let alone = &found[0]["blocks"][0][0];
+    assert!(alone["simulated_ns"].as_u64() > Some(0));
+    assert_eq!(alone["number"], 17_100_000, "a block is known by its number");
     Ok(())
 }
 

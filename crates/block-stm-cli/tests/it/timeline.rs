@@ -80,7 +80,10 @@ fn what_is_not_one_block_is_refused() -> TestResult {
     let scratch = Scratch::new()?;
     let (file, block) = (scratch.arg("t.json"), sample_block().to_string_lossy().into_owned());
     assert_refused(&["timeline", "--out", &file], &["one block"])?;
-    assert_refused(&["timeline", &block, "--block", "7", "--out", &file], &["another block"])?;
+    assert_refused(
+        &["timeline", &block, "--block", "7", "--out", &file],
+        &["no block with the number"],
+    )?;
     assert_refused(&["timeline", &block], &["--out"])?;
     assert_refused(&["timeline", &block, "--out", "-", "--json"], &["standard output"])?;
     assert_refused(&["timeline", &block, "--out", &scratch.arg("none/t.json")], &["t.json"])?;
