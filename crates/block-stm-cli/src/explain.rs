@@ -34,7 +34,7 @@ use crate::{
     args::ExplainArgs,
     error::CliError,
     exit::Exit,
-    files::{CsvOutput, Files, JsonOutput, deliver, rendered},
+    files::{CsvOutput, Files, JsonOutput, Target, deliver, rendered},
     given::{Given, NEXT, Placed, Wants},
     interrupt, notes, output,
 };
@@ -54,6 +54,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
+    let prints_dot = matches!(dot, Some(Target::Stdout));
+    if prints_dot && json.replaces_text() {
+        return Err(CliError::Usage("--json and --dot - both want standard output"));
+    }
     if dot.is_some() && given.len() > 1 {
         return Err(ONE_DOT);
     }
@@ -84,7 +88,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         deliver([(target, dot)])?;
     }
     let report = Report::new(explainer.findings, args.top);
-    if !json.replaces_text() {
+    if !json.replaces_text() && !prints_dot {
         output::print_styled(&report.text())?;
     }
     csv.write(|| report.rows())?;

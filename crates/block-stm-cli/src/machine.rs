@@ -17,6 +17,9 @@ const MEASURED: Duration = Duration::from_millis(20);
 /// Handovers between two looks at the clock.
 const HANDOVERS: u32 = 256;
 
+/// No two cores are so far apart, in nanoseconds: the threads had to share one, or to wait.
+const TOO_FAR: f64 = 20_000.0;
+
 /// What times depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
@@ -25,7 +28,7 @@ pub(crate) struct Machine {
     /// How many threads can run at the same time.
     pub(crate) cores: usize,
     /// What handing a cache line from one core to another takes, in nanoseconds; nothing with one
-    /// core.
+    /// core, and where other work kept the threads from running side by side.
     pub(crate) core_distance_ns: Option<f64>,
     /// The load of the last minute, where the system tells it.
     pub(crate) load: Option<f64>,
@@ -104,7 +107,8 @@ fn core_distance_ns() -> Option<f64> {
         turn.store(OVER, Ordering::Relaxed);
     });
     // Each turn is two handovers.
-    shortest.map(|time| time.as_nanos() as f64 / f64::from(2 * HANDOVERS))
+    let distance = shortest.map(|time| time.as_nanos() as f64 / f64::from(2 * HANDOVERS));
+    distance.filter(|distance| *distance < TOO_FAR)
 }
 
 #[cfg(test)]

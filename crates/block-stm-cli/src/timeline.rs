@@ -28,6 +28,7 @@ use crate::{
     exit::Exit,
     files::{CsvOutput, Draft, Files, JsonOutput, Target, deliver, rendered},
     given::{Given, NEXT, Placed, Wants},
+    interrupt,
     machine::Machine,
     medians::median_time,
     notes, output, tables,
@@ -55,8 +56,11 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
         return Err(CliError::Usage("--json and --out - both want standard output"));
     }
     notes::print(&[args.threads]);
+    let _patience = interrupt::Patience::new();
     let engine = Engine::new(Config::default().threads(args.threads).inline_below(0))?;
-    let (summary, story) = of_block(args, &engine, &given)?;
+    let Some((summary, story)) = of_block(args, &engine, &given)? else {
+        return Ok(Exit::Success);
+    };
     write(&target, &story, &summary)?;
     if !json.replaces_text() && !matches!(target, Target::Stdout) {
         output::print_styled(&summary.text(&args.out))?;
@@ -66,12 +70,12 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// The one block that is meant, or that `--block` names.
+/// The one block that is meant, or that `--block` names; nothing if an interrupt came before it.
 fn of_block(
     args: &TimelineArgs,
     engine: &Engine,
     given: &Given,
-) -> Result<(Summary, Story), CliError> {
+) -> Result<Option<(Summary, Story)>, CliError> {
     let (mut place, mut several, mut found) = (0, false, None);
     given.each(|Placed { number, title, among, block, state }| {
         place += 1;
@@ -83,7 +87,8 @@ fn of_block(
         Ok(Wants::Break(()))
     })?;
     match found {
-        Some(found) => Ok(found),
+        Some(found) => Ok(Some(found)),
+        None if interrupt::came() => Ok(None),
         None if several => Err(SEVERAL_BLOCKS),
         None => Err(CliError::Usage("there is no block with the number of --block")),
     }
@@ -172,6 +177,10 @@ fn study(
     let (mut without, mut with) = (Vec::new(), Vec::new());
     let mut best = None;
     for _ in 0..args.repeat.get() {
+        // One turn is enough to say something.
+        if best.is_some() && interrupt::came() {
+            break;
+        }
         without.push(run()?.0);
         let (time, executed, recorded) = observed()?;
         if executed.result != reference.result {
@@ -190,7 +199,7 @@ fn study(
         block: block_name,
         txns: block.txns.len(),
         threads: engine.threads(),
-        repeat: args.repeat.get(),
+        repeat: with.len(),
         time_ms: millis(length),
         unobserved_ms: millis(median_time(&without)),
         observed_ms: millis(median_time(&with)),

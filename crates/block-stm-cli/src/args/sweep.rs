@@ -87,14 +87,17 @@ impl SweepArgs {
     /// Numbers of accounts and of transactions in a block, each once and in order, where no
     /// scenario has its own.
     pub(crate) fn sizes(&self) -> (Vec<usize>, Vec<usize>) {
-        let or = |given: &[usize], usual: &[usize]| {
-            sorted(if given.is_empty() { usual } else { given })
-        };
+        let or =
+            |given: &[usize], usual: &[usize]| sorted(if given.is_empty() { usual } else { given });
         (or(&self.accounts, &ACCOUNTS), or(&self.blocks, &BLOCKS))
     }
 
     /// The blocks of the scenario with so many accounts and transactions, or its own.
-    pub(crate) fn load(&self, accounts: Option<usize>, txns: Option<usize>) -> Option<WorkloadArgs> {
+    pub(crate) fn load(
+        &self,
+        accounts: Option<usize>,
+        txns: Option<usize>,
+    ) -> Option<WorkloadArgs> {
         let root = self.scenario_root.clone();
         let own = WorkloadArgs::of_scenario(self.scenario.clone()?, root);
         Some(WorkloadArgs { accounts, txns, seed: self.seed, ..own })

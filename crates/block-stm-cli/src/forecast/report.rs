@@ -94,7 +94,7 @@ impl Report {
             "of bound",
             "exec/txn",
             "real",
-            "simulated/real",
+            "sim/real",
         ];
         let mut table = tables::table(&header, &[]);
         for sum in self.sums() {

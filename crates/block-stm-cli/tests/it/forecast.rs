@@ -8,7 +8,7 @@ fn workloads_are_forecast_for_each_number_of_workers() -> TestResult {
     let output = call(&[&["forecast"], args.as_slice()].concat())?;
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    for part in ["erc20: 60 txns, simulated on virtual workers", "of bound", "simulated/real"] {
+    for part in ["erc20: 60 txns, simulated on virtual workers", "of bound", "sim/real"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let found = json(&[&["forecast", "--json"], args.as_slice()].concat(), 0)?;

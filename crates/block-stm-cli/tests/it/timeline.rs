@@ -4,7 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::cli::{Scratch, TestResult, assert_refused, call, json, sample_block, stderr, stdout};
+use crate::cli::{
+    Scratch, TestResult, assert_refused, call, command, json, sample_block, stderr, stdout,
+};
 
 #[test]
 fn a_trace_tells_every_execution_and_every_commit() -> TestResult {
@@ -58,8 +60,37 @@ fn a_table_tells_what_observing_costs() -> TestResult {
     for part in ["block 17100000: 2 txns", "worker  execute", "Observed it takes ", "perfetto"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     Ok(())
+}
+
+/// Ctrl-C: the trace is that of the turns so far, and the exit code that of an interrupt.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_a_whole_trace() -> TestResult {
+    use std::process::{Command, Stdio};
+    let scratch = Scratch::new()?;
+    let file = scratch.arg("trace.json");
+    let args = ["timeline", "--workload", "amm", "--txns", "500", "--repeat", "10000"];
+    // On a busy machine it may take a while until there is a turn.
+    for seconds in [1, 3, 9, 27] {
+        let child = command(&[&args[..], &["--out", &file]].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        std::thread::sleep(std::time::Duration::from_secs(seconds));
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+        let output = child.wait_with_output()?;
+        if output.status.code().is_none() {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        assert!(stdout(&output).contains("Observed it takes "), "{}", stdout(&output));
+        let trace: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        assert!(trace["traceEvents"].as_array().is_some_and(|events| !events.is_empty()));
+        return Ok(());
+    }
+    Err("it was never interrupted in order".into())
 }
 
 #[test]

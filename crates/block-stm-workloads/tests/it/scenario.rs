@@ -371,12 +371,20 @@ fn what_is_wrong_elsewhere_is_told_too() {
         ),
         (r#"{"txns": 3"#, "EOF while parsing an object at line 1 column 10"),
         ("txns: 3\nmix: [", ""),
+        ("txns: 99999999999999999999\nmix: []", "txns: not a whole number below 2^64 at line 1"),
     ];
     for (text, message) in cases {
         let found = refused_with(text, &adder);
         assert!(found.starts_with(message), "{text}: {found}");
         assert!(!found.contains('\n') && found.len() < 400, "{found}");
     }
+}
+
+#[test]
+fn what_is_nested_too_deeply_is_said_without_words_of_the_parser() {
+    let deep: String = (0..100).map(|depth| format!("{}- mix:\n", "  ".repeat(depth))).collect();
+    let found = refused_with(&format!("txns: 1\nmix:\n{deep}"), &Files::new());
+    assert!(found.contains(": nested too deeply at line ") && !found.contains("Depth"), "{found}");
 }
 
 #[test]
