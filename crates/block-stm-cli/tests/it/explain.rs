@@ -140,8 +140,8 @@ fn names_that_can_not_be_are_refused() -> TestResult {
     refused(&["--labels", &short], "short.json: 0x11: no address: it has 40")?;
     // No words of the parser's own stand in the place of a field.
     let cut = scratch.arg("cut.json");
-    fs::write(&cut, "{\"a\": ")?;
-    refused(&["--labels", &cut], "cut.json: EOF while parsing a value at line 1")?;
+    fs::write(&cut, "{")?;
+    refused(&["--labels", &cut], "cut.json: EOF while parsing an object at line 1")?;
     refused(&["--dot", &scratch.arg("none/a.dot")], "there is no folder")?;
     refused(&["--dot", "-", "--json"], "both want standard output")?;
     refused(&["--dot", &one, "--labels", &one], "cannot write")?;

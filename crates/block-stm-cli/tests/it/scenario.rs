@@ -154,8 +154,8 @@ fn a_sweep_goes_over_the_accounts_and_sizes_of_a_scenario() -> TestResult {
     assert_eq!(sizes(&own), [(Some(40), Some(30))]);
     let csv = folder.path().join("cells.csv");
     let csv = csv.to_string_lossy();
-    let more = ["--accounts", "4,50", "--blocks", "10,20", "--seed", "7", "--csv", &csv, "--json"];
-    let swept = json(&[&sweep[..], &more[..7], &["--json"]].concat(), 0)?;
+    let more = ["--accounts", "4,50", "--blocks", "10,20", "--seed", "7"];
+    let swept = json(&[&sweep[..], &more[..], &["--json"]].concat(), 0)?;
     let all = [(10, 4), (10, 50), (20, 4), (20, 50)].map(|(t, a)| (Some(t), Some(a)));
     assert_eq!(sizes(&swept), all);
     assert_eq!(swept["seed"], 7);
@@ -165,8 +165,8 @@ fn a_sweep_goes_over_the_accounts_and_sizes_of_a_scenario() -> TestResult {
     let command = cell["command"].as_str().ok_or("a command")?;
     let args: Vec<_> = command.split(' ').skip(1).chain(["--json"]).collect();
     assert_eq!(sizes(&json(&args, 0)?), [(Some(10), Some(4))], "{command}");
-    let text = stdout(&ends(&[&sweep[..], &more[..6], &["--csv", &csv]].concat(), 0)?);
-    assert!(text.contains("scenario load; seed 0"), "{text}");
+    let text = stdout(&ends(&[&sweep[..], &more[..], &["--csv", &csv]].concat(), 0)?);
+    assert!(text.contains("scenario load; seed 7"), "{text}");
     let cells = fs::read_to_string(&*csv)?;
     assert!(cells.starts_with("scenario,vm,work_ns,txns,") && cells.contains("\nload,evm,,10,4,"));
     for (args, word) in

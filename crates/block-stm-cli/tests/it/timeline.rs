@@ -60,7 +60,8 @@ fn a_table_tells_what_observing_costs() -> TestResult {
     for part in ["block 17100000: 2 txns", "worker  execute", "Observed it takes ", "perfetto"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let mut lines = text.lines().filter(|line| !line.contains(&file));
+    assert!(lines.all(|line| line.chars().count() <= 80), "{text}");
     Ok(())
 }
 
