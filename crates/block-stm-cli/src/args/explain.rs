@@ -15,7 +15,8 @@ A transaction waits for those whose writes it reads. The block takes at least as
 costly chain of such waits, on any number of workers. Balances that only change by payments, \
 and fees, make no waits.
 
-  lost         by how much its readers would start earlier without it, together
+  lost         by how much its readers would start earlier without it, together;
+               what one transaction passes on at several places is lost at each
   waited       transactions that read there what another one had written
   without it   the most that dependencies allow, with it and without it
   all above    the same without all places up to this row

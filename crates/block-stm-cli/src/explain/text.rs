@@ -38,9 +38,9 @@ fn fitting(name: &str, longest: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// A table of which the first `text` columns are text, and the others numbers.
-fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: usize) -> String {
-    let mut table = tables::table(&header, &(0..text).collect::<Vec<_>>());
+/// A table of which the columns at the places `text` are text, and the others numbers.
+fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: &[usize]) -> String {
+    let mut table = tables::table(&header, text);
     table.add_rows(rows);
     tables::render(&table)
 }
@@ -50,7 +50,8 @@ pub(super) fn one(findings: &Findings) -> String {
     let mut text = String::new();
     let mut add = |part: &str| text.push_str(part);
     add(&format!(
-        "{BOLD}{}{BOLD:#}: {} take {} one after another,\nthe longest chain of dependencies {}.\n\n",
+        "{BOLD}{}{BOLD:#}: {} take {} one after another,\n\
+         the longest chain of dependencies {}.\n\n",
         shown(&findings.block),
         count(findings.txns, "txn"),
         nanos(findings.total_ns),
@@ -66,7 +67,7 @@ pub(super) fn one(findings: &Findings) -> String {
                 .get(column - 1)
                 .map_or_else(String::new, |bound| speedup(bound.speedup)),
         })],
-        1,
+        &[0],
     ));
     if findings.locations.is_empty() {
         add("\nNo transaction reads what another one wrote.\n");
@@ -87,7 +88,7 @@ pub(super) fn one(findings: &Findings) -> String {
             grouped(group.critical as u64),
         ]
     });
-    add(&table(["call", "txns", "time", "dependent", "critical"], calls.collect(), 1));
+    add(&table(["call", "txns", "time", "dependent", "critical"], calls.collect(), &[0]));
     text
 }
 
@@ -103,7 +104,7 @@ fn burdened(noun: &str, with: f64, all: &[Burdened]) -> String {
         ]
     };
     let header = [noun, "lost", "waited", "without it", "all above"];
-    table(header, all.iter().map(row).collect(), 1)
+    table(header, all.iter().map(row).collect(), &[0])
 }
 
 fn path(findings: &Findings) -> String {
@@ -135,7 +136,7 @@ fn path(findings: &Findings) -> String {
             passes_on,
         ]);
     }
-    text.push_str(&table(["txn", "calls", "time", "and passes on"], rows, 4));
+    text.push_str(&table(["txn", "calls", "time", "and passes on"], rows, &[0, 1, 2, 3]));
     text
 }
 
@@ -168,7 +169,7 @@ pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
         ]
     });
     let header = ["block", "txns", "time", "allowed", "without", "the contract"];
-    text.push_str(&table(header, rows.collect(), 1));
+    text.push_str(&table(header, rows.collect(), &[0, 5]));
     let total: u64 = all.iter().map(|findings| findings.total_ns).sum();
     let critical: u64 = all.iter().map(|findings| findings.critical_ns).sum();
     let _ = writeln!(
@@ -188,6 +189,6 @@ pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
             grouped(brake.readers as u64),
         ]
     });
-    text.push_str(&table(["contract", "blocks", "lost", "waited"], rows.collect(), 1));
+    text.push_str(&table(["contract", "blocks", "lost", "waited"], rows.collect(), &[0]));
     text
 }

@@ -229,7 +229,7 @@ mod tests {
         assert!((sums[0].share_of_bound - 0.25).abs() < 1e-9);
         assert_eq!(sums[0].simulated_over_real, Some(1.0));
         assert_eq!(sums[1].real_ns, None, "not every block has a real time");
-        let rows = rows(&[report.clone()]);
+        let rows = rows(std::slice::from_ref(&report));
         assert_eq!(
             (rows.len(), &rows[3]["number"], &rows[3]["workers"]),
             (4, &json!(7), &json!(4))

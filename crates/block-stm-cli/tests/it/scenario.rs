@@ -226,6 +226,11 @@ fn yaml_is_read_from_files_and_from_standard_input() -> TestResult {
     fs::write(&*file, "txns: 20\nmix: [\n")?;
     let said = stderr(&ends(&["run", "--scenario", &file], 2)?);
     assert!(said.contains("line ") && said.lines().count() == 1, "{said}");
+    // No words of the parser's own.
+    let deep: String = (0..100).map(|depth| format!("{}- mix:\n", "  ".repeat(depth))).collect();
+    fs::write(&*file, format!("txns: 1\nmix:\n{deep}"))?;
+    let said = stderr(&ends(&["run", "--scenario", &file], 2)?);
+    assert!(said.contains(": nested too deeply at line ") && !said.contains("Depth"), "{said}");
     Ok(())
 }
 

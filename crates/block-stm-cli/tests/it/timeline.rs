@@ -107,6 +107,33 @@ fn a_trace_is_bounded_and_says_so() -> TestResult {
     Ok(())
 }
 
+/// A chain of several blocks: each command knows them by their numbers.
+#[test]
+fn blocks_of_a_chain_have_their_numbers() -> TestResult {
+    let scratch = Scratch::new()?;
+    let chain = sample_block().join("../devnet").to_string_lossy().into_owned();
+    let file = scratch.arg("t.json");
+    let timeline = ["timeline", &chain, "--repeat", "1", "--out", &file, "--json"];
+    let third = json(&[&timeline[..], &["--block", "3"]].concat(), 0)?;
+    assert_eq!(third["block"], "block 3");
+    fs::remove_file(&file)?;
+    assert_refused(&timeline, &["of one block", "--block"])?;
+    assert_refused(&[&timeline[..], &["--block", "999"]].concat(), &["no block with the number"])?;
+    assert!(!scratch.path().join("t.json").exists());
+    let numbers: Vec<u64> = (1..=12).collect();
+    let explained = json(&["explain", &chain, "--repeat", "1", "--json"], 0)?;
+    let titles: Vec<_> = numbers.iter().map(|number| format!("block {number}")).collect();
+    let blocks = explained["blocks"].as_array().ok_or("blocks")?;
+    let named: Vec<_> = blocks.iter().filter_map(|block| block["block"].as_str()).collect();
+    assert_eq!(named, titles);
+    let args = ["forecast", &chain, "--workers", "2", "--repeat", "1", "--json"];
+    let forecast = json(&args, 0)?;
+    let blocks = forecast[0]["blocks"].as_array().ok_or("blocks")?;
+    let told: Vec<_> = blocks.iter().filter_map(|block| block[0]["number"].as_u64()).collect();
+    assert_eq!(told, numbers);
+    Ok(())
+}
+
 #[test]
 fn what_is_not_one_block_is_refused() -> TestResult {
     let scratch = Scratch::new()?;

@@ -381,13 +381,6 @@ fn what_is_wrong_elsewhere_is_told_too() {
 }
 
 #[test]
-fn what_is_nested_too_deeply_is_said_without_words_of_the_parser() {
-    let deep: String = (0..100).map(|depth| format!("{}- mix:\n", "  ".repeat(depth))).collect();
-    let found = refused_with(&format!("txns: 1\nmix:\n{deep}"), &Files::new());
-    assert!(found.contains(": nested too deeply at line ") && !found.contains("Depth"), "{found}");
-}
-
-#[test]
 fn constructors_that_wait_for_each_other_are_refused() {
     let artifact = serde_json::json!({
         "abi": [{ "type": "constructor", "stateMutability": "nonpayable",
