@@ -50,6 +50,10 @@ anvil-fetch:
 timeline-views TRACE PICTURE:
     scripts/timeline-views {{TRACE}} {{PICTURE}}
 
+# Print what `explain` costs over `replay`, and `timeline` over the same unobserved (needs python3 and a quiet machine).
+costs BLOCKS *TURNS:
+    scripts/costs {{BLOCKS}} {{TURNS}}
+
 # Look at a page of `block-stm report` in Chromium (needs node, npm and chromium).
 report-views PAGE FOLDER:
     scripts/report-views {{PAGE}} {{FOLDER}}

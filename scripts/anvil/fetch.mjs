@@ -153,6 +153,11 @@ const { locations } = answer.blocks[0];
 console.log(locations.map(({ name, readers }) => `${name}: ${readers} waited`).join("\n"));
 const reserves = locations.find(({ name }) => name.includes("reserve0"));
 if (reserves?.readers !== traders.length - 1) throw new Error("explain does not name the reserves");
+// A person reads the same, and the page shows it.
+if (!run(["explain", market, ...layouts]).includes("Pair.reserve0 / reserve1")) throw new Error("the table lacks the reserves");
+const page = join(folder, "market.html");
+run(["report", market, ...layouts, "--threads", "1,2", "--repeat", "1", "--out", page]);
+if (!readFileSync(page, "utf8").includes("Pair.reserve0 / reserve1")) throw new Error("the page lacks the reserves");
 run(["timeline", readdirSync(market).map((number) => join(market, number))[0], "--out", join(folder, "trace.json")]);
-console.log("4 blocks: both ways tell the same, all replays hold, and the market's reserves are named");
+console.log("4 blocks: both ways tell the same, all replays hold, and the market's reserves are named, on the page as well");
 process.exit(0);

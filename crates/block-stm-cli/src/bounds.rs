@@ -33,7 +33,7 @@ use block_stm_evm::{
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{args::CommonArgs, error::CliError, measure::median_time};
+use crate::{args::CommonArgs, error::CliError, medians::median_time};
 
 /// The bounds of one block with one number of threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +106,7 @@ impl Bounder {
             all = shares.into_iter().fold(Share::default(), Share::and);
         }
         Ok(Bounds {
-            hardware: median_time(&mut times[1..]),
+            hardware: median_time(&times[1..]),
             failed: all.failed,
             gas_share: all.gas as f64 / gas.max(1) as f64,
             graph: graph_bound(&conflicts, &costs, threads),

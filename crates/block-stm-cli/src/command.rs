@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    args::{CommonArgs, Latency, ReplayArgs, RunArgs, SweepArgs},
+    args::{CommonArgs, Latency, ReplayArgs, SweepArgs, WorkloadArgs},
     escape::acts,
     load::Load,
 };
@@ -25,8 +25,12 @@ fn quoted_word(word: &str) -> String {
 }
 
 /// `block-stm run` for one workload or scenario and one number of threads.
-pub(crate) fn run(args: &RunArgs, load: &Load, threads: usize) -> String {
-    format!("block-stm run {}{}", load.options(&args.blocks), common(&args.common, threads))
+pub(crate) fn run(
+    (blocks, args): (&WorkloadArgs, &CommonArgs),
+    load: &Load,
+    threads: usize,
+) -> String {
+    format!("block-stm run {}{}", load.options(blocks), common(args, threads))
 }
 
 /// `block-stm replay` for one folder and one number of threads.
@@ -39,13 +43,26 @@ pub(crate) fn replay(args: &ReplayArgs, folder: &Path, threads: usize) -> String
 /// `block-stm sweep` for one block and one number of threads.
 pub(crate) fn sweep(args: &SweepArgs, (txns, accounts): (usize, usize), threads: usize) -> String {
     let work = args.work.map_or_else(String::new, |work: Latency| format!(" --work {work}"));
+    let seed = match (args.seed, &args.scenario) {
+        (None, Some(_)) => String::new(),
+        (seed, _) => format!(" --seed {}", seed.unwrap_or(0)),
+    };
+    let what = match &args.scenario {
+        Some(file) => scenario(file, args.scenario_root.as_deref()),
+        None => format!("--vm {}", args.vm.name()),
+    };
     format!(
-        "block-stm sweep --vm {} --blocks {txns} --accounts {accounts} --threads {threads} \
-         --seed {} --repeat {}{work}",
-        args.vm.name(),
-        args.seed,
+        "block-stm sweep {what} --blocks {txns} --accounts {accounts} --threads {threads}{seed} \
+         --repeat {}{work}",
         args.repeat,
     )
+}
+
+/// The options that name a scenario.
+pub(crate) fn scenario(file: &Path, root: Option<&Path>) -> String {
+    let word = |path: &Path| quoted(&path.to_string_lossy());
+    let root = root.map(|root| format!(" --scenario-root {}", word(root)));
+    format!("--scenario {}{}", word(file), root.unwrap_or_default())
 }
 
 fn common(args: &CommonArgs, threads: usize) -> String {

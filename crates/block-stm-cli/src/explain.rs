@@ -9,6 +9,8 @@ mod labels;
 mod layout;
 mod names;
 mod preimages;
+#[cfg(test)]
+mod replica;
 mod selectors;
 mod study;
 mod text;
@@ -16,8 +18,6 @@ mod text;
 use std::num::NonZeroUsize;
 
 use block_stm::{Config, Engine};
-use block_stm_chain::import::{import_chain, import_folder};
-use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -32,14 +32,11 @@ use self::{
 };
 use crate::{
     args::ExplainArgs,
-    discover::{Source, sources},
     error::CliError,
-    escape::shown,
     exit::Exit,
-    files::{CsvOutput, Files, JsonOutput, deliver, rendered},
-    interrupt,
-    load::Load,
-    notes, output, progress,
+    files::{CsvOutput, Files, JsonOutput, Target, deliver, rendered},
+    given::{Given, NEXT, Placed, Wants},
+    interrupt, notes, output,
 };
 
 const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
@@ -53,14 +50,15 @@ const ONE_DOT: CliError = CliError::Usage("--dot draws one block: name one");
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
     args.names.files().for_each(|file| files.reads(file));
-    let all = sources(&args.paths, &mut files)?;
-    let loads = Load::all(&args.blocks, &mut files)?;
+    let given = Given::open(&args.paths, &args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let dot = args.dot.as_ref().map(|path| files.writes(path)).transpose()?;
-    let generated = loads.iter().map(Load::blocks).sum();
-    let named = if all.is_empty() { generated } else { all.len() };
-    if dot.is_some() && named > 1 {
+    let prints_dot = matches!(dot, Some(Target::Stdout));
+    if prints_dot && json.replaces_text() {
+        return Err(CliError::Usage("--json and --dot - both want standard output"));
+    }
+    if dot.is_some() && given.len() > 1 {
         return Err(ONE_DOT);
     }
     let names = Names::new(&args.names)?;
@@ -73,11 +71,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         findings: Vec::new(),
         dot: None,
     };
-    if all.is_empty() {
-        explainer.loads(&loads)?
-    } else {
-        explainer.sources(&all)?
-    }
+    given.each(|placed| explainer.study(placed))?;
     if explainer.findings.is_empty() && interrupt::came() {
         return Ok(Exit::Success);
     }
@@ -94,7 +88,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         deliver([(target, dot)])?;
     }
     let report = Report::new(explainer.findings, args.top);
-    if !json.replaces_text() {
+    if !json.replaces_text() && !prints_dot {
         output::print_styled(&report.text())?;
     }
     csv.write(|| report.rows())?;
@@ -146,72 +140,14 @@ struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    fn loads(&mut self, loads: &[Load]) -> Result<(), CliError> {
-        let bar = progress::bar(loads.iter().map(Load::blocks).sum());
-        for load in loads {
-            if interrupt::came() {
-                break;
-            }
-            bar.set_message(load.name().to_owned());
-            load.each(|name, block, state| {
-                self.study(name, block, state)?;
-                bar.inc(1);
-                Ok(())
-            })?;
-        }
-        bar.finish_and_clear();
-        Ok(())
-    }
-
-    fn sources(&mut self, all: &[Source]) -> Result<(), CliError> {
-        let bar = progress::bar(all.len());
-        for source in all {
-            if interrupt::came() {
-                break;
-            }
-            let (Source::Block(path) | Source::Chain(path)) = source;
-            bar.set_message(shown(path.display()));
-            let failed = |number| {
-                let path = path.clone();
-                move |message| CliError::Execution { path, number, message }
-            };
-            match source {
-                Source::Block(folder) => {
-                    let imported = import_folder(folder)?;
-                    let title = format!("block {}", imported.number);
-                    self.study(title, &imported.block, &imported.pre_state)
-                        .map_err(failed(imported.number))?;
-                }
-                Source::Chain(folder) => {
-                    let chain = import_chain(folder)?;
-                    bar.inc_length(chain.blocks.len() as u64);
-                    let mut state = chain.genesis;
-                    for one in &chain.blocks {
-                        if interrupt::came() {
-                            break;
-                        }
-                        let title = format!("block {}", one.number);
-                        self.study(title, &one.block, &state).map_err(failed(one.number))?;
-                        let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);
-                        let result = result.map_err(|error| error.to_string());
-                        state.apply(&result.map_err(failed(one.number))?.state);
-                        bar.inc(1);
-                    }
-                }
-            }
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(())
-    }
-
-    fn study(&mut self, title: String, block: &Block, state: &PreState) -> Result<(), String> {
-        let repeat = self.args.repeat.get();
+    fn study(&mut self, placed: Placed<'_>) -> Result<Wants, String> {
+        let Placed { title, block, state, .. } = placed;
+        let (title, repeat) = (title.to_owned(), self.args.repeat.get());
         let study = Study::new(title, (block, state), &self.engine, repeat, &mut self.names)?;
         if self.args.dot.is_some() && self.findings.is_empty() {
             self.dot = Some(dot::render(&study));
         }
         self.findings.push(Findings::new(&study, &self.names, self.args.top));
-        Ok(())
+        Ok(NEXT)
     }
 }

@@ -12,7 +12,7 @@ mod rpc;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     num::NonZeroUsize,
     sync::{
         Mutex, PoisonError,
@@ -64,6 +64,9 @@ pub(crate) fn fetch(args: &FetchArgs) -> Result<Exit, CliError> {
     args.genesis.iter().for_each(|file| files.reads(file));
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
+    if args.out.exists() && !args.out.is_dir() {
+        return Err(CliError::not_written(&args.out, io::ErrorKind::NotADirectory.into()));
+    }
     let node = Node { rpc: rpc(args)? };
     let _patience = interrupt::Patience::new();
     let id = node.chain_id().map_err(hopeless)?;

@@ -11,25 +11,20 @@ use std::{
 };
 
 use block_stm::{Config, Engine};
-use block_stm_chain::import::{import_chain, import_folder};
-use block_stm_evm::{
-    Block, InvalidTxn, ParallelOptions, ParallelResult, PreState, execute_parallel,
-    execute_sequential,
-};
+use block_stm_evm::{Block, ParallelOptions, ParallelResult, PreState, execute_parallel};
 use block_stm_testkit::sim::{Latency, Profile};
 
-use self::report::{Line, Report};
+use self::report::{Line, Report, Study};
 use crate::{
     args::ForecastArgs,
-    discover::{Source, sources},
     error::CliError,
-    escape::shown,
     exit::Exit,
     files::{CsvOutput, Files, JsonOutput, SvgOutput},
+    given::{Given, NEXT, Placed},
     interrupt,
-    load::Load,
-    measure::{median_time, plain},
-    notes, output, progress,
+    measure::plain,
+    medians::median_time,
+    notes, output,
     units::count,
 };
 
@@ -41,8 +36,7 @@ use crate::{
 /// written.
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
-    let all = sources(&args.paths, &mut files)?;
-    let loads = Load::all(&args.blocks, &mut files)?;
+    let given = Given::open(&args.paths, &args.blocks, &mut files)?;
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let svg = SvgOutput::open(&args.svg, &mut files)?;
@@ -56,9 +50,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<Exit, CliError> {
         workers: &args.workers,
         repeat: args.repeat,
     };
-    let mut reports =
-        if all.is_empty() { studio.loads(&loads)? } else { vec![studio.blocks(&all)?] };
-    reports.retain(|report| !report.is_empty());
+    let reports = studio.reports(&given)?;
     if reports.is_empty() {
         return Ok(Exit::Success);
     }
@@ -80,71 +72,25 @@ struct Studio<'a> {
 }
 
 impl Studio<'_> {
-    /// A report on each generated block.
-    fn loads(&self, loads: &[Load]) -> Result<Vec<Report>, CliError> {
-        let bar = progress::bar(loads.iter().map(Load::blocks).sum());
+    /// A report on each generated block, or one on all real blocks.
+    fn reports(&self, given: &Given) -> Result<Vec<Report>, CliError> {
         let mut reports = Vec::new();
-        for load in loads {
-            if interrupt::came() {
-                break;
+        let mut blocks = Vec::new();
+        given.each(|Placed { number, title, block, state, .. }| {
+            let study = Study { number, lines: self.study(block, state)? };
+            match number {
+                Some(_) => blocks.push(study),
+                None => {
+                    let txns = count(block.txns.len(), "txn");
+                    reports.push(Report::new(format!("{title}: {txns}"), vec![study]));
+                }
             }
-            bar.set_message(load.name().to_owned());
-            load.each(|name, block, state| {
-                let lines = self.study(block, state)?;
-                let txns = count(block.txns.len(), "txn");
-                reports.push(Report::new(format!("{name}: {txns}"), vec![lines]));
-                bar.inc(1);
-                Ok(())
-            })?;
+            Ok(NEXT)
+        })?;
+        if !blocks.is_empty() {
+            reports.push(Report::new(count(blocks.len(), "block"), blocks));
         }
-        bar.finish_and_clear();
         Ok(reports)
-    }
-
-    /// One report on all blocks.
-    fn blocks(&self, all: &[Source]) -> Result<Report, CliError> {
-        let bar = progress::bar(all.len());
-        let mut studies = Vec::new();
-        for source in all {
-            if interrupt::came() {
-                break;
-            }
-            match source {
-                Source::Block(folder) => {
-                    bar.set_message(shown(folder.display()));
-                    let imported = import_folder(folder)?;
-                    let study = self.study(&imported.block, &imported.pre_state);
-                    studies.push(study.map_err(|message| CliError::Execution {
-                        path: folder.clone(),
-                        number: imported.number,
-                        message,
-                    })?);
-                }
-                Source::Chain(folder) => {
-                    let chain = import_chain(folder)?;
-                    bar.inc_length(chain.blocks.len() as u64);
-                    let mut state = chain.genesis;
-                    for one in &chain.blocks {
-                        if interrupt::came() {
-                            break;
-                        }
-                        bar.set_message(format!("block {}", one.number));
-                        let failed = |message: String| CliError::Execution {
-                            path: folder.clone(),
-                            number: one.number,
-                            message,
-                        };
-                        studies.push(self.study(&one.block, &state).map_err(failed)?);
-                        let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);
-                        state.apply(&result.map_err(|error| failed(error.to_string()))?.state);
-                        bar.inc(1);
-                    }
-                }
-            }
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(Report::new(count(studies.len(), "block"), studies))
     }
 
     /// One line for each number of workers.
@@ -166,7 +112,7 @@ impl Studio<'_> {
             .map_err(|stopped| stopped.to_string())?;
         let reads_ns = ordered.stats.base_reads.saturating_mul(self.latency.read_ns);
         let plain = self.times(|| Ok(plain(block, state).0))?;
-        let plain = median_time(&mut { plain }) + Duration::from_nanos(reads_ns);
+        let plain = median_time(&plain) + Duration::from_nanos(reads_ns);
         for (workers, times) in &mut real {
             times.extend(self.real(*workers, block, state)?);
         }
@@ -180,7 +126,7 @@ impl Studio<'_> {
                 executions_time: Duration::from_nanos(profile.executions_ns.iter().sum()),
                 simulated: Duration::from_nanos(forecast.makespan_ns),
                 bound: Duration::from_nanos(profile.bound_ns(&conflicts, workers)),
-                real: real.get(&workers).map(|times| median_time(&mut times.clone())),
+                real: real.get(&workers).map(|times| median_time(times)),
                 real_samples: real.get(&workers).cloned().unwrap_or_default(),
                 txns: block.txns.len(),
                 executions: stats.executions,

@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use block_stm_chain::import::json::read_file_within;
+use block_stm_chain::import::{ImportError, json::read_file_within};
 use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use block_stm_workloads::{Format, Params, Scenario, Series, Workload};
 use tracing::{debug, info};
 
 use crate::{
-    args::WorkloadArgs, error::CliError, escape::shown, files::Files, interrupt, memory,
+    args::WorkloadArgs, command, error::CliError, escape::shown, files::Files, interrupt, memory,
     units::count,
 };
 
@@ -129,9 +129,10 @@ impl Load {
                     number.map(|number| format!(" --{name} {number}")).unwrap_or_default()
                 };
                 format!(
-                    "--scenario {}{}{}",
-                    crate::command::quoted(&written.file.to_string_lossy()),
+                    "{}{}{}{}",
+                    command::scenario(&written.file, args.scenario_root.as_deref()),
                     number("txns", args.txns.map(|txns| txns as u64)),
+                    number("accounts", args.accounts.map(|accounts| accounts as u64)),
                     number("seed", args.seed),
                 )
             }
@@ -219,7 +220,10 @@ fn text(file: &Path) -> Result<String, String> {
         return Err("this is a folder".to_owned());
     }
     let bytes = read_file_within(file, FILE_MAX).map_err(|error| match error {
-        block_stm_chain::import::ImportError::Io { source, .. } => source.to_string(),
+        ImportError::Io { source, .. } => source.to_string(),
+        ImportError::TooLarge { bytes, max, .. } => {
+            format!("{bytes} bytes are more than the {max} that are read at most")
+        }
         other => other.to_string(),
     })?;
     String::from_utf8(bytes).map_err(|_| "not text in UTF-8".to_owned())

@@ -17,6 +17,9 @@ const MEASURED: Duration = Duration::from_millis(20);
 /// Handovers between two looks at the clock.
 const HANDOVERS: u32 = 256;
 
+/// No two cores are so far apart, in nanoseconds: the threads had to share one, or to wait.
+const TOO_FAR: f64 = 20_000.0;
+
 /// What times depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
@@ -25,7 +28,7 @@ pub(crate) struct Machine {
     /// How many threads can run at the same time.
     pub(crate) cores: usize,
     /// What handing a cache line from one core to another takes, in nanoseconds; nothing with one
-    /// core.
+    /// core, and where other work kept the threads from running side by side.
     pub(crate) core_distance_ns: Option<f64>,
     /// The load of the last minute, where the system tells it.
     pub(crate) load: Option<f64>,
@@ -103,8 +106,13 @@ fn core_distance_ns() -> Option<f64> {
         // ORDERING: Relaxed: as above.
         turn.store(OVER, Ordering::Relaxed);
     });
-    // Each turn is two handovers.
-    shortest.map(|time| time.as_nanos() as f64 / f64::from(2 * HANDOVERS))
+    shortest.and_then(distance_of)
+}
+
+/// What one handover took, if so many turns took this time; each turn is two.
+fn distance_of(turns: Duration) -> Option<f64> {
+    let distance = turns.as_nanos() as f64 / f64::from(2 * HANDOVERS);
+    Some(distance).filter(|distance| *distance < TOO_FAR)
 }
 
 #[cfg(test)]
@@ -129,7 +137,10 @@ mod tests {
     #[test]
     fn cores_are_some_distance_apart() {
         let machine = Machine::look();
-        assert_eq!(machine.core_distance_ns.is_some(), machine.cores > 1);
-        assert!(machine.core_distance_ns.is_none_or(|distance| distance > 1.0), "{machine:?}");
+        let distance = machine.core_distance_ns;
+        assert!(machine.cores > 1 || distance.is_none(), "{machine:?}");
+        assert!(distance.is_none_or(|distance| distance > 1.0), "{machine:?}");
+        let turns = |nanos| distance_of(Duration::from_nanos(nanos));
+        assert_eq!([turns(51_200), turns(50_000_000)], [Some(100.0), None]);
     }
 }

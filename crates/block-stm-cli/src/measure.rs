@@ -30,6 +30,7 @@ use crate::{
     difference::{Difference, first_difference},
     interrupt,
     latency::SlowState,
+    medians::{lower_median, median_time},
 };
 
 /// What measuring one block came to.
@@ -204,12 +205,12 @@ where
         }
     }
     Ok(Measured {
-        with_list: timed.map(|_| median_time(&mut list_times)),
-        sequential: median_time(&mut samples.sequential.clone()),
-        parallel: median_time(&mut samples.parallel.clone()),
+        with_list: timed.map(|_| median_time(&list_times)),
+        sequential: median_time(&samples.sequential),
+        parallel: median_time(&samples.parallel),
         samples,
-        executions: lower_median(&mut counters.0),
-        aborts: lower_median(&mut counters.1),
+        executions: lower_median(&counters.0),
+        aborts: lower_median(&counters.1),
         reference: judge.reference,
         list,
         difference: judge.difference,
@@ -334,23 +335,6 @@ fn in_words(result: &Result<BlockResult, Failure>) -> String {
     }
 }
 
-/// The middle of an odd number of times, the mean of the middle two of an even one.
-pub(crate) fn median_time(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    let middle = times.len() / 2;
-    match times {
-        [] => Duration::ZERO,
-        times if times.len() % 2 == 1 => times[middle],
-        times => (times[middle - 1] + times[middle]) / 2,
-    }
-}
-
-/// The middle, the lower one of two: a count that really occurred.
-pub(crate) fn lower_median(counts: &mut [u64]) -> u64 {
-    counts.sort_unstable();
-    counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use block_stm_evm::{
@@ -367,17 +351,6 @@ mod tests {
     fn result() -> BlockResult {
         let block = Block::new(SpecId::SHANGHAI, BlockEnv::default(), Vec::new());
         execute_sequential(&block, &PreState::new(), InvalidTxn::Reject).expect("an empty block")
-    }
-
-    #[test]
-    fn medians() {
-        let times = |millis: &[u64]| {
-            let mut times: Vec<_> = millis.iter().map(|&ms| Duration::from_millis(ms)).collect();
-            median_time(&mut times).as_millis()
-        };
-        assert_eq!([times(&[]), times(&[5]), times(&[9, 1]), times(&[3, 9, 1])], [0, 5, 5, 3]);
-        let counts = |counts: &[u64]| lower_median(&mut counts.to_vec());
-        assert_eq!([counts(&[]), counts(&[5]), counts(&[9, 1]), counts(&[3, 9, 1])], [0, 5, 1, 3]);
     }
 
     #[test]

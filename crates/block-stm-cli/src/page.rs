@@ -1,26 +1,25 @@
 //! `block-stm report`: all that is known of blocks, as one page.
 
-use std::{cmp::Reverse, collections::BTreeMap, path::PathBuf};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use block_stm::{Config, Engine};
-use block_stm_chain::import::{import_chain, import_folder};
-use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 use serde::Serialize;
 
 use crate::{
     allocator,
     args::PageArgs,
     command,
-    discover::{Source, sources},
     error::CliError,
     escape::{escaped_json, shown},
     exit::Exit,
     explain::{Detail, Explorer},
     files::{Files, deliver},
+    given::{Given, NEXT, Placed, Wants},
     interrupt,
     machine::Machine,
-    notes, output, progress, replay,
-    report::{Report, json, table},
+    notes, output, replay,
+    report::{Report, Row, json, table},
+    run,
     timeline::{Work, work},
     units::count,
 };
@@ -39,7 +38,7 @@ const D3: &str = include_str!("../assets/d3.v7.min.js");
 /// can't be written. Blocks that can't be read are told, and left out.
 pub(crate) fn page(args: &PageArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
-    let all = sources(&args.paths, &mut files)?;
+    let given = Given::open(&args.paths, &args.blocks, &mut files)?;
     args.names.files().for_each(|file| files.reads(file));
     let target = files.writes(&args.out)?;
     let mut explorer = Explorer::new(&args.names, args.repeat.get())?;
@@ -48,11 +47,14 @@ pub(crate) fn page(args: &PageArgs) -> Result<Exit, CliError> {
     threads.dedup();
     notes::print(&threads);
     let _patience = interrupt::Patience::new();
-    let replay = args.replay();
+    let (replay, common) = (args.replay(), args.common());
     let mut reports = Vec::new();
     for &threads in &threads {
         if !interrupt::came() {
-            reports.push(replay::report(&replay, &all, threads)?);
+            reports.push(match &given {
+                Given::Real(all) => replay::report(&replay, all, threads)?,
+                Given::Generated(loads) => run::report((&args.blocks, &common), loads, threads)?,
+            });
         }
     }
     for report in &reports {
@@ -66,8 +68,8 @@ pub(crate) fn page(args: &PageArgs) -> Result<Exit, CliError> {
     let engine = Config::default().inline_below(0);
     let engine = Engine::new(engine.threads(*threads.last().expect("there is one")))?;
     let wanted = longest(most, args.details);
-    let details = details(&all, &wanted, |title, block, state| {
-        let detail = explorer.detail(title, block, state)?;
+    let details = details(&given, &wanted, |Placed { title, block, state, .. }| {
+        let detail = explorer.detail(title.to_owned(), block, state)?;
         let work = work(&engine, args.repeat.get(), block, state)?;
         Ok(Shown { detail, work, threads: Engine::threads(&engine) })
     })?;
@@ -95,54 +97,32 @@ struct Shown {
     threads: usize,
 }
 
-/// The numbers of the blocks that take longest, at most so many.
-fn longest(report: &Report, most: usize) -> Vec<u64> {
+/// The titles of the blocks that take longest, at most so many.
+fn longest(report: &Report, most: usize) -> Vec<String> {
     let mut rows: Vec<_> = report.rows.iter().collect();
     rows.sort_by_key(|row| Reverse(row.sequential));
-    rows.into_iter().take(most).filter_map(|row| row.number).collect()
+    let title = |row: &Row| match row.number {
+        Some(number) => format!("block {number}"),
+        None => row.name.clone(),
+    };
+    rows.into_iter().take(most).map(title).collect()
 }
 
-/// What `look` sees in the blocks with the numbers `wanted`.
+/// What `look` sees in the blocks with the titles `wanted`.
 fn details(
-    all: &[Source],
-    wanted: &[u64],
-    mut look: impl FnMut(String, &Block, &PreState) -> Result<Shown, String>,
+    given: &Given,
+    wanted: &[String],
+    mut look: impl FnMut(Placed<'_>) -> Result<Shown, String>,
 ) -> Result<Vec<Shown>, CliError> {
-    let bar = progress::bar(wanted.len());
     let mut seen = BTreeMap::new();
-    let mut one = |path: &PathBuf, number: u64, block: &Block, state: &PreState| {
-        if !wanted.contains(&number) || seen.contains_key(&number) || interrupt::came() {
-            return Ok(());
+    given.each_readable(|placed| {
+        let title = placed.title.to_owned();
+        if wanted.contains(&title) && !seen.contains_key(&title) {
+            seen.insert(title, look(placed)?);
         }
-        bar.set_message(format!("block {number}"));
-        let shown = look(format!("block {number}"), block, state)
-            .map_err(|message| CliError::Execution { path: path.clone(), number, message })?;
-        seen.insert(number, shown);
-        bar.inc(1);
-        Ok::<_, CliError>(())
-    };
-    for source in all {
-        match source {
-            Source::Block(folder) => {
-                // One that can't be read was told before.
-                let Ok(imported) = import_folder(folder) else { continue };
-                one(folder, imported.number, &imported.block, &imported.pre_state)?;
-            }
-            Source::Chain(folder) => {
-                let Ok(chain) = import_chain(folder) else { continue };
-                let mut state = chain.genesis;
-                for block in &chain.blocks {
-                    one(folder, block.number, &block.block, &state)?;
-                    match execute_sequential(&block.block, &state, InvalidTxn::Reject) {
-                        Ok(result) => state.apply(&result.state),
-                        Err(_) => break,
-                    }
-                }
-            }
-        }
-    }
-    bar.finish_and_clear();
-    Ok(wanted.iter().filter_map(|number| seen.remove(number)).collect())
+        Ok(if seen.len() < wanted.len() { NEXT } else { Wants::Break(()) })
+    })?;
+    Ok(wanted.iter().filter_map(|title| seen.remove(title)).collect())
 }
 
 /// What the page's script draws.

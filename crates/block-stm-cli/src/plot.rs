@@ -15,7 +15,7 @@ use plotters::{
     style::{RGBColor, ShapeStyle},
 };
 
-use crate::escape::escaped;
+use crate::{escape::escaped, medians::quantile};
 
 const PANEL: (u32, u32) = (560, 440);
 const LEGEND_WIDTH: u32 = 190;
@@ -86,20 +86,11 @@ pub(crate) struct Point {
 impl Point {
     /// The value with the quartiles of the samples, where there are enough.
     pub(crate) fn new(value: f64, samples: impl IntoIterator<Item = f64>) -> Self {
-        let mut samples: Vec<f64> = samples.into_iter().collect();
-        samples.sort_unstable_by(f64::total_cmp);
+        let samples: Vec<f64> = samples.into_iter().collect();
         let half =
             (samples.len() >= 3).then(|| (quantile(&samples, 0.25), quantile(&samples, 0.75)));
         Self { value, half }
     }
-}
-
-/// Linear between the two samples that it lies between.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (place - below as f64) * (sorted[above] - sorted[below])
 }
 
 /// The plot as the text of an SVG.

@@ -6,7 +6,7 @@ use block_stm::{Config, Engine};
 use block_stm_workloads::Params;
 
 use crate::{
-    args::RunArgs,
+    args::{CommonArgs, RunArgs, WorkloadArgs},
     bounds::Bounder,
     command,
     delivery::Delivery,
@@ -37,17 +37,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         if interrupt::came() {
             break;
         }
-        delivery.show(report(args, &loads, threads)?)?;
+        delivery.show(report((&args.blocks, &args.common), &loads, threads)?)?;
     }
     delivery.finish()
 }
 
-fn report(args: &RunArgs, loads: &[Load], threads: NonZeroUsize) -> Result<Report, CliError> {
+/// Runs all blocks with so many threads.
+///
+/// # Errors
+///
+/// Threads that can't be started, a block that can't be generated or executed.
+pub(crate) fn report(
+    (blocks, common): (&WorkloadArgs, &CommonArgs),
+    loads: &[Load],
+    threads: NonZeroUsize,
+) -> Result<Report, CliError> {
     let engine = Engine::new(Config::default().threads(threads))?;
-    let bounder = Bounder::if_wanted(&args.common, threads)?;
-    let blocks = loads.iter().map(Load::blocks).sum();
-    let bar = progress::bar(blocks);
-    let mut rows = Vec::with_capacity(blocks);
+    let bounder = Bounder::if_wanted(common, threads)?;
+    let bar = progress::bar(loads.iter().map(Load::blocks).sum());
+    let mut rows = Vec::new();
     for load in loads {
         if interrupt::came() {
             break;
@@ -55,11 +63,10 @@ fn report(args: &RunArgs, loads: &[Load], threads: NonZeroUsize) -> Result<Repor
         bar.set_message(load.name().to_owned());
         load.each(|name, block, state| {
             let lists = Lists::Unbuilt;
-            let measured =
-                measure_as_asked(&args.common, &engine, bounder.as_ref(), block, state, lists);
+            let measured = measure_as_asked(common, &engine, bounder.as_ref(), block, state, lists);
             let (measured, bounds) = measured?;
             let row = Row::new(name, block, measured, Vec::new()).with_bounds(bounds);
-            rows.push(row.repeated_by(command::run(args, load, engine.threads())));
+            rows.push(row.repeated_by(command::run((blocks, common), load, engine.threads())));
             bar.inc(1);
             Ok(())
         })?;
@@ -67,16 +74,16 @@ fn report(args: &RunArgs, loads: &[Load], threads: NonZeroUsize) -> Result<Repor
     bar.finish_and_clear();
     Ok(Report {
         kind: Kind::Workloads,
-        title: title(args, loads, threads.get()),
+        title: title((blocks, common), loads, threads.get()),
         machine: Machine::look(),
         threads: threads.get(),
-        repeat: args.common.repeat,
+        repeat: common.repeat,
         rows,
         errors: Vec::new(),
     })
 }
 
-fn title(args: &RunArgs, loads: &[Load], threads: usize) -> String {
+fn title((blocks, common): (&WorkloadArgs, &CommonArgs), loads: &[Load], threads: usize) -> String {
     if let [Load::Scenario(written)] = loads {
         return format!(
             "Scenario {}: {} of {}, {}, seed {}{}; {}",
@@ -85,17 +92,17 @@ fn title(args: &RunArgs, loads: &[Load], threads: usize) -> String {
             count(written.scenario.txns(), "txn"),
             count(written.scenario.accounts(), "account"),
             written.scenario.seed(),
-            args.common.latency_in_words(),
+            common.latency_in_words(),
             count(threads, "thread"),
         );
     }
-    let Params { txns, accounts, pools, zipf, seed } = args.blocks.params();
+    let Params { txns, accounts, pools, zipf, seed } = blocks.params();
     format!(
         "Blocks of {}: {}, {}, zipf {zipf}, seed {seed}{}; {}",
         count(txns, "txn"),
         count(accounts, "account"),
         count(pools, "pool"),
-        args.common.latency_in_words(),
+        common.latency_in_words(),
         count(threads, "thread"),
     )
 }

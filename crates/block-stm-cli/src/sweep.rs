@@ -5,10 +5,17 @@ mod plot;
 mod report;
 mod subject;
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use block_stm::{Config, Engine};
-use block_stm_workloads::p2p::{Kind, Work};
+use block_stm_workloads::{
+    Params, Workload,
+    p2p::{Kind, Work},
+};
 use indicatif::ProgressBar;
 
 use self::{
@@ -16,29 +23,35 @@ use self::{
     subject::{Evm, P2p, Subject},
 };
 use crate::{
-    args::{SweepArgs, SweepVm},
+    args::{SweepArgs, SweepVm, sorted},
     command,
     difference::Difference,
     error::CliError,
     exit::Exit,
     files::{Files, JsonOutput, Target, deliver},
     interrupt,
-    measure::{lower_median, median_time},
+    load::{Load, Written},
+    medians::{lower_median, median_time},
     memory, notes, output, progress,
 };
+
+const FROM_A_FILE: CliError =
+    CliError::Usage("a sweep reads its scenario for each cell: give a file in place of `-`");
 
 /// Measures every cell.
 ///
 /// # Errors
 ///
-/// Options that do not go together, threads that can't be started, results that can't be written.
+/// Options that do not go together, a scenario that can't be read, threads that can't be started,
+/// results that can't be written.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
-    let targets = Targets::open(args)?;
-    let (accounts, blocks) = (sorted(&args.accounts), sorted(&args.blocks));
+    let mut files = Files::new();
+    let swept = Swept::of(args, &mut files)?;
+    let targets = Targets::open(args, &mut files)?;
     let threads = sorted(&args.threads);
+    let (accounts, blocks) = swept.sizes(args);
     let largest = |sizes: &[usize]| sizes.last().copied().unwrap_or_default();
     memory::check(largest(&blocks), largest(&accounts))?;
-    let vm = Swept::of(args)?;
     notes::print(&threads);
     let _patience = interrupt::Patience::new();
     let engine = |&threads: &NonZeroUsize| Engine::new(Config::default().threads(threads));
@@ -52,7 +65,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
                 continue;
             }
             bar.set_message(format!("{txns} txns of {accounts} accounts"));
-            let mut subject = vm.subject(txns, accounts, args.seed)?;
+            let mut subject = swept.subject(args, (txns, accounts))?;
             series.push(measure(args, (txns, accounts), &mut *subject, &engines, &bar));
         }
     }
@@ -61,9 +74,10 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Success);
     }
     let report = Report {
-        vm: args.vm,
-        work: vm.work(),
-        seed: args.seed,
+        vm: args.vm(),
+        scenario: swept.scenario().map(|written| written.name().to_owned()),
+        work: swept.work(),
+        seed: swept.scenario().map_or(args.seed.unwrap_or(0), |written| written.scenario.seed()),
         repeat: args.repeat,
         threads: threads.into_iter().map(NonZeroUsize::get).collect(),
         series,
@@ -73,24 +87,25 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, CliError> {
     Ok(if report.ok() { Exit::Success } else { Exit::CheckFailed })
 }
 
-/// Each value once, in order.
-fn sorted<T: Ord + Copy>(values: &[T]) -> Vec<T> {
-    let mut values = values.to_vec();
-    values.sort_unstable();
-    values.dedup();
-    values
-}
-
-/// What is swept: the VM with its options.
-#[derive(Clone, Copy, Debug)]
+/// What is swept: the VM with its options, or a scenario.
+#[derive(Debug)]
 enum Swept {
     /// The work is the same in all cells.
     P2p(Kind, Duration, Work),
-    Evm,
+    Transfers,
+    /// With its own numbers of accounts and transactions.
+    Scenario(Box<Written>),
 }
 
 impl Swept {
-    fn of(args: &SweepArgs) -> Result<Self, CliError> {
+    fn of(args: &SweepArgs, files: &mut Files) -> Result<Self, CliError> {
+        if let Some(load) = args.load(None, None) {
+            let file = load.scenario.as_deref().unwrap_or(Path::new("-"));
+            if file == Path::new("-") {
+                return Err(FROM_A_FILE);
+            }
+            return Ok(Self::Scenario(Box::new(Written::read(file, &load, files)?)));
+        }
         let p2p = |kind: Kind| {
             let time = args.work.map_or_else(|| kind.time_in_paper(), |work| work.0);
             Self::P2p(kind, time, Work::lasting(time))
@@ -98,30 +113,60 @@ impl Swept {
         match (args.vm, args.work) {
             (SweepVm::Diem, _) => Ok(p2p(Kind::Diem)),
             (SweepVm::Aptos, _) => Ok(p2p(Kind::Aptos)),
-            (SweepVm::Evm, None) => Ok(Self::Evm),
+            (SweepVm::Evm, None) => Ok(Self::Transfers),
             (SweepVm::Evm, Some(_)) => {
                 Err(CliError::Usage("--work is for diem and aptos: revm does its own work"))
             }
         }
     }
 
-    const fn work(self) -> Option<Duration> {
+    fn scenario(&self) -> Option<&Written> {
         match self {
-            Self::P2p(_, time, _) => Some(time),
-            Self::Evm => None,
+            Self::Scenario(written) => Some(written),
+            Self::P2p(..) | Self::Transfers => None,
         }
     }
 
+    const fn work(&self) -> Option<Duration> {
+        match self {
+            Self::P2p(_, time, _) => Some(*time),
+            Self::Transfers | Self::Scenario(_) => None,
+        }
+    }
+
+    /// Numbers of accounts, and of transactions in a block.
+    fn sizes(&self, args: &SweepArgs) -> (Vec<usize>, Vec<usize>) {
+        let (usual, own) = match self.scenario() {
+            None => return args.sizes(),
+            Some(written) => (args, &written.scenario),
+        };
+        let or = |given: &[usize], own| if given.is_empty() { vec![own] } else { sorted(given) };
+        (or(&usual.accounts, own.accounts()), or(&usual.blocks, own.txns()))
+    }
+
     fn subject(
-        self,
-        txns: usize,
-        accounts: usize,
-        seed: u64,
+        &self,
+        args: &SweepArgs,
+        (txns, accounts): (usize, usize),
     ) -> Result<Box<dyn Subject>, CliError> {
-        Ok(match self {
-            Self::P2p(kind, _, work) => Box::new(P2p::new(kind, work, (txns, accounts), seed)),
-            Self::Evm => Box::new(Evm::new((txns, accounts), seed)?),
-        })
+        let seed = args.seed.unwrap_or(0);
+        let evm = |loads: &[Load]| -> Result<Box<dyn Subject>, CliError> {
+            let load = loads.first().expect("a workload or a scenario is one load");
+            Ok(Box::new(Evm::new(load)?))
+        };
+        match self {
+            Self::P2p(kind, _, work) => {
+                Ok(Box::new(P2p::new(*kind, *work, (txns, accounts), seed)))
+            }
+            Self::Transfers => {
+                let params = Params { txns, accounts, seed, ..Params::default() };
+                evm(&[Load::Workload(Workload::Transfers, params)])
+            }
+            Self::Scenario(_) => {
+                let load = args.load(Some(accounts), Some(txns)).expect("there is a scenario");
+                evm(&Load::all(&load, &mut Files::new())?)
+            }
+        }
     }
 }
 
@@ -134,6 +179,7 @@ fn measure(
     engines: &[Engine],
     bar: &ProgressBar,
 ) -> Series {
+    let all_txns = subject.txns();
     let mut plain = Vec::with_capacity(args.repeat);
     let mut plain_difference = None;
     let mut columns: Vec<_> = engines.iter().map(|_| Column::default()).collect();
@@ -151,25 +197,26 @@ fn measure(
         for (engine, column) in engines.iter().zip(&mut columns) {
             let run = subject.parallel(engine, &name);
             column.times.push(run.time);
-            column.executions.push(run.stats.executions);
-            column.aborts.push(run.stats.aborts.total());
+            column.executions.push(run.executions);
+            column.aborts.push(run.aborts);
             column.difference = column.difference.take().or(run.difference);
             bar.inc(1);
         }
     }
     let cell = |(engine, mut column): (&Engine, Column)| Cell {
         threads: engine.threads(),
-        time: median_time(&mut column.times.clone()[1..]),
+        time: median_time(&column.times[1..]),
         samples: column.times.split_off(1),
-        executions: lower_median(&mut column.executions[1..]),
-        aborts: lower_median(&mut column.aborts[1..]),
+        executions: lower_median(&column.executions[1..]),
+        aborts: lower_median(&column.aborts[1..]),
         difference: column.difference,
         command: command::sweep(args, (txns, accounts), engine.threads()),
     };
     Series {
         txns,
+        all_txns,
         accounts,
-        sequential: median_time(&mut plain.clone()[1..]),
+        sequential: median_time(&plain[1..]),
         sequential_samples: plain.split_off(1),
         sequential_difference: plain_difference,
         cells: engines.iter().zip(columns).map(cell).collect(),
@@ -194,9 +241,8 @@ struct Targets {
 
 impl Targets {
     /// Makes sure that there is a way to write each, before anything is measured.
-    fn open(args: &SweepArgs) -> Result<Self, CliError> {
-        let mut files = Files::new();
-        let json = JsonOutput::open(&args.json, &mut files)?;
+    fn open(args: &SweepArgs, files: &mut Files) -> Result<Self, CliError> {
+        let json = JsonOutput::open(&args.json, files)?;
         let mut open =
             |path: &Option<PathBuf>| path.as_deref().map(|path| files.writes(path)).transpose();
         let targets = Self { json, csv: open(&args.csv)?, svg: open(&args.svg)? };

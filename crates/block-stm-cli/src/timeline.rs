@@ -13,10 +13,7 @@ use std::{
 };
 
 use block_stm::{Config, Engine, observer::observe};
-use block_stm_chain::import::{import_chain, import_folder};
-use block_stm_evm::{
-    Block, InvalidTxn, ParallelOptions, PreState, execute_parallel, execute_sequential,
-};
+use block_stm_evm::{Block, ParallelOptions, PreState, execute_parallel};
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,19 +23,20 @@ use self::{
 };
 use crate::{
     args::TimelineArgs,
-    discover::{Source, sources},
     error::CliError,
     escape::shown,
     exit::Exit,
     files::{CsvOutput, Draft, Files, JsonOutput, Target, deliver, rendered},
-    load::Load,
+    given::{Given, NEXT, Placed, Wants},
+    interrupt,
     machine::Machine,
-    measure::median_time,
+    medians::median_time,
     notes, output, tables,
-    units::{count, time},
+    units::{count, millis, time},
 };
 
-const ONE_BLOCK: CliError = CliError::Usage("timeline is of one block: name one");
+const SEVERAL_BLOCKS: CliError =
+    CliError::Usage("timeline is of one block, and these are several: name one, or see --block");
 
 /// Writes the trace of a block's execution.
 ///
@@ -47,8 +45,10 @@ const ONE_BLOCK: CliError = CliError::Usage("timeline is of one block: name one"
 /// Input that can't be read or executed, more than one block, results that can't be written.
 pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     let mut files = Files::new();
-    let all = sources(args.path.as_slice(), &mut files)?;
-    let loads = Load::all(&args.blocks, &mut files)?;
+    let given = Given::open(args.path.as_slice(), &args.blocks, &mut files)?;
+    if given.len() > 1 && args.block.is_none() {
+        return Err(SEVERAL_BLOCKS);
+    }
     let json = JsonOutput::open(&args.json, &mut files)?;
     let csv = CsvOutput::open(&args.csv, &mut files)?;
     let target = files.writes(&args.out)?;
@@ -56,24 +56,11 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
         return Err(CliError::Usage("--json and --out - both want standard output"));
     }
     notes::print(&[args.threads]);
+    let _patience = interrupt::Patience::new();
     let engine = Engine::new(Config::default().threads(args.threads).inline_below(0))?;
-    let summary = match all.as_slice() {
-        [] => {
-            let [load] = loads.as_slice() else { return Err(ONE_BLOCK) };
-            if load.blocks() > 1 {
-                return Err(ONE_BLOCK);
-            }
-            let mut done = None;
-            load.each(|title, block, state| {
-                done = Some(study(args, &engine, title, block, state)?);
-                Ok(())
-            })?;
-            done.ok_or(ONE_BLOCK)?
-        }
-        [source] => of_source(args, &engine, source)?,
-        _ => return Err(ONE_BLOCK),
+    let Some((summary, story)) = of_block(args, &engine, &given)? else {
+        return Ok(Exit::Success);
     };
-    let (summary, story) = summary;
     write(&target, &story, &summary)?;
     if !json.replaces_text() && !matches!(target, Target::Stdout) {
         output::print_styled(&summary.text(&args.out))?;
@@ -83,45 +70,27 @@ pub(crate) fn timeline(args: &TimelineArgs) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-fn of_source(
+/// The one block that is meant, or that `--block` names; nothing if an interrupt came before it.
+fn of_block(
     args: &TimelineArgs,
     engine: &Engine,
-    source: &Source,
-) -> Result<(Summary, Story), CliError> {
-    let failed = |path: &Path, number| {
-        let path = path.to_owned();
-        move |message| CliError::Execution { path, number, message }
-    };
-    match source {
-        Source::Block(folder) => {
-            let imported = import_folder(folder)?;
-            let number = imported.number;
-            if args.block.is_some_and(|wanted| wanted != number) {
-                return Err(CliError::Usage("PATH has another block than --block names"));
-            }
-            study(args, engine, format!("block {number}"), &imported.block, &imported.pre_state)
-                .map_err(failed(folder, number))
+    given: &Given,
+) -> Result<Option<(Summary, Story)>, CliError> {
+    let (mut place, mut several, mut found) = (0, false, None);
+    given.each(|Placed { number, title, among, block, state }| {
+        place += 1;
+        match args.block {
+            None if among > 1 => several = true,
+            Some(wanted) if wanted != number.unwrap_or(place) => return Ok(NEXT),
+            _ => found = Some(study(args, engine, title.to_owned(), block, state)?),
         }
-        Source::Chain(folder) => {
-            let chain = import_chain(folder)?;
-            let wanted = match (args.block, chain.blocks.as_slice()) {
-                (Some(number), _) => number,
-                (None, [one]) => one.number,
-                _ => return Err(CliError::Usage("PATH has several blocks: see --block")),
-            };
-            let mut state = chain.genesis;
-            for one in &chain.blocks {
-                if one.number == wanted {
-                    let title = format!("block {wanted}");
-                    return study(args, engine, title, &one.block, &state)
-                        .map_err(failed(folder, wanted));
-                }
-                let result = execute_sequential(&one.block, &state, InvalidTxn::Reject);
-                let result = result.map_err(|error| error.to_string());
-                state.apply(&result.map_err(failed(folder, one.number))?.state);
-            }
-            Err(CliError::Usage("the chain has no block with the number of --block"))
-        }
+        Ok(Wants::Break(()))
+    })?;
+    match found {
+        Some(found) => Ok(Some(found)),
+        None if interrupt::came() => Ok(None),
+        None if several => Err(SEVERAL_BLOCKS),
+        None => Err(CliError::Usage("there is no block with the number of --block")),
     }
 }
 
@@ -208,6 +177,10 @@ fn study(
     let (mut without, mut with) = (Vec::new(), Vec::new());
     let mut best = None;
     for _ in 0..args.repeat.get() {
+        // One turn is enough to say something.
+        if best.is_some() && interrupt::came() {
+            break;
+        }
         without.push(run()?.0);
         let (time, executed, recorded) = observed()?;
         if executed.result != reference.result {
@@ -226,20 +199,16 @@ fn study(
         block: block_name,
         txns: block.txns.len(),
         threads: engine.threads(),
-        repeat: args.repeat.get(),
+        repeat: with.len(),
         time_ms: millis(length),
-        unobserved_ms: millis(median_time(&mut without)),
-        observed_ms: millis(median_time(&mut with)),
+        unobserved_ms: millis(median_time(&without)),
+        observed_ms: millis(median_time(&with)),
         executions: stats.executions,
         aborts: stats.aborts.total(),
         cut: story.cut,
         workers: story.workers.iter().map(|spans| Shares::of(spans)).collect(),
     };
     Ok((summary, story))
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e6
 }
 
 /// Writes the trace whole or not at all.

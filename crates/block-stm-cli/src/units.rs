@@ -31,6 +31,11 @@ pub(crate) fn si(value: f64) -> String {
     format!("{} T", three_digits(value))
 }
 
+/// Milliseconds to the nanosecond, for programs.
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
+}
+
 /// A time with three significant digits: `12.3 ms`.
 pub(crate) fn time(time: Duration) -> String {
     let mut value = time.as_secs_f64() * 1e6;

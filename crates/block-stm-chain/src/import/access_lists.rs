@@ -4,6 +4,8 @@ use alloy_eip7928::BlockAccessList;
 use alloy_primitives::hex;
 use alloy_rlp::{Decodable, Encodable};
 
+use super::error::at;
+
 /// Why bytes are no lists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,7 +24,7 @@ pub enum ListFileError {
         message: String,
     },
     /// It is no JSON of a list.
-    #[error("{path}: {message}")]
+    #[error("{}{message}", at(path))]
     Json {
         /// Which part of the document; `.` is the whole.
         path: String,
@@ -158,6 +160,6 @@ mod tests {
         assert!(error(b"0xzz").contains("invalid"), "{}", error(b"0xzz"));
         assert!(error(b"\xc0\xc1").starts_with("list 2 of the file, at byte 1: "));
         assert!(error(br#"[{"address": 7}]"#).starts_with("[0].address: "));
-        assert!(error(b"[] []").starts_with(".: trailing characters"));
+        assert!(error(b"[] []").starts_with("trailing characters"));
     }
 }

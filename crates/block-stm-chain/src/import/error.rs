@@ -29,17 +29,18 @@ pub enum ImportError {
         max: u64,
     },
     /// A file is not the JSON that is expected.
-    #[error("{}: {field}: {message}", file.display())]
+    #[error("{}: {}{message}", file.display(), at(field))]
     Json {
         /// Which file.
         file: PathBuf,
-        /// Path of the field, such as `transactions[3].gasPrice`; `.` is the whole file.
+        /// Path of the field, such as `transactions[3].gasPrice`; `.` is the whole file, and `?`
+        /// a part that the parser did not come to know.
         field: String,
         /// What is wrong, with line and column.
         message: String,
     },
     /// A field has a value that contradicts the rest of the file.
-    #[error("{}: {field}: {message}", file.display())]
+    #[error("{}: {}{message}", file.display(), at(field))]
     Field {
         /// Which file.
         file: PathBuf,
@@ -82,6 +83,14 @@ pub enum ImportError {
         /// What is wrong.
         source: ScheduleError,
     },
+}
+
+/// The path of a field, as far as it is known, before what is said of it.
+pub(super) fn at(field: &str) -> String {
+    match field.trim_end_matches(['.', '?']) {
+        "" => String::new(),
+        known => format!("{known}: "),
+    }
 }
 
 /// Why a transaction is not what it claims to be.

@@ -110,7 +110,7 @@ pub fn import_folder(folder: &Path) -> Result<ImportedBlock, ImportError> {
 ///
 /// let files = MemoryFiles::from([("block.json", b"{}".as_slice())]);
 /// let error = import_files(&files).expect_err("an empty block");
-/// assert!(error.to_string().starts_with("block.json: .: missing field `transactions`"));
+/// assert!(error.to_string().starts_with("block.json: missing field `transactions`"));
 /// ```
 pub fn import_files(files: &MemoryFiles<'_>) -> Result<ImportedBlock, ImportError> {
     import(Folder::Memory(files))

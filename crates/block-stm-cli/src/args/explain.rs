@@ -15,10 +15,11 @@ A transaction waits for those whose writes it reads. The block takes at least as
 costly chain of such waits, on any number of workers. Balances that only change by payments, \
 and fees, make no waits.
 
-  lost         by how much its readers would start earlier without it, together
+  lost         by how much its readers would start earlier without it, together;
+               what one transaction passes on at several places is lost at each
   waited       transactions that read there what another one had written
   without it   the most that dependencies allow, with it and without it
-  and all above  the same without all places up to this row
+  all above    the same without all places up to this row
 
 Slots are named by --layout: a storage layout of solc, or an artefact of Foundry or Hardhat that \
 has one. It is used for every contract with the artefact's code, or for the ADDRESS before it.
@@ -72,7 +73,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(3).expect("not zero"))]
     #[arg(value_parser = repeat_parser())]
     pub(crate) repeat: NonZeroUsize,
-    /// Write the dependencies of one block to FILE, for Graphviz
+    /// Write the dependencies of one block to FILE, for Graphviz; `-` in place of the text
     #[arg(long, value_name = "FILE")]
     pub(crate) dot: Option<PathBuf>,
     /// Where results go as JSON.

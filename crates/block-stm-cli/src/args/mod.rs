@@ -42,7 +42,7 @@ pub(crate) use self::{
     run::{CommonArgs, RunArgs, WorkloadArgs},
     scenario::{ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioShowArgs},
     sim::SimArgs,
-    sweep::{SweepArgs, SweepVm},
+    sweep::{SweepArgs, SweepVm, sorted},
     t8n_input::T8nInputArgs,
     timeline::TimelineArgs,
     trace::TestTraceArgs,

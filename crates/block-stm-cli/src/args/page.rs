@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 
 use super::{
-    CommonArgs, CsvArgs, JsonArgs, Latency, NameArgs, ReplayArgs, SvgArgs,
+    CommonArgs, CsvArgs, JsonArgs, Latency, NameArgs, ReplayArgs, SvgArgs, WorkloadArgs,
     parsers::{default_threads, repeat_parser, size_parser, threads_parser},
 };
 
@@ -16,15 +16,20 @@ worker did, who waits for whom, and where: the blocks that take longest, as many
 
 Examples:
   block-stm report blocks --out report.html
+  block-stm report --workload amm,mixed --out report.html
+  block-stm report --scenario load.yaml --out report.html
   block-stm report blocks --threads 1,2,4,8 --repeat 9 --out report.html
   block-stm report blocks/17034870 --layout out/Pair.json --out pair.html";
 
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub(crate) struct PageArgs {
-    /// Block folders, chain folders, or folders of these
-    #[arg(required = true, value_name = "PATH")]
+    /// Block folders, chain folders, or folders of these, instead of workloads
+    #[arg(value_name = "PATH", conflicts_with_all = ["workload", "scenario"])]
     pub(crate) paths: Vec<PathBuf>,
+    /// Which blocks, if there is no PATH.
+    #[command(flatten)]
+    pub(crate) blocks: WorkloadArgs,
     /// The file that the page is written to
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -48,18 +53,19 @@ pub(crate) struct PageArgs {
 impl PageArgs {
     /// The same as options of `replay`.
     pub(crate) fn replay(&self) -> ReplayArgs {
-        ReplayArgs {
-            paths: self.paths.clone(),
-            bal: false,
-            common: CommonArgs {
-                threads: self.threads.clone(),
-                repeat: self.repeat.get(),
-                read_latency: Latency(std::time::Duration::ZERO),
-                bounds: true,
-                json: JsonArgs::default(),
-                csv: CsvArgs::default(),
-                svg: SvgArgs::default(),
-            },
+        ReplayArgs { paths: self.paths.clone(), bal: false, common: self.common() }
+    }
+
+    /// How blocks are measured.
+    pub(crate) fn common(&self) -> CommonArgs {
+        CommonArgs {
+            threads: self.threads.clone(),
+            repeat: self.repeat.get(),
+            read_latency: Latency(std::time::Duration::ZERO),
+            bounds: true,
+            json: JsonArgs::default(),
+            csv: CsvArgs::default(),
+            svg: SvgArgs::default(),
         }
     }
 }

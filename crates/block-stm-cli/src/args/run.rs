@@ -41,9 +41,8 @@ pub(crate) struct WorkloadArgs {
     /// Transactions in a block [default: 10000, or what the scenario says]
     #[arg(long, value_name = "N", value_parser = size_parser(0, Params::TXNS_MAX))]
     pub(crate) txns: Option<usize>,
-    /// Accounts that send and receive [default: twice the transactions]
+    /// Accounts that send and receive [default: twice the transactions, or what the scenario says]
     #[arg(long, value_name = "N", value_parser = size_parser(1, Params::ACCOUNTS_MAX))]
-    #[arg(conflicts_with = "scenario")]
     pub(crate) accounts: Option<usize>,
     /// Tokens, pairs, lending pools, collections or markets: the fewer, the more conflicts
     #[arg(long, value_name = "N", default_value_t = Params::default().pools)]
@@ -91,7 +90,7 @@ impl WorkloadArgs {
 
     /// What takes the place of what a scenario says.
     pub(crate) fn overrides(&self) -> Overrides {
-        Overrides { txns: self.txns, seed: self.seed }
+        Overrides { txns: self.txns, accounts: self.accounts, seed: self.seed }
     }
 
     /// The chosen workloads, each once, in the order in which they are documented.

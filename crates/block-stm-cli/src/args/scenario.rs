@@ -17,7 +17,7 @@ use super::{
 pub(super) const SCENARIO_EXAMPLES: &str = "\
 A scenario is a file in JSON or YAML: contracts by their artefacts, accounts, and a mix of calls \
 with drawn arguments. The book has a chapter on its form. `run`, `explain`, `timeline`, \
-`forecast` and `t8n-input` take one with --scenario.
+`forecast`, `report`, `sweep` and `t8n-input` take one with --scenario.
 
 Examples:
   block-stm scenario show erc20 > load.json    a workload, to be changed

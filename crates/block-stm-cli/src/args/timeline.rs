@@ -34,14 +34,14 @@ Examples:
 /// Options of `timeline`.
 #[derive(Debug, Args)]
 pub(crate) struct TimelineArgs {
-    /// A block folder, or a chain folder with --block, instead of a workload
+    /// A block folder, or a folder of several with --block, instead of a workload
     #[arg(value_name = "PATH", conflicts_with_all = ["workload", "scenario"])]
     pub(crate) path: Option<PathBuf>,
     /// The file that the trace is written to
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// The number of the block, where PATH has several
-    #[arg(long, value_name = "N", requires = "path", value_parser = number_parser(0, u64::MAX))]
+    /// The number of the block, where there are several; those of a scenario count from 1
+    #[arg(long, value_name = "N", value_parser = number_parser(0, u64::MAX))]
     pub(crate) block: Option<u64>,
     /// Which block, if there is no PATH.
     #[command(flatten)]

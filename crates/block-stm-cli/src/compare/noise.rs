@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use crate::medians::median;
+
 /// Fewer turns tell nothing of noise.
 const LEAST_TURNS: usize = 3;
 
@@ -86,16 +88,6 @@ fn error(samples: &Samples) -> Option<f64> {
     let distances: Vec<_> = samples.turns.iter().map(|turn| (turn - middle).abs()).collect();
     // The median of normal samples varies by a quarter more than their mean.
     Some(1.2533 * DEVIATION * median(&distances) / middle / (turns as f64).sqrt())
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ struct JsonSweep {
     allocator: String,
     machine: Option<Machine>,
     vm: String,
+    scenario: Option<String>,
     series: Vec<JsonSeries>,
 }
 
@@ -146,7 +147,8 @@ impl From<JsonReport> for Measured {
 
 impl From<JsonSweep> for Measured {
     fn from(sweep: JsonSweep) -> Self {
-        let JsonSweep { version, allocator, machine, vm, series } = sweep;
+        let JsonSweep { version, allocator, machine, vm, scenario, series } = sweep;
+        let vm = scenario.unwrap_or(vm);
         let rows = series.into_iter().flat_map(|series| {
             let JsonSeries { txns, accounts, sequential_samples_ms, cells } = series;
             let name = format!("{vm}: {txns} txns of {accounts} accounts");

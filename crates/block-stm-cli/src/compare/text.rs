@@ -21,7 +21,7 @@ fn label(key: &Key) -> String {
 
 /// The table, and what stands below it.
 pub(super) fn render(comparison: &Comparison) -> String {
-    let header = ["", "threads", "before", "after", "change", "noise", ""];
+    let header = ["", "threads", "before", "after", "change", "noise", "verdict"];
     let mut table = tables::table(&header, &[0, header.len() - 1]);
     for row in &comparison.rows {
         let change = &row.change;

@@ -22,8 +22,9 @@ pub(super) struct Graph {
 /// What a place costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Burden {
-    /// By how much its readers would start earlier, all together, if only this place were not
-    /// there.
+    /// By how much its readers would start earlier, all together, without this place and those
+    /// at which they wait as long. What one transaction passes on at several places is lost at
+    /// each of them.
     pub(super) lost_ns: u64,
     /// The transactions that read there what another one had written.
     pub(super) readers: usize,
@@ -109,10 +110,10 @@ impl Graph {
                 latest.push((edges[0].place, end.unwrap_or(0)));
                 burdens[edges[0].place].readers += 1;
             }
-            latest.sort_unstable_by_key(|(_, end)| std::cmp::Reverse(*end));
-            let second = latest.get(1).map_or(0, |(_, end)| *end);
-            if let Some((place, end)) = latest.first() {
-                burdens[*place].lost_ns += end - second;
+            let last = latest.iter().map(|(_, end)| *end).max().unwrap_or(0);
+            let before = latest.iter().map(|(_, end)| *end).filter(|end| *end < last).max();
+            for (place, _) in latest.iter().filter(|(_, end)| *end == last) {
+                burdens[*place].lost_ns += last - before.unwrap_or(0);
             }
         }
         let mut writes: Vec<_> = self.edges.iter().map(|edge| (edge.place, edge.writer)).collect();
@@ -167,11 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_charged_with_what_its_readers_wait_for_it_alone() {
+    fn a_place_is_charged_with_what_its_readers_wait_for_there() {
         let burdens = fork().burdens(2);
         // 1 waits 10 for 0. 3 could start at 25 instead of 30, if it did not wait for 1.
         assert_eq!(burdens[0], Burden { lost_ns: 10 + 5, readers: 2, writers: 2 });
         assert_eq!(burdens[1], Burden { lost_ns: 0, readers: 1, writers: 1 });
+        // What 0 passes on to 1 at two places is lost at both.
+        let both = graph(&[10, 20, 25, 5], &[(0, 1, 0), (0, 1, 2), (1, 3, 0), (2, 3, 1)]);
+        let lost: Vec<_> = both.burdens(3).iter().map(|burden| burden.lost_ns).collect();
+        assert_eq!(lost, [15, 0, 10]);
         let merged = fork().merged(&[0, 0]).burdens(1);
         assert_eq!(merged[0], Burden { lost_ns: 10 + 30, readers: 2, writers: 3 });
     }

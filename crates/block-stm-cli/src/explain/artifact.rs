@@ -101,7 +101,13 @@ impl std::str::FromStr for LayoutFile {
 ///
 /// A file that can't be read, is none of the known forms, or has a layout that can't be.
 pub(super) fn read(file: &Path, selectors: &mut Selectors) -> Result<Vec<Contract>, CliError> {
-    contracts(file, &read_file(file)?, selectors)
+    let mut all = contracts(file, &read_file(file)?, selectors)?;
+    // Foundry and Hardhat call the file of an artefact as its contract.
+    if let [Contract { name: name @ None, code: Some(_), .. }] = all.as_mut_slice() {
+        let stem = file.file_name().unwrap_or_default().to_string_lossy();
+        *name = stem.split('.').next().filter(|name| !name.is_empty()).map(str::to_owned);
+    }
+    Ok(all)
 }
 
 pub(super) fn contracts(

@@ -70,10 +70,9 @@ impl Explorer {
     ) -> Result<Detail, String> {
         let study = Study::new(title, (block, state), &self.engine, self.repeat, &mut self.names)?;
         let findings = Findings::new(&study, &self.names, PLACES);
-        let name = |place: usize| &study.places[place].name;
-        let number = |place: usize| {
-            findings.locations.iter().position(|location| location.name == *name(place))
-        };
+        // Not by name: labels may give two contracts the same.
+        let number =
+            |place: usize| findings.locations.iter().position(|location| location.place == place);
         let numbers: Vec<_> = (0..study.places.len()).map(number).collect();
         let mut waits: Vec<_> = study
             .graph

@@ -45,6 +45,9 @@ pub(super) struct Bound {
 /// A location or a contract, and what it costs.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Burdened {
+    /// Its number in the graph.
+    #[serde(skip)]
+    pub(super) place: usize,
     pub(super) name: String,
     pub(super) address: String,
     /// In hexadecimal; nothing for an account's own fields, and for whole contracts.
@@ -149,6 +152,7 @@ fn burdened(
         let (name, address, slot) = describe(place);
         let burden = burdens[place];
         Burdened {
+            place,
             name,
             address,
             slot,

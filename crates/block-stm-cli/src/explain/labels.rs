@@ -50,8 +50,12 @@ impl Labels {
         for file in files {
             let bytes = read_file(file)?;
             let document = Document::bare(file, &bytes);
-            let labels: Unique<Address, String> = document.parse()?;
+            let labels: Unique<String, String> = document.parse()?;
             for (address, name) in labels {
+                let Ok(address) = address.parse::<Address>() else {
+                    let message = "no address: it has 40 hexadecimal digits";
+                    return Err(document.wrong(&address, message).into());
+                };
                 if let Some((other, before)) =
                     given.get(&address).filter(|(other, _)| *other != name)
                 {

@@ -54,7 +54,9 @@ impl Selectors {
     /// A file that can't be read, or has no ABI.
     pub(super) fn read(&mut self, file: &Path) -> Result<(), CliError> {
         let bytes = read_file(file)?;
-        let abi: JsonAbi = Document::bare(file, &bytes).parse()?;
+        let document = Document::bare(file, &bytes);
+        let abi = serde_json::from_value::<JsonAbi>(document.parse()?);
+        let abi = abi.map_err(|error| document.wrong(".", format!("no ABI here: {error}")))?;
         for function in abi.functions() {
             self.add(function.selector().0, &function.signature());
         }

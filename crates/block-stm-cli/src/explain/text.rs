@@ -16,29 +16,31 @@ const BOLD: Style = Style::new().bold();
 /// Rows of the critical path: the first and the last ones.
 const PATH_ENDS: usize = 8;
 
-/// The longest name in a table of 80 columns.
-const LONGEST: usize = 38;
+/// The longest name in a table of 80 columns, beside the columns of what a location costs, and
+/// beside those of a call.
+const LONGEST_LOCATION: usize = 32;
+const LONGEST_CALL: usize = 38;
 
 fn nanos(nanos: u64) -> String {
     time(Duration::from_nanos(nanos))
 }
 
 /// A name that fits, with its middle left out if need be.
-fn fitting(name: &str) -> String {
+fn fitting(name: &str, longest: usize) -> String {
     let name = shown(name);
     let length = name.chars().count();
-    if length <= LONGEST {
+    if length <= longest {
         return name;
     }
-    let half = (LONGEST - 1) / 2;
-    let head: String = name.chars().take(LONGEST - 1 - half).collect();
+    let half = (longest - 1) / 2;
+    let head: String = name.chars().take(longest - 1 - half).collect();
     let tail: String = name.chars().skip(length - half).collect();
     format!("{head}…{tail}")
 }
 
-/// A table of which the first `text` columns are text, and the others numbers.
-fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: usize) -> String {
-    let mut table = tables::table(&header, &(0..text).collect::<Vec<_>>());
+/// A table of which the columns at the places `text` are text, and the others numbers.
+fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, text: &[usize]) -> String {
+    let mut table = tables::table(&header, text);
     table.add_rows(rows);
     tables::render(&table)
 }
@@ -48,7 +50,8 @@ pub(super) fn one(findings: &Findings) -> String {
     let mut text = String::new();
     let mut add = |part: &str| text.push_str(part);
     add(&format!(
-        "{BOLD}{}{BOLD:#}: {} take {} one after another, the longest chain of dependencies {}.\n\n",
+        "{BOLD}{}{BOLD:#}: {} take {} one after another,\n\
+         the longest chain of dependencies {}.\n\n",
         shown(&findings.block),
         count(findings.txns, "txn"),
         nanos(findings.total_ns),
@@ -64,7 +67,7 @@ pub(super) fn one(findings: &Findings) -> String {
                 .get(column - 1)
                 .map_or_else(String::new, |bound| speedup(bound.speedup)),
         })],
-        1,
+        &[0],
     ));
     if findings.locations.is_empty() {
         add("\nNo transaction reads what another one wrote.\n");
@@ -78,14 +81,14 @@ pub(super) fn one(findings: &Findings) -> String {
     add(&format!("\n{BOLD}By what is called{BOLD:#}\n"));
     let calls = findings.calls.iter().map(|group| {
         [
-            fitting(&group.call),
+            fitting(&group.call, LONGEST_CALL),
             grouped(group.txns as u64),
             nanos(group.cost_ns),
             grouped(group.dependent as u64),
             grouped(group.critical as u64),
         ]
     });
-    add(&table(["call", "txns", "time", "dependent", "critical"], calls.collect(), 1));
+    add(&table(["call", "txns", "time", "dependent", "critical"], calls.collect(), &[0]));
     text
 }
 
@@ -93,15 +96,15 @@ fn burdened(noun: &str, with: f64, all: &[Burdened]) -> String {
     let row = |one: &Burdened| {
         let change = |without: f64| format!("{} → {}", speedup(with), speedup(without));
         [
-            fitting(&one.name),
+            fitting(&one.name, LONGEST_LOCATION),
             nanos(one.lost_ns),
             grouped(one.readers as u64),
             change(one.speedup_without),
             speedup(one.speedup_without_all_so_far),
         ]
     };
-    let header = [noun, "lost", "waited", "without it", "and all above"];
-    table(header, all.iter().map(row).collect(), 1)
+    let header = [noun, "lost", "waited", "without it", "all above"];
+    table(header, all.iter().map(row).collect(), &[0])
 }
 
 fn path(findings: &Findings) -> String {
@@ -133,7 +136,7 @@ fn path(findings: &Findings) -> String {
             passes_on,
         ]);
     }
-    text.push_str(&table(["txn", "calls", "time", "and passes on"], rows, 4));
+    text.push_str(&table(["txn", "calls", "time", "and passes on"], rows, &[0, 1, 2, 3]));
     text
 }
 
@@ -157,7 +160,7 @@ pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
     let mut text = String::new();
     let rows = all.iter().map(|findings| {
         [
-            fitting(&findings.block),
+            fitting(&findings.block, LONGEST_LOCATION),
             grouped(findings.txns as u64),
             nanos(findings.total_ns),
             speedup(findings.unbounded()),
@@ -166,12 +169,12 @@ pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
         ]
     });
     let header = ["block", "txns", "time", "allowed", "without", "the contract"];
-    text.push_str(&table(header, rows.collect(), 1));
+    text.push_str(&table(header, rows.collect(), &[0, 5]));
     let total: u64 = all.iter().map(|findings| findings.total_ns).sum();
     let critical: u64 = all.iter().map(|findings| findings.critical_ns).sum();
     let _ = writeln!(
         text,
-        "\n{}: {} one after another, {} along the chains: dependencies allow {}.",
+        "\n{}: {} one after another, {} along the chains.\nDependencies allow {}.",
         count(all.len(), "block"),
         nanos(total),
         nanos(critical),
@@ -180,12 +183,12 @@ pub(super) fn many(all: &[Findings], brakes: &[Brake]) -> String {
     let _ = writeln!(text, "\n{BOLD}The contracts that hold them back{BOLD:#}");
     let rows = brakes.iter().map(|brake| {
         [
-            fitting(&brake.name),
+            fitting(&brake.name, LONGEST_CALL),
             grouped(brake.blocks as u64),
             nanos(brake.lost_ns),
             grouped(brake.readers as u64),
         ]
     });
-    text.push_str(&table(["contract", "blocks", "lost", "waited"], rows.collect(), 1));
+    text.push_str(&table(["contract", "blocks", "lost", "waited"], rows.collect(), &[0]));
     text
 }

@@ -88,7 +88,7 @@ fn flat(row: &Value) -> Map<String, Value> {
 }
 
 /// Text as a cell (RFC 4180).
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let text = escaped(text);
     match text.contains([',', '"']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

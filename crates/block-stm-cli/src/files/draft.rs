@@ -126,6 +126,9 @@ fn bare(error: &io::Error) -> io::Error {
     let inner = inner.and_then(|error| error.downcast_ref::<io::Error>());
     match inner.and_then(io::Error::raw_os_error) {
         Some(code) => io::Error::from_raw_os_error(code),
+        None if error.kind() == io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), "there is no folder that it could be in")
+        }
         None => error.kind().into(),
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use self::place::{Place, resolved};
 pub(crate) use self::{
-    csv::CsvOutput,
+    csv::{CsvOutput, cell as csv_cell},
     draft::{Draft, FolderDraft},
     interrupt::{end_in_order, watch_signals},
     json::{JsonOutput, rendered},

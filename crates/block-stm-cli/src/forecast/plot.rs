@@ -1,8 +1,9 @@
 //! Forecasts as a plot: the speed-up over workers, a line for each report, its bound dashed.
 
-use super::report::{Line, Report, ratio};
+use super::report::{Line, Report};
 use crate::{
     plot::{self, Panel, Plot, Point},
+    report::ratio,
     units::speedup,
 };
 
@@ -31,7 +32,7 @@ pub(super) fn of(reports: &[Report]) -> Plot {
 }
 
 fn line(report: &Report) -> plot::Line {
-    let at = |place: usize| report.blocks.iter().filter_map(move |block| block.get(place));
+    let at = |place: usize| report.blocks.iter().filter_map(move |block| block.lines.get(place));
     let simulated = |line: &Line| ratio(line.plain, line.simulated);
     let points =
         report.sums().into_iter().enumerate().map(|(place, sum)| {
@@ -72,6 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::forecast::report::Study;
 
     #[test]
     fn simulated_bound_and_real_stand_in_one_panel() {
@@ -90,8 +92,8 @@ mod tests {
             txns: 10,
             executions: 15,
         };
-        let report =
-            Report::new("amm".to_owned(), vec![vec![line(2, 40, Some(50)), line(4, 20, None)]]);
+        let lines = vec![line(2, 40, Some(50)), line(4, 20, None)];
+        let report = Report::new("amm".to_owned(), vec![Study { number: None, lines }]);
         let plot = of(&[report]);
         assert_eq!(plot.numbers, [2, 4]);
         let drawn = &plot.panels[0].lines[0];

@@ -10,6 +10,7 @@ use crate::{
     allocator, command,
     files::rendered,
     machine::Machine,
+    report::ratio,
     tables,
     units::{speedup, time},
 };
@@ -39,13 +40,24 @@ pub(super) struct Line {
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) title: String,
-    /// The lines of each block, all with the same numbers of workers.
-    pub(super) blocks: Vec<Vec<Line>>,
+    /// All with the same numbers of workers.
+    pub(super) blocks: Vec<Study>,
+}
+
+/// One block with each number of workers.
+#[derive(Clone, Debug)]
+pub(super) struct Study {
+    /// The number of a real block.
+    pub(super) number: Option<u64>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// What the blocks' lines for one number of workers come to.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Sum {
+    /// The number of a real block, where it is one block alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     pub(super) workers: usize,
     simulated_ns: u64,
     /// Geometric mean over blocks of the plain loop's time over the simulated one.
@@ -61,19 +73,14 @@ pub(super) struct Sum {
 }
 
 impl Report {
-    pub(super) const fn new(title: String, blocks: Vec<Vec<Line>>) -> Self {
+    pub(super) const fn new(title: String, blocks: Vec<Study>) -> Self {
         Self { title, blocks }
     }
 
-    /// Whether no block was forecast.
-    pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
-    }
-
     pub(super) fn sums(&self) -> Vec<Sum> {
-        let places = self.blocks.iter().map(Vec::len).max().unwrap_or(0);
+        let places = self.blocks.iter().map(|block| block.lines.len()).max().unwrap_or(0);
         (0..places)
-            .map(|place| sum(self.blocks.iter().filter_map(|block| block.get(place))))
+            .map(|place| sum(self.blocks.iter().filter_map(|block| block.lines.get(place))))
             .collect()
     }
 
@@ -87,7 +94,7 @@ impl Report {
             "of bound",
             "exec/txn",
             "real",
-            "simulated/real",
+            "sim/real",
         ];
         let mut table = tables::table(&header, &[]);
         for sum in self.sums() {
@@ -112,6 +119,13 @@ impl Report {
     }
 }
 
+impl Study {
+    /// What each line comes to by itself.
+    fn sums(&self) -> impl Iterator<Item = Sum> {
+        self.lines.iter().map(|line| Sum { number: self.number, ..sum(std::iter::once(line)) })
+    }
+}
+
 fn sum<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Sum {
     let nanos =
         |time: fn(&Line) -> Duration| lines.clone().map(time).sum::<Duration>().as_nanos() as u64;
@@ -126,6 +140,7 @@ fn sum<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Sum {
     let txns: usize = lines.clone().map(|line| line.txns).sum();
     let executions: u64 = lines.clone().map(|line| line.executions).sum();
     Sum {
+        number: None,
         workers: lines.clone().next().map_or(0, |line| line.workers),
         simulated_ns,
         speedup_over_plain: mean(|line| ratio(line.plain, line.simulated)),
@@ -135,10 +150,6 @@ fn sum<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Sum {
         real_ns,
         simulated_over_real: real_ns.map(|real| simulated_ns as f64 / real.max(1) as f64),
     }
-}
-
-pub(super) fn ratio(a: Duration, b: Duration) -> f64 {
-    a.as_nanos().max(1) as f64 / b.as_nanos().max(1) as f64
 }
 
 #[derive(Serialize)]
@@ -154,20 +165,16 @@ struct Json {
 
 /// A row for each block with each number of workers.
 pub(super) fn rows(reports: &[Report]) -> Vec<Value> {
-    let blocks = reports.iter().flat_map(|report| {
-        report.blocks.iter().enumerate().map(move |(place, lines)| (report, place, lines))
-    });
-    let row = |title: &str, place: usize, line: &Line| {
-        let mut row = json!(sum(std::iter::once(line)));
-        row["name"] = json!(title);
-        row["block"] = json!(place);
-        row
-    };
-    blocks
-        .flat_map(|(report, place, lines)| {
-            lines.iter().map(move |line| row(&report.title, place, line))
+    let blocks =
+        reports.iter().flat_map(|report| report.blocks.iter().map(move |block| (report, block)));
+    let rows = blocks.flat_map(|(report, block)| {
+        block.sums().map(|sum| {
+            let mut row = json!(sum);
+            row["name"] = json!(report.title);
+            row
         })
-        .collect()
+    });
+    rows.collect()
 }
 
 /// All reports as JSON, with each block apart.
@@ -180,11 +187,7 @@ pub(super) fn json(reports: &[Report]) -> Vec<u8> {
         command: command::of_process(),
         machine: machine.clone(),
         workers: report.sums(),
-        blocks: report
-            .blocks
-            .iter()
-            .map(|lines| lines.iter().map(|line| sum(std::iter::once(line))).collect())
-            .collect(),
+        blocks: report.blocks.iter().map(|block| block.sums().collect()).collect(),
     };
     rendered(&reports.iter().map(one).collect::<Vec<_>>())
 }
@@ -212,10 +215,12 @@ mod tests {
     fn blocks_come_to_sums_and_geometric_means() {
         let report = Report::new(
             "two blocks".to_owned(),
-            vec![
+            [
                 vec![line(2, 40, Some(50)), line(4, 20, None)],
                 vec![line(2, 160, Some(150)), line(4, 80, Some(1))],
-            ],
+            ]
+            .map(|lines| Study { number: Some(7), lines })
+            .to_vec(),
         );
         let sums = report.sums();
         assert_eq!((sums[0].workers, sums[0].simulated_ns), (2, 200_000_000));
@@ -224,6 +229,11 @@ mod tests {
         assert!((sums[0].share_of_bound - 0.25).abs() < 1e-9);
         assert_eq!(sums[0].simulated_over_real, Some(1.0));
         assert_eq!(sums[1].real_ns, None, "not every block has a real time");
+        let rows = rows(std::slice::from_ref(&report));
+        assert_eq!(
+            (rows.len(), &rows[3]["number"], &rows[3]["workers"]),
+            (4, &json!(7), &json!(4))
+        );
         let text = report.text();
         for part in ["two blocks", "simulated", "25 %", "3.00x", "1.50"] {
             assert!(text.contains(part), "{part}: {text}");

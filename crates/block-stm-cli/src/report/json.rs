@@ -1,6 +1,6 @@
 //! Reports as JSON, for programs.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use block_stm_evm::revm::primitives::hex;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Kind, Report, Row, Totals};
 use crate::{
     allocator, check::Outcome, command, difference::Difference, files::rendered, machine::Machine,
+    units::millis,
 };
 
 #[derive(Serialize)]
@@ -100,11 +101,6 @@ struct JsonTotals {
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
-}
-
-/// Milliseconds to the nanosecond.
-fn millis(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e6
 }
 
 impl<'a> From<&'a Report> for JsonReport<'a> {

@@ -235,7 +235,7 @@ impl Report {
 }
 
 /// `sequential / parallel`, also where the clock saw nothing pass.
-fn ratio(sequential: Duration, parallel: Duration) -> f64 {
+pub(crate) fn ratio(sequential: Duration, parallel: Duration) -> f64 {
     let nanos = |time: Duration| time.as_nanos().max(1) as f64;
     nanos(sequential) / nanos(parallel)
 }

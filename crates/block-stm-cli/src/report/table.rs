@@ -47,7 +47,8 @@ struct Shown {
 }
 
 /// Columns that a narrow terminal does without, the first ones first.
-const EXPENDABLE: [&str; 5] = ["gas/s", "aborts", "exec/txn", "gas", "txns/s"];
+const EXPENDABLE: [&str; 7] =
+    ["gas/s", "aborts", "exec/txn", "gas", "txns/s", "sequential", "parallel"];
 
 /// The table, with as many columns as the terminal has room for; with all of them elsewhere.
 fn table(report: &Report) -> Table {

@@ -34,7 +34,7 @@ fn panel(group: &[Series], numbers: usize) -> Panel {
 fn line(series: &Series, numbers: usize) -> Line {
     let points = series.cells.iter().map(|cell| {
         let turns =
-            cell.samples.iter().map(|time| series.txns as f64 / time.as_secs_f64().max(1e-9));
+            cell.samples.iter().map(|time| series.all_txns as f64 / time.as_secs_f64().max(1e-9));
         Point::new(series.rate(cell), turns)
     });
     let sequential = series.sequential_rate();

@@ -12,12 +12,12 @@ use crate::{
     args::{Latency, SweepVm},
     command,
     difference::Difference,
-    files::rendered,
+    files::{csv_cell, rendered},
     machine::Machine,
     notes::cores,
     report::{executions_per_txn, per_second},
     tables,
-    units::{count, grouped, speedup},
+    units::{count, grouped, millis, speedup},
 };
 
 const BOLD: Style = Style::new().bold();
@@ -27,6 +27,8 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) vm: SweepVm,
+    /// What the scenario is called, if it is one that is swept.
+    pub(super) scenario: Option<String>,
     /// Beside reads and writes, where it is set.
     pub(super) work: Option<Duration>,
     pub(super) seed: u64,
@@ -40,6 +42,8 @@ pub(super) struct Report {
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) txns: usize,
+    /// Those of all blocks in a row.
+    pub(super) all_txns: usize,
     pub(super) accounts: usize,
     /// The plain loop's time.
     pub(super) sequential: Duration,
@@ -66,12 +70,12 @@ pub(super) struct Cell {
 impl Series {
     /// Transactions a second of the plain loop.
     pub(super) fn sequential_rate(&self) -> f64 {
-        per_second(self.txns as u64, self.sequential)
+        per_second(self.all_txns as u64, self.sequential)
     }
 
     /// Transactions a second in `cell`.
     pub(super) fn rate(&self, cell: &Cell) -> f64 {
-        per_second(self.txns as u64, cell.time)
+        per_second(self.all_txns as u64, cell.time)
     }
 
     fn speedup(&self, cell: &Cell) -> f64 {
@@ -79,7 +83,7 @@ impl Series {
     }
 
     fn executions_per_txn(&self, cell: &Cell) -> f64 {
-        executions_per_txn(cell.executions, self.txns)
+        executions_per_txn(cell.executions, self.all_txns)
     }
 }
 
@@ -110,8 +114,11 @@ impl Report {
 
     /// What was measured, in one line.
     pub(super) fn title(&self) -> String {
-        let Self { vm, work, seed, .. } = self;
+        let Self { vm, scenario, work, seed, .. } = self;
         let payments = match (vm.kind(), work) {
+            _ if scenario.is_some() => {
+                format!("scenario {}", scenario.as_deref().unwrap_or_default())
+            }
             (Some(kind), Some(work)) => format!(
                 "{} payments: {} reads, {} writes, {} of work",
                 vm.name(),
@@ -183,12 +190,14 @@ impl Report {
     /// One line for each cell; the plain loop is a cell of one thread.
     pub(super) fn csv(&self) -> String {
         let work = self.work.map_or_else(String::new, |work| work.as_nanos().to_string());
-        let mut text = "vm,work_ns,txns,accounts,side,threads,ms,txns_per_second,speedup,\
-                        executions_per_txn,aborts,equal\n"
-            .to_owned();
+        let scenario = self.scenario.as_deref();
+        let mut text = if scenario.is_some() { "scenario," } else { "" }.to_owned();
+        text += "vm,work_ns,txns,accounts,side,threads,ms,txns_per_second,speedup,\
+                 executions_per_txn,aborts,equal\n";
+        let scenario = scenario.map_or_else(String::new, |name| format!("{},", csv_cell(name)));
         for series in &self.series {
             let Series { txns, accounts, sequential, .. } = series;
-            let start = format!("{},{work},{txns},{accounts}", self.vm.name());
+            let start = format!("{scenario}{},{work},{txns},{accounts}", self.vm.name());
             // Writing to a string can't fail.
             let _ = writeln!(
                 text,
@@ -223,6 +232,7 @@ impl Report {
             machine: Machine::look(),
             cores: cores(),
             vm: self.vm.name(),
+            scenario: self.scenario.as_deref(),
             work_ns: self.work.map(|work| work.as_nanos() as u64),
             seed: self.seed,
             repeat: self.repeat,
@@ -267,11 +277,6 @@ fn table(group: &[Series]) -> Table {
     table
 }
 
-/// Milliseconds to the nanosecond.
-fn millis(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e6
-}
-
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
@@ -280,6 +285,8 @@ struct JsonReport<'a> {
     machine: Machine,
     cores: usize,
     vm: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<&'a str>,
     work_ns: Option<u64>,
     seed: u64,
     repeat: usize,
@@ -358,6 +365,7 @@ pub(super) mod tests {
         };
         let series = |txns, accounts| Series {
             txns,
+            all_txns: txns,
             accounts,
             sequential: Duration::from_millis(100),
             sequential_samples: vec![Duration::from_millis(100)],
@@ -369,6 +377,7 @@ pub(super) mod tests {
         series[2].cells[1].difference = difference;
         Report {
             vm: SweepVm::Aptos,
+            scenario: None,
             work: Some(Duration::from_micros(100)),
             seed: 5,
             repeat: 3,

@@ -58,7 +58,7 @@ fn tables_show_the_same_and_fit() -> TestResult {
         assert!(text.contains(part), "{part}: {text}");
     }
     let widest = text.lines().map(|line| line.chars().count()).max();
-    assert!(widest <= Some(100), "{widest:?}: {text}");
+    assert!(widest <= Some(80), "{widest:?}: {text}");
     Ok(())
 }
 
@@ -100,6 +100,7 @@ fn files_name_accounts_slots_and_methods() -> TestResult {
     let path = dot.to_string_lossy().into_owned();
     assert_eq!(call(&[&ONE_PAIR[..], &["--dot", &path]].concat())?.status.code(), Some(0));
     let dot = fs::read_to_string(dot)?;
+    assert_eq!(stdout(&call(&[&ONE_PAIR[..], &["--dot", "-"]].concat())?), dot, "nothing else");
     assert!(
         dot.starts_with("digraph block {") && dot.contains("0 -> 1 [label=\"Pair.reserve0"),
         "{dot}"
@@ -134,7 +135,15 @@ fn names_that_can_not_be_are_refused() -> TestResult {
         router["blocks"][0]["contracts"][0]["address"].as_str().expect("a contract").to_owned();
     refused(&["--layout", &format!("{address}={artifact}")], "does not fit the code")?;
     refused(&["--layout", "0x12=a.json"], "40 hexadecimal digits")?;
-    refused(&["--abi", &layout], "layout.json")?;
+    refused(&["--abi", &layout], "layout.json: no ABI here")?;
+    let short = file("short.json", json!({"0x11": "A"}))?;
+    refused(&["--labels", &short], "short.json: 0x11: no address: it has 40")?;
+    // No words of the parser's own stand in the place of a field.
+    let cut = scratch.arg("cut.json");
+    fs::write(&cut, "{")?;
+    refused(&["--labels", &cut], "cut.json: EOF while parsing an object at line 1")?;
+    refused(&["--dot", &scratch.arg("none/a.dot")], "there is no folder")?;
+    refused(&["--dot", "-", "--json"], "both want standard output")?;
     refused(&["--dot", &one, "--labels", &one], "cannot write")?;
     let dot = scratch.path().join("all.dot").to_string_lossy().into_owned();
     assert_refused(&["explain", "--txns", "5", "--dot", &dot], &["--dot draws one block"])?;

@@ -1,6 +1,7 @@
 //! The built binary, from the outside: what it prints, writes and returns.
 
 mod bal;
+mod chapter;
 mod cli;
 mod compare;
 mod conformance;

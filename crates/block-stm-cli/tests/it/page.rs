@@ -57,11 +57,40 @@ fn a_page_has_all_that_is_known_and_asks_for_nothing() -> TestResult {
 }
 
 #[test]
+fn a_page_shows_generated_blocks_too() -> TestResult {
+    let scratch = Scratch::new()?;
+    let (file, load) = (scratch.arg("report.html"), scratch.arg("load.yaml"));
+    fs::write(
+        &load,
+        "txns: 20\nblocks: 2\nmix:\n  - { to: { account: sender }, value: 1 gwei }\n",
+    )?;
+    let args = ["report", "--scenario", &load, "--threads", "1,2", "--repeat", "1"];
+    let output = call(&[&args[..], &["--out", &file]].concat())?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("2 blocks in "), "{}", stdout(&output));
+    let scenario = data(&fs::read_to_string(&file)?)?;
+    let names = |list: &Value, field: &str| {
+        let mut names: Vec<_> = list.as_array().into_iter().flatten().collect();
+        names.sort_by_key(|one| one[field].to_string());
+        names.into_iter().map(|one| one[field].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&scenario["reports"][1]["rows"], "name"), ["load 1", "load 2"]);
+    assert_eq!(names(&scenario["details"], "block"), ["load 1", "load 2"]);
+    let args = ["report", "--workload", "amm,chain", "--txns", "30", "--threads", "2"];
+    let few = ["--repeat", "1", "--details", "1", "--out", &file];
+    assert_eq!(call(&[&args[..], &few].concat())?.status.code(), Some(0));
+    let workloads = data(&fs::read_to_string(&file)?)?;
+    assert_eq!(names(&workloads["reports"][0]["rows"], "name"), ["amm", "chain"]);
+    assert_eq!(workloads["details"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}
+
+#[test]
 fn what_makes_no_page_is_refused() -> TestResult {
     let scratch = Scratch::new()?;
     let (path, file) = (sample_block().to_string_lossy().into_owned(), scratch.arg("r.html"));
     assert_refused(&["report", &path], &["--out"])?;
-    assert_refused(&["report", "--out", &file], &["PATH"])?;
+    assert_refused(&["report", &path, "--workload", "amm", "--out", &file], &["PATH"])?;
     assert_refused(&["report", "/no/such", "--out", &file], &["/no/such"])?;
     assert_refused(&["report", &path, "--out", &scratch.arg("none/r.html")], &["r.html"])?;
     let block = scratch.sample_block("b")?.join("block.json").to_string_lossy().into_owned();

@@ -72,8 +72,13 @@ fn blocks_in_a_row_are_blocks_everywhere() -> TestResult {
     assert_eq!(json(&args, 0)?.as_array().map(Vec::len), Some(3));
     let out = folder.path().join("trace.json");
     let out = out.to_string_lossy();
-    let several = ends(&["timeline", "--scenario", &file, "--out", &out], 2)?;
+    let timeline = ["timeline", "--scenario", &file, "--out", &out, "--repeat", "1"];
+    let several = ends(&timeline, 2)?;
     assert!(stderr(&several).contains("timeline is of one block"), "{}", stderr(&several));
+    let second = json(&[&timeline[..], &["--block", "2", "--json"]].concat(), 0)?;
+    assert_eq!(second["block"], "load 2");
+    let none = ends(&[&timeline[..], &["--block", "4"]].concat(), 2)?;
+    assert!(stderr(&none).contains("no block with the number"), "{}", stderr(&none));
     written(folder.path(), &load().replace("\"blocks\": 3", "\"blocks\": 1"))?;
     ends(&["timeline", "--scenario", &file, "--out", &out], 0)?;
     let input = folder.path().join("in");
@@ -133,6 +138,49 @@ fn artefacts_lie_beside_the_scenario_or_where_it_is_said() -> TestResult {
 }
 
 #[test]
+fn a_sweep_goes_over_the_accounts_and_sizes_of_a_scenario() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let file = written(folder.path(), &load())?;
+    let sweep = ["sweep", "--scenario", &file, "--threads", "1,2", "--repeat", "1"];
+    let own = json(&[&sweep[..], &["--json"]].concat(), 0)?;
+    assert_eq!(
+        (&own["scenario"], &own["vm"], &own["ok"]),
+        (&"load".into(), &"evm".into(), &true.into())
+    );
+    let sizes = |report: &serde_json::Value| {
+        let series = report["series"].as_array().expect("series").iter();
+        series.map(|one| (one["txns"].as_u64(), one["accounts"].as_u64())).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&own), [(Some(40), Some(30))]);
+    let csv = folder.path().join("cells.csv");
+    let csv = csv.to_string_lossy();
+    let more = ["--accounts", "4,50", "--blocks", "10,20", "--seed", "7"];
+    let swept = json(&[&sweep[..], &more[..], &["--json"]].concat(), 0)?;
+    let all = [(10, 4), (10, 50), (20, 4), (20, 50)].map(|(t, a)| (Some(t), Some(a)));
+    assert_eq!(sizes(&swept), all);
+    assert_eq!(swept["seed"], 7);
+    // Three blocks in a row: all of their transactions count.
+    let cell = &swept["series"][0]["cells"][0];
+    assert!(cell["executions"].as_u64() >= Some(30), "{cell}");
+    let command = cell["command"].as_str().ok_or("a command")?;
+    let args: Vec<_> = command.split(' ').skip(1).chain(["--json"]).collect();
+    assert_eq!(sizes(&json(&args, 0)?), [(Some(10), Some(4))], "{command}");
+    let text = stdout(&ends(&[&sweep[..], &more[..], &["--csv", &csv]].concat(), 0)?);
+    assert!(text.contains("scenario load; seed 7"), "{text}");
+    let cells = fs::read_to_string(&*csv)?;
+    assert!(cells.starts_with("scenario,vm,work_ns,txns,") && cells.contains("\nload,evm,,10,4,"));
+    for (args, word) in
+        [(&["--vm", "evm"][..], "cannot be used with"), (&["--work", "5us"], "cannot be used with")]
+    {
+        let said = stderr(&ends(&[&sweep[..], args].concat(), 2)?);
+        assert!(said.contains(word), "{said}");
+    }
+    let stdin = stderr(&ends(&["sweep", "--scenario", "-"], 2)?);
+    assert!(stdin.contains("give a file"), "{stdin}");
+    Ok(())
+}
+
+#[test]
 fn what_is_wrong_is_one_line_with_file_and_place() -> TestResult {
     let folder = tempfile::tempdir()?;
     let cases = [
@@ -178,6 +226,11 @@ fn yaml_is_read_from_files_and_from_standard_input() -> TestResult {
     fs::write(&*file, "txns: 20\nmix: [\n")?;
     let said = stderr(&ends(&["run", "--scenario", &file], 2)?);
     assert!(said.contains("line ") && said.lines().count() == 1, "{said}");
+    // No words of the parser's own.
+    let deep: String = (0..100).map(|depth| format!("{}- mix:\n", "  ".repeat(depth))).collect();
+    fs::write(&*file, format!("txns: 1\nmix:\n{deep}"))?;
+    let said = stderr(&ends(&["run", "--scenario", &file], 2)?);
+    assert!(said.contains(": nested too deeply at line ") && !said.contains("Depth"), "{said}");
     Ok(())
 }
 

@@ -68,6 +68,18 @@ impl Profile {
         Ok(Self { alone: Rc::new(alone), together: Rc::new(together), executions_ns, latency })
     }
 
+    /// One in which executing a transaction takes what is written here, and all that the engine
+    /// does for itself takes no time: the schedule alone decides. The VM of the work must
+    /// [`spend`](super::spend) these times.
+    ///
+    /// Nothing is measured, so forecasts of the same work are the same each time.
+    #[must_use]
+    pub fn given(executions_ns: Vec<u64>) -> Self {
+        let nothing = Rc::new(Costs::default());
+        let latency = Latency { spin_ns: 1, ..Latency::default() };
+        Self { alone: Rc::clone(&nothing), together: nothing, executions_ns, latency }
+    }
+
     /// The virtual time that `work` takes with so many workers.
     ///
     /// # Errors

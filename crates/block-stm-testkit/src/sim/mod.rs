@@ -75,5 +75,5 @@ pub(crate) use setup::borrow_pool;
 pub use setup::{Faults, Order, Setup, shape};
 pub use simulator::{Circumstances, Run, Simulator, Stall, Stopped, Verdict};
 pub(crate) use stage::user_code;
-pub use stage::{dawdle, is_running, now, position};
+pub use stage::{dawdle, is_running, now, position, spend};
 pub use timing::{Clock, Costs, Item, Latency, Measures, Pace};

@@ -55,6 +55,17 @@ pub fn dawdle(steps: u32) {
     }
 }
 
+/// The virtual worker on this thread works for so long, whatever real time passes. Outside of
+/// simulations nothing happens.
+///
+/// For virtual machines that stand for real ones: what an execution takes is then a number, and a
+/// forecast of [`Profile::given`](super::Profile::given) the same each time.
+pub fn spend(time_ns: u64) {
+    if let Some(stage) = CURRENT.with_borrow(Option::clone) {
+        stage.spend(time_ns);
+    }
+}
+
 /// The user's code runs: the storage, the VM, a method of a value. In a simulation in which such
 /// code waits now and then, the thread may run a helper's task meanwhile, as one of rayon's pools
 /// does in a `join`.
@@ -189,6 +200,19 @@ impl Stage {
     fn pause(&self) {
         self.heed_verdict();
         self.cast.borrow_mut().count();
+        self.give_way();
+        self.heed_verdict();
+    }
+
+    /// The current worker's clock goes on, in the middle of an execution. Workers whose clocks are
+    /// behind act first.
+    fn spend(&self, time_ns: u64) {
+        self.heed_verdict();
+        let mut cast = self.cast.borrow_mut();
+        let current = cast.current;
+        cast.workers[current].clock.execute_for(time_ns);
+        cast.count();
+        drop(cast);
         self.give_way();
         self.heed_verdict();
     }

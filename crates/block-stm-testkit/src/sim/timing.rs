@@ -327,6 +327,13 @@ impl Clock {
         self.now_ns += slept_ns;
     }
 
+    /// The worker executes, beside what its steps are charged.
+    pub(super) fn execute_for(&mut self, time_ns: u64) {
+        self.now_ns += time_ns;
+        self.working_ns += time_ns;
+        self.executing_ns += time_ns;
+    }
+
     /// The worker goes on.
     pub(super) fn start(&mut self, pace: &Pace) {
         self.started = matches!(pace, Pace::Measured(..)).then(Instant::now);

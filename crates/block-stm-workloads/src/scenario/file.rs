@@ -195,7 +195,24 @@ fn known(path: String) -> String {
 /// The message without the lines of the file around it.
 fn in_a_line(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
+    let text = in_words(&text);
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// The message without words of the parser's own.
+fn in_words(text: &str) -> String {
+    const BREACH: &str = "budget breached: ";
+    if let Some((before, breach)) = text.split_once(BREACH) {
+        let what = match breach.starts_with("Depth") {
+            true => "nested too deeply",
+            false => "more than a scenario may hold",
+        };
+        let place = breach.find(" at line").map_or("", |place| &breach[place..]);
+        return format!("{before}{what}{place}");
+    }
+    text.replace("invalid u64", "not a whole number below 2^64")
+        .replace("invalid usize", "not a whole number below 2^64")
+        .replace("invalid f64", "not a number")
 }
 
 /// Values by name, in the order in which they are written; no name comes twice.

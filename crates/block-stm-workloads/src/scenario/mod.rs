@@ -107,6 +107,8 @@ pub struct Scenario {
 pub struct Overrides {
     /// Transactions in a block.
     pub txns: Option<usize>,
+    /// Accounts that are drawn from.
+    pub accounts: Option<usize>,
     /// Seed of all random choices.
     pub seed: Option<u64>,
 }
@@ -149,6 +151,7 @@ impl Scenario {
     ) -> Result<Self> {
         let mut file = File::parse(text, format)?;
         file.txns = overrides.txns.unwrap_or(file.txns);
+        file.accounts.count = overrides.accounts.or(file.accounts.count);
         file.seed = overrides.seed.unwrap_or(file.seed);
         Self::compile(&file, read)
     }

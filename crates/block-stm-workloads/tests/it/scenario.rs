@@ -250,7 +250,7 @@ fn arguments_of_all_shapes_are_encoded() {
 fn the_seed_and_the_number_of_transactions_can_be_said_from_outside() {
     let text = Workload::Transfers.scenario(&Params::default()).expect("in range");
     let with = |txns, seed| {
-        let overrides = Overrides { txns, seed };
+        let overrides = Overrides { txns, seed, ..Overrides::default() };
         let mut none = |path: &str| Err(format!("{path}?"));
         let scenario = Scenario::parse(&text, Format::Json, &overrides, &mut none);
         first(scenario.expect("right").generate().expect("complete"))
@@ -371,6 +371,7 @@ fn what_is_wrong_elsewhere_is_told_too() {
         ),
         (r#"{"txns": 3"#, "EOF while parsing an object at line 1 column 10"),
         ("txns: 3\nmix: [", ""),
+        ("txns: 99999999999999999999\nmix: []", "txns: not a whole number below 2^64 at line 1"),
     ];
     for (text, message) in cases {
         let found = refused_with(text, &adder);
@@ -458,7 +459,7 @@ proptest! {
         }
         let format = if yaml { Format::Yaml } else { Format::Json };
         let mut none = |path: &str| Err(format!("{path} is not here"));
-        let overrides = Overrides { txns: Some(20), seed: None };
+        let overrides = Overrides { txns: Some(20), ..Overrides::default() };
         match Scenario::parse(&text, format, &overrides, &mut none) {
             Err(error) => prop_assert!(!error.to_string().contains('\n'), "{}", error),
             Ok(scenario) if scenario.blocks() > 100 => {}

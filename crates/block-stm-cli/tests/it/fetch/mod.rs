@@ -320,6 +320,12 @@ fn what_is_in_the_way_is_not_replaced() -> TestResult {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("is in the way"), "{}", stderr(&output));
     assert_eq!(fs::read_to_string(folder.join("mine"))?, "kept");
+    // A file where the folders would be is seen before the node is asked.
+    let asked = node.calls("eth_chainId");
+    let file = fetch(&node.url(), &scratch.arg(&format!("out/{NUMBER}/mine")), &["latest"])?;
+    assert_eq!(file.status.code(), Some(2));
+    assert!(stderr(&file).contains("not a directory"), "{}", stderr(&file));
+    assert_eq!(node.calls("eth_chainId"), asked);
     Ok(())
 }
 
