@@ -18,6 +18,7 @@ pub struct Options {
     pub(crate) memory_bytes: usize,
     pub(crate) snapshot_age: u64,
     pub(crate) cache_bytes: usize,
+    pub(crate) verify: bool,
 }
 
 impl Default for Options {
@@ -29,6 +30,7 @@ impl Default for Options {
             memory_bytes: 256 << 20,
             snapshot_age: 256,
             cache_bytes: 256 << 20,
+            verify: true,
         }
     }
 }
@@ -69,5 +71,12 @@ impl Options {
     /// How much of the flat state redb keeps in memory; 256 MiB if nothing is said.
     pub fn cache_bytes(self, cache_bytes: usize) -> Self {
         Self { cache_bytes, ..self }
+    }
+
+    /// Whether opening reads all pages of the flat state and checks them; it does if nothing is
+    /// said. Without, damage of values is still seen when they are read, but damage of keys may make
+    /// a row look absent.
+    pub fn verify(self, verify: bool) -> Self {
+        Self { verify, ..self }
     }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY, keccak256};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::{
-    FlatView, Tables,
+    Tables,
     row::{opened, slot_of},
     tables::{CODES, HASHES, SLOTS, TXNS, failed},
     view::View,

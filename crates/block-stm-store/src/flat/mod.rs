@@ -4,6 +4,7 @@
 mod backend;
 mod batch;
 mod check;
+mod guarded;
 mod row;
 mod tables;
 mod view;

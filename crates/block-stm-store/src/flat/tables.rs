@@ -19,22 +19,22 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use parking_lot::RwLock;
 use redb::{
-    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
+    Builder, Database, Key, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction,
 };
 
 use super::{
     Applied, Batch, FlatState, FlatView, Old, TableStats,
     backend::Backend,
+    guarded::{Guarded, guarded},
     row::{block_from_row, block_to_row, opened, sealed, slot_key},
-    view::View,
 };
 use crate::{
     StoreError,
     codec::{Reader, Writer},
-    disk::Disk,
+    disk::{Disk, DiskFile},
     log::is_absent,
-    place::Place,
+    place::{DRAFT, Place},
 };
 
 pub(super) type Rows<K> = TableDefinition<'static, K, &'static [u8]>;
@@ -47,6 +47,9 @@ pub(super) const BLOCKS: Rows<u64> = TableDefinition::new("blocks");
 pub(super) const RECEIPTS: Rows<u64> = TableDefinition::new("receipts");
 pub(super) const HASHES: Rows<&[u8; 32]> = TableDefinition::new("hashes");
 pub(super) const TXNS: Rows<&[u8; 32]> = TableDefinition::new("txns");
+
+/// The names of all tables but `meta`.
+const TABLES: [&str; 7] = ["accounts", "slots", "codes", "blocks", "receipts", "hashes", "txns"];
 
 /// The version of the tables.
 const VERSION: u16 = 1;
@@ -72,49 +75,72 @@ pub(super) fn failed<E: Into<redb::Error>>(place: &Place) -> impl Fn(E) -> Store
 
 impl Tables {
     /// Opens the tables on `disk`, or makes them, empty, for the chain with this genesis block.
-    /// redb keeps up to `cache` bytes of them in memory.
+    /// redb keeps up to `cache` bytes of them in memory. With `verify` all pages are read and
+    /// checked.
     ///
     /// # Errors
     ///
     /// The disk's; damage; tables of another version or chain.
-    pub fn open(disk: &Arc<dyn Disk>, genesis: B256, cache: usize) -> Result<Self, StoreError> {
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        genesis: B256,
+        cache: usize,
+        verify: bool,
+    ) -> Result<Self, StoreError> {
         let place = Place::new(disk, FILE);
         let file = match disk.open(FILE) {
             Err(error) if is_absent(&error) => {
-                disk.create(FILE).map_err(place.io("create the file"))?
+                // It gets its name when it is whole: redb can't use what it has begun to make.
+                let draft = format!("{FILE}{DRAFT}");
+                let file = disk.create(&draft).map_err(place.io("create the file"))?;
+                Self::on(file, &place, cache, false)?.make(genesis)?;
+                disk.rename(&draft, FILE).map_err(place.io("rename the file"))?;
+                disk.sync_folder().map_err(place.io("synchronise the folder of the file"))?;
+                disk.open(FILE).map_err(place.io("open the file"))?
             }
             opened => opened.map_err(place.io("open the file"))?,
         };
-        let is_new = file.is_empty().map_err(place.io("read the file"))?;
-        let mut builder = Builder::new();
-        builder.set_cache_size(cache);
-        let database = builder.create_with_backend(Backend(file)).map_err(failed(&place))?;
-        if is_new {
-            disk.sync_folder().map_err(place.io("synchronise the folder of the file"))?;
-        }
-        let tables = Self { database: RwLock::new(database), place };
-        tables.own(genesis)?;
+        let tables = Self::on(file, &place, cache, verify)?;
+        tables.check_owner(genesis)?;
         Ok(tables)
     }
 
-    /// Checks whose tables these are, or notes it.
-    fn own(&self, wanted: B256) -> Result<(), StoreError> {
-        if let Some(version) = self.meta("format")? {
-            let found = u16::from_le_bytes(self.field(&version)?);
-            if found != VERSION {
-                let place = self.place.path();
-                return Err(StoreError::Version { place, offset: 0, found, known: VERSION });
-            }
-            let genesis = self.meta("genesis")?.unwrap_or_default();
-            let found = B256::from(self.field::<32>(&genesis)?);
-            if found != wanted {
-                return Err(StoreError::OtherChain { place: self.place.path(), found, wanted });
-            }
-            return Ok(());
+    fn on(
+        file: Box<dyn DiskFile>,
+        place: &Place,
+        cache: usize,
+        verify: bool,
+    ) -> Result<Self, StoreError> {
+        let database = guarded(place, || {
+            let mut builder = Builder::new();
+            builder.set_cache_size(cache).set_check_integrity_on_open(verify);
+            builder.create_with_backend(Backend(file)).map_err(failed(place))
+        })?;
+        Ok(Self { database: RwLock::new(database), place: place.clone() })
+    }
+
+    /// Checks whose tables these are.
+    fn check_owner(&self, wanted: B256) -> Result<(), StoreError> {
+        let place = self.place.path();
+        let missing = || self.place.damaged(0, "the tables do not say what they are");
+        let version = self.meta("format")?.ok_or_else(missing)?;
+        let found = u16::from_le_bytes(self.field(&version)?);
+        if found != VERSION {
+            return Err(StoreError::Version { place, offset: 0, found, known: VERSION });
         }
+        let genesis = self.meta("genesis")?.ok_or_else(missing)?;
+        let found = B256::from(self.field::<32>(&genesis)?);
+        if found != wanted {
+            return Err(StoreError::OtherChain { place, found, wanted });
+        }
+        Ok(())
+    }
+
+    /// Makes all tables, empty.
+    fn make(&self, genesis: B256) -> Result<(), StoreError> {
         self.write(|txn| {
             self.set_meta(txn, "format", &VERSION.to_le_bytes())?;
-            self.set_meta(txn, "genesis", wanted.as_slice())?;
+            self.set_meta(txn, "genesis", genesis.as_slice())?;
             txn.open_table(ACCOUNTS).map_err(failed(&self.place))?;
             txn.open_table(SLOTS).map_err(failed(&self.place))?;
             txn.open_table(CODES).map_err(failed(&self.place))?;
@@ -131,31 +157,30 @@ impl Tables {
         &self,
         what: impl FnOnce(&WriteTransaction) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
-        let database = self.database.read();
-        let mut txn = database.begin_write().map_err(failed(&self.place))?;
-        // To open after a crash must not take the longer the larger the state is.
-        txn.set_quick_repair(true);
-        let result = what(&txn)?;
-        txn.commit().map_err(failed(&self.place))?;
-        Ok(result)
+        guarded(&self.place, || {
+            let database = self.database.read();
+            let mut txn = database.begin_write().map_err(failed(&self.place))?;
+            // To open after a crash must not take the longer the larger the state is.
+            txn.set_quick_repair(true);
+            let result = what(&txn)?;
+            txn.commit().map_err(failed(&self.place))?;
+            Ok(result)
+        })
     }
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let txn = self.database.read().begin_read().map_err(failed(&self.place))?;
-        let table = match txn.open_table(META) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-            table => table.map_err(failed(&self.place))?,
-        };
-        let row = table.get(key).map_err(failed(&self.place))?;
-        row.map(|row| self.value(key.as_bytes(), row.value()).map(<[u8]>::to_vec)).transpose()
+        guarded(&self.place, || {
+            let txn = self.database.read().begin_read().map_err(failed(&self.place))?;
+            let table = match txn.open_table(META) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                table => table.map_err(failed(&self.place))?,
+            };
+            let row = table.get(key).map_err(failed(&self.place))?;
+            row.map(|row| self.value(key.as_bytes(), row.value()).map(<[u8]>::to_vec)).transpose()
+        })
     }
 
-    fn set_meta(
-        &self,
-        txn: &WriteTransaction,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
+    fn set_meta(&self, txn: &WriteTransaction, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let mut table = txn.open_table(META).map_err(failed(&self.place))?;
         let row = sealed(key.as_bytes(), value);
         table.insert(key, &row[..]).map_err(failed(&self.place))?;
@@ -169,6 +194,19 @@ impl Tables {
 
     fn field<const N: usize>(&self, value: &[u8]) -> Result<[u8; N], StoreError> {
         value.try_into().map_err(|_| self.place.damaged(0, "a row has another length"))
+    }
+
+    fn table_stats<K: Key + 'static>(
+        &self,
+        txn: &ReadTransaction,
+        definition: Rows<K>,
+    ) -> Result<TableStats, StoreError> {
+        let table = txn.open_table(definition).map_err(failed(&self.place))?;
+        let stats = table.stats().map_err(failed(&self.place))?;
+        let rows = table.len().map_err(failed(&self.place))?;
+        let name = TABLES.into_iter().find(|name| *name == definition.name());
+        let name = name.expect("all tables are listed");
+        Ok(TableStats { name, rows, bytes: stats.stored_bytes() })
     }
 
     /// The numbers of all blocks.
@@ -286,7 +324,7 @@ impl FlatState for Tables {
     }
 
     fn view(&self) -> Result<Arc<dyn FlatView>, StoreError> {
-        Ok(Arc::new(View::new(self)?))
+        Ok(Arc::new(Guarded::new(self)?))
     }
 
     fn apply(&self, batch: &Batch<'_>) -> Result<(), StoreError> {
@@ -329,27 +367,29 @@ impl FlatState for Tables {
     }
 
     fn compact(&self) -> Result<(), StoreError> {
-        let mut database = self.database.write();
-        while database.compact().map_err(failed(&self.place))? {}
-        Ok(())
+        guarded(&self.place, || {
+            let mut database = self.database.write();
+            while database.compact().map_err(failed(&self.place))? {}
+            Ok(())
+        })
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        super::check::check(self)
+        guarded(&self.place, || super::check::check(self))
     }
 
     fn stats(&self) -> Result<Vec<TableStats>, StoreError> {
-        let txn = self.database.read().begin_read().map_err(failed(&self.place))?;
-        macro_rules! stats {
-            ($($name:literal $table:expr),*) => { [$({
-                let table = txn.open_table($table).map_err(failed(&self.place))?;
-                let stats = table.stats().map_err(failed(&self.place))?;
-                let rows = table.len().map_err(failed(&self.place))?;
-                TableStats { name: $name, rows, bytes: stats.stored_bytes() }
-            }),*] };
-        }
-        let tables = stats!["accounts" ACCOUNTS, "slots" SLOTS, "codes" CODES, "blocks" BLOCKS,
-            "receipts" RECEIPTS, "hashes" HASHES, "txns" TXNS];
-        Ok(tables.to_vec())
+        guarded(&self.place, || {
+            let txn = self.database.read().begin_read().map_err(failed(&self.place))?;
+            Ok(vec![
+                self.table_stats(&txn, ACCOUNTS)?,
+                self.table_stats(&txn, SLOTS)?,
+                self.table_stats(&txn, CODES)?,
+                self.table_stats(&txn, BLOCKS)?,
+                self.table_stats(&txn, RECEIPTS)?,
+                self.table_stats(&txn, HASHES)?,
+                self.table_stats(&txn, TXNS)?,
+            ])
+        })
     }
 }

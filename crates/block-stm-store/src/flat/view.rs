@@ -3,10 +3,10 @@
 use std::ops::Bound;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use redb::{Key, ReadOnlyTable, ReadableDatabase, ReadTransaction};
+use redb::{Key, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 
 use super::{
-    FlatView, StoredBlock, Tables,
+    StoredBlock, Tables,
     row::{block_from_row, opened, slot_key, slot_of},
     tables::{ACCOUNTS, BLOCKS, CODES, HASHES, RECEIPTS, Rows, SLOTS, TXNS, failed},
 };
@@ -65,8 +65,8 @@ impl View {
     }
 }
 
-impl FlatView for View {
-    fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+impl View {
+    pub(super) fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
         let row = self.accounts.get(&address.0.0).map_err(failed(&self.place))?;
         let read = |row: redb::AccessGuard<'_, _>| {
             Ok(Account::from_bytes(&self.field(address.as_slice(), row.value())?))
@@ -74,7 +74,7 @@ impl FlatView for View {
         row.map(read).transpose()
     }
 
-    fn slot(&self, address: &Address, slot: &U256) -> Result<U256, StoreError> {
+    pub(super) fn slot(&self, address: &Address, slot: &U256) -> Result<U256, StoreError> {
         let key = slot_key(address, slot);
         let Some(row) = self.slots.get(&key).map_err(failed(&self.place))? else {
             return Ok(U256::ZERO);
@@ -82,7 +82,7 @@ impl FlatView for View {
         Ok(U256::from_le_bytes(self.field::<32>(&key, row.value())?))
     }
 
-    fn code(&self, hash: &B256) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn code(&self, hash: &B256) -> Result<Option<Bytes>, StoreError> {
         let row = self.codes.get(&**hash).map_err(failed(&self.place))?;
         let read = |row: redb::AccessGuard<'_, &[u8]>| {
             self.value(hash.as_slice(), row.value()).map(Bytes::copy_from_slice)
@@ -90,7 +90,7 @@ impl FlatView for View {
         row.map(read).transpose()
     }
 
-    fn accounts(
+    pub(super) fn accounts(
         &self,
         after: Option<Address>,
         most: usize,
@@ -107,7 +107,7 @@ impl FlatView for View {
         Ok(accounts)
     }
 
-    fn slots(
+    pub(super) fn slots(
         &self,
         address: &Address,
         after: Option<U256>,
@@ -126,7 +126,7 @@ impl FlatView for View {
         Ok(slots)
     }
 
-    fn block(&self, number: u64) -> Result<Option<StoredBlock>, StoreError> {
+    pub(super) fn block(&self, number: u64) -> Result<Option<StoredBlock>, StoreError> {
         let Some(row) = self.blocks.get(number).map_err(failed(&self.place))? else {
             return Ok(None);
         };
@@ -134,7 +134,7 @@ impl FlatView for View {
         block_from_row(number, value).map(Some).map_err(|error| self.place.damaged(0, error))
     }
 
-    fn receipts(&self, number: u64) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn receipts(&self, number: u64) -> Result<Option<Bytes>, StoreError> {
         let row = self.receipts.get(number).map_err(failed(&self.place))?;
         let read = |row: redb::AccessGuard<'_, &[u8]>| {
             self.value(&number.to_be_bytes(), row.value()).map(Bytes::copy_from_slice)
@@ -142,7 +142,7 @@ impl FlatView for View {
         row.map(read).transpose()
     }
 
-    fn number_of(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
+    pub(super) fn number_of(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
         let row = self.hashes.get(&**hash).map_err(failed(&self.place))?;
         let read = |row: redb::AccessGuard<'_, &[u8]>| {
             Ok(u64::from_le_bytes(self.field(hash.as_slice(), row.value())?))
@@ -150,7 +150,7 @@ impl FlatView for View {
         row.map(read).transpose()
     }
 
-    fn txn(&self, hash: &B256) -> Result<Option<(u64, u32)>, StoreError> {
+    pub(super) fn txn(&self, hash: &B256) -> Result<Option<(u64, u32)>, StoreError> {
         let row = self.txns.get(&**hash).map_err(failed(&self.place))?;
         let Some(row) = row else { return Ok(None) };
         let value = self.field::<12>(hash.as_slice(), row.value())?;

@@ -94,10 +94,7 @@ impl Frame {
     }
 
     /// The head in these bytes, and its own check.
-    pub(crate) fn decode(
-        bytes: &[u8; HEAD_BYTES],
-        salt: &Salt,
-    ) -> Result<(Self, Check), NoFrame> {
+    pub(crate) fn decode(bytes: &[u8; HEAD_BYTES], salt: &Salt) -> Result<(Self, Check), NoFrame> {
         let (head, check) = bytes.split_at(HEAD_BYTES - 16);
         let mut reader = Reader::new(head);
         let is_whole = head_check(salt, head) == check;

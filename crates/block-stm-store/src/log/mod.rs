@@ -324,10 +324,9 @@ fn segments_from(disk: &Arc<dyn Disk>, start: u64) -> Result<Vec<u64>, StoreErro
     indices.retain(|index| *index >= start);
     let gap = indices.iter().zip(start..).find(|(index, wanted)| **index != *wanted);
     match gap {
-        Some((_, wanted)) => Err(StoreError::Incomplete {
-            folder: disk.place(""),
-            missing: segment::name(wanted),
-        }),
+        Some((_, wanted)) => {
+            Err(StoreError::Incomplete { folder: disk.place(""), missing: segment::name(wanted) })
+        }
         None => Ok(indices),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use alloy_primitives::{Address, U256};
 
 use super::Store;
-use crate::{Account, BlockRecord, StoreError, };
+use crate::{Account, BlockRecord, StoreError};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

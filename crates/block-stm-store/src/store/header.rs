@@ -79,7 +79,7 @@ pub(super) fn read(disk: &Arc<dyn Disk>) -> Result<Option<B256>, StoreError> {
 /// Removes files that an interrupted write left under their temporary names.
 pub(super) fn remove_drafts(disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
     let names = disk.names().map_err(Place::new(disk, "").io("read the folder"))?;
-    let is_ours = |name: &str| name == FILE || index_of(name).is_some();
+    let is_ours = |name: &str| name == FILE || name == FLAT || index_of(name).is_some();
     let is_draft = |name: &&String| name.strip_suffix(DRAFT).is_some_and(is_ours);
     names.iter().filter(is_draft).try_for_each(|name| {
         disk.remove(name).map_err(Place::new(disk, name).io("remove the file"))

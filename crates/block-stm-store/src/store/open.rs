@@ -27,12 +27,12 @@ impl Store {
     ///
     /// # Cost
     ///
-    /// Reads the whole log, and replays at the most
+    /// Reads the whole log and, with [`Options::verify`], the whole flat state; replays at the most
     /// [`Options::flush_blocks`] blocks, or what half of
     /// [`Options::memory_bytes`] holds.
     pub fn open(disk: impl Disk + 'static, options: Options) -> Result<Self, StoreError> {
         Self::open_on(disk, None, options, |disk, genesis| {
-            Ok(Arc::new(Tables::open(disk, genesis, options.cache_bytes)?))
+            Ok(Arc::new(Tables::open(disk, genesis, options.cache_bytes, options.verify)?))
         })
     }
 
@@ -48,7 +48,7 @@ impl Store {
         options: Options,
     ) -> Result<Self, StoreError> {
         Self::open_on(disk, Some(genesis), options, |disk, genesis| {
-            Ok(Arc::new(Tables::open(disk, genesis, options.cache_bytes)?))
+            Ok(Arc::new(Tables::open(disk, genesis, options.cache_bytes, options.verify)?))
         })
     }
 

@@ -45,7 +45,9 @@ impl Store {
         }
         let entry = log.append(Kind::Block, (number, block.hash, parent), &encoded)?;
         let layer = Layer::new(entry.seq, block, encoded.len());
-        self.recent.write().push(Arc::new(layer));
+        let mut recent = self.recent.write();
+        recent.push(Arc::new(layer));
+        recent.trim(self.options.recent_blocks, self.options.memory_bytes);
         Ok(())
     }
 
