@@ -11,6 +11,7 @@ mod command;
 mod compare;
 mod completions;
 mod conformance;
+mod db;
 mod delivery;
 mod difference;
 mod discover;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Report(args) => page::page(&args),
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Timeline(args) => timeline::timeline(&args),
+        Command::Db(args) => db::db(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),

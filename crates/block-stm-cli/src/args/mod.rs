@@ -2,6 +2,7 @@
 
 mod bal;
 mod compare;
+mod db;
 mod explain;
 mod fetch;
 mod forecast;
@@ -26,6 +27,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     bal::{BalArgs, BalBlocks, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     compare::CompareArgs,
+    db::{DbArgs, DbCheckArgs, DbCommand, DbCompactArgs, DbExportArgs, DbStatsArgs, StateFormat},
     explain::{ExplainArgs, NameArgs},
     fetch::{FetchArgs, Place, Source},
     forecast::ForecastArgs,
@@ -64,6 +66,7 @@ Examples:
   block-stm compare before.json after.json     what changed between two runs
   block-stm sim --minutes 5                    seek a schedule that breaks it
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
+  block-stm db check store                     whether a store is whole
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
 Exit codes:
@@ -142,6 +145,9 @@ pub(crate) enum Command {
     /// Import a chain from its genesis, and check every block in full
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),
+    /// Check, describe, compact and export stores of chains
+    #[command(after_help = db::DB_EXAMPLES)]
+    Db(DbArgs),
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = official_tests::STATETEST_EXAMPLES)]
     Statetest(StateTestArgs),

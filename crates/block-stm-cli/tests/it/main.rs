@@ -4,6 +4,7 @@ mod bal;
 mod cli;
 mod compare;
 mod conformance;
+mod db;
 mod explain;
 mod fetch;
 mod files;

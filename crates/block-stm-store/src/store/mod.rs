@@ -67,6 +67,8 @@ pub struct Stats {
     pub log_files: usize,
     /// How many bytes these have.
     pub log_bytes: u64,
+    /// How many blocks of the chain are in them.
+    pub log_blocks: usize,
     /// How many blocks are in memory.
     pub layers: usize,
     /// About how many bytes these take.
@@ -161,6 +163,7 @@ impl Store {
             oldest_rewind: rewind::oldest(&log, &recent, self.genesis),
             log_files: log.segments().len(),
             log_bytes: log.segments().iter().map(|segment| segment.length).sum(),
+            log_blocks: log.blocks().len(),
             layers,
             layer_bytes,
             tables,

@@ -134,16 +134,19 @@ fn blocks_that_do_not_fit_change_nothing() -> TestResult {
     let store = Flat::Redb.open(&ModelDisk::new(), &world)?;
     store.append(world.grow())?;
     let good = world.clone().grow();
-    let mut bad = vec![good.clone(), good.clone(), good.clone(), good.clone()];
+    let mut bad = vec![good.clone(); 5];
     bad[0].number += 1;
     bad[1].parent = B256::repeat_byte(1);
     bad[2].number = 1;
     let twice = bad[3].changes[0].clone();
     bad[3].changes.push(twice);
+    // Never touched, so it takes no memory.
+    bad[4].body = vec![0; 1 << 30].into();
     for (case, block) in bad.into_iter().enumerate() {
         let error = store.append(block).expect_err("it does not fit");
         let fits = match case {
             3 => matches!(error, StoreError::Changes { number: 2, .. }),
+            4 => matches!(error, StoreError::TooLarge { number: 2, .. }),
             _ => matches!(error, StoreError::NotChild { head: 1, .. }),
         };
         assert!(fits, "{case}: {error}");

@@ -139,6 +139,8 @@ impl Story {
             store.check()?;
             world.clone()
         };
+        // What it has when it was opened is durable.
+        let disk = &disk.cut_power(|| false);
         let store = flat.open(disk, &world)?;
         world.assert_shown(&store.snapshot()?)?;
         store.append(world.grow())?;
