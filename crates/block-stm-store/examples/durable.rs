@@ -15,7 +15,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use block_stm_store::{
-    Account, AccountChange, BlockRecord, Keep, Options, SlotChange, Store, disk::Folder,
+    Account, AccountChange, FullBlock, Keep, Options, SlotChange, Store, disk::Folder,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -32,8 +32,8 @@ fn draw(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn blocks(count: u64, slots: u64) -> Vec<BlockRecord> {
-    let mut blocks = vec![BlockRecord { hash: B256::repeat_byte(1), ..BlockRecord::default() }];
+fn blocks(count: u64, slots: u64) -> Vec<FullBlock> {
+    let mut blocks = vec![FullBlock { hash: B256::repeat_byte(1), ..FullBlock::default() }];
     let token = Address::repeat_byte(0x77);
     // What was there before is not needed to write: nothing is taken back.
     for number in 1..=count {
@@ -41,11 +41,8 @@ fn blocks(count: u64, slots: u64) -> Vec<BlockRecord> {
         let mut keys: Vec<_> = (0..slots).map(at).collect();
         keys.sort_unstable();
         keys.dedup();
-        let account = |nonce| Account {
-            nonce,
-            balance: U256::from(draw(nonce)),
-            code_hash: KECCAK256_EMPTY,
-        };
+        let account =
+            |nonce| Account { nonce, balance: U256::from(draw(nonce)), code_hash: KECCAK256_EMPTY };
         let change = |address, slots| AccountChange {
             address,
             before: None,
@@ -63,7 +60,7 @@ fn blocks(count: u64, slots: u64) -> Vec<BlockRecord> {
             let word: [u8; 32] = keccak256(key.to_le_bytes()).0;
             change(Address::from_slice(&word[..20]), vec![])
         }));
-        blocks.push(BlockRecord {
+        blocks.push(FullBlock {
             number,
             hash: keccak256(number.to_le_bytes()),
             parent: blocks[number as usize - 1].hash,
@@ -71,7 +68,7 @@ fn blocks(count: u64, slots: u64) -> Vec<BlockRecord> {
             body: Bytes::from(vec![2; 110 * keys.len() / 2]),
             receipts: Bytes::from(vec![3; 60 * keys.len() / 2]),
             changes,
-            ..BlockRecord::default()
+            ..FullBlock::default()
         });
     }
     blocks
@@ -89,7 +86,7 @@ impl Checksum {
     }
 }
 
-fn store(folder: &Path, blocks: &[BlockRecord], group: usize) -> Result<(Duration, Checksum)> {
+fn store(folder: &Path, blocks: &[FullBlock], group: usize) -> Result<(Duration, Checksum)> {
     let blocks_to_write = blocks[1..].to_vec();
     let genesis = blocks[0].clone();
     let options = Options::default();
@@ -123,7 +120,7 @@ const ACCOUNTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("ac
 const SLOTS: TableDefinition<'_, &[u8; 52], &[u8; 32]> = TableDefinition::new("slots");
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 
-fn redb(folder: &Path, blocks: &[BlockRecord], group: usize) -> Result<(Duration, Checksum)> {
+fn redb(folder: &Path, blocks: &[FullBlock], group: usize) -> Result<(Duration, Checksum)> {
     fs::create_dir(folder)?;
     let database = Database::create(folder.join("plain.redb"))?;
     let start = Instant::now();
@@ -176,7 +173,7 @@ fn main() -> Result<()> {
     let (count, slots, group) = (number(200)?, number(2000)?, number(16)?);
     let group = usize::try_from(group)?.max(1);
     let blocks = blocks(count, slots);
-    type Side = fn(&Path, &[BlockRecord], usize) -> Result<(Duration, Checksum)>;
+    type Side = fn(&Path, &[FullBlock], usize) -> Result<(Duration, Checksum)>;
     let sides: [(&str, Side, usize); 4] = [
         ("store, synchronised per block", store, 1),
         ("store, synchronised per group", store, group),

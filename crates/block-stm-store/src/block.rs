@@ -71,11 +71,34 @@ pub struct AccountUpdate {
     pub slots: Vec<(U256, U256)>,
 }
 
+impl AccountUpdate {
+    /// The change of an account that was not there, as all are in a genesis block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use alloy_primitives::{Address, U256};
+    /// use block_stm_store::{Account, AccountUpdate};
+    ///
+    /// let (address, after) = (Address::ZERO, Some(Account::default()));
+    /// let slots = vec![(U256::from(1), U256::from(2))];
+    /// let update = AccountUpdate { address, after, storage_wiped: false, slots };
+    /// let change = update.onto_nothing();
+    /// assert_eq!((change.before, change.slots[0].before), (None, U256::ZERO));
+    /// ```
+    pub fn onto_nothing(self) -> AccountChange {
+        let slots = self.slots.into_iter();
+        let change = |(slot, after)| SlotChange { slot, before: U256::ZERO, after };
+        let slots = slots.map(change).collect();
+        AccountChange { address: self.address, before: None, after: self.after, slots }
+    }
+}
+
 /// A block as the store keeps it.
 ///
 /// Header, body and receipts are bytes that the store does not look into, in RLP say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlockRecord {
+pub struct FullBlock {
     /// The block's number.
     pub number: u64,
     /// Its hash.
@@ -137,7 +160,7 @@ fn read_account(reader: &mut Reader<'_>) -> Result<Option<Account>, Malformed> {
     }
 }
 
-impl BlockRecord {
+impl FullBlock {
     /// Puts the changes in order.
     ///
     /// # Errors
@@ -234,7 +257,7 @@ fn read_change(reader: &mut Reader<'_>) -> Result<AccountChange, Malformed> {
 mod tests {
     use super::*;
 
-    fn record() -> BlockRecord {
+    fn record() -> FullBlock {
         let account = Account { nonce: 7, balance: U256::MAX, code_hash: B256::repeat_byte(9) };
         let slot = |slot: u64| SlotChange {
             slot: U256::from(slot),
@@ -247,7 +270,7 @@ mod tests {
             after,
             slots,
         };
-        BlockRecord {
+        FullBlock {
             number: 5,
             hash: B256::repeat_byte(1),
             parent: B256::repeat_byte(2),
@@ -268,18 +291,18 @@ mod tests {
         let record = record();
         let bytes = record.encode();
         let id = (record.number, record.hash, record.parent);
-        assert_eq!(BlockRecord::decode(id, &bytes).ok().as_ref(), Some(&record));
+        assert_eq!(FullBlock::decode(id, &bytes).ok().as_ref(), Some(&record));
         for length in 0..bytes.len() {
-            assert!(BlockRecord::decode(id, &bytes[..length]).is_err(), "{length} bytes");
+            assert!(FullBlock::decode(id, &bytes[..length]).is_err(), "{length} bytes");
         }
         let longer = [&bytes[..], &[0]].concat();
-        assert!(BlockRecord::decode(id, &longer).is_err());
+        assert!(FullBlock::decode(id, &longer).is_err());
     }
 
     #[test]
     fn a_huge_count_takes_no_memory() {
         let bytes = [&[0; 12][..], &[0xff; 4]].concat();
-        let error = BlockRecord::decode((0, B256::ZERO, B256::ZERO), &bytes).err();
+        let error = FullBlock::decode((0, B256::ZERO, B256::ZERO), &bytes).err();
         assert!(error.is_some_and(|error| error.to_string().contains("byte 12")));
     }
 

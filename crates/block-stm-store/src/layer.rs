@@ -2,14 +2,14 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashMap};
 
-use crate::{AccountChange, BlockRecord, StoredBlock};
+use crate::{AccountChange, FullBlock, StoredBlock};
 
 /// A block that the flat state does not have yet, or whose state before can be asked for still.
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// The sequence number of its record in the log.
     pub(crate) seq: u64,
-    pub(crate) record: BlockRecord,
+    pub(crate) record: FullBlock,
     accounts: HashMap<Address, usize>,
     codes: HashMap<B256, usize>,
     txns: HashMap<B256, u32>,
@@ -19,7 +19,7 @@ pub(crate) struct Layer {
 
 impl Layer {
     /// The block whose record has `encoded` bytes.
-    pub(crate) fn new(seq: u64, record: BlockRecord, encoded: usize) -> Self {
+    pub(crate) fn new(seq: u64, record: FullBlock, encoded: usize) -> Self {
         let changes = record.changes.iter().enumerate();
         let accounts: HashMap<_, _> = changes.map(|(at, change)| (change.address, at)).collect();
         let codes = record.codes.iter().enumerate();
@@ -53,7 +53,7 @@ impl Layer {
 
     /// The block without its receipts.
     pub(crate) fn block(&self) -> StoredBlock {
-        let BlockRecord { number, hash, parent, header, body, txns, .. } = &self.record;
+        let FullBlock { number, hash, parent, header, body, txns, .. } = &self.record;
         StoredBlock {
             number: *number,
             hash: *hash,

@@ -16,10 +16,10 @@
 //!
 //! ```
 //! use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-//! use block_stm_store::{Account, AccountUpdate, BlockRecord, Options, Store, disk::Folder};
+//! use block_stm_store::{Account, AccountUpdate, FullBlock, Options, Store, disk::Folder};
 //!
 //! let folder = tempfile::tempdir()?;
-//! let genesis = BlockRecord { hash: B256::with_last_byte(1), ..BlockRecord::default() };
+//! let genesis = FullBlock { hash: B256::with_last_byte(1), ..FullBlock::default() };
 //! let store = Store::open_or_create(Folder::new(folder.path()), genesis, Options::default())?;
 //!
 //! let (number, parent) = store.head();
@@ -31,12 +31,12 @@
 //!     storage_wiped: false,
 //!     slots: vec![],
 //! };
-//! store.append(BlockRecord {
+//! store.append(FullBlock {
 //!     number: number + 1,
 //!     hash: B256::with_last_byte(2),
 //!     parent,
 //!     changes: before.changes([update])?,
-//!     ..BlockRecord::default()
+//!     ..FullBlock::default()
 //! })?;
 //! assert_eq!(store.sync()?, 1); // Block 1 is durable.
 //!
@@ -64,7 +64,7 @@ mod recent;
 mod snapshot;
 mod store;
 
-pub use block::{Account, AccountChange, AccountUpdate, BlockRecord, SlotChange};
+pub use block::{Account, AccountChange, AccountUpdate, FullBlock, SlotChange};
 pub use error::StoreError;
 pub use flat::StoredBlock;
 pub use options::Options;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
-use block_stm_store::{Account, AccountUpdate, BlockRecord, Options, Store, disk::Folder};
+use block_stm_store::{Account, AccountUpdate, FullBlock, Options, Store, disk::Folder};
 use serde_json::{Value, json};
 
 use crate::cli::{Scratch, TestResult, assert_refused, call, json, stderr, stdout};
@@ -15,10 +15,10 @@ fn store() -> Result<(Scratch, String, Value), Box<dyn std::error::Error>> {
     let scratch = Scratch::new()?;
     let folder = scratch.arg("store");
     let code_hash = keccak256(CODE);
-    let genesis = BlockRecord {
+    let genesis = FullBlock {
         hash: B256::repeat_byte(0xaa),
         codes: vec![CODE.to_vec().into()],
-        ..BlockRecord::default()
+        ..FullBlock::default()
     };
     let options = Options::default().segment_bytes(2000);
     let store = Store::open_or_create(Folder::create(&folder)?, genesis, options)?;
@@ -32,7 +32,7 @@ fn store() -> Result<(Scratch, String, Value), Box<dyn std::error::Error>> {
         let slots = vec![(U256::from(1), U256::from(number)), (U256::from(2), U256::ZERO)];
         let updates = [update(1, KECCAK256_EMPTY, vec![]), update(2, code_hash, slots)];
         let changes = store.snapshot()?.changes(updates)?;
-        store.append(BlockRecord {
+        store.append(FullBlock {
             number,
             parent: store.head().1,
             hash: B256::with_last_byte(number as u8),
@@ -40,7 +40,7 @@ fn store() -> Result<(Scratch, String, Value), Box<dyn std::error::Error>> {
             receipts: vec![2; 300].into(),
             txns: vec![keccak256(number.to_le_bytes())],
             changes,
-            ..BlockRecord::default()
+            ..FullBlock::default()
         })?;
         store.sync()?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use super::Applied;
-use crate::{Account, BlockRecord};
+use crate::{Account, FullBlock};
 
 /// What blocks that follow on the flat state's head leave, or what taking blocks back does.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Batch<'a> {
     /// Blocks that are taken back. They come before those that are added.
     pub removed: Vec<u64>,
     /// Blocks that are added.
-    pub added: Vec<&'a BlockRecord>,
+    pub added: Vec<&'a FullBlock>,
 }
 
 impl<'a> Batch<'a> {
@@ -39,7 +39,7 @@ impl<'a> Batch<'a> {
     /// What these blocks leave, the lowest first.
     pub(crate) fn forward(
         applied: Applied,
-        blocks: impl IntoIterator<Item = &'a BlockRecord>,
+        blocks: impl IntoIterator<Item = &'a FullBlock>,
     ) -> Self {
         let mut batch = Self::new(applied);
         for block in blocks {
@@ -55,7 +55,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds that a block is taken back, the highest first.
-    pub(crate) fn take_back(&mut self, block: &BlockRecord) {
+    pub(crate) fn take_back(&mut self, block: &FullBlock) {
         for change in &block.changes {
             self.accounts.insert(change.address, change.before);
             let slots = change.slots.iter();

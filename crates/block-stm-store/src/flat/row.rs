@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::StoredBlock;
 use crate::{
-    BlockRecord,
+    FullBlock,
     codec::{Malformed, Reader, Writer},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn slot_of(key: &[u8; 52]) -> (Address, U256) {
 }
 
 /// A block without its receipts, as a row.
-pub(super) fn block_to_row(block: &BlockRecord) -> Vec<u8> {
+pub(super) fn block_to_row(block: &FullBlock) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.array(block.hash.as_slice());
     writer.array(block.parent.as_slice());

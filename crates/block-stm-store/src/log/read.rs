@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 
 use super::{Entry, Log, Segment, frame::Frame, frame::HEAD_BYTES, frame::payload_check};
-use crate::{BlockRecord, StoreError};
+use crate::{FullBlock, StoreError};
 
 impl Entry {
     pub(super) fn new(frame: &Frame, segment: u64, offset: u64) -> Self {
@@ -42,7 +42,7 @@ impl Log {
     }
 
     /// The block in the record of `entry`.
-    pub(crate) fn block(&self, entry: Entry) -> Result<BlockRecord, StoreError> {
+    pub(crate) fn block(&self, entry: Entry) -> Result<FullBlock, StoreError> {
         self.locate(entry).block()
     }
 }
@@ -63,7 +63,7 @@ impl Located {
     /// # Errors
     ///
     /// The disk's; damage, if the record is not what it was when the log was opened.
-    pub(crate) fn block(&self) -> Result<BlockRecord, StoreError> {
+    pub(crate) fn block(&self) -> Result<FullBlock, StoreError> {
         let Self { segment, entry } = self;
         let start = entry.offset + HEAD_BYTES as u64;
         let mut payload = vec![0; self.length()];
@@ -73,7 +73,7 @@ impl Located {
             let what = format!("the record of block {} is damaged", entry.number);
             return Err(self.damaged(what));
         }
-        BlockRecord::decode(entry.id(), &payload).map_err(|error| {
+        FullBlock::decode(entry.id(), &payload).map_err(|error| {
             let what = format!("the record of block {} is not in form: {error}", entry.number);
             self.damaged(what)
         })

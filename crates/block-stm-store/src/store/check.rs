@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use alloy_primitives::{Address, U256};
 
 use super::Store;
-use crate::{Account, BlockRecord, StoreError};
+use crate::{Account, FullBlock, StoreError};
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct Left {
 
 impl Left {
     /// Takes a block in; the first value before that is not what blocks before it left.
-    fn take(&mut self, block: &BlockRecord) -> Result<u64, String> {
+    fn take(&mut self, block: &FullBlock) -> Result<u64, String> {
         let mut count = 0;
         for change in &block.changes {
             let address = change.address;

@@ -7,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{Store, header, rewind::undo};
 use crate::{
-    BlockRecord, Options, StoreError,
+    FullBlock, Options, StoreError,
     disk::{Disk, DiskLock},
     flat::{Applied, Batch, FlatState, Tables},
     layer::Layer,
@@ -44,7 +44,7 @@ impl Store {
     /// As [`open`](Self::open), and that it is the store of another chain.
     pub fn open_or_create(
         disk: impl Disk + 'static,
-        genesis: BlockRecord,
+        genesis: FullBlock,
         options: Options,
     ) -> Result<Self, StoreError> {
         Self::open_on(disk, Some(genesis), options, |disk, genesis| {
@@ -60,7 +60,7 @@ impl Store {
     /// As [`open_or_create`](Self::open_or_create).
     pub fn open_on(
         disk: impl Disk + 'static,
-        genesis: Option<BlockRecord>,
+        genesis: Option<FullBlock>,
         options: Options,
         flat: impl FnOnce(&Arc<dyn Disk>, B256) -> Result<Arc<dyn FlatState>, StoreError>,
     ) -> Result<Self, StoreError> {
@@ -109,7 +109,7 @@ fn lock(disk: &Arc<dyn Disk>) -> Result<Box<dyn DiskLock>, StoreError> {
 /// Log and blocks in memory, and a flat state that is at their beginning.
 fn recover(
     disk: &Arc<dyn Disk>,
-    (hash, genesis): (B256, Option<BlockRecord>),
+    (hash, genesis): (B256, Option<FullBlock>),
     options: &Options,
     flat: &dyn FlatState,
 ) -> Result<(Log, Recent), StoreError> {

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 
 use super::Store;
 use crate::{
-    BlockRecord, StoreError,
+    FullBlock, StoreError,
     flat::{Applied, Batch, FlatState},
     log::{Kind, Log},
     recent::Recent,
@@ -23,7 +23,7 @@ pub(super) fn oldest(log: &Log, recent: &Recent, genesis: B256) -> u64 {
 pub(super) fn undo(
     flat: &dyn FlatState,
     applied: Applied,
-    blocks: impl IntoIterator<Item = Result<BlockRecord, StoreError>>,
+    blocks: impl IntoIterator<Item = Result<FullBlock, StoreError>>,
 ) -> Result<(), StoreError> {
     let mut batch = Batch::backward(applied);
     for block in blocks {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Store;
 use crate::{
-    BlockRecord, StoreError,
+    FullBlock, StoreError,
     flat::{Applied, Batch},
     layer::Layer,
     log::{Kind, MAX_RECORD_BYTES},
@@ -26,7 +26,7 @@ impl Store {
     ///
     /// One write of the block, without waiting for the disk. Where blocks are appended and never
     /// synchronised, one in twice [`Options::flush_blocks`](crate::Options::flush_blocks) does both.
-    pub fn append(&self, mut block: BlockRecord) -> Result<(), StoreError> {
+    pub fn append(&self, mut block: FullBlock) -> Result<(), StoreError> {
         block.sort()?;
         let (number, parent) = (block.number, block.parent);
         let bytes = block.size();

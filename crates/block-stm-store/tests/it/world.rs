@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
-use block_stm_store::{Account, AccountChange, BlockRecord, SlotChange, Snapshot, StoreError};
+use block_stm_store::{Account, AccountChange, FullBlock, SlotChange, Snapshot, StoreError};
 
 /// Accounts with their storage.
 pub(crate) type State = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
@@ -37,7 +37,7 @@ impl Draws {
 /// The chain so far; the place of a block is its number.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    pub(crate) blocks: Vec<BlockRecord>,
+    pub(crate) blocks: Vec<FullBlock>,
     states: Vec<State>,
     codes: BTreeMap<B256, Bytes>,
     draws: Draws,
@@ -65,7 +65,7 @@ impl World {
         world
     }
 
-    pub(crate) fn genesis(&self) -> BlockRecord {
+    pub(crate) fn genesis(&self) -> FullBlock {
         self.blocks[0].clone()
     }
 
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Draws a block on the head.
-    pub(crate) fn grow(&mut self) -> BlockRecord {
+    pub(crate) fn grow(&mut self) -> FullBlock {
         let (number, parent) = self.head();
         let block = self.draw(number + 1, parent);
         let state = after(self.states.last().expect("there is one"), &block);
@@ -90,7 +90,7 @@ impl World {
         self.states.truncate(number as usize + 1);
     }
 
-    fn draw(&mut self, number: u64, parent: B256) -> BlockRecord {
+    fn draw(&mut self, number: u64, parent: B256) -> FullBlock {
         let draws = &mut self.draws;
         let state = self.states.last().expect("there is one");
         let mut changes: BTreeMap<Address, AccountChange> = BTreeMap::new();
@@ -134,7 +134,7 @@ impl World {
         let txns = (0..draws.below(4)).map(|_| B256::from(U256::from(draws.next()))).collect();
         let (header, body, receipts) = (bytes(draws, 90), bytes(draws, 300), bytes(draws, 200));
         let hash = keccak256(draws.next().to_le_bytes());
-        BlockRecord { number, hash, parent, header, body, receipts, txns, codes, changes }
+        FullBlock { number, hash, parent, header, body, receipts, txns, codes, changes }
     }
 
     /// The state after the block `number`.
@@ -200,7 +200,7 @@ fn change(slot: U256, before: U256, after: U256) -> SlotChange {
 }
 
 /// The state after a block.
-fn after(state: &State, block: &BlockRecord) -> State {
+fn after(state: &State, block: &FullBlock) -> State {
     let mut state = state.clone();
     for change in &block.changes {
         let Some(account) = change.after else {
