@@ -9,8 +9,9 @@
 //! without its new bytes. Names behave the same: what was created, renamed or removed since
 //! [`Disk::sync_folder`] happened or did not, each by itself.
 //!
-//! A failed synchronisation loses what it should have written for good, even if the next one
-//! succeeds, as real systems do: pages count as written though they are not.
+//! A failed synchronisation of a file loses what it should have written for good, even if the next
+//! one succeeds, as real systems do: pages count as written though they are not. Readers see
+//! them all the same, up to the power cut.
 
 use std::{
     collections::BTreeMap,
@@ -308,12 +309,7 @@ impl Disk for ModelDisk {
 
     fn sync_folder(&self) -> io::Result<()> {
         let mut state = self.0.lock();
-        if let Err(error) = state.operate_whole() {
-            if !state.is_off {
-                state.pending_names.clear();
-            }
-            return Err(error);
-        }
+        state.operate_whole()?;
         let state = &mut *state;
         for change in state.pending_names.drain(..) {
             change.apply(&mut state.durable_names);

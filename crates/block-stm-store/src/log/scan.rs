@@ -22,6 +22,8 @@ pub(super) struct Scan {
     entries: Vec<Entry>,
     next_seq: u64,
     previous: Check,
+    /// Up to where the last record says that all was durable.
+    vouched: u64,
     /// Number and hash of the block that the next one must follow on, where that is known.
     head: Option<(u64, B256)>,
 }
@@ -50,6 +52,7 @@ impl Scan {
             entries: Vec::new(),
             next_seq: 1,
             previous: [0; 16],
+            vouched: 0,
             head: None,
         }
     }
@@ -97,11 +100,27 @@ impl Scan {
         }
         segment.length = at;
         if is_last {
-            // What another process wrote may be with the system alone.
-            segment.file.sync().map_err(segment.place.io("synchronise the file"))?;
+            self.make_durable(&segment)?;
         }
         self.segments.push_back(segment);
         Ok(())
+    }
+
+    /// Makes sure that all of the last file is on the disk: what another process wrote may be with
+    /// the system alone. After a failed synchronisation the system takes it for written, although it
+    /// is not; so what no later head or flat state vouches for is written again.
+    fn make_durable(&self, segment: &Segment) -> Result<(), StoreError> {
+        let certain = self.applied_seq().max(self.vouched);
+        let in_doubt = |entry: &&Entry| entry.segment == segment.index && entry.seq > certain;
+        let mut at = self.entries.iter().find(in_doubt).map_or(segment.length, |it| it.offset);
+        while at < segment.length {
+            let rest = usize::try_from(segment.length - at).unwrap_or(usize::MAX);
+            let mut chunk = vec![0; rest.min(CHUNK)];
+            segment.file.read_at(at, &mut chunk).map_err(segment.place.io("read the file"))?;
+            segment.file.write_at(at, &chunk).map_err(segment.place.io("write the file"))?;
+            at += chunk.len() as u64;
+        }
+        segment.file.sync().map_err(segment.place.io("synchronise the file"))
     }
 
     fn record(&mut self, segment: &Segment, at: u64, length: u64) -> Result<Entry, Fault> {
@@ -135,6 +154,7 @@ impl Scan {
         }
         self.follow(&frame).map_err(|what| damaged(&what))?;
         (self.next_seq, self.previous) = (frame.seq + 1, check);
+        self.vouched = frame.durable;
         Ok(Entry::new(&frame, segment.index, at))
     }
 

@@ -69,6 +69,8 @@ impl Store {
             return Err(StoreError::Missing { folder: disk.place("") });
         }
         let lock = lock(&disk)?;
+        // Names that a killed process gave may be with the system alone.
+        disk.sync_folder().map_err(Place::new(&disk, "").io("synchronise the folder"))?;
         header::remove_drafts(&disk)?;
         let hash = match (header::read(&disk)?, &genesis) {
             (Some(found), Some(genesis)) if found != genesis.hash => {
