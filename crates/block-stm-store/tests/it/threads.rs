@@ -46,6 +46,11 @@ fn readers_see_whole_blocks_while_the_chain_grows_and_is_pruned() -> TestResult 
             }
         });
         let result = written.join();
+        // However busy the machine is.
+        // ORDERING: SeqCst: as above.
+        while seen.load(Ordering::SeqCst) < 20 && !readers.iter().any(|it| it.is_finished()) {
+            thread::yield_now();
+        }
         // ORDERING: SeqCst: as above.
         done.store(true, Ordering::SeqCst);
         readers.into_iter().for_each(|reader| reader.join().expect("what it saw was whole"));
@@ -53,7 +58,7 @@ fn readers_see_whole_blocks_while_the_chain_grows_and_is_pruned() -> TestResult 
     });
     world.assert_state(&store.snapshot()?)?;
     // ORDERING: SeqCst: as above.
-    assert!(seen.load(Ordering::SeqCst) > 20, "{seen:?} snapshots");
+    assert!(seen.load(Ordering::SeqCst) >= 20, "{seen:?} snapshots");
     Ok(())
 }
 
