@@ -44,7 +44,7 @@ pub struct Store {
     recent: RwLock<Recent>,
     snapshots: Mutex<Vec<Weak<Held>>>,
     disk: Arc<dyn Disk>,
-    _lock: Box<dyn DiskLock>,
+    lock: Arc<dyn DiskLock>,
 }
 
 /// What a store holds.
@@ -117,7 +117,7 @@ impl Store {
     }
 
     fn hold(&self, recent: &Recent, number: u64) -> Result<Snapshot, StoreError> {
-        let held = Arc::new(Held::new(recent.stack(number)?));
+        let held = Arc::new(Held::new(recent.stack(number)?, Arc::clone(&self.lock)));
         let mut snapshots = self.snapshots.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
         snapshots.push(Arc::downgrade(&held));

@@ -95,7 +95,7 @@ impl Store {
             recent: RwLock::new(recent),
             snapshots: Mutex::new(Vec::new()),
             disk,
-            _lock: lock,
+            lock: lock.into(),
         })
     }
 }

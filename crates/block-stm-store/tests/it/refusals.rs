@@ -42,7 +42,12 @@ fn a_store_is_open_once() -> TestResult {
     let error = open().expect_err("it is open");
     let wanted = format!("{}: the store is in use by another process", folder.path().display());
     assert_eq!(error.to_string(), wanted);
+    let snapshot = store.snapshot()?;
     drop(store);
+    // It reads from files that another store would change.
+    assert!(matches!(open(), Err(StoreError::InUse { .. })));
+    world.assert_shown(&snapshot)?;
+    drop(snapshot);
     open()?;
     Ok(())
 }
