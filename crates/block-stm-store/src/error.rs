@@ -44,7 +44,10 @@ pub enum StoreError {
         folder: PathBuf,
     },
     /// The store is one of another chain.
-    #[error("{}: the store of another chain: its genesis is {found}, not {wanted}", place.display())]
+    #[error(
+        "{}: the store of another chain: its genesis is {found}, not {wanted}",
+        place.display()
+    )]
     OtherChain {
         /// Which file says so.
         place: PathBuf,
@@ -54,7 +57,10 @@ pub enum StoreError {
         wanted: B256,
     },
     /// A format of another version.
-    #[error("{}: byte {offset}: format version {found}, this program reads {known}", place.display())]
+    #[error(
+        "{}: byte {offset}: format version {found}, this program reads {known}",
+        place.display()
+    )]
     Version {
         /// Which file.
         place: PathBuf,

@@ -1,8 +1,8 @@
 //! A durable store of a chain: blocks, receipts and state, written at the speed of a disk that is
 //! synchronised once per block or group of blocks.
 //!
-//! * The **log** takes each block and what it changed as one record, one after the other. A block is
-//!   durable when its record is synchronised ([`Store::append`], [`Store::sync`]).
+//! * The **log** takes each block and what it changed as one record, one after the other. A block
+//!   is durable when its record is synchronised ([`Store::append`], [`Store::sync`]).
 //! * The **flat state** lags behind it: accounts, slots, code, blocks and their index as tables of
 //!   redb, written in large batches. When a store is opened, it replays what the tables lack.
 //! * **Snapshots** show state and chain after a recent block, while later ones are written.

@@ -74,8 +74,8 @@ impl Options {
     }
 
     /// Whether opening reads all pages of the flat state and checks them; it does if nothing is
-    /// said. Without, damage of values is still seen when they are read, but damage of keys may make
-    /// a row look absent.
+    /// said. Without, damage of values is still seen when they are read, but damage of keys may
+    /// make a row look absent.
     pub fn verify(self, verify: bool) -> Self {
         Self { verify, ..self }
     }

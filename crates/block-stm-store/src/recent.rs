@@ -6,9 +6,9 @@
 //!                          flat state: 98              head: 102
 //! ```
 //!
-//! A view of 101 reads the layers 101, 100, 99 and then the flat state. A view of 96 asks the layers
-//! 97 and 98, in this order, what was before, and then the flat state. A view of 94 can be had: the
-//! layer 95 is there. One of 93 is too old.
+//! A view of 101 reads the layers 101, 100, 99 and then the flat state. A view of 96 asks the
+//! layers 97 and 98, in this order, what was before, and then the flat state. A view of 94 can be
+//! had: the layer 95 is there. One of 93 is too old.
 
 use std::{collections::VecDeque, sync::Arc};
 

@@ -73,7 +73,8 @@ pub(crate) struct DbCompactArgs {
     #[arg(value_name = "STORE")]
     pub(crate) store: PathBuf,
     /// Keep what the newest N blocks changed, to take them back, and up to one file of the log more
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = number_parser(0, u64::MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) keep_changes: u64,
     /// Keep the newest N blocks, and the index by their hashes [default: all]
     #[arg(long, value_name = "N", value_parser = number_parser(1, u64::MAX))]

@@ -5,7 +5,7 @@
 //!        4  format version u16
 //!        6  kind u16: 1 a block, 2 a return to an earlier one
 //!        8  sequence number u64: one more than that of the record before
-//!       16  durable u64: the sequence number up to which all was synchronised when this was written
+//!       16  durable u64: up to this sequence number all was synchronised when this was written
 //!       24  block number u64
 //!       32  length u64 of what follows the head
 //!       40  hash of the block's parent 32

@@ -22,9 +22,9 @@
 //! * Else `k` was never reported. The file is cut there, and synchronised before it grows again, so
 //!   that no rest of an old record can follow a new one.
 //!
-//! A bit that flips in the last group of records before a power cut is taken for a part of that cut:
-//! no later record vouches for the group. [`Store::close`](crate::Store::close) writes the flat
-//! state, which does.
+//! A bit that flips in the last group of records before a power cut is taken for a part of that
+//! cut: no later record vouches for the group. [`Store::close`](crate::Store::close) writes the
+//! flat state, which does.
 //!
 //! # Files
 //!

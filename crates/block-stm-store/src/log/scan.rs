@@ -107,8 +107,8 @@ impl Scan {
     }
 
     /// Makes sure that all of the last file is on the disk: what another process wrote may be with
-    /// the system alone. After a failed synchronisation the system takes it for written, although it
-    /// is not; so what no later head or flat state vouches for is written again.
+    /// the system alone. After a failed synchronisation the system takes it for written, although
+    /// it is not; so what no later head or flat state vouches for is written again.
     fn make_durable(&self, segment: &Segment) -> Result<(), StoreError> {
         let certain = self.applied_seq().max(self.vouched);
         let in_doubt = |entry: &&Entry| entry.segment == segment.index && entry.seq > certain;

@@ -15,10 +15,10 @@ use crate::{Account, StoreError, disk::DiskLock, flat::StoredBlock, recent::Stac
 /// State and chain as they were after one block.
 ///
 /// It stays the same while later blocks are written, taken back and pruned. Once it lies too far
-/// below the head, see [`Options::snapshot_age`](crate::Options::snapshot_age), it ends: all that is
-/// asked of it is [`StoreError::TooOld`] then, so that no reader makes the store grow without bound.
-/// It outlives the [`Store`](crate::Store), whose folder stays locked as long as it is there. Clones
-/// are the same snapshot.
+/// below the head, see [`Options::snapshot_age`](crate::Options::snapshot_age), it ends: all that
+/// is asked of it is [`StoreError::TooOld`] then, so that no reader makes the store grow without
+/// bound. It outlives the [`Store`](crate::Store), whose folder stays locked as long as it is
+/// there. Clones are the same snapshot.
 ///
 /// # Cost
 ///
@@ -38,7 +38,7 @@ pub(crate) struct Held {
 #[derive(Debug)]
 enum State {
     /// With the lock of the folder: if another store used the files, they would change beneath it.
-    Here(Stack, Arc<dyn DiskLock>),
+    Here { stack: Stack, _lock: Arc<dyn DiskLock> },
     /// It ended when the oldest block was this one.
     Ended(u64),
 }
@@ -48,7 +48,7 @@ impl Held {
         Self {
             number: stack.number,
             hash: stack.hash,
-            state: RwLock::new(State::Here(stack, lock)),
+            state: RwLock::new(State::Here { stack, _lock: lock }),
         }
     }
 
@@ -58,7 +58,7 @@ impl Held {
 
     /// Whether it holds on to the flat state.
     pub(crate) fn is_here(&self) -> bool {
-        matches!(*self.state.read(), State::Here(..))
+        matches!(*self.state.read(), State::Here { .. })
     }
 
     /// Lets go of all that it holds, after the reads under way.
@@ -80,7 +80,7 @@ impl Snapshot {
 
     fn with<R>(&self, read: impl FnOnce(&Stack) -> Result<R, StoreError>) -> Result<R, StoreError> {
         match &*self.0.state.read() {
-            State::Here(stack, _) => read(stack),
+            State::Here { stack, .. } => read(stack),
             State::Ended(oldest) => {
                 Err(StoreError::TooOld { number: self.0.number, oldest: *oldest })
             }

@@ -39,8 +39,8 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Forgets what is older than `keep` says. Whole files of the log are removed, so that up to one
-    /// file more is kept. State is never forgotten, and at the least the newest block is kept.
+    /// Forgets what is older than `keep` says. Whole files of the log are removed, so that up to
+    /// one file more is kept. State is never forgotten, and at the least the newest block is kept.
     ///
     /// Appending, synchronising and reading go on meanwhile.
     ///

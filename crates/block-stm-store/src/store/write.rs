@@ -25,7 +25,8 @@ impl Store {
     /// # Cost
     ///
     /// One write of the block, without waiting for the disk. Where blocks are appended and never
-    /// synchronised, one in twice [`Options::flush_blocks`](crate::Options::flush_blocks) does both.
+    /// synchronised, one in twice [`Options::flush_blocks`](crate::Options::flush_blocks) does
+    /// both.
     pub fn append(&self, mut block: FullBlock) -> Result<(), StoreError> {
         block.sort()?;
         let (number, parent) = (block.number, block.parent);

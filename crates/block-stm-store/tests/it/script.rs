@@ -125,8 +125,8 @@ impl Story {
         Ok(())
     }
 
-    /// Opens the store on what is left, and panics unless all that was reported is there and nothing
-    /// else; then lets it grow.
+    /// Opens the store on what is left, and panics unless all that was reported is there and
+    /// nothing else; then lets it grow.
     pub(crate) fn assert_kept(&self, disk: &ModelDisk, flat: &Flat) -> Result<(), StoreError> {
         let mut world = {
             let store = flat.open(disk, &self.worlds[0])?;
