@@ -30,7 +30,8 @@
 //!
 //! A file begins with a [head](segment), and each record with [its own](frame). A file is full when
 //! the next record would make it longer than wanted; it is synchronised before the next one begins.
-//! Old files are removed one by one.
+//! Old files are removed after the flat state has noted which one is the first that is wanted. One
+//! that a crash brings back is removed when the log is opened.
 
 mod frame;
 mod read;
@@ -307,8 +308,7 @@ impl Log {
 fn remove(disk: &Arc<dyn Disk>, index: u64) -> Result<(), StoreError> {
     let name = segment::name(index);
     let place = Place::new(disk, &name);
-    disk.remove(&name).map_err(place.io("remove the file"))?;
-    disk.sync_folder().map_err(place.io("synchronise the folder of the file"))
+    disk.remove(&name).map_err(place.io("remove the file"))
 }
 
 /// The files of the log from `start` on, without gaps. Those before are what an interrupted removal

@@ -99,6 +99,27 @@ fn after_a_failure_only_readers_go_on() -> TestResult {
 }
 
 #[test]
+fn after_a_batch_of_unknown_fate_nothing_is_taken_back() -> TestResult {
+    let (disk, mut world, flat) = (ModelDisk::new(), World::new(6), MemoryFlat::default());
+    let store = Flat::Memory(flat.clone()).open(&disk, &world)?;
+    store.append(world.grow())?;
+    store.append(world.grow())?;
+    store.sync()?;
+    flat.fail_next();
+    store.flush().expect_err("the flat state failed");
+    // The store believes that the flat state has neither block, and it has both.
+    assert!(matches!(store.rewind(1), Err(StoreError::Failed)));
+    assert!(matches!(store.flush(), Err(StoreError::Failed)));
+    drop(store);
+    let store = Flat::Memory(flat).open(&disk, &world)?;
+    world.assert_shown(&store.snapshot()?)?;
+    store.rewind(1)?;
+    world.rewind(1);
+    world.assert_shown(&store.snapshot()?)?;
+    Ok(())
+}
+
+#[test]
 fn a_full_disk_loses_nothing() -> TestResult {
     let mut full = 0;
     for capacity in (0..40_000).step_by(1500) {

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -13,7 +16,7 @@ use block_stm_store::{
 };
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MemoryFlat(Arc<Mutex<(u64, Maps)>>);
+pub(crate) struct MemoryFlat(Arc<Mutex<(u64, Maps)>>, Arc<AtomicBool>);
 
 #[derive(Clone, Debug, Default)]
 struct Maps {
@@ -26,6 +29,12 @@ struct Maps {
 }
 
 impl MemoryFlat {
+    /// Lets the next batch fail, after it was written.
+    pub(crate) fn fail_next(&self) {
+        // ORDERING: SeqCst: no bottleneck.
+        self.1.store(true, Ordering::SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, (u64, Maps)> {
         self.0.lock().expect("no test panics here")
     }
@@ -81,7 +90,8 @@ impl FlatState for MemoryFlat {
             };
         }
         maps.codes.extend(batch.codes.clone());
-        Ok(())
+        // ORDERING: SeqCst: no bottleneck.
+        if self.1.swap(false, Ordering::SeqCst) { Err(StoreError::Failed) } else { Ok(()) }
     }
 
     fn forget(&self, old: Old, number: u64, most: usize) -> Result<usize, StoreError> {
