@@ -99,6 +99,25 @@ fn a_bit_that_flips_in_the_flat_state_is_seen_or_harmless() -> TestResult {
 }
 
 #[test]
+fn damage_of_a_value_is_seen_when_it_is_read() -> TestResult {
+    let (disk, world) = closed(&Flat::Redb)?;
+    let accounts = world.state(world.head().0);
+    let (address, (account, _)) = accounts.iter().next().ok_or("there is one")?;
+    let balance = account.balance.to_le_bytes::<32>();
+    let mut bytes = disk.bytes("flat.redb").ok_or("it is there")?;
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&balance)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    disk.put("flat.redb", &bytes);
+    // Opening does not look at it.
+    let store = Store::open(disk, options().verify(false))?;
+    let error = store.snapshot()?.account(address).expect_err("it is damaged");
+    assert!(error.is_damage(), "{error}");
+    assert!(store.check().is_err());
+    Ok(())
+}
+
+#[test]
 fn a_record_in_the_middle_is_never_cut_away() -> TestResult {
     // A crash, not closed: the flat state lags, and the last group has no witness.
     let (disk, mut world) = (ModelDisk::new(), World::new(9));
