@@ -140,6 +140,10 @@ valgrind *ARGS:
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=valgrind \
         cargo test -p block-stm --lib {{ARGS}}
 
+# Kill a process that writes to a store N times, and see that all that it reported is there.
+kill-store N="500":
+    BLOCK_STM_STORE_KILLS={{N}} cargo test --release -p block-stm-store --test it kill:: -- --nocapture
+
 # Let every deliberate fault of the engine out, and see it caught.
 canaries:
     RUSTFLAGS="--cfg block_stm_canaries" cargo test -p block-stm-testkit --test canaries \

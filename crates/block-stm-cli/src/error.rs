@@ -7,6 +7,7 @@ use std::{
 
 use block_stm::BuildError;
 use block_stm_chain::import::ImportError;
+use block_stm_store::StoreError;
 use block_stm_trace::TracerError;
 use block_stm_workloads::ParamsError;
 
@@ -88,6 +89,9 @@ pub(crate) enum CliError {
         /// What both executions said.
         message: String,
     },
+    /// A store can't be opened, or its disk fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Options that do not go together, beyond what the parser of the command line knows.
     #[error("{0}")]
     Usage(&'static str),

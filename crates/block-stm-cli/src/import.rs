@@ -1,5 +1,7 @@
 //! `block-stm import`: a chain from its genesis, every block checked in full.
 
+mod store;
+
 use std::{
     fmt::Display,
     path::Path,
@@ -14,6 +16,7 @@ use block_stm_chain::{
 };
 use serde::Serialize;
 
+use self::store::Keeper;
 use crate::{
     args::ImportArgs,
     error::CliError,
@@ -35,9 +38,14 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
     args.files.iter().for_each(|file| files.reads(file));
     let json = JsonOutput::open(&args.json, &mut files)?;
     let genesis = Genesis::parse(&args.genesis, &read_file(&args.genesis)?)?;
+    let mut chain = Chain::new(genesis).branch_depth(args.branch_depth);
+    let keeper = args.store.as_ref();
+    let keeper = keeper.map(|folder| Keeper::open(folder, &mut chain, args.branch_depth));
     let mut import = Import {
         engine: Engine::new(Config::default().threads(args.threads))?,
-        chain: Chain::new(genesis).branch_depth(args.branch_depth),
+        chain,
+        keeper: keeper.transpose()?,
+        durable: None,
         blocks: 0,
         txns: 0,
         gas: 0,
@@ -55,6 +63,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
         let reason = "nothing was checked: no block in these files (see --allow-empty)".to_owned();
         import.stopped = Some(Stopped { reason, exit: Exit::CheckFailed });
     }
+    import.durable = import.keeper.as_ref().map(Keeper::finish).transpose()?;
     let unread = import.stopped.as_ref().is_some_and(|stopped| stopped.exit == Exit::BadInput);
     if !json.replaces_text() && (import.blocks > 0 || !unread) {
         output::print(import.text().as_bytes())?;
@@ -70,6 +79,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<Exit, CliError> {
 struct Import {
     engine: Engine,
     chain: Chain,
+    /// The store that is written to.
+    keeper: Option<Keeper>,
+    /// The newest block that is durable there, in the end.
+    durable: Option<u64>,
     blocks: usize,
     txns: u64,
     gas: u64,
@@ -121,7 +134,9 @@ impl Import {
         match self.chain.import(block, &self.engine) {
             Ok(imported) => {
                 self.count(imported);
-                Ok(())
+                let Some(keeper) = &mut self.keeper else { return Ok(()) };
+                let kept = keeper.take(&self.chain, &imported, block);
+                kept.map_err(|error| stopped(error.to_string(), Exit::BadInput))
             }
             Err(BlockError::Encoding(message)) => Err(stopped(message, Exit::BadInput)),
             Err(error) => Err(stopped(error.to_string(), Exit::CheckFailed)),
@@ -138,8 +153,11 @@ impl Import {
     fn text(&self) -> String {
         let (head, hash) = (self.chain.head_header().number, self.chain.head());
         let txns = count(usize::try_from(self.txns).unwrap_or(usize::MAX), "txn");
+        let durable = self.durable.map_or_else(String::new, |number| {
+            format!("In the store: all up to block {}\n", grouped(number))
+        });
         format!(
-            "{} imported in {}: {txns}, {} gas; {}.\nHead: block {} {hash}\n",
+            "{} imported in {}: {txns}, {} gas; {}.\nHead: block {} {hash}\n{durable}",
             count(self.blocks, "block"),
             time(self.elapsed),
             si(self.gas as f64),
@@ -161,6 +179,7 @@ impl Import {
             txns: self.txns,
             gas_used: self.gas,
             seconds: self.elapsed.as_secs_f64(),
+            durable: self.durable,
             ok: self.stopped.is_none(),
             error: self.stopped.as_ref().map(|stopped| stopped.reason.as_str()),
         }
@@ -176,6 +195,8 @@ struct Json<'a> {
     txns: u64,
     gas_used: u64,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durable: Option<u64>,
     ok: bool,
     error: Option<&'a str>,
 }

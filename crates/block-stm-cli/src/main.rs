@@ -12,6 +12,7 @@ mod command;
 mod compare;
 mod completions;
 mod conformance;
+mod db;
 mod delivery;
 mod difference;
 mod discover;
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Timeline(args) => timeline::timeline(&args),
         Command::TraceBlock(args) => trace_block::trace_block(&args),
+        Command::Db(args) => db::db(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),

@@ -42,6 +42,11 @@ impl Horizon {
         Self { depth: DEPTH, root: genesis, start, heights: [(start, vec![genesis])].into() }
     }
 
+    /// The deepest block at which a branch may begin.
+    pub(super) fn root(&self) -> B256 {
+        self.root
+    }
+
     pub(super) fn add(&mut self, number: u64, hash: B256) {
         self.heights.entry(number).or_default().push(hash);
     }

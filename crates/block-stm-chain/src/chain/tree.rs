@@ -98,6 +98,15 @@ impl Chain {
         &self.blocks[&self.head].header
     }
 
+    /// What takes the state of the parent of the block `hash` to that of the block, unless the
+    /// block is unknown, or what it changed was forgotten: see
+    /// [`branch_depth`](Self::branch_depth).
+    pub fn changes(&self, hash: &B256) -> Option<&StateChanges> {
+        let known = self.blocks.get(hash)?;
+        let root = self.number(self.horizon.root());
+        (known.header.number > root).then_some(&known.changes)
+    }
+
     /// The state after the head.
     ///
     /// # Cost

@@ -19,12 +19,17 @@ Branches are followed; the head is the heaviest, after the Merge the last one.
 What lies more than --branch-depth blocks below the head is forgotten: a block that follows on it \
 is refused, also where it was imported long ago.
 
+With --store, the blocks of the head's branch and the state after each are written to a store, \
+which `block-stm db` looks at. Blocks that it has already stay as they are; where the head moves \
+to another branch, it goes along. Receipts are not kept.
+
 The first block that is refused ends the import, with its reason and exit code 1; one that can't \
 be read, with exit code 2. What was imported up to there is told in any case. Files without a \
 block end in exit code 1, too.
 
 Examples:
   block-stm import --genesis genesis.json chain.rlp
+  block-stm import --genesis genesis.json --store store chain.rlp
   block-stm import --genesis genesis.json --threads 8 --json part1.rlp part2.rlp";
 
 /// Options of `import`.
@@ -45,6 +50,9 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "N", default_value_t = 256)]
     #[arg(value_parser = number_parser(0, u64::MAX))]
     pub(crate) branch_depth: u64,
+    /// Write blocks and state to the store in FOLDER, which is made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) store: Option<PathBuf>,
     /// End with exit code 0 also where the files have no block
     #[arg(long)]
     pub(crate) allow_empty: bool,

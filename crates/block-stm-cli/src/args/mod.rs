@@ -3,6 +3,7 @@
 mod bal;
 mod blocks;
 mod compare;
+mod db;
 mod explain;
 mod fetch;
 mod forecast;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     bal::{BalArgs, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     blocks::BlocksArgs,
     compare::CompareArgs,
+    db::{DbArgs, DbCheckArgs, DbCommand, DbCompactArgs, DbExportArgs, DbStatsArgs, StateFormat},
     explain::{ExplainArgs, NameArgs},
     fetch::{FetchArgs, Place, Source},
     forecast::ForecastArgs,
@@ -69,6 +71,7 @@ Examples:
   block-stm sim --minutes 5                    seek a schedule that breaks it
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm trace-block blocks/17034870        its traces, in parallel
+  block-stm db check store                     whether a store is whole
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
 
 Exit codes:
@@ -150,6 +153,9 @@ pub(crate) enum Command {
     /// Import a chain from its genesis, and check every block in full
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),
+    /// Check, describe, compact and export stores of chains
+    #[command(after_help = db::DB_EXAMPLES)]
+    Db(DbArgs),
     /// Execute official state tests (GeneralStateTests) with the parallel engine
     #[command(after_help = official_tests::STATETEST_EXAMPLES)]
     Statetest(StateTestArgs),

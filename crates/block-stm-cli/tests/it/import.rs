@@ -152,3 +152,34 @@ fn a_whole_chain_is_imported() -> TestResult {
     assert_eq!(report["number"], 54);
     Ok(())
 }
+
+#[test]
+fn what_is_imported_can_be_kept_in_a_store() -> TestResult {
+    let chain = chain()?;
+    let (genesis, one, two) = (chain.arg("genesis.json"), chain.arg("1.rlp"), chain.arg("2.rlp"));
+    let store = chain.arg("store");
+    let first = json(&import(&genesis, &[&one, "--store", &store, "--json"]), 0)?;
+    assert_eq!(first["durable"], 1);
+    // What is there already stays.
+    let output = call(&import(&genesis, &[&one, &two, "--store", &store]))?;
+    assert!(stdout(&output).contains("\nIn the store: all up to block 2\n"), "{}", stderr(&output));
+    let stats = json(&["db", "stats", &store, "--json"], 0)?;
+    let all = json(&import(&genesis, &[&one, &two, "--json"]), 0)?;
+    assert_eq!((&stats["hash"], &stats["number"]), (&all["head"], &json!(2)));
+    assert_eq!(json(&["db", "check", &store, "--json"], 0)?["log_blocks"], 3);
+    // The state in the store is the one whose root the header has: it begins a chain as well.
+    let mut after: Value = serde_json::from_slice(&fs::read(&genesis)?)?;
+    after["alloc"] = json(&["db", "export", &store], 0)?;
+    fs::write(chain.path().join("after.json"), after.to_string())?;
+    fs::write(chain.path().join("empty.rlp"), [])?;
+    let (after, empty) = (chain.arg("after.json"), chain.arg("empty.rlp"));
+    let root = json(&import(&after, &[&empty, "--allow-empty", "--json"]), 0)?;
+    assert_eq!(root["state_root"], all["state_root"]);
+
+    assert_refused(
+        &import(&genesis, &[&one, "--store", &store, "--branch-depth", "0"]),
+        &["--store needs a --branch-depth"],
+    )?;
+    let other = import(&after, &[&empty, "--allow-empty", "--store", &store]);
+    assert_refused(&other, &["the store of another chain", "STORE"])
+}

@@ -5,6 +5,7 @@ mod chapter;
 mod cli;
 mod compare;
 mod conformance;
+mod db;
 mod explain;
 mod fetch;
 mod files;
