@@ -14,7 +14,7 @@ use block_stm_evm::{BlockResult, StateChanges};
 use block_stm_trace::{Tracer, TxnTrace, default_in_flight, trace_block, trace_in_order};
 
 use super::{matches_header, traced};
-use crate::{blocks::BlockAt, error::CliError, interrupt, measure::median_time};
+use crate::{blocks::BlockAt, error::CliError, interrupt, medians::median_time};
 
 /// What comparing the traces of one block came to.
 pub(super) struct Compared {
