@@ -1,5 +1,5 @@
-//! Places that differ from themselves, in an order that changes or contradicts itself: no comparison
-//! tells that a scan goes round, and it ends all the same.
+//! Places that differ from themselves, in an order that changes or contradicts itself: no
+//! comparison tells that a scan goes round, and it ends all the same.
 
 use std::cmp::Ordering;
 use std::convert::Infallible;
