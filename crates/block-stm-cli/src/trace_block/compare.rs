@@ -40,11 +40,11 @@ impl Compared {
     }
 
     pub(super) fn sequential_time(&self) -> Duration {
-        median_time(&mut self.sequential.clone())
+        median_time(&self.sequential)
     }
 
     pub(super) fn parallel_time(&self) -> Duration {
-        median_time(&mut self.parallel.clone())
+        median_time(&self.parallel)
     }
 
     pub(super) fn speedup(&self) -> f64 {
