@@ -84,17 +84,17 @@ impl<'j, 'b, V: Executable> Executor<'j, 'b, V> {
 
     /// Lets the machine see the memory again. What it saw, unless the VM has lost that.
     pub(crate) fn leave_overlay(&mut self) -> Option<Overlay<'b, V>> {
-        let fresh = fresh_view(self.shared, &self.local);
-        let Some(backend) = self.machine.backend() else {
-            self.machine.replace_view(fresh);
-            return None;
-        };
-        match std::mem::replace(backend, fresh) {
-            Backend::Sequential(overlay) => {
+        let fresh = || fresh_view(self.shared, &self.local);
+        let backend = self.machine.backend().map(|backend| std::mem::replace(backend, fresh()));
+        if backend.is_none() || self.machine.is_broken() {
+            self.machine.replace_view(fresh());
+        }
+        match backend {
+            Some(Backend::Sequential(overlay)) => {
                 self.local.base_reads.update(|reads| reads + overlay.base_reads);
                 Some(overlay)
             }
-            Backend::Speculative(_) => None,
+            Some(Backend::Speculative(_)) | None => None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::execution::backend::Backend;
 use crate::execution::interruption::Interruption;
 use crate::execution::machine::Machine;
 use crate::execution::overlay::Overlay;
+use crate::primitives::canary::{Canary, sings};
 use crate::primitives::ids::TxnIndex;
 use crate::primitives::speculating::discard;
 
@@ -66,7 +67,15 @@ fn run<'a, V: Types>(
         (Ok(Ok(execution)), Some(overlay)) if !is_broken && overlay.interruption.is_none() => {
             Ok(execution)
         }
-        (result, overlay) => Err(conclude::<V>(result, is_broken, overlay)),
+        (result, overlay) => {
+            let is_fit = result.is_ok() && overlay.is_some() && !is_broken;
+            let interruption = conclude::<V>(result, is_broken, overlay);
+            // The worker may go on for a moment, with what others wait for.
+            if !is_fit && !sings(Canary::KeepContextAlone) {
+                machine.drop_context();
+            }
+            Err(interruption)
+        }
     }
 }
 

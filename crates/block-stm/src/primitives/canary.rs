@@ -74,6 +74,8 @@ pub enum Canary {
     LayerAnew,
     /// What is written over the memory lies on the state before the block.
     LayerOnBase,
+    /// A context is used again after a panic in it while nothing was executed ahead.
+    KeepContextAlone,
     /// An idle worker repeats what it finds stale, also what only the judge can decide.
     RepeatAssumptions,
     /// The baton is taken without a fence before.

@@ -10,7 +10,7 @@ use block_stm::{
 };
 use block_stm_testkit::compare::same;
 use block_stm_testkit::language::{ABSENT, At, Expr, LanguageBlock, Op};
-use block_stm_testkit::sim::{Passed, Scene, Setup, Simulator};
+use block_stm_testkit::sim::{Order, Passed, Scene, Setup, Simulator};
 
 use crate::support::{engine, increment, oracle, parallel, prove, slot, successor, timely, value};
 
@@ -119,6 +119,31 @@ fn failures_in_a_stretch_are_those_of_the_sequential_execution() {
         prove(&LanguageBlock::new(stretch(fails)));
         let caught = |n: u16| if n.is_multiple_of(9) { vec![Op::Invalid] } else { nothing(n) };
         prove(&LanguageBlock::new(stretch(caught).chain([last])).skip_invalid());
+    }
+}
+
+/// A worker may go on for a moment when a stretch of its own has ended the block.
+#[test]
+pub(crate) fn a_context_is_not_used_again_after_its_end_in_a_stretch() {
+    let scan = |last| Op::Scan(slot(0), slot(last), 0);
+    for last in [Op::Panic, Op::LoseView] {
+        let programs = [
+            vec![Op::Gain(slot(0), value(1))],
+            vec![Op::Lose(slot(1), value(6))],
+            vec![scan(10)],
+            vec![Op::Gain(slot(0), Expr::Acc), scan(10), last],
+            vec![scan(0)],
+        ];
+        let block = LanguageBlock::new(programs).state([0; 3]);
+        let scene = Scene::new(&block).expect("the sequential execution keeps the rules");
+        for seed in 0..15_000 {
+            let mut setup = Setup::calm(3);
+            setup.order = Order::Pct { seed, changes: 5, length: 60 };
+            setup.faults.seed = seed;
+            setup.faults.contrary = 13;
+            let passed = scene.run(&Simulator::default(), &setup, false);
+            passed.map(drop).unwrap_or_else(|failure| panic!("{setup}: {failure:?}"));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{alone, caught_panics, judge, ledger, odd_vms, simulation};
 fn faults_are_noticed() {
     // A fault that is noticed is not printed.
     std::panic::set_hook(Box::new(|_| {}));
-    let faults: [(Canary, fn()); 8] = [
+    let faults: [(Canary, fn()); 9] = [
         (Canary::ForgetPanics, caught_panics::a_panic_that_the_vm_catches_fails_the_execution),
         (Canary::RepeatAssumptions, simulation::what_was_taken_for_granted_is_not_repeated_early),
         (Canary::WeighLeftOut, ledger::what_is_left_out_weighs_nothing),
@@ -24,6 +24,7 @@ fn faults_are_noticed() {
         ),
         (Canary::ApprovePanics, judge::a_judge_that_panics_approves_nothing),
         (Canary::LayerAnew, alone::scans_find_what_a_stretch_put_and_not_what_it_deleted),
+        (Canary::KeepContextAlone, alone::a_context_is_not_used_again_after_its_end_in_a_stretch),
         (Canary::KeepLostContext, odd_vms::a_context_is_not_used_again_after_the_loss_of_its_view),
     ];
     let holds = |test: fn()| thread::spawn(test).join().is_ok();
