@@ -27,6 +27,7 @@ mod given;
 mod import;
 mod interrupt;
 mod latency;
+mod list_times;
 mod load;
 mod log;
 mod machine;

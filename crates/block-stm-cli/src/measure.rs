@@ -30,6 +30,7 @@ use crate::{
     difference::{Difference, first_difference},
     interrupt,
     latency::SlowState,
+    list_times::{ListSamples, ListTimes},
     medians::{lower_median, median_time},
 };
 
@@ -42,8 +43,8 @@ pub(crate) struct Measured {
     pub(crate) parallel: Duration,
     /// All times of both sides, turn by turn.
     pub(crate) samples: Samples,
-    /// The median time with the block's access list, where that was asked for.
-    pub(crate) with_list: Option<Duration>,
+    /// The median times of building and using the block's access list, where that was asked for.
+    pub(crate) lists: Option<ListTimes>,
     /// The median number of executions on the parallel side.
     pub(crate) executions: u64,
     /// The median number of aborts on the parallel side.
@@ -71,7 +72,7 @@ pub(crate) enum Lists {
     Unbuilt,
     /// It is built, for the header to be checked.
     Built,
-    /// It is built, and what executing the block with it takes is measured.
+    /// It is built, and what building it and executing the block with it takes is measured.
     Timed,
 }
 
@@ -183,7 +184,7 @@ where
         judge.look("the warm-up with the list", &with_list(engine, block, state, list).1);
     }
     let mut samples = Samples::default();
-    let mut list_times = Vec::new();
+    let mut list_samples = ListSamples::default();
     let mut counters = (Vec::with_capacity(repeat), Vec::with_capacity(repeat));
     for turn in 1..=repeat {
         // One turn is enough to say something.
@@ -200,12 +201,18 @@ where
         judge.look(&format!("parallel execution {turn}"), &run.result);
         if let Some(list) = timed {
             let (time, result) = with_list(engine, block, state, list);
-            list_times.push(time);
+            list_samples.used.push(time);
             judge.look(&format!("execution {turn} with the list"), &result);
+            let (time, result) = listing_in_order(block, state);
+            list_samples.built_in_order.push(time);
+            judge.look_at_list(&format!("building the list in order, turn {turn}"), list, result);
+            let (time, result) = listing(engine, block, state);
+            list_samples.built.push(time);
+            judge.look_at_list(&format!("building the list, turn {turn}"), list, result);
         }
     }
     Ok(Measured {
-        with_list: timed.map(|_| median_time(&list_times)),
+        lists: timed.map(|_| list_samples.medians()),
         sequential: median_time(&samples.sequential),
         parallel: median_time(&samples.parallel),
         samples,
@@ -260,6 +267,31 @@ fn with_list<DB: StateRef + Sync>(
     (time, result.map_err(Failure::from))
 }
 
+/// One sequential execution that builds the block's access list.
+fn listing_in_order<DB: StateRef>(
+    block: &Block,
+    state: &DB,
+) -> (Duration, Result<BlockResult, Failure>) {
+    let start = Instant::now();
+    let executed = execute_sequential_with_list(black_box(block), state, InvalidTxn::Reject);
+    let result = black_box(executed);
+    let time = start.elapsed();
+    (time, result.map_err(Failure::from))
+}
+
+/// One parallel execution that builds the block's access list.
+fn listing<DB: StateRef + Sync>(
+    engine: &Engine,
+    block: &Block,
+    state: &DB,
+) -> (Duration, Result<BlockResult, Failure>) {
+    let options = ParallelOptions::default().access_list();
+    let start = Instant::now();
+    let executed = black_box(execute_parallel(engine, black_box(block), state, &options));
+    let time = start.elapsed();
+    (time, executed.map(|executed| executed.result).map_err(Failure::from))
+}
+
 /// Compares every execution with the first one, and remembers the first difference.
 pub(crate) struct Judge {
     reference: Result<BlockResult, Failure>,
@@ -304,6 +336,26 @@ impl Judge {
             let found = receipts.as_ref().map(Vec::len);
             let place = format!("{name}: receipts");
             self.difference = Some(Difference::new(place, count(&expected), count(&found)));
+        }
+    }
+
+    /// Looks at the result of the execution that is called `name`, and at the list that it built.
+    fn look_at_list(
+        &mut self,
+        name: &str,
+        expected: &BlockAccessList,
+        mut result: Result<BlockResult, Failure>,
+    ) {
+        let found = result.as_mut().ok().and_then(|result| result.access_list.take());
+        self.look(name, &result);
+        if self.difference.is_none() && found.as_ref() != Some(expected) {
+            let count = |list: Option<&BlockAccessList>| match list {
+                Some(list) => format!("a list of {} accounts", list.len()),
+                None => "no list".to_owned(),
+            };
+            let place = format!("{name}: access list");
+            let (expected, found) = (count(Some(expected)), count(found.as_ref()));
+            self.difference = Some(Difference::new(place, expected, found));
         }
     }
 

@@ -47,7 +47,8 @@ pub(crate) struct ReplayArgs {
     /// Time also the execution with the block's access list (EIP-7928), which is built first
     ///
     /// Every transaction is executed once, on the state that the list says the ones before it
-    /// leave, and the list is checked on the way. Building it is not timed.
+    /// leave, and the list is checked on the way. Building it is timed apart, in parallel and in
+    /// order.
     #[arg(long)]
     pub(crate) bal: bool,
     /// How and where to.

@@ -51,6 +51,10 @@ struct JsonRow<'a> {
     with_list_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_list_speedup: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_building_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_building_in_order_ms: Option<f64>,
     executions: u64,
     aborts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +95,10 @@ struct JsonTotals {
     with_list_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_list_speedup: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_building_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_building_in_order_ms: Option<f64>,
     executions: u64,
     aborts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +158,9 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             speedup: row.speedup(),
             sequential_samples_ms: row.samples.sequential.iter().copied().map(millis).collect(),
             parallel_samples_ms: row.samples.parallel.iter().copied().map(millis).collect(),
-            with_list_ms: row.with_list.map(millis),
+            with_list_ms: row.lists.map(|times| millis(times.used)),
+            list_building_ms: row.lists.map(|times| millis(times.built)),
+            list_building_in_order_ms: row.lists.map(|times| millis(times.built_in_order)),
             with_list_speedup: row.list_speedup(),
             executions: row.executions,
             aborts: row.aborts,
@@ -184,7 +194,9 @@ impl From<Totals> for JsonTotals {
             parallel_ms: millis(totals.parallel),
             speedup: totals.speedup,
             geometric_mean: totals.geometric_mean,
-            with_list_ms: totals.with_list.map(millis),
+            with_list_ms: totals.lists.map(|times| millis(times.used)),
+            list_building_ms: totals.lists.map(|times| millis(times.built)),
+            list_building_in_order_ms: totals.lists.map(|times| millis(times.built_in_order)),
             with_list_speedup: totals.list_speedup(),
             executions: totals.executions,
             aborts: totals.aborts,

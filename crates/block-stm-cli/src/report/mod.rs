@@ -13,6 +13,7 @@ use crate::{
     bounds::Bounds,
     check::{Check, Outcome},
     escape::escaped,
+    list_times::ListTimes,
     machine::Machine,
     measure::{Measured, Samples},
 };
@@ -54,8 +55,8 @@ pub(crate) struct Row {
     pub(crate) parallel: Duration,
     /// All times of both sides, turn by turn.
     pub(crate) samples: Samples,
-    /// The time with the block's access list, where that was measured.
-    pub(crate) with_list: Option<Duration>,
+    /// The times of building and using the block's access list, where that was measured.
+    pub(crate) lists: Option<ListTimes>,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
     /// What the speed-up can be held against, where that was measured.
@@ -94,7 +95,7 @@ impl Row {
             sequential: measured.sequential,
             parallel: measured.parallel,
             samples: measured.samples,
-            with_list: measured.with_list,
+            lists: measured.lists,
             executions: measured.executions,
             aborts: measured.aborts,
             bounds: None,
@@ -139,7 +140,7 @@ impl Row {
 
     /// How many times as fast the execution with the access list is.
     pub(crate) fn list_speedup(&self) -> Option<f64> {
-        self.with_list.map(|time| ratio(self.sequential, time))
+        self.lists.map(|times| ratio(self.sequential, times.used))
     }
 
     /// How many times as fast the parallel side is.
@@ -168,8 +169,8 @@ pub(crate) struct Totals {
     pub(crate) gas_used: u64,
     pub(crate) sequential: Duration,
     pub(crate) parallel: Duration,
-    /// With access lists, if all rows have that.
-    pub(crate) with_list: Option<Duration>,
+    /// Building and using access lists, if all rows have that.
+    pub(crate) lists: Option<ListTimes>,
     pub(crate) executions: u64,
     pub(crate) aborts: u64,
     /// Ratio of the summed times.
@@ -187,7 +188,7 @@ pub(crate) struct Totals {
 impl Totals {
     /// Ratio of the summed times of the sequential side and with access lists.
     pub(crate) fn list_speedup(&self) -> Option<f64> {
-        self.with_list.map(|time| ratio(self.sequential, time))
+        self.lists.map(|times| ratio(self.sequential, times.used))
     }
 }
 
@@ -203,14 +204,14 @@ impl Report {
         let (sequential, parallel) = (sum(|row| row.sequential), sum(|row| row.parallel));
         let hardware = self.rows.iter().map(|row| row.bounds.map(|bounds| bounds.hardware));
         let hardware: Option<Duration> = hardware.sum();
-        let with_list: Option<Duration> = self.rows.iter().map(|row| row.with_list).sum();
+        let lists: Option<ListTimes> = self.rows.iter().map(|row| row.lists).sum();
         let logarithms: f64 = self.rows.iter().map(|row| row.speedup().ln()).sum();
         Totals {
             txns: self.rows.iter().map(|row| row.txns).sum(),
             gas_used: self.rows.iter().map(|row| row.gas_used).sum(),
             sequential,
             parallel,
-            with_list: with_list.filter(|_| !self.rows.is_empty()),
+            lists: lists.filter(|_| !self.rows.is_empty()),
             executions: self.rows.iter().map(|row| row.executions).sum(),
             aborts: self.rows.iter().map(|row| row.aborts).sum(),
             speedup: ratio(sequential, parallel),
@@ -268,7 +269,7 @@ mod tests {
             sequential: Duration::from_millis(millis.0),
             parallel: Duration::from_millis(millis.1),
             samples: Samples::default(),
-            with_list: None,
+            lists: None,
             list: None,
             executions: 0,
             aborts: 0,
@@ -339,5 +340,32 @@ mod tests {
             assert!(table.contains(part), "{part}: {table}");
         }
         assert!(!table.contains("same 102 %"), "{table}");
+    }
+
+    /// With everything in it, and names as long as real blocks have them.
+    #[test]
+    fn the_widest_table_fits_a_narrow_terminal() {
+        let bounds = Bounds {
+            hardware: Duration::from_millis(1_234),
+            failed: 0,
+            gas_share: 1.0,
+            graph: 1_234.5,
+        };
+        let times = Duration::from_micros(1_234_567);
+        let mut widest = row("a chain of blocks", (12_345, 12_345), None)
+            .with_number(23_456_789)
+            .with_bounds(Some(bounds));
+        widest.lists = Some(ListTimes { built_in_order: times, built: times, used: times });
+        widest.gas_used = 123_456_789;
+        let report = report(vec![widest.clone(), widest]);
+        let width = |table: comfy_table::Table| {
+            let plain = anstream::adapter::strip_str(&crate::tables::render(&table)).to_string();
+            plain.lines().map(|line| line.chars().count()).max()
+        };
+        assert!(width(table::fitting(&report, None)) > Some(80));
+        assert!(width(table::fitting(&report, Some(80))) <= Some(80));
+        // No more goes than must.
+        let some = width(table::fitting(&report, Some(110)));
+        assert!(some > Some(80) && some <= Some(110), "{some:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Reports as tables for people.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
@@ -11,6 +11,7 @@ use crate::{
     allocator,
     check::{Check, Outcome},
     escape::escaped,
+    list_times::ListTimes,
     tables::{self, bold},
     units::{grouped, si, speedup, time},
 };
@@ -47,15 +48,19 @@ struct Shown {
 }
 
 /// Columns that a narrow terminal does without, the first ones first.
-const EXPENDABLE: [&str; 7] =
-    ["gas/s", "aborts", "exec/txn", "gas", "txns/s", "sequential", "parallel"];
+const EXPENDABLE: [&str; 9] =
+    ["gas/s", "aborts", "exec/txn", "gas", "txns/s", "sequential", "parallel", "with list", "txns"];
 
 /// The table, with as many columns as the terminal has room for; with all of them elsewhere.
 fn table(report: &Report) -> Table {
+    fitting(report, Table::new().width().map(usize::from))
+}
+
+/// The table with as many columns as fit.
+pub(super) fn fitting(report: &Report, width: Option<usize>) -> Table {
     let fits = |table: &Table| {
         let length = |line: String| strip_str(&line).to_string().trim_end().chars().count();
-        let widest = table.lines().map(length).max();
-        table.width().is_none_or(|width| widest <= Some(usize::from(width)))
+        width.is_none_or(|width| table.lines().map(length).max() <= Some(width))
     };
     let tables = (0..EXPENDABLE.len()).map(|number| table_without(report, &EXPENDABLE[..number]));
     let fitting = tables.into_iter().find(fits);
@@ -65,7 +70,7 @@ fn table(report: &Report) -> Table {
 fn table_without(report: &Report, left_out: &[&str]) -> Table {
     let shown = Shown {
         bounds: report.rows.iter().any(|row| row.bounds.is_some()),
-        lists: report.rows.iter().any(|row| row.with_list.is_some()),
+        lists: report.rows.iter().any(|row| row.lists.is_some()),
     };
     let header = header(report.kind.noun(), shown);
     let kept = |cells: Vec<Cell>| -> Vec<Cell> {
@@ -97,9 +102,10 @@ fn header(noun: &'static str, shown: Shown) -> Vec<&'static str> {
 }
 
 /// The time with access lists and what it brings, empty where it was not measured.
-fn with_list(taken: Option<Duration>, factor: Option<f64>) -> [Cell; 2] {
+fn with_list(times: Option<ListTimes>, factor: Option<f64>) -> [Cell; 2] {
     let factor = factor.map(|factor| Cell::new(speedup(factor)).fg(speed_colour(factor)));
-    [Cell::new(taken.map_or_else(String::new, time)), factor.unwrap_or_else(|| Cell::new(""))]
+    let taken = times.map_or_else(String::new, |times| time(times.used));
+    [Cell::new(taken), factor.unwrap_or_else(|| Cell::new(""))]
 }
 
 /// Both bounds, empty where they were not measured.
@@ -118,7 +124,7 @@ fn cells(row: &Row, shown: Shown) -> Vec<Cell> {
         Cell::new(speedup(factor)).fg(speed_colour(factor)),
     ];
     if shown.lists {
-        cells.extend(with_list(row.with_list, row.list_speedup()));
+        cells.extend(with_list(row.lists, row.list_speedup()));
     }
     if shown.bounds {
         cells.extend(bounds(row.hardware_bound(), row.bounds.map(|bounds| bounds.graph)));
@@ -148,7 +154,7 @@ fn total(report: &Report, shown: Shown) -> Vec<Cell> {
         Cell::new(speedup(totals.speedup)).fg(speed_colour(totals.speedup)),
     ];
     if shown.lists {
-        cells.extend(with_list(totals.with_list, totals.list_speedup()));
+        cells.extend(with_list(totals.lists, totals.list_speedup()));
     }
     if shown.bounds {
         cells.extend(bounds(totals.hardware_bound, None));

@@ -205,7 +205,9 @@ fn replay_times_the_execution_with_lists() -> TestResult {
     let reports = json(&[&args[..], &["--json"]].concat(), 0)?;
     for report in reports.as_array().expect("a list of reports") {
         let block = &report["blocks"][0];
-        assert!(block["with_list_ms"].as_f64() > Some(0.0), "{report}");
+        for time in ["with_list_ms", "list_building_ms", "list_building_in_order_ms"] {
+            assert!(block[time].as_f64() > Some(0.0), "{report}");
+        }
         assert!(block["with_list_speedup"].as_f64() > Some(0.0), "{report}");
         assert!(report["totals"]["with_list_ms"].as_f64() > Some(0.0), "{report}");
         assert!(block["command"].as_str().is_some_and(|command| command.contains(" --bal ")));
@@ -214,6 +216,7 @@ fn replay_times_the_execution_with_lists() -> TestResult {
     assert!(table.contains("with list") && table.contains("With access lists"), "{table}");
     let without = json(&["replay", &sample, "--repeat", "1", "--json"], 0)?;
     assert_eq!(without["blocks"][0].get("with_list_ms"), None);
+    assert_eq!(without["blocks"][0].get("list_building_ms"), None);
     Ok(())
 }
 

@@ -22,6 +22,31 @@ pub(crate) fn call(args: &[&str]) -> io::Result<Output> {
     command(args).output()
 }
 
+/// Whether this process was started with a signal ignored, as a shell starts what it puts into the
+/// background; says that this is skipped. The command leaves such a signal ignored.
+#[cfg(unix)]
+pub(crate) fn is_ignored(signal: &str, number: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    let is_ignored = mask.is_some_and(|mask| mask >> (number - 1) & 1 == 1);
+    if is_ignored {
+        println!("SKIPPED SIG{signal}: this process was started with it ignored");
+    }
+    is_ignored
+}
+
+/// Sends the interrupt of Ctrl-C. False, and the process is killed, where it would be ignored.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: &mut process::Child) -> io::Result<bool> {
+    if is_ignored("INT", 2) {
+        child.kill()?;
+        return child.wait().map(|_| false);
+    }
+    Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status()?;
+    Ok(true)
+}
+
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

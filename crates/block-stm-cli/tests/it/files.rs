@@ -240,15 +240,6 @@ fn a_file_that_finds_no_room_leaves_all_as_it_was() -> TestResult {
     Ok(())
 }
 
-/// Whether this process ignores a signal, and so do those that it starts.
-#[cfg(unix)]
-fn is_ignored(signal: u32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_all_as_it_was() -> TestResult {
@@ -269,10 +260,7 @@ fn an_interrupt_leaves_all_as_it_was() -> TestResult {
     })?;
     let before = contents(scratch.path())?;
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
-        if is_ignored(number) {
-            // As of a shell that has put this test into the background. The command leaves such
-            // signals ignored.
-            println!("SKIPPED SIG{signal}: this process was started with it ignored");
+        if crate::cli::is_ignored(signal, number) {
             continue;
         }
         let mut child = command(&[&T8N[..], &["--trace"]].concat())

@@ -66,12 +66,14 @@ fn an_interrupted_replay_says_what_was_done() -> TestResult {
     }
     let (path, file) = (scratch.arg(""), scratch.arg("result.txt"));
     let args = ["replay", &path, "--repeat", "3", "--threads", "2", "--json-file", &file];
-    let child = crate::cli::command(&[&args[..], &["--read-latency", "20ms"]].concat())
+    let mut child = crate::cli::command(&[&args[..], &["--read-latency", "20ms"]].concat())
         .stdout(process::Stdio::piped())
         .stderr(process::Stdio::piped())
         .spawn()?;
     thread::sleep(Duration::from_secs(3));
-    process::Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+    if !crate::cli::interrupt(&mut child)? {
+        return Ok(());
+    }
     let output = child.wait_with_output()?;
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stderr(&output).contains("interrupted"), "{}", stderr(&output));

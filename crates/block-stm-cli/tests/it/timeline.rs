@@ -69,18 +69,20 @@ fn a_table_tells_what_observing_costs() -> TestResult {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_a_whole_trace() -> TestResult {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let scratch = Scratch::new()?;
     let file = scratch.arg("trace.json");
     let args = ["timeline", "--workload", "amm", "--txns", "500", "--repeat", "10000"];
     // On a busy machine it may take a while until there is a turn.
     for seconds in [1, 3, 9, 27] {
-        let child = command(&[&args[..], &["--out", &file]].concat())
+        let mut child = command(&[&args[..], &["--out", &file]].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
         std::thread::sleep(std::time::Duration::from_secs(seconds));
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+        if !crate::cli::interrupt(&mut child)? {
+            return Ok(());
+        }
         let output = child.wait_with_output()?;
         if output.status.code().is_none() {
             continue;

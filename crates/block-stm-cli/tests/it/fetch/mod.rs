@@ -346,11 +346,11 @@ fn a_range_that_the_node_does_not_have_ends_soon() -> TestResult {
 #[cfg(unix)]
 #[test]
 fn following_ends_in_order_when_it_is_interrupted() -> TestResult {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let (scratch, node) = (Scratch::new()?, node(|_, _, _| None)?);
     let (url, out, file) = (node.url(), scratch.arg("out"), scratch.arg("result.json"));
     let args = ["fetch", "--rpc", &url, "--out", &out, "--follow", "--poll", "10ms"];
-    let child = command(&[&args[..], &["--json-file", &file]].concat())
+    let mut child = command(&[&args[..], &["--json-file", &file]].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -360,7 +360,9 @@ fn following_ends_in_order_when_it_is_interrupted() -> TestResult {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+    if !crate::cli::interrupt(&mut child)? {
+        return Ok(());
+    }
     let output = child.wait_with_output()?;
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stdout(&output).contains("1 block fetched"), "{}", stdout(&output));
