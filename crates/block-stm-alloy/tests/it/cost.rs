@@ -17,16 +17,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_consensus::{EthereumReceipt, TxEnvelope, TxType};
 use alloy_evm::{
-    EvmFactory,
+    Evm, EvmFactory,
     block::{BlockExecutor, BlockExecutorFactory},
-    eth::EthTxResult,
+    eth::{
+        EthBlockExecutorFactory, EthEvmFactory, EthTxResult,
+        receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
+    },
     revm::{
         context::{TxEnv, result::ResultAndState},
         database::{BundleState, State, states::bundle_state::BundleRetention},
     },
 };
-use block_stm_alloy::block_stm::{Admission, Config, Engine, Flow};
+use block_stm_alloy::{
+    BlockStmExecutorFactory,
+    block_stm::{Admission, Config, Engine, Flow},
+};
 use block_stm_chain::import::import_folder;
 use block_stm_evm::{
     Attempts, Block, BlockSession, CommittedTxn, InvalidTxnReason, ParallelOptions, PreState,
@@ -36,7 +43,8 @@ use block_stm_evm::{
 use crate::{
     blocks::fixtures,
     given::Given,
-    same::{Ours, bundled, ours, sharing, theirs},
+    same::{Node, bundled, sharing, theirs},
+    spec::FixedSpec,
 };
 
 /// Seconds for all blocks, and the logarithms of what each takes beside alloy-evm's executor.
@@ -178,6 +186,38 @@ fn work_done_before_real_blocks() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Builds receipts without blooms, as reth's builder does.
+#[derive(Clone, Copy, Debug)]
+struct WithoutBlooms;
+
+impl ReceiptBuilder for WithoutBlooms {
+    type Transaction = TxEnvelope;
+    type Receipt = EthereumReceipt;
+
+    fn build_receipt<E: Evm>(&self, ctx: ReceiptBuilderCtx<'_, TxType, E>) -> EthereumReceipt {
+        EthereumReceipt {
+            tx_type: ctx.tx_type,
+            success: ctx.result.is_success(),
+            cumulative_gas_used: ctx.cumulative_gas_used,
+            logs: ctx.result.into_logs(),
+        }
+    }
+}
+
+/// alloy-evm's factory, and this crate's, with such receipts.
+fn theirs_plain(given: &Given) -> EthBlockExecutorFactory<WithoutBlooms, FixedSpec, EthEvmFactory> {
+    let spec = FixedSpec::of(&given.block);
+    EthBlockExecutorFactory::new(WithoutBlooms, spec, EthEvmFactory::default())
+}
+
+fn ours_plain(
+    given: &Given,
+    engine: &Arc<Engine>,
+) -> BlockStmExecutorFactory<WithoutBlooms, FixedSpec> {
+    let spec = FixedSpec::of(&given.block);
+    BlockStmExecutorFactory::new(engine.clone(), WithoutBlooms, spec)
+}
+
 /// Keeps what a block's transactions came to.
 #[derive(Default)]
 struct Kept(Vec<CommittedTxn>);
@@ -197,7 +237,7 @@ impl TxnSink for Kept {
 fn committing(given: &Given, txns: Vec<CommittedTxn>) -> Duration {
     let builder = State::builder().with_database(given.database()).with_bundle_update();
     let mut state = builder.build();
-    let theirs = theirs(given);
+    let theirs = theirs_plain(given);
     let evm = theirs.evm_factory().create_evm(&mut state, given.env());
     let mut executor = theirs.create_executor(evm, given.ctx());
     let types: Vec<_> = given.txns().map(|(_, txn)| txn.tx_type()).collect();
@@ -222,12 +262,11 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
     let rounds = rounds()?;
     let threads = std::thread::available_parallelism()?;
     let engine: Arc<Engine> = Arc::new(Engine::new(Config::default().threads(threads))?);
-    let (mut sums, mut blocks) = ([Sum::default(); 6], 0);
+    let (mut sums, mut blocks) = ([Sum::default(); 8], 0);
     for entry in fs::read_dir(root)? {
         let imported = import_folder(&entry?.path())?;
         let given = Given::new(&imported.block, &imported.pre_state);
         let (block, state) = (&given.block, &*given.state);
-        let executor = |ours: &Ours| bundled(ours, &given);
         let options = ParallelOptions::default();
         let keeping = || {
             let mut kept = Kept::default();
@@ -241,10 +280,13 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
             drop(bundle);
             time
         };
-        let times = in_turn::<6>(rounds, |n| match n {
-            0 => timed(&|| bundled(&theirs(&given), &given)),
-            1 => timed(&|| executor(&ours(&given, &engine))),
-            2 => timed(&|| executor(&sharing(&given, &engine))),
+        let times = in_turn::<8>(rounds, |n| match n {
+            0 => timed(&|| bundled(&theirs_plain(&given), &given)),
+            1 => timed(&|| bundled(&ours_plain(&given, &engine), &given)),
+            2 => timed(&|| {
+                let ours = ours_plain(&given, &engine).with_states(Node::of(&given));
+                bundled(&ours, &given)
+            }),
             3 => timed(&|| {
                 let executed = execute_parallel(&engine, block, state, &options);
                 let changes = executed.expect("valid").result.state;
@@ -255,7 +297,9 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
                 drop(keeping());
                 start.elapsed()
             }
-            _ => committing(&given, keeping()),
+            5 => committing(&given, keeping()),
+            6 => timed(&|| bundled(&theirs(&given), &given)),
+            _ => timed(&|| bundled(&sharing(&given, &engine), &given)),
         });
         for (sum, time) in sums.iter_mut().zip(times) {
             sum.seconds += time;
@@ -272,6 +316,8 @@ fn real_blocks() -> Result<(), Box<dyn Error>> {
         "execute_parallel and to_bundle",
         "the transactions alone, told whole",
         "EthBlockExecutor's commits, bundle",
+        "EthBlockExecutor, with blooms",
+        "BlockStmExecutor, states and blooms",
     ];
     for (name, sum) in names.iter().zip(sums) {
         let mean = (sum.logs / f64::from(blocks)).exp();

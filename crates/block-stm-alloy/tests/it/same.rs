@@ -142,7 +142,6 @@ where
             EvmFactory: EvmFactory<Tx = TxEnv, Spec = SpecId, BlockEnv = BlockEnv>,
             ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
             Transaction = TxEnvelope,
-            Receipt = ReceiptEnvelope,
         >,
 {
     let builder = State::builder().with_database(given.database()).with_bundle_update();
