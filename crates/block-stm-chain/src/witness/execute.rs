@@ -57,8 +57,8 @@ pub struct Witnessed {
 /// # Cost
 ///
 /// Executes the block in parallel, with its access list, and once more, one transaction after
-/// another, while what is read is noted: an engine reads ahead of itself, and in no fixed way. Some
-/// 2 us for each node of the witness are to be added.
+/// another, while what is read is noted: an engine reads ahead of itself, and in no fixed way. Each
+/// node of the witness is encoded once.
 pub fn execute_with_witness(
     engine: &Engine,
     block: &Block,
@@ -129,8 +129,9 @@ impl WitnessState {
     ///
     /// # Cost
     ///
-    /// That of the block, with each read a walk from the root, about 50 ns for each node. Before
-    /// Byzantium, where receipts hold state roots, the block is executed twice.
+    /// That of the block, where each read is a walk from the root, a look-up for each node; and of
+    /// hashing what it changes. Before Byzantium, where receipts hold state roots, the block is
+    /// executed twice, and hashed for each transaction.
     ///
     /// # Examples
     ///

@@ -10,8 +10,8 @@ use crate::import::{ImportError, json::Document};
 /// All that executing a block takes beside the block: parts of the state before it, each found by
 /// its hash.
 ///
-/// In JSON it is the object that geth and reth answer to `debug_executionWitness`: four arrays of
-/// strings in hex.
+/// In JSON it is the object that reth answers to `debug_executionWitness`, alloy's
+/// `ExecutionWitness`: four arrays of strings in hex.
 ///
 /// # Examples
 ///
@@ -19,7 +19,8 @@ use crate::import::{ImportError, json::Document};
 /// use std::path::Path;
 /// use block_stm_chain::witness::Witness;
 ///
-/// let witness = Witness::parse(Path::new("witness.json"), br#"{"state": ["0x80"], "codes": []}"#)?;
+/// let json = br#"{"state": ["0x80"], "codes": []}"#;
+/// let witness = Witness::parse(Path::new("witness.json"), json)?;
 /// assert_eq!(witness.state.len(), 1);
 /// # Ok::<_, block_stm_chain::import::ImportError>(())
 /// ```

@@ -80,8 +80,12 @@ impl StateTrie {
     ///
     /// # Cost
     ///
-    /// Encodes the nodes on the way to each, about a microsecond a node; and hashes what changed
-    /// since the root was last asked for.
+    /// Encodes the nodes on the way to each, and hashes what changed since the root was last asked
+    /// for.
+    ///
+    /// # Panics
+    ///
+    /// If slots were [fed](Self::follow), and no changes applied since.
     ///
     /// # Examples
     ///

@@ -154,7 +154,8 @@ proptest! {
             header.encode(&mut bytes);
             bytes.extend(payload);
             let short = bytes.len() < 32;
-            references.push(if short { bytes.clone() } else { alloy_rlp::encode(keccak256(&bytes)) });
+            let hash = alloy_rlp::encode(keccak256(&bytes));
+            references.push(if short { bytes.clone() } else { hash });
             if !witness.state.contains(&alloy_primitives::Bytes::from(bytes.clone())) {
                 witness.state.push(bytes.into());
             }
@@ -170,7 +171,8 @@ proptest! {
             let _ = root_after(&known, root, &changes);
             let mut trie = partial::PartialTrie::new(&known, None, root);
             let keys: Vec<B256> = reads.iter().map(|(key, _)| B256::repeat_byte(*key)).collect();
-            let _ = trie.change(keys.iter().map(|key| (*key, (key[0] % 2 == 0).then_some(&[1_u8][..]))));
+            let value = |key: &B256| (key[0] % 2 == 0).then_some(&[1_u8][..]);
+            let _ = trie.change(keys.iter().map(|key| (*key, value(key))));
             trie.root();
         }
     }
