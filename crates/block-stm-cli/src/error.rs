@@ -20,7 +20,7 @@ pub(crate) enum CliError {
     Import(#[from] ImportError),
     /// The input of a batch is wrong, or its fork unknown.
     #[error(transparent)]
-    Transition(#[from] T8nError),
+    Transition(Box<T8nError>),
     /// A path on the command line can't be read.
     #[error("{}: {source}", path.display())]
     Path {

@@ -75,7 +75,7 @@ fn txs() -> Value {
 
 type Files = BTreeMap<&'static str, Vec<u8>>;
 
-fn check(files: &Files) -> Result<usize, BatchError> {
+fn check(files: &Files) -> Result<usize, Box<BatchError>> {
     let read = |name: &str| match files.get(name) {
         Some(bytes) => Ok(bytes.clone()),
         None => {
@@ -83,7 +83,7 @@ fn check(files: &Files) -> Result<usize, BatchError> {
         }
     };
     let engine = engine(2).expect("threads");
-    Ok(check_files(read, &engine)?.outcome.txns)
+    Ok(check_files(read, &engine).map_err(Box::new)?.outcome.txns)
 }
 
 #[test]

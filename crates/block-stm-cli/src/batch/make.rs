@@ -92,7 +92,7 @@ fn sorted(made: Result<Batch, BatchMakeError>, start: Instant) -> Result<Made, C
         Err(BatchMakeError::Import(error)) => Err(error.into()),
         Err(BatchMakeError::Transition(
             error @ (T8nError::Json(_) | T8nError::Rlp { .. } | T8nError::Config(_)),
-        )) => Err(error.into()),
+        )) => Err(CliError::Transition(Box::new(error))),
         Err(error) => Ok(Err(error.to_string())),
     }
 }
