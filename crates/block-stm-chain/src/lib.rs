@@ -49,14 +49,16 @@
 //! ([`check_header`], [`HeaderChecks`]). Each of these needs the one before it:
 //!
 //! * `trie`: state roots, from scratch ([`state_root`]) and from block to block ([`StateTrie`]).
-//! * `import`: blocks in RLP and JSON, genesis files, and [`Chain`].
-//! * `t8n`: state transitions from JSON to JSON, with traces.
+//! * `import`: blocks in RLP and JSON, genesis files, [`Chain`], and witnesses.
+//! * `t8n`: state transitions from JSON to JSON, with traces; batches of rollups.
 //!
 //! `kzg` is that of [`block_stm_evm`]. `kzg` and `t8n` are on by default.
 #![forbid(unsafe_code)]
 
 pub use block_stm_evm;
 
+#[cfg(feature = "t8n")]
+pub mod batch;
 #[cfg(feature = "import")]
 mod chain;
 mod header;
@@ -67,6 +69,8 @@ mod schedule;
 mod state_trie;
 #[cfg(feature = "t8n")]
 pub mod t8n;
+#[cfg(feature = "import")]
+pub mod witness;
 
 #[cfg(feature = "import")]
 pub use chain::{BlockError, Chain, Genesis, GenesisError, Imported, OmmerFault, rlp_blocks};

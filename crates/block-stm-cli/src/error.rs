@@ -6,7 +6,7 @@ use std::{
 };
 
 use block_stm::BuildError;
-use block_stm_chain::import::ImportError;
+use block_stm_chain::{import::ImportError, t8n::T8nError};
 use block_stm_store::StoreError;
 use block_stm_trace::TracerError;
 use block_stm_workloads::ParamsError;
@@ -18,6 +18,9 @@ pub(crate) enum CliError {
     /// A file of a block or a chain is missing or wrong.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The input of a batch is wrong, or its fork unknown.
+    #[error(transparent)]
+    Transition(Box<T8nError>),
     /// A path on the command line can't be read.
     #[error("{}: {source}", path.display())]
     Path {

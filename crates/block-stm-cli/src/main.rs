@@ -4,6 +4,7 @@
 mod allocator;
 mod args;
 mod bal;
+mod batch;
 mod blake2f;
 mod blocks;
 mod bounds;
@@ -89,6 +90,8 @@ fn main() -> ExitCode {
         Command::TraceBlock(args) => trace_block::trace_block(&args),
         Command::Db(args) => db::db(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
+        Command::Batch(args) => batch::batch(&args),
+        Command::VerifyBatch(args) => batch::verify_batch(&args),
         Command::T8nInput(args) => t8n_input::t8n_input(&args),
         Command::Completions(args) => completions::print(args.shell),
     };

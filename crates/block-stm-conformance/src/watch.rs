@@ -25,6 +25,9 @@ pub struct Watch<'a> {
     pub state: bool,
     /// What the transaction of each state test takes.
     pub stats: bool,
+    /// Whether each valid block of a block test must also hold with its witness alone, without the
+    /// state.
+    pub stateless: bool,
     /// Traces of all transactions.
     pub trace: Option<TraceTo<'a>>,
 }

@@ -30,6 +30,7 @@ mod horizon;
 mod lists;
 mod ommers;
 mod tree;
+mod witness;
 
 use alloy_consensus::{Block as RlpBlock, Header};
 use alloy_primitives::{B256, Sealed};

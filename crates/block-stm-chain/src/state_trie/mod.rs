@@ -36,6 +36,8 @@ mod trie;
 use std::collections::HashMap;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
+#[cfg(feature = "import")]
+use alloy_trie::Nibbles;
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use block_stm_evm::{AccountChange, PreState, StateChanges};
 use foldhash::fast::RandomState;
@@ -146,6 +148,16 @@ impl StateTrie {
     /// [`apply`](Self::apply) counts.
     pub fn has_storage(&self, address: &Address) -> bool {
         self.storages.get(address).is_some_and(|storage| !storage.is_empty())
+    }
+
+    /// The encoding of the node at `place` of the accounts' trie, or of the trie of an account's
+    /// storage. The root must have been asked for since the last change.
+    #[cfg(feature = "import")]
+    pub(crate) fn encoding_at(&self, of: Option<&Address>, place: &Nibbles) -> Option<Vec<u8>> {
+        match of {
+            None => self.accounts.encoding_at(place),
+            Some(address) => self.storages.get(address)?.encoding_at(place),
+        }
     }
 
     /// The storages that `changes` or what was done ahead of them touch, taken out of their place.

@@ -26,6 +26,8 @@
 //! A node remembers how its parent refers to it (its encoding, or the hash of that) until something
 //! below it or its path changes; so each root costs the paths that changed since the last one.
 
+#[cfg(feature = "import")]
+use alloy_rlp::Encodable;
 use alloy_trie::{
     Nibbles, TrieMask,
     nodes::{BranchNodeRef, ExtensionNodeRef, LeafNodeRef, RlpNode},
@@ -98,6 +100,45 @@ impl Node {
             }
         }
     }
+}
+
+/// The encoding of the node whose place is `place` from here on, if there is one. The references of
+/// all nodes below must be known.
+#[cfg(feature = "import")]
+pub(super) fn encoding_at(link: &Link, place: &Nibbles) -> Option<Vec<u8>> {
+    let node = link.as_deref()?;
+    let mut out = Vec::new();
+    match &node.kind {
+        Kind::Leaf(value) if place.is_empty() => {
+            LeafNodeRef::new(&node.path, value).encode(&mut out)
+        }
+        Kind::Branch(children) if place.is_empty() && !node.path.is_empty() => {
+            let branch = RlpNode::from_rlp(&branch_encoding(children)?);
+            ExtensionNodeRef::new(&node.path, &branch).encode(&mut out);
+        }
+        // Below the extension that leads to it, if there is one.
+        Kind::Branch(children) if *place == node.path => return branch_encoding(children),
+        Kind::Branch(children) if place.starts_with(&node.path) => {
+            let (nibble, rest) = step(place, node.path.len());
+            return encoding_at(&children[nibble], &rest);
+        }
+        Kind::Leaf(_) | Kind::Branch(_) => return None,
+    }
+    Some(out)
+}
+
+#[cfg(feature = "import")]
+fn branch_encoding(children: &[Link; 16]) -> Option<Vec<u8>> {
+    let (mut references, mut mask) = (Vec::with_capacity(children.len()), TrieMask::default());
+    for (nibble, child) in (0..).zip(children) {
+        if let Some(child) = child {
+            references.push(child.reference.clone()?);
+            mask.set_bit(nibble);
+        }
+    }
+    let mut out = Vec::new();
+    BranchNodeRef::new(&references, mask).encode(&mut out);
+    Some(out)
 }
 
 /// The value of `key`, the rest of a key from this place on.

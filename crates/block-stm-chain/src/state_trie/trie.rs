@@ -24,6 +24,13 @@ impl Trie {
         node::get(&self.root, &Nibbles::unpack_array(key))
     }
 
+    /// The encoding of the node at `place`, if there is one and the root was asked for since the
+    /// last change.
+    #[cfg(feature = "import")]
+    pub(super) fn encoding_at(&self, place: &Nibbles) -> Option<Vec<u8>> {
+        node::encoding_at(&self.root, place)
+    }
+
     /// Sets a key's value, which must not be empty.
     pub(super) fn insert(&mut self, key: &B256, value: &[u8]) {
         let changed = node::insert(&mut self.root, &Nibbles::unpack_array(key), value);

@@ -16,6 +16,7 @@
 //! Invalid transactions are left out and reported with their place in the input; all else goes on.
 //! Everything about the block is decided by the same code that executes blocks of real chains.
 
+mod batch;
 mod env;
 mod error;
 mod fork;

@@ -1,6 +1,7 @@
 //! The command line: its words, their ranges and what `--help` says about them.
 
 mod bal;
+mod batch;
 mod blocks;
 mod compare;
 mod db;
@@ -28,6 +29,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     bal::{BalArgs, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
+    batch::{BatchArgs, VerifyBatchArgs},
     blocks::BlocksArgs,
     compare::CompareArgs,
     db::{DbArgs, DbCheckArgs, DbCommand, DbCompactArgs, DbExportArgs, DbStatsArgs, StateFormat},
@@ -73,6 +75,8 @@ Examples:
   block-stm trace-block blocks/17034870        its traces, in parallel
   block-stm db check store                     whether a store is whole
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
+  block-stm batch --out batch                  the same with a witness
+  block-stm verify-batch batch                 checked from the witness alone
 
 Exit codes:
   0    every check holds
@@ -166,6 +170,12 @@ pub(crate) enum Command {
     /// Make a state transition from JSON to JSON, as geth's `evm t8n` does, in parallel
     #[command(after_help = crate::t8n::after_help())]
     T8n(Box<T8nArgs>),
+    /// Execute a rollup's batch in parallel, and write what comes out with a witness of it
+    #[command(after_help = batch::BATCH_EXAMPLES)]
+    Batch(Box<BatchArgs>),
+    /// Check a batch from its witness alone, without any other state
+    #[command(after_help = batch::VERIFY_BATCH_EXAMPLES)]
+    VerifyBatch(VerifyBatchArgs),
     /// Write generated blocks as inputs of `t8n`: alloc.json, env.json and txs.json
     #[command(after_help = t8n_input::T8N_INPUT_EXAMPLES)]
     T8nInput(T8nInputArgs),

@@ -93,6 +93,7 @@ fn conformance(args: &TestArgs, bench: bool, kind: Kind, run: RunFile) -> Result
         watch: Watch {
             state: args.dump,
             stats: bench,
+            stateless: false,
             trace: options.map(|options| TraceTo { options, output: &trace }),
         },
     };

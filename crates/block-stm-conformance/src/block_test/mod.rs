@@ -23,6 +23,7 @@ use block_stm_chain::{
         json::{Alloc, Document, pre_state},
     },
     state_root,
+    witness::check_block,
 };
 use block_stm_evm::{PreState, alloy_eip7928::BlockAccessList};
 
@@ -165,6 +166,10 @@ impl BlockTest {
                 // Whatever reads the trace may go away.
                 let _ = watch.trace(&block, state);
             }
+            if watch.stateless && block.exception.is_none() {
+                let checked = self.check_stateless(&block.rlp, chain, engine);
+                checked.map_err(|error| format!("block {index} from its witness: {error}"))?;
+            }
             let compared = block.run(chain, engine);
             if compared.map_err(|error| format!("block {index}: {error}"))? == Compared::Not {
                 not_compared.extend(block.exception.as_ref().map(ToString::to_string));
@@ -180,6 +185,22 @@ impl BlockTest {
             Post::State(expected) if state_root(expected) == root => Ok(not_compared),
             Post::State(expected) => Err(difference(expected, chain.head_state())),
         }
+    }
+}
+
+impl BlockTest {
+    /// Makes the witness of a block, and checks the block with it alone.
+    fn check_stateless(
+        &self,
+        rlp: &[u8],
+        chain: &mut Chain,
+        engine: &Engine,
+    ) -> Result<(), String> {
+        let Ok(genesis) = &self.start else { return Ok(()) };
+        let made = chain.witness(rlp, engine).map_err(|error| error.to_string())?;
+        let checked = check_block(rlp, &genesis.schedule, &made.witness, engine);
+        let checked = checked.map_err(|error| error.to_string())?;
+        if checked.rooted == made.rooted { Ok(()) } else { Err("another result".to_owned()) }
     }
 }
 
