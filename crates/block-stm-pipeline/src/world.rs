@@ -135,7 +135,8 @@ fn stored(snapshot: &Snapshot, number: u64) -> Result<StoredBlock, OpenError> {
 }
 
 fn header(block: &StoredBlock) -> Result<Header, OpenError> {
-    let header = Header::decode(&mut &*block.header).map_err(|error| wrong(block.number, error))?;
+    let header =
+        Header::decode(&mut block.header.as_ref()).map_err(|error| wrong(block.number, error))?;
     if header.hash_slow() == block.hash {
         return Ok(header);
     }
@@ -151,7 +152,7 @@ fn line(snapshot: &Snapshot, start: u64, schedule: ForkSchedule) -> Result<Line,
         // A genesis block has no body.
         let body = match block.body.is_empty() {
             true => BlockBody::default(),
-            false => BlockBody::<EthereumTxEnvelope<TxEip4844>>::decode(&mut &*block.body)
+            false => BlockBody::<EthereumTxEnvelope<TxEip4844>>::decode(&mut block.body.as_ref())
                 .map_err(|error| wrong(number, error))?,
         };
         blocks.push((header(&block)?, body.ommers));
