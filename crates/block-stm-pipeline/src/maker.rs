@@ -1,12 +1,12 @@
 //! Chains made from transactions, with headers that are right: what tests and measurements import.
 
 use alloy_consensus::{
-    Block as RlpBlock, BlockBody, EMPTY_OMMER_ROOT_HASH, EthereumTxEnvelope, Header, TxEip4844,
-    proofs::calculate_transaction_root,
+    Block as RlpBlock, BlockBody, EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, EthereumTxEnvelope,
+    Header, TxEip4844, proofs::calculate_transaction_root,
 };
-use alloy_eips::eip1559::BaseFeeParams;
-use alloy_primitives::U256;
-use block_stm_chain::{BlockError, Genesis, StateTrie};
+use alloy_eips::{eip1559::BaseFeeParams, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_primitives::{B256, U256};
+use block_stm_chain::{BlockError, ForkSchedule, Genesis, StateTrie};
 use block_stm_evm::{Block, InvalidTxn, PreState, execute_sequential};
 
 use crate::Task;
@@ -44,6 +44,31 @@ impl Maker {
         let parent = genesis.header.clone();
         state.insert_block_hash(parent.number, parent.hash_slow());
         Self { genesis, state, trie, parent }
+    }
+
+    /// A maker whose first block will be `first`, on the state `state`, under the rules of that
+    /// block throughout: those of Prague or Osaka. All blocks have this gas limit.
+    ///
+    /// Blocks that use less than half of it lower the base fee, so that all can pay it.
+    ///
+    /// # Cost
+    ///
+    /// Hashes the whole state.
+    pub fn before(first: &Block, gas_limit: u64, state: PreState) -> Self {
+        let header = Header {
+            number: first.number().saturating_sub(1),
+            timestamp: first.env.timestamp.saturating_to::<u64>().saturating_sub(1),
+            gas_limit,
+            base_fee_per_gas: Some(first.env.basefee),
+            withdrawals_root: Some(EMPTY_ROOT_HASH),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(EMPTY_REQUESTS_HASH),
+            ..Header::default()
+        };
+        let schedule = ForkSchedule::fixed(first.chain_id, first.spec);
+        Self::new(Genesis::new(schedule, header, state))
     }
 
     /// What the chain begins with.

@@ -1,8 +1,6 @@
 //! A chain of generated blocks, with headers that are right.
 
-use alloy_primitives::B256;
-use block_stm_chain::{ForkSchedule, Genesis, t8n::sign_txns};
-use block_stm_evm::{Block, revm::primitives::hardfork::SpecId};
+use block_stm_chain::{Genesis, t8n::sign_txns};
 use block_stm_pipeline::{Draft, Maker, Task, Workers};
 use block_stm_workloads::{Format, Overrides, Params, Scenario, Series, Workload};
 
@@ -27,7 +25,10 @@ pub(super) fn make(args: &ChainRunArgs, workers: &Workers) -> Result<Made, CliEr
     let failed =
         |message: String| CliError::Workload { name: args.workload.name().to_owned(), message };
     let series = series(args.workload, &params, args.blocks).map_err(failed)?;
-    let mut maker = Maker::new(genesis(&series));
+    let first = &series.blocks.first().expect("one block at the least").block;
+    let most = series.blocks.iter().map(|made| made.block.env.gas_limit).max();
+    let gas_limit = most.unwrap_or_default().saturating_mul(2);
+    let mut maker = Maker::before(first, gas_limit, series.genesis.clone());
     let bar = progress::bar(series.blocks.len());
     bar.set_message("the chain is made");
     let mut tasks = Vec::with_capacity(series.blocks.len());
@@ -54,27 +55,4 @@ fn series(workload: Workload, params: &Params, blocks: usize) -> Result<Series, 
     let scenario = Scenario::parse(&text, Format::Json, &overrides, &mut no_files);
     let series = scenario.and_then(|scenario| scenario.generate_with_keys());
     series.map_err(|error| error.to_string())
-}
-
-/// A genesis block before the first one, with room for each.
-fn genesis(series: &Series) -> Genesis {
-    let first = series.blocks.first().map(|made| &made.block);
-    let number = first.map_or(0, Block::number).saturating_sub(1);
-    let timestamp = first.map_or(0, |block| block.env.timestamp.saturating_to::<u64>());
-    // Blocks that are less than half full lower the base fee, so that all can pay it.
-    let most = series.blocks.iter().map(|made| made.block.env.gas_limit).max();
-    let header = alloy_consensus::Header {
-        number,
-        timestamp: timestamp.saturating_sub(12),
-        gas_limit: most.unwrap_or_default().saturating_mul(2),
-        base_fee_per_gas: first.map(|block| block.env.basefee),
-        withdrawals_root: Some(alloy_trie::EMPTY_ROOT_HASH),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(B256::ZERO),
-        requests_hash: Some(alloy_eips::eip7685::EMPTY_REQUESTS_HASH),
-        ..Default::default()
-    };
-    let schedule = ForkSchedule::fixed(1, SpecId::OSAKA);
-    Genesis::new(schedule, header, series.genesis.clone())
 }

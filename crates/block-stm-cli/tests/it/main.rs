@@ -1,6 +1,7 @@
 //! The built binary, from the outside: what it prints, writes and returns.
 
 mod bal;
+mod chain;
 mod chapter;
 mod cli;
 mod compare;
