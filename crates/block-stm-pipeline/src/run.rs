@@ -1,7 +1,8 @@
 //! The stages at work, each on a thread of its own.
 //!
 //! ```text
-//! blocks -> prepare -> [ready] -> execute -> [executed] -> root -> [checked] -> log -> [durable] -> flat
+//! blocks -> prepare -> [ready] -> execute -> [executed] -> root -> [checked]
+//!                                                           -> log -> [durable] -> flat
 //! ```
 //!
 //! A stage that fails notes the block, closes the queue before it, so that the stages above stop,

@@ -3,8 +3,8 @@
 use std::{num::NonZeroUsize, path::Path};
 
 use block_stm_pipeline::{
-    BoxError, Nobody, Outcome, Pipeline, PipelineError, PipelineOptions, Task, Workers, World,
-    one_by_one,
+    BoxError, Cause, Nobody, Outcome, Pipeline, PipelineError, PipelineOptions, Task, Workers,
+    World, one_by_one,
 };
 use block_stm_store::{Options, Store, disk::Folder};
 
@@ -70,7 +70,11 @@ pub(super) fn run(args: &ChainRunArgs) -> Result<Exit, CliError> {
         output::error(error);
     }
     json.write(|| rendered(&report.json()))?;
-    Ok(if report.error.is_some() { Exit::CheckFailed } else { Exit::Success })
+    Ok(match report.error.map(|error| error.cause) {
+        None => Exit::Success,
+        Some(Cause::Block(_)) => Exit::CheckFailed,
+        Some(_) => Exit::BadInput,
+    })
 }
 
 fn folder_error(path: &Path, source: std::io::Error) -> CliError {

@@ -112,7 +112,8 @@ fn what_a_killed_run_told_is_there_and_nothing_else() -> TestResult {
     let whole = scratch.arg("whole");
     let head = json(&[&LOAD[..], &["--store", &whole, "--json"]].concat(), 0)?;
     let last = head["number"].as_u64().ok_or("a number")?;
-    let snapshot = Store::open(Folder::new(&whole), Options::default())?.snapshot()?;
+    let reference = Store::open(Folder::new(&whole), Options::default())?;
+    let snapshot = reference.snapshot()?;
     let hashes = (last - 60..=last).map(|number| Ok((number, snapshot.block(number)?)));
     let hashes: HashMap<u64, B256> = hashes
         .map(|block| {
