@@ -140,6 +140,10 @@ valgrind *ARGS:
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=valgrind \
         cargo test -p block-stm --lib {{ARGS}}
 
+# Kill a run of the pipeline N times, and see that all that it told is there.
+kill-chain N="500":
+    BLOCK_STM_CHAIN_KILLS={{N}} cargo test --release -p block-stm-cli --test it chain::what_a_killed -- --nocapture
+
 # Kill a process that writes to a store N times, and see that all that it reported is there.
 kill-store N="500":
     BLOCK_STM_STORE_KILLS={{N}} cargo test --release -p block-stm-store --test it kill:: -- --nocapture

@@ -73,7 +73,9 @@ pub mod t8n;
 pub mod witness;
 
 #[cfg(feature = "import")]
-pub use chain::{BlockError, Chain, Genesis, GenesisError, Imported, OmmerFault, rlp_blocks};
+pub use chain::{
+    BlockError, Chain, Genesis, GenesisError, Imported, Line, OmmerFault, Prepared, rlp_blocks,
+};
 pub use header::{CheckOutcome, HeaderCheck, HeaderChecks, HeaderFault, check_header};
 pub use schedule::{ForkSchedule, ScheduleError, UnknownFork, blob_gas_price};
 #[cfg(feature = "trie")]

@@ -7,6 +7,7 @@ use std::{
 
 use block_stm::BuildError;
 use block_stm_chain::{import::ImportError, t8n::T8nError};
+use block_stm_pipeline::{OpenError, WorkersError};
 use block_stm_store::StoreError;
 use block_stm_trace::TracerError;
 use block_stm_workloads::ParamsError;
@@ -95,6 +96,12 @@ pub(crate) enum CliError {
     /// A store can't be opened, or its disk fails.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A store that a chain can't go on from.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The threads of the stages could not be started.
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     /// Options that do not go together, beyond what the parser of the command line knows.
     #[error("{0}")]
     Usage(&'static str),

@@ -8,6 +8,7 @@ mod batch;
 mod blake2f;
 mod blocks;
 mod bounds;
+mod chain;
 mod check;
 mod command;
 mod compare;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::forecast(&args),
         Command::Timeline(args) => timeline::timeline(&args),
         Command::TraceBlock(args) => trace_block::trace_block(&args),
+        Command::Chain(args) => chain::chain(&args),
         Command::Db(args) => db::db(&args),
         Command::T8n(args) => Ok(t8n::t8n(&args)),
         Command::Batch(args) => batch::batch(&args),

@@ -20,6 +20,16 @@ pub(crate) fn bar_with_rest(length: u64) -> ProgressBar {
     ProgressBar::new(length).with_style(style.expect("a constant template"))
 }
 
+/// How many steps were done, of a number that is not known, on standard error, if that is a
+/// terminal.
+pub(crate) fn spinner() -> ProgressBar {
+    if !is_wanted() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {pos} blocks  {wide_msg}");
+    ProgressBar::new_spinner().with_style(style.expect("a constant template"))
+}
+
 /// A bar of `length` steps on standard error, if that is a terminal.
 ///
 /// It is drawn between measurements only: no thread of its own disturbs them.

@@ -65,9 +65,12 @@ pub(super) fn execute(
     block: &Block,
     state: &PreState,
     claims: &HeaderChecks,
-    feed: &dyn SlotFeed,
+    feed: Option<&dyn SlotFeed>,
 ) -> Result<BlockResult, BlockError> {
-    let mut options = ParallelOptions::default().slot_feed(feed);
+    let mut options = ParallelOptions::default();
+    if let Some(feed) = feed {
+        options = options.slot_feed(feed);
+    }
     if claims.access_list_hash.is_some() {
         options = options.access_list();
     }

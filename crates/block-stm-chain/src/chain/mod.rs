@@ -27,6 +27,7 @@ mod error;
 mod file;
 mod genesis;
 mod horizon;
+mod line;
 mod lists;
 mod ommers;
 mod tree;
@@ -43,6 +44,7 @@ use block_stm_evm::{
 pub use error::{BlockError, OmmerFault};
 pub use file::rlp_blocks;
 pub use genesis::Genesis;
+pub use line::{Line, Prepared};
 pub use tree::{Chain, GenesisError};
 
 use crate::{
@@ -239,7 +241,7 @@ impl Chain {
         let Self { state, trie, .. } = self;
         let executed = trie.follow(|feed| match list {
             Some(list) => lists::execute_given(engine, block, &*state, list, feed),
-            None => lists::execute(engine, block, &*state, claims, feed),
+            None => lists::execute(engine, block, &*state, claims, Some(feed)),
         });
         let mut result = match executed {
             Ok(result) => result,

@@ -5,7 +5,7 @@ use alloy_consensus::{
     proofs::{calculate_transaction_root, calculate_withdrawals_root},
 };
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use block_stm_evm::{Block, Ommer};
 use revm::{
@@ -16,7 +16,7 @@ use revm::{
 use super::{
     SignedTxn,
     json_txn::Claims,
-    senders::{WrongTxn, recover},
+    senders::{WrongTxn, executable_from, recover},
 };
 use crate::{ForkSchedule, HeaderChecks, blob_gas_price};
 
@@ -27,6 +27,8 @@ pub(super) struct Parts {
     pub(super) txns: Vec<SignedTxn>,
     /// What the transactions claim about themselves, or nothing.
     pub(super) claims: Vec<Claims>,
+    /// The senders, where they are known and need not be recovered.
+    pub(super) senders: Option<Vec<Address>>,
     pub(super) withdrawals: Vec<Withdrawal>,
     pub(super) ommers: Vec<Header>,
 }
@@ -62,10 +64,19 @@ impl Parts {
         self,
         schedule: &ForkSchedule,
     ) -> Result<(Block, HeaderChecks), AssembleError> {
-        let Self { header, txns, claims, withdrawals, ommers } = self;
+        let Self { header, txns, claims, senders, withdrawals, ommers } = self;
         let spec = schedule.spec_of(header.number, header.timestamp, header.difficulty);
         let env = environment(&header, spec, schedule)?;
-        let recovered = recover(&txns, &claims, spec, schedule.chain_id());
+        let recovered = match senders {
+            None => recover(&txns, &claims, spec, schedule.chain_id()),
+            Some(senders) if senders.len() == txns.len() => {
+                executable_from(&txns, &senders, spec, schedule.chain_id())
+            }
+            Some(senders) => {
+                let message = format!("{} senders of {} txns", senders.len(), txns.len());
+                return Err(AssembleError::Field("transactions", message));
+            }
+        };
         let recovered = recovered.map_err(AssembleError::Txn)?;
         // A header without the field, from before Shanghai, stands for no withdrawals.
         let root = calculate_withdrawals_root(&withdrawals);

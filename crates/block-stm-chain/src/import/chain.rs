@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alloy_consensus::{Block as RlpBlock, Header, proofs::calculate_ommers_root};
 use alloy_genesis::ChainConfig;
-use alloy_primitives::{B256, Sealed};
+use alloy_primitives::{Address, B256, Sealed};
 use block_stm_evm::{Block, PreState};
 use serde::Deserialize;
 
@@ -159,7 +159,16 @@ pub(crate) fn chain_block(
     sealed: Sealed<RlpBlock<SignedTxn>>,
     schedule: &ForkSchedule,
 ) -> Result<ChainBlock, AssembleError> {
-    chain_block_with(sealed, |parts| parts.assemble(schedule))
+    chain_block_with(sealed, None, |parts| parts.assemble(schedule))
+}
+
+/// The same of transactions whose senders are known, where they are given.
+pub(crate) fn chain_block_from(
+    sealed: Sealed<RlpBlock<SignedTxn>>,
+    senders: Option<Vec<Address>>,
+    schedule: &ForkSchedule,
+) -> Result<ChainBlock, AssembleError> {
+    chain_block_with(sealed, senders, |parts| parts.assemble(schedule))
 }
 
 /// The same, whatever the header says of the transactions.
@@ -167,11 +176,12 @@ pub(crate) fn chain_block_any_txns(
     sealed: Sealed<RlpBlock<SignedTxn>>,
     schedule: &ForkSchedule,
 ) -> Result<ChainBlock, AssembleError> {
-    chain_block_with(sealed, |parts| parts.assemble_any_txns(schedule))
+    chain_block_with(sealed, None, |parts| parts.assemble_any_txns(schedule))
 }
 
 fn chain_block_with(
     sealed: Sealed<RlpBlock<SignedTxn>>,
+    senders: Option<Vec<Address>>,
     assemble: impl FnOnce(Parts) -> Result<(Block, HeaderChecks), AssembleError>,
 ) -> Result<ChainBlock, AssembleError> {
     let (block, hash) = sealed.into_parts();
@@ -187,6 +197,7 @@ fn chain_block_with(
         header,
         txns: body.transactions,
         claims: Vec::new(),
+        senders,
         withdrawals: body.withdrawals.unwrap_or_default().0,
         ommers: body.ommers,
     };

@@ -169,6 +169,7 @@ fn parts(folder: Folder<'_>, chain_id: u64) -> Result<(Parts, usize), ImportErro
         header,
         txns,
         claims,
+        senders: None,
         withdrawals: body.withdrawals.unwrap_or_default(),
         ommers: ommers.unwrap_or_default(),
     };

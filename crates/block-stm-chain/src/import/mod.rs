@@ -29,7 +29,7 @@ pub mod json {
 }
 
 pub(crate) use assemble::AssembleError;
-pub(crate) use chain::{chain_block, chain_block_any_txns};
+pub(crate) use chain::{chain_block, chain_block_any_txns, chain_block_from};
 pub use senders::{authorization, signer};
 
 pub use access_lists::{

@@ -68,6 +68,37 @@ pub(crate) fn recover_one(
             return Err(TxnError::Hash { computed });
         }
     }
+    check_signed(txn, spec, chain_id)?;
+    let recovered = signer(txn.signature(), txn.signature_hash()).ok_or(TxnError::Signature)?;
+    match claims.and_then(|claims| claims.sender) {
+        Some(claimed) if claimed != recovered => Err(TxnError::Sender { claimed, recovered }),
+        _ => Ok(executable(txn, recovered)),
+    }
+}
+
+/// Turns signed transactions whose senders are known into executable ones, on all threads of
+/// rayon's current pool. Signatures are taken to be those of the senders.
+///
+/// # Cost
+///
+/// That of a copy, but for EIP-7702 authorizations, whose signatures are recovered.
+pub(super) fn executable_from(
+    txns: &[SignedTxn],
+    senders: &[Address],
+    spec: SpecId,
+    chain_id: u64,
+) -> Result<Vec<TxEnv>, WrongTxn> {
+    let txns = txns.par_iter().zip(senders).enumerate().with_min_len(256);
+    let txns = txns.map(|(index, (txn, sender))| {
+        let checked = check_signed(txn, spec, chain_id);
+        checked.map_err(|reason| (index, *txn.tx_hash(), reason))?;
+        Ok(executable(txn, *sender))
+    });
+    txns.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Checks what can be seen of a signature without recovering its sender.
+fn check_signed(txn: &SignedTxn, spec: SpecId, chain_id: u64) -> Result<(), TxnError> {
     if let Some(signed) = txn.chain_id() {
         // A typed transaction is too early for another reason, which revm gives.
         if txn.is_legacy() && !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
@@ -78,15 +109,10 @@ pub(crate) fn recover_one(
             return Err(TxnError::ChainId { signed, expected });
         }
     }
-    let signature = txn.signature();
-    if spec.is_enabled_in(SpecId::HOMESTEAD) && signature.s() > MAX_S {
+    if spec.is_enabled_in(SpecId::HOMESTEAD) && txn.signature().s() > MAX_S {
         return Err(TxnError::HighS);
     }
-    let recovered = signer(signature, txn.signature_hash()).ok_or(TxnError::Signature)?;
-    match claims.and_then(|claims| claims.sender) {
-        Some(claimed) if claimed != recovered => Err(TxnError::Sender { claimed, recovered }),
-        _ => Ok(executable(txn, recovered)),
-    }
+    Ok(())
 }
 
 /// The address whose key made `signature` over `hash`, if any could.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use alloy_consensus::{
-    EthereumTypedTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
+    EthereumTxEnvelope, EthereumTypedTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702,
+    TxLegacy,
 };
 use alloy_eips::{eip4895::Withdrawal, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, U64, U256};
 use block_stm_evm::{Block, PreState};
+use rayon::prelude::*;
 use revm::context::{TxEnv, either::Either};
 use serde::Serialize;
 
@@ -89,16 +91,10 @@ impl T8nInput {
         state: &PreState,
         secret_keys: &BTreeMap<Address, B256>,
     ) -> Result<Self, T8nInputError> {
-        let sign = |(index, txn): (usize, &TxEnv)| {
-            let unsigned = unsigned(txn).map_err(|reason| T8nInputError::Txn { index, reason })?;
-            let key = secret_keys.get(&txn.caller);
-            let signed = key.and_then(|key| sign_with(unsigned, *key));
-            signed.ok_or(T8nInputError::Key { index, sender: txn.caller })
-        };
         Ok(Self {
             alloc: alloc(state),
             env: InputEnv::new(block, state),
-            txs: block.txns.iter().enumerate().map(sign).collect::<Result<_, _>>()?,
+            txs: sign_txns(&block.txns, secret_keys)?,
         })
     }
 
@@ -116,6 +112,28 @@ impl T8nInput {
     pub fn txs(&self) -> &impl Serialize {
         &self.txs
     }
+}
+
+/// The transactions, signed with the keys of their senders, on all threads of rayon's current pool.
+///
+/// # Errors
+///
+/// A [`T8nInputError`], for the first transaction that can't be signed.
+///
+/// # Cost
+///
+/// Some 50 us of one thread per transaction.
+pub fn sign_txns(
+    txns: &[TxEnv],
+    secret_keys: &BTreeMap<Address, B256>,
+) -> Result<Vec<EthereumTxEnvelope<TxEip4844>>, T8nInputError> {
+    let sign = |(index, txn): (usize, &TxEnv)| {
+        let unsigned = unsigned(txn).map_err(|reason| T8nInputError::Txn { index, reason })?;
+        let key = secret_keys.get(&txn.caller);
+        let signed = key.and_then(|key| sign_with(unsigned, *key));
+        signed.ok_or(T8nInputError::Key { index, sender: txn.caller })
+    };
+    txns.par_iter().enumerate().map(sign).collect::<Vec<_>>().into_iter().collect()
 }
 
 impl InputEnv {

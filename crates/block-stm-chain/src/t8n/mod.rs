@@ -49,7 +49,7 @@ use self::{
 pub use self::{
     error::T8nError,
     fork::T8nFork,
-    input::{T8nInput, T8nInputError},
+    input::{T8nInput, T8nInputError, sign_txns},
     trace::{OpcodeCounts, OpenTrace, TraceError, TraceOptions, trace_block},
 };
 use crate::import::{SignedTxn, files::Document, quantity::Quantity};

@@ -21,7 +21,8 @@ is refused, also where it was imported long ago.
 
 With --store, the blocks of the head's branch and the state after each are written to a store, \
 which `block-stm db` looks at. Blocks that it has already stay as they are; where the head moves \
-to another branch, it goes along. Receipts are not kept.
+to another branch, it goes along. Receipts are not kept. `block-stm chain import` is for a chain \
+without branches: it goes on where the store is, and does several blocks at the same time.
 
 The first block that is refused ends the import, with its reason and exit code 1; one that can't \
 be read, with exit code 2. What was imported up to there is told in any case. Files without a \

@@ -3,6 +3,7 @@
 mod bal;
 mod batch;
 mod blocks;
+mod chain;
 mod compare;
 mod db;
 mod explain;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     bal::{BalArgs, BalBuildArgs, BalCommand, BalDiffArgs, BalVerifyArgs, ListFormat},
     batch::{BatchArgs, VerifyBatchArgs},
     blocks::BlocksArgs,
+    chain::{ChainArgs, ChainCommand, ChainImportArgs, ChainRunArgs},
     compare::CompareArgs,
     db::{DbArgs, DbCheckArgs, DbCommand, DbCompactArgs, DbExportArgs, DbStatsArgs, StateFormat},
     explain::{ExplainArgs, NameArgs},
@@ -73,6 +75,7 @@ Examples:
   block-stm sim --minutes 5                    seek a schedule that breaks it
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm trace-block blocks/17034870        its traces, in parallel
+  block-stm chain run --workload erc20         blocks made durable, under load
   block-stm db check store                     whether a store is whole
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
   block-stm batch --out batch                  the same with a witness
@@ -157,6 +160,9 @@ pub(crate) enum Command {
     /// Import a chain from its genesis, and check every block in full
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),
+    /// Import blocks into a store, several at the same time: generated ones, or those of files
+    #[command(after_help = chain::CHAIN_EXAMPLES)]
+    Chain(ChainArgs),
     /// Check, describe, compact and export stores of chains
     #[command(after_help = db::DB_EXAMPLES)]
     Db(DbArgs),

@@ -90,7 +90,7 @@ impl WorkloadArgs {
 
     /// What takes the place of what a scenario says.
     pub(crate) fn overrides(&self) -> Overrides {
-        Overrides { txns: self.txns, accounts: self.accounts, seed: self.seed }
+        Overrides { txns: self.txns, blocks: None, accounts: self.accounts, seed: self.seed }
     }
 
     /// The chosen workloads, each once, in the order in which they are documented.

@@ -2,6 +2,7 @@
 
 mod bal;
 mod batch;
+mod chain;
 mod chapter;
 mod cli;
 mod compare;

@@ -107,6 +107,8 @@ pub struct Scenario {
 pub struct Overrides {
     /// Transactions in a block.
     pub txns: Option<usize>,
+    /// Blocks in a row.
+    pub blocks: Option<usize>,
     /// Accounts that are drawn from.
     pub accounts: Option<usize>,
     /// Seed of all random choices.
@@ -151,6 +153,7 @@ impl Scenario {
     ) -> Result<Self> {
         let mut file = File::parse(text, format)?;
         file.txns = overrides.txns.unwrap_or(file.txns);
+        file.blocks = overrides.blocks.unwrap_or(file.blocks);
         file.accounts.count = overrides.accounts.or(file.accounts.count);
         file.seed = overrides.seed.unwrap_or(file.seed);
         Self::compile(&file, read)

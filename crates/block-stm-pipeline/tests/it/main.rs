@@ -1,0 +1,3 @@
+//! Chains of generated blocks through the pipeline, and what becomes of those that are wrong.
+
+mod chain;
