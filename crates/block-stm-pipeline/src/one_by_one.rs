@@ -32,10 +32,11 @@ pub fn one_by_one(
     let error = workers.install(|| {
         for task in blocks {
             let number = world.head().0.saturating_add(1);
-            let done = task.map_err(|error| (Stage::Prepare, Cause::Host(error)));
+            let done = task.map_err(|error| at(Stage::Prepare)(Cause::Host(error)));
             let done =
                 done.and_then(|task| block((world, store), (task, number), watch, &mut outcome));
-            if let Err((stage, cause)) = done {
+            if let Err(failed) = done {
+                let (stage, cause) = *failed;
                 return Some(PipelineError { number, stage, cause });
             }
             outcome.elapsed = start.elapsed();
@@ -57,15 +58,21 @@ fn timed<R>(outcome: &mut Outcome, stage: Stage, work: impl FnOnce() -> R) -> R 
     stats.work(work)
 }
 
+/// A failure in a stage, in a box: it is larger than what else a block comes to.
+type Failed = Box<(Stage, Cause)>;
+
+fn at(stage: Stage) -> impl Fn(Cause) -> Failed {
+    move |cause| Box::new((stage, cause))
+}
+
 fn block(
     (world, store): (&mut World, &Store),
     (task, number): (Task, u64),
     watch: &dyn Watch,
     outcome: &mut Outcome,
-) -> Result<(), (Stage, Cause)> {
+) -> Result<(), Failed> {
     let World { state, trie, line } = world;
-    let at = |stage| move |cause: Cause| (stage, cause);
-    let begins = |stage| watch.begins(stage, number).map_err(|error| (stage, Cause::Host(error)));
+    let begins = |stage| watch.begins(stage, number).map_err(Cause::Host).map_err(at(stage));
     begins(Stage::Prepare)?;
     let ready = timed(outcome, Stage::Prepare, || ready(line, task));
     let ready = ready.map_err(Cause::from).map_err(at(Stage::Prepare))?;

@@ -10,7 +10,12 @@ use parking_lot::RwLock;
 
 pub use walk::{Accounts, Slots};
 
-use crate::{Account, StoreError, disk::DiskLock, flat::StoredBlock, recent::Stack};
+use crate::{
+    Account, StoreError,
+    disk::DiskLock,
+    flat::{FlatState, StoredBlock},
+    recent::Stack,
+};
 
 /// State and chain as they were after one block.
 ///
@@ -37,18 +42,19 @@ pub(crate) struct Held {
 
 #[derive(Debug)]
 enum State {
-    /// With the lock of the folder: if another store used the files, they would change beneath it.
-    Here { stack: Stack, _lock: Arc<dyn DiskLock> },
+    /// With the tables, which are closed when the last one lets go of them, and the lock of the
+    /// folder: if another store used the files, they would change beneath it.
+    Here { stack: Stack, _flat: Arc<dyn FlatState>, _lock: Arc<dyn DiskLock> },
     /// It ended when the oldest block was this one.
     Ended(u64),
 }
 
 impl Held {
-    pub(crate) fn new(stack: Stack, lock: Arc<dyn DiskLock>) -> Self {
+    pub(crate) fn new(stack: Stack, flat: Arc<dyn FlatState>, lock: Arc<dyn DiskLock>) -> Self {
         Self {
             number: stack.number,
             hash: stack.hash,
-            state: RwLock::new(State::Here { stack, _lock: lock }),
+            state: RwLock::new(State::Here { stack, _flat: flat, _lock: lock }),
         }
     }
 

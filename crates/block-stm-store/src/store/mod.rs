@@ -117,7 +117,8 @@ impl Store {
     }
 
     fn hold(&self, recent: &Recent, number: u64) -> Result<Snapshot, StoreError> {
-        let held = Arc::new(Held::new(recent.stack(number)?, Arc::clone(&self.lock)));
+        let (flat, lock) = (Arc::clone(&self.flat), Arc::clone(&self.lock));
+        let held = Arc::new(Held::new(recent.stack(number)?, flat, lock));
         let mut snapshots = self.snapshots.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
         snapshots.push(Arc::downgrade(&held));

@@ -36,12 +36,18 @@ fn a_folder_without_a_store_is_left_as_it_is() -> TestResult {
 #[test]
 fn a_store_is_open_once() -> TestResult {
     let folder = tempfile::tempdir()?;
-    let world = World::new(1);
-    let open = || Store::open_or_create(Folder::new(folder.path()), world.genesis(), options());
+    let mut world = World::new(1);
+    let genesis = world.genesis();
+    let open = || Store::open_or_create(Folder::new(folder.path()), genesis.clone(), options());
     let store = open()?;
     let error = open().expect_err("it is open");
     let wanted = format!("{}: the store is in use by another process", folder.path().display());
     assert_eq!(error.to_string(), wanted);
+    for _ in 0..100 {
+        store.append(world.grow())?;
+        store.sync()?;
+    }
+    store.flush()?;
     let snapshot = store.snapshot()?;
     drop(store);
     // It reads from files that another store would change.
