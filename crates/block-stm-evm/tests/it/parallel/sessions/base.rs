@@ -7,8 +7,8 @@ use std::{
 
 use block_stm::{Config, Engine};
 use block_stm_evm::{
-    Block, BlockSession, InvalidTxn, PreState, Push, SessionBlock, SessionOptions, Settled,
-    StateRef, access_list::execute_sequential_with_list,
+    Block, BlockSession, InvalidTxn, PreState, SessionBlock, SessionOptions, Settled, StateRef,
+    access_list::execute_sequential_with_list,
 };
 
 /// Engines with 1, 2, 4 and 8 workers that execute even the shortest batch in parallel.
