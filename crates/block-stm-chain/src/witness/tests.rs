@@ -30,17 +30,20 @@ fn states() -> impl Strategy<Value = PreState> {
     })
 }
 
+/// An account, what becomes of it, and its slots with their values.
+type Step = (u8, u8, Vec<(u8, u64)>);
+
 /// What happens to accounts: destroyed, made anew, or changed in some slots. Zeros are frequent.
-fn steps() -> impl Strategy<Value = Vec<(u8, u8, Vec<(u8, u64)>)>> {
+fn steps() -> impl Strategy<Value = Vec<Step>> {
     let value = prop_oneof![3 => Just(0), 1 => 1_u64..300];
     let slots = proptest::collection::vec((0_u8..60, value), 0..30);
     proptest::collection::vec((0_u8..60, 0_u8..6, slots), 0..12)
 }
 
-fn changes(state: &PreState, steps: &[(u8, u8, Vec<(u8, u64)>)]) -> StateChanges {
+fn changes(state: &PreState, steps: &[Step]) -> StateChanges {
     let mut seen = BTreeSet::new();
     let steps = steps.iter().filter(|(number, ..)| seen.insert(*number));
-    let change = |(number, kind, slots): &(u8, u8, Vec<(u8, u64)>)| {
+    let change = |(number, kind, slots): &Step| {
         let address = address(*number);
         let before = state.account(&address);
         if *kind < 2 {
@@ -171,7 +174,7 @@ proptest! {
             let _ = root_after(&known, root, &changes);
             let mut trie = partial::PartialTrie::new(&known, None, root);
             let keys: Vec<B256> = reads.iter().map(|(key, _)| B256::repeat_byte(*key)).collect();
-            let value = |key: &B256| (key[0] % 2 == 0).then_some(&[1_u8][..]);
+            let value = |key: &B256| (key[0].is_multiple_of(2)).then_some(&[1_u8][..]);
             let _ = trie.change(keys.iter().map(|key| (*key, value(key))));
             trie.root();
         }
