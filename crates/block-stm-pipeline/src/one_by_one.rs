@@ -11,7 +11,8 @@ use crate::{
 
 /// Brings `blocks` into `world` and the store, one after another and one stage after another, on a
 /// single thread: revm in a plain loop, the incremental root, a record in the log for each block
-/// and a synchronisation for each record. After each `flush` blocks the flat state is written.
+/// and a synchronisation for each record. After each `flush` blocks, or when the store says so, the
+/// flat state is written.
 ///
 /// Ends as [`Pipeline::run`](crate::Pipeline::run) does, but a block that fails may leave the world
 /// behind it: only the store is as if it had not come.
@@ -40,7 +41,7 @@ pub fn one_by_one(
                 return Some(PipelineError { number, stage, cause });
             }
             outcome.elapsed = start.elapsed();
-            if outcome.blocks % flush.max(1) == 0
+            if (outcome.blocks % flush.max(1) == 0 || store.is_flush_due())
                 && let Err(error) = timed(&mut outcome, Stage::Flat, || store.flush())
             {
                 let cause = error.into();
@@ -87,7 +88,7 @@ fn block(
     begins(Stage::Log)?;
     let durable = timed(outcome, Stage::Log, || {
         store.append(executed.record())?;
-        store.sync()
+        store.sync_log()
     });
     durable.map_err(Cause::from).map_err(at(Stage::Log))?;
     outcome.syncs += 1;

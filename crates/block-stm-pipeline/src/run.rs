@@ -367,7 +367,7 @@ fn log(plan: Plan<'_>, progress: &Progress, queues: &Queues, outcome: &mut Outco
             next = more.then(|| queues.checked.try_pop()).flatten();
         }
         let Some(last) = group.last() else { break };
-        if let Err(error) = stats.work(|| plan.store.sync()) {
+        if let Err(error) = stats.work(|| plan.store.sync_log()) {
             progress.fail(group[0].number, Stage::Log, error);
             break;
         }
@@ -395,7 +395,7 @@ fn flat(plan: Plan<'_>, progress: &Progress, queues: &Queues) -> StageStats {
     let mut waiting = 0;
     while let Some(number) = stats.starve(|| queues.durable.pop()) {
         waiting += 1;
-        if waiting < plan.options.flush {
+        if waiting < plan.options.flush && !plan.store.is_flush_due() {
             continue;
         }
         let begun = plan.watch.begins(Stage::Flat, number).map_err(Cause::Host);

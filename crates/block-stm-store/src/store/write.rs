@@ -53,8 +53,8 @@ impl Store {
     }
 
     /// Makes all blocks durable that were appended before, and returns the number of the newest
-    /// block that is durable. Where enough blocks have come together, it also
-    /// [`flush`](Self::flush)es.
+    /// block that is durable. Where a [`flush`](Self::flush) is [due](Self::is_flush_due), it does
+    /// that, too.
     ///
     /// Other threads can append meanwhile.
     ///
@@ -62,19 +62,36 @@ impl Store {
     ///
     /// The disk's: see [`Store`].
     pub fn sync(&self) -> Result<u64, StoreError> {
-        let pending = self.log.lock().pending()?;
-        if let Some(pending) = pending {
-            let result = pending.sync();
-            self.log.lock().synced(&pending, result)?;
-        }
-        if self.recent.read().is_due(&self.options) {
+        self.sync_log()?;
+        if self.is_flush_due() {
             self.flush()?;
         }
         Ok(self.durable())
     }
 
-    /// Writes the flat state up to the newest block that is durable. A host that calls this on a
-    /// thread of its own spares the one that appends.
+    /// As [`sync`](Self::sync), and leaves the flat state to a host that calls
+    /// [`flush`](Self::flush) on a thread of its own whenever it is [due](Self::is_flush_due).
+    ///
+    /// # Errors
+    ///
+    /// The disk's: see [`Store`].
+    pub fn sync_log(&self) -> Result<u64, StoreError> {
+        let pending = self.log.lock().pending()?;
+        if let Some(pending) = pending {
+            let result = pending.sync();
+            self.log.lock().synced(&pending, result)?;
+        }
+        Ok(self.durable())
+    }
+
+    /// Whether the flat state lacks as many blocks as the [`Options`](crate::Options) allow:
+    /// [`flush_blocks`](crate::Options::flush_blocks), or half of
+    /// [`memory_bytes`](crate::Options::memory_bytes).
+    pub fn is_flush_due(&self) -> bool {
+        self.recent.read().is_due(&self.options)
+    }
+
+    /// Writes the flat state up to the newest block that is durable.
     ///
     /// # Errors
     ///
