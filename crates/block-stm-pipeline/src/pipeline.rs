@@ -33,8 +33,8 @@ impl PipelineOptions {
         Self { group: blocks.max(1), ..self }
     }
 
-    /// After how many durable blocks the flat state is written; 16 if nothing is said. Earlier where
-    /// the store says that it is due. Twice as many may wait for it.
+    /// After how many durable blocks the flat state is written; 16 if nothing is said. Earlier
+    /// where the store says that it is due. Twice as many may wait for it.
     pub fn flush(self, blocks: usize) -> Self {
         Self { flush: blocks.max(1), ..self }
     }
