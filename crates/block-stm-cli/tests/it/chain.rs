@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Child, Stdio},
     thread,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use std::{
 use alloy_primitives::B256;
 use block_stm_chain::rlp_blocks;
 use block_stm_store::{Options, Store, disk::Folder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{Scratch, TestResult, assert_refused, call, command, json, stderr, stdout},
@@ -85,6 +85,43 @@ fn the_whole_chain_is_imported_and_gone_on_with() -> TestResult {
     Ok(())
 }
 
+/// The blocks that a process tells to be durable.
+fn durable(child: &mut Child) -> impl Iterator<Item = u64> + Send + use<> {
+    let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    lines.map_while(Result::ok).filter_map(|line| {
+        let (_, rest) = line.split_once("block ")?;
+        rest.split_once(" is durable")?.0.parse::<u64>().ok()
+    })
+}
+
+/// Ctrl-C: the blocks so far are durable and in the table, and the exit code is that of an
+/// interrupt.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_was_done() -> TestResult {
+    let scratch = Scratch::new()?;
+    let store = scratch.arg("store");
+    let load = ["chain", "run", "-v", "--blocks", "400", "--txns", "10", "--json"];
+    let mut child = command(&[&load[..], &["--store", &store]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut told = durable(&mut child);
+    let first = told.next().ok_or("it ended before its first block")?;
+    if !crate::cli::interrupt(&mut child)? {
+        return Ok(());
+    }
+    let last = told.fold(first, u64::max);
+    let output = child.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(130));
+    let run: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(run["number"], last);
+    assert!(run["blocks"].as_u64() < Some(400), "{run}");
+    let opened = Store::open(Folder::new(&store), Options::default())?;
+    assert_eq!(opened.head().0, last);
+    Ok(())
+}
+
 /// Starts a run on `store`, kills it `after` it told of its first durable block or of its end, and
 /// returns the highest block that it told.
 fn killed(store: &str, after: Duration) -> Result<u64, Box<dyn std::error::Error>> {
@@ -92,11 +129,7 @@ fn killed(store: &str, after: Duration) -> Result<u64, Box<dyn std::error::Error
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
-    let lines = BufReader::new(child.stderr.take().ok_or("it has a standard error")?).lines();
-    let mut lines = lines.map_while(Result::ok).filter_map(|line| {
-        let (_, rest) = line.split_once("block ")?;
-        rest.split_once(" is durable")?.0.parse::<u64>().ok()
-    });
+    let mut lines = durable(&mut child);
     let first = lines.next().unwrap_or_default();
     let rest = thread::spawn(move || lines.fold(first, u64::max));
     thread::sleep(after);
