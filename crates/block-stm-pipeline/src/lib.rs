@@ -15,9 +15,9 @@
 //! # How blocks are handed on
 //!
 //! Each stage has a thread that takes blocks from a queue and puts them into the next one. Queues
-//! are short, and who pushes waits for room, so memory is bounded by the blocks in them. What
-//! computes does so on one pool of threads, [`Workers`], which the engine borrows as well: the
-//! stages' own threads wait for it, for the disk, or execute.
+//! are short, and a stage waits for room in the next one, so memory is bounded by the blocks in
+//! them. What computes does so on one pool of threads, [`Workers`], which the engine borrows as
+//! well: the stages' own threads wait for it, for the disk, or execute.
 //!
 //! # When a block is wrong
 //!
@@ -49,6 +49,6 @@ pub use one_by_one::one_by_one;
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use record::{decode_receipts, encode_receipts};
 pub use stage::{Stage, StageStats};
-pub use task::{Durable, Nobody, Outcome, Task, Watch};
+pub use task::{Durable, Outcome, Task, Unwatched, Watch};
 pub use workers::{Workers, WorkersError};
 pub use world::World;

@@ -50,7 +50,7 @@ impl PipelineOptions {
 /// use block_stm_pipeline::block_stm_chain::{ForkSchedule, Genesis};
 /// use block_stm_pipeline::block_stm_evm::{PreState, revm::primitives::hardfork::SpecId};
 /// use block_stm_pipeline::block_stm_store::{Options, disk::Folder};
-/// use block_stm_pipeline::{Nobody, Pipeline, PipelineOptions, Workers, World};
+/// use block_stm_pipeline::{Unwatched, Pipeline, PipelineOptions, Workers, World};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let schedule = ForkSchedule::fixed(1, SpecId::OSAKA);
@@ -59,7 +59,7 @@ impl PipelineOptions {
 ///     World::open(Folder::create(folder.path())?, genesis, Options::default())?;
 /// let workers = Workers::new(NonZeroUsize::MIN)?;
 /// let pipeline = Pipeline::new(&workers, &store, PipelineOptions::default());
-/// let (outcome, error) = pipeline.run(&mut world, [], &Nobody);
+/// let (outcome, error) = pipeline.run(&mut world, [], &Unwatched);
 /// assert!(outcome.blocks == 0 && error.is_none());
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```

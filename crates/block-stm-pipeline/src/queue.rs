@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use parking_lot::{Condvar, Mutex};
 
-/// A queue that holds so many items and no more: who pushes waits for room, who pops for an item.
+/// A queue that holds so many items and no more: `push` waits for room, `pop` for an item.
 ///
 /// Either side may close it. What was pushed before is still popped; what is pushed after comes
 /// back.

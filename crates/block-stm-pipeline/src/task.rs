@@ -57,9 +57,9 @@ pub trait Watch: Sync {
 
 /// A [`Watch`] that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Nobody;
+pub struct Unwatched;
 
-impl Watch for Nobody {}
+impl Watch for Unwatched {}
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -77,8 +77,8 @@ pub(super) struct Known {
 impl Known {
     /// Hashes and decodes what `witness` has.
     ///
-    /// What is not needed is not looked for: whoever makes witnesses may put in more. A node or
-    /// code twice has no such excuse.
+    /// A witness may hold more than is needed, which is not looked for. The same node or code twice
+    /// is refused.
     pub(super) fn new(witness: &Witness) -> Result<Self, WitnessFault> {
         let mut known = Self::default();
         let mut places = HashMap::with_hasher(RandomState::default());

@@ -16,7 +16,7 @@
 //!   |  nibble 7
 //! 0x9a.. branch         in the witness: its hash is 0x9a.., so it is the one
 //!   |  nibble c   \ nibble 3
-//! 0x77.. leaf      0x51..   hidden: nobody asked for it
+//! 0x77.. leaf      0x51..   hidden: it is not needed
 //! ```
 //!
 //! A node that was tampered with has another hash, so that the right one is missing: an error that

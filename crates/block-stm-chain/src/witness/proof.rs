@@ -12,7 +12,7 @@ use super::{
 };
 use crate::StateTrie;
 
-/// What an account is, and the nodes that prove it to whoever knows the state root.
+/// What an account is, and the nodes that prove it against the state root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccountProof {
@@ -27,7 +27,7 @@ pub struct AccountProof {
     pub storage: Vec<SlotProof>,
 }
 
-/// What a slot holds, and the nodes that prove it to whoever knows the root of the storage.
+/// What a slot holds, and the nodes that prove it against the root of the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlotProof {

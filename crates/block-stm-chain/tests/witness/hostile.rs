@@ -1,4 +1,4 @@
-//! Witnesses that somebody tampered with: one error, and nothing else.
+//! Witnesses that were tampered with: one error, and nothing else.
 
 use alloy_primitives::Bytes;
 use block_stm_chain::witness::{StatelessError, WitnessFault};

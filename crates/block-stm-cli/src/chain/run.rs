@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::Path};
 
 use block_stm_pipeline::{
-    BoxError, Cause, Nobody, Outcome, Pipeline, PipelineError, PipelineOptions, Task, Workers,
+    BoxError, Cause, Outcome, Pipeline, PipelineError, PipelineOptions, Task, Unwatched, Workers,
     World, one_by_one,
 };
 use block_stm_store::{Options, Store, disk::Folder};
@@ -113,7 +113,7 @@ fn alone(args: &ChainRunArgs, made: &Made) -> Result<Outcome, CliError> {
     });
     // The last blocks are written as well, so that each stage has done all.
     let flush = FLUSH.min(count.max(1) as u64);
-    let (outcome, error) = one_by_one(&workers, (&mut world, &store), tasks, (flush, &Nobody));
+    let (outcome, error) = one_by_one(&workers, (&mut world, &store), tasks, (flush, &Unwatched));
     bar.finish_and_clear();
     let failed = |error: PipelineError| CliError::Workload {
         name: args.workload.name().to_owned(),

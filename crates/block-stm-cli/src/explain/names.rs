@@ -191,7 +191,7 @@ impl Names {
 /// What a transaction calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Call {
-    /// Nobody where the transaction creates a contract.
+    /// Unwatched where the transaction creates a contract.
     pub(super) to: Option<Address>,
     /// The method, where there is that much to call with.
     pub(super) selector: Option<[u8; 4]>,

@@ -156,6 +156,7 @@ mod tests {
         let (open, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let mut handed_on = Vec::new();
         let mut take = |number| {
+            // ORDERING: Relaxed, also below: counts only.
             open.fetch_sub(1, Ordering::Relaxed);
             handed_on.push(number);
             if goes_on(number) { Flow::Continue } else { Flow::Cut }

@@ -1,6 +1,6 @@
 //! A stage that fails: what is before the block is durable, and nothing from it on is there.
 
-use block_stm_pipeline::{BoxError, Cause, Nobody, Stage, Watch};
+use block_stm_pipeline::{BoxError, Cause, Stage, Unwatched, Watch};
 use block_stm_workloads::Workload;
 
 use super::{TestResult, assert_at, made, open, run, workers};
@@ -34,7 +34,7 @@ fn a_failure_in_any_stage_stops_cleanly() -> TestResult {
             assert_at(&world, &store, &made, at - 1);
             // World and store are as if the block had never come: it can come again.
             let rest = &made.tasks[at as usize - 1..];
-            let (outcome, error) = run(&workers, (&mut world, &store), rest, &Nobody);
+            let (outcome, error) = run(&workers, (&mut world, &store), rest, &Unwatched);
             assert!(error.is_none(), "{error:?}");
             assert_eq!(outcome.blocks, 11 - at);
             assert_at(&world, &store, &made, 10);
@@ -68,7 +68,7 @@ fn blocks_that_can_not_be_had_end_the_run() -> TestResult {
     let pipeline = block_stm_pipeline::Pipeline::new(&workers, &store, Default::default());
     let tasks = made.tasks.iter().cloned().map(Ok);
     let tasks = tasks.chain([Err("the file ends here".into())]);
-    let (_, error) = pipeline.run(&mut world, tasks, &Nobody);
+    let (_, error) = pipeline.run(&mut world, tasks, &Unwatched);
     let error = error.ok_or("it fails")?;
     assert_eq!(error.stage, Stage::Prepare);
     assert!(error.to_string().ends_with("the file ends here"), "{error}");

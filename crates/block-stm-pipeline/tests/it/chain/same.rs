@@ -1,6 +1,6 @@
 //! The same as one block after another, with any number of threads.
 
-use block_stm_pipeline::{Nobody, Stage, decode_receipts, one_by_one};
+use block_stm_pipeline::{Stage, Unwatched, decode_receipts, one_by_one};
 use block_stm_workloads::Workload;
 
 use super::{TestResult, assert_at, made, open, run, workers};
@@ -18,7 +18,7 @@ fn any_number_of_threads_leads_to_the_sequential_roots() -> TestResult {
             let mut tasks = made.tasks.clone();
             tasks.iter_mut().filter(|_| recover).for_each(|task| task.senders = None);
             let workers = workers(threads)?;
-            let (outcome, error) = run(&workers, (&mut world, &store), &tasks, &Nobody);
+            let (outcome, error) = run(&workers, (&mut world, &store), &tasks, &Unwatched);
             assert!(error.is_none(), "{workload}, {threads} threads: {error:?}");
             assert_eq!((outcome.blocks, outcome.txns), (BLOCKS, 40 * BLOCKS));
             assert!(outcome.gas_used > 0 && outcome.syncs <= BLOCKS);
@@ -45,7 +45,7 @@ fn a_store_goes_on_where_it_was_left() -> TestResult {
         let (mut world, store) = open(folder.path(), &made)?;
         assert_at(&world, &store, &made, from);
         let tasks = &made.tasks[from as usize..to as usize];
-        let (_, error) = run(&workers, (&mut world, &store), tasks, &Nobody);
+        let (_, error) = run(&workers, (&mut world, &store), tasks, &Unwatched);
         assert!(error.is_none(), "{error:?}");
         assert_at(&world, &store, &made, to);
     }
@@ -68,7 +68,7 @@ fn one_stage_after_another_leads_to_the_same_store() -> TestResult {
     let folder = tempfile::tempdir()?;
     let (mut world, store) = open(folder.path(), &made)?;
     let tasks = made.tasks.iter().cloned().map(Ok);
-    let (outcome, error) = one_by_one(&workers(1)?, (&mut world, &store), tasks, (2, &Nobody));
+    let (outcome, error) = one_by_one(&workers(1)?, (&mut world, &store), tasks, (2, &Unwatched));
     assert!(error.is_none(), "{error:?}");
     assert_eq!((outcome.blocks, outcome.syncs), (5, 5));
     assert!(outcome.stages.iter().all(|stage| !stage.busy.is_zero()));

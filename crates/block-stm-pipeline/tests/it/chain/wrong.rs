@@ -3,7 +3,7 @@
 use alloy_consensus::{Block, EthereumTxEnvelope, Header, TxEip4844};
 use alloy_primitives::B256;
 use alloy_rlp::Decodable;
-use block_stm_pipeline::{Cause, Nobody, Stage, Task, block_stm_chain::BlockError};
+use block_stm_pipeline::{Cause, Stage, Task, Unwatched, block_stm_chain::BlockError};
 use block_stm_workloads::Workload;
 
 use super::{Made, TestResult, assert_at, made, open, run, workers};
@@ -40,7 +40,7 @@ fn a_wrong_root_takes_back_what_was_built_on_it() -> TestResult {
         let folder = tempfile::tempdir()?;
         let (mut world, store) = open(folder.path(), &made)?;
         let workers = workers(threads)?;
-        let (outcome, error) = run(&workers, (&mut world, &store), &wrong, &Nobody);
+        let (outcome, error) = run(&workers, (&mut world, &store), &wrong, &Unwatched);
         let error = error.ok_or("it fails")?;
         assert_eq!((error.number, error.stage), (start + 5, Stage::Root), "{error}");
         assert!(matches!(error.cause, Cause::Block(BlockError::Result(_))), "{error}");
@@ -48,7 +48,7 @@ fn a_wrong_root_takes_back_what_was_built_on_it() -> TestResult {
         assert_eq!(outcome.blocks, 4);
         assert_at(&world, &store, &made, 4);
         // The right chain goes on from there.
-        let (_, error) = run(&workers, (&mut world, &store), &made.tasks[4..], &Nobody);
+        let (_, error) = run(&workers, (&mut world, &store), &made.tasks[4..], &Unwatched);
         assert!(error.is_none(), "{error:?}");
         assert_at(&world, &store, &made, 10);
     }
@@ -70,7 +70,7 @@ fn each_claim_is_checked_in_its_stage() -> TestResult {
         let folder = tempfile::tempdir()?;
         let (mut world, store) = open(folder.path(), &made)?;
         let wrong = changed(&made, 2, change)?;
-        let (_, error) = run(&workers, (&mut world, &store), &wrong, &Nobody);
+        let (_, error) = run(&workers, (&mut world, &store), &wrong, &Unwatched);
         let error = error.ok_or("it fails")?;
         assert_eq!(error.stage, stage, "{error}");
         assert!(error.to_string().contains(words), "{words}: {error}");
@@ -85,7 +85,7 @@ fn senders_that_are_not_all_there_are_refused() -> TestResult {
     let folder = tempfile::tempdir()?;
     let (mut world, store) = open(folder.path(), &made)?;
     made.tasks[0].senders.as_mut().ok_or("they are known")?.pop();
-    let (_, error) = run(&workers(1)?, (&mut world, &store), &made.tasks, &Nobody);
+    let (_, error) = run(&workers(1)?, (&mut world, &store), &made.tasks, &Unwatched);
     let error = error.ok_or("it fails")?;
     assert!(error.to_string().contains("39 senders of 40 txns"), "{error}");
     assert_at(&world, &store, &made, 0);
