@@ -35,7 +35,7 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Result<Exit, CliError> {
 }
 
 fn show(args: &ScenarioShowArgs) -> Result<Exit, CliError> {
-    let text = args.workload.scenario(&args.params())?;
+    let text = args.workload.scenario(&args.shape.params(1))?;
     output::print(text.as_bytes())?;
     Ok(Exit::Success)
 }

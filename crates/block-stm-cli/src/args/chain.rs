@@ -3,15 +3,12 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use block_stm_workloads::{Params, Workload};
-use clap::{
-    Args, Subcommand,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, Subcommand};
 
 use super::{
     JsonArgs,
     parsers::{default_threads, size_parser, threads_parser},
-    run::parse_zipf,
+    shape::{ShapeArgs, workload_parser},
 };
 
 pub(super) const CHAIN_EXAMPLES: &str = "\
@@ -57,24 +54,9 @@ pub(crate) struct ChainRunArgs {
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = size_parser(1, Params::TXNS_MAX))]
     pub(crate) blocks: usize,
-    /// Transactions in a block
-    #[arg(long, value_name = "N", default_value_t = Params::default().txns)]
-    #[arg(value_parser = size_parser(0, Params::TXNS_MAX))]
-    pub(crate) txns: usize,
-    /// Accounts that send and receive [default: twice the transactions of all blocks]
-    #[arg(long, value_name = "N", value_parser = size_parser(1, Params::ACCOUNTS_MAX))]
-    pub(crate) accounts: Option<usize>,
-    /// Tokens, pairs, lending pools, collections or markets
-    #[arg(long, value_name = "N", default_value_t = Params::default().pools)]
-    #[arg(value_parser = size_parser(1, Params::POOLS_MAX))]
-    pub(crate) pools: usize,
-    /// Skew of accounts and pools, the exponent of a Zipf law
-    #[arg(long, value_name = "EXPONENT", default_value_t = Params::default().zipf)]
-    #[arg(value_parser = parse_zipf)]
-    pub(crate) zipf: f64,
-    /// Seed of all random choices
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// What shapes the blocks.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
     /// Threads that compute, for all stages together [default: all cores]
     #[arg(long, value_name = "N", hide_default_value = true, default_value_t = default_threads())]
     #[arg(value_parser = threads_parser())]
@@ -97,20 +79,6 @@ pub(crate) struct ChainRunArgs {
     pub(crate) json: JsonArgs,
 }
 
-impl ChainRunArgs {
-    /// What shapes the blocks.
-    pub(crate) fn params(&self) -> Params {
-        let all = self.txns.saturating_mul(self.blocks);
-        Params {
-            txns: self.txns,
-            accounts: self.accounts.unwrap_or(all.saturating_mul(2).max(1)),
-            pools: self.pools,
-            zipf: self.zipf,
-            seed: self.seed,
-        }
-    }
-}
-
 /// Options of `chain import`.
 #[derive(Debug, Args)]
 pub(crate) struct ChainImportArgs {
@@ -131,9 +99,4 @@ pub(crate) struct ChainImportArgs {
     /// Where results go as JSON.
     #[command(flatten)]
     pub(crate) json: JsonArgs,
-}
-
-fn workload_parser() -> impl TypedValueParser<Value = Workload> {
-    let ones = Workload::ALL.map(|one| PossibleValue::new(one.name()).help(one.description()));
-    PossibleValuesParser::new(ones).try_map(|name| name.parse::<Workload>())
 }

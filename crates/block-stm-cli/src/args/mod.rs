@@ -18,6 +18,7 @@ mod parsers;
 mod replay;
 mod run;
 mod scenario;
+mod shape;
 mod sim;
 mod sweep;
 mod t8n_input;

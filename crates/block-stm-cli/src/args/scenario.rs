@@ -2,16 +2,12 @@
 
 use std::path::PathBuf;
 
-use block_stm_workloads::{Params, Workload};
-use clap::{
-    Args, Subcommand,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-};
+use block_stm_workloads::Workload;
+use clap::{Args, Subcommand};
 
 use super::{
     CsvArgs, JsonArgs, WorkloadArgs,
-    parsers::{number_parser, size_parser},
-    run::parse_zipf,
+    shape::{ShapeArgs, workload_parser},
 };
 
 pub(super) const SCENARIO_EXAMPLES: &str = "\
@@ -47,25 +43,9 @@ pub(crate) struct ScenarioShowArgs {
     /// Which workload
     #[arg(value_name = "NAME", value_parser = workload_parser())]
     pub(crate) workload: Workload,
-    /// Transactions in a block
-    #[arg(long, value_name = "N", default_value_t = Params::default().txns)]
-    #[arg(value_parser = size_parser(0, Params::TXNS_MAX))]
-    pub(crate) txns: usize,
-    /// Accounts that send and receive [default: twice the transactions]
-    #[arg(long, value_name = "N", value_parser = size_parser(1, Params::ACCOUNTS_MAX))]
-    pub(crate) accounts: Option<usize>,
-    /// Tokens, pairs, lending pools, collections or markets
-    #[arg(long, value_name = "N", default_value_t = Params::default().pools)]
-    #[arg(value_parser = size_parser(1, Params::POOLS_MAX))]
-    pub(crate) pools: usize,
-    /// Skew of accounts and pools
-    #[arg(long, value_name = "EXPONENT", default_value_t = Params::default().zipf)]
-    #[arg(value_parser = parse_zipf)]
-    pub(crate) zipf: f64,
-    /// Seed of all random choices
-    #[arg(long, value_name = "N", default_value_t = Params::default().seed)]
-    #[arg(value_parser = number_parser(0, u64::MAX))]
-    pub(crate) seed: u64,
+    /// What shapes the blocks.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
 }
 
 /// Options of `scenario check`.
@@ -85,27 +65,9 @@ pub(crate) struct ScenarioCheckArgs {
     pub(crate) csv: CsvArgs,
 }
 
-impl ScenarioShowArgs {
-    /// The parameters of the block.
-    pub(crate) fn params(&self) -> Params {
-        Params {
-            txns: self.txns,
-            accounts: self.accounts.unwrap_or((2 * self.txns).max(1)),
-            pools: self.pools,
-            zipf: self.zipf,
-            seed: self.seed,
-        }
-    }
-}
-
 impl ScenarioCheckArgs {
     /// The same as options of `run`.
     pub(crate) fn load(&self) -> WorkloadArgs {
         WorkloadArgs::of_scenario(self.file.clone(), self.scenario_root.clone())
     }
-}
-
-fn workload_parser() -> impl TypedValueParser<Value = Workload> {
-    let ones = Workload::ALL.map(|one| PossibleValue::new(one.name()).help(one.description()));
-    PossibleValuesParser::new(ones).try_map(|name| name.parse::<Workload>())
 }

@@ -19,9 +19,9 @@ pub(super) struct Made {
 ///
 /// Parameters out of their range, more than there is memory for.
 pub(super) fn make(args: &ChainRunArgs, workers: &Workers) -> Result<Made, CliError> {
-    let params = args.params();
+    let params = args.shape.params(args.blocks);
     params.validate()?;
-    memory::check(args.txns.saturating_mul(args.blocks), params.accounts)?;
+    memory::check(args.shape.txns.saturating_mul(args.blocks), params.accounts)?;
     let failed =
         |message: String| CliError::Workload { name: args.workload.name().to_owned(), message };
     let series = series(args.workload, &params, args.blocks).map_err(failed)?;

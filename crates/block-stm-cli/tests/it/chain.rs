@@ -44,6 +44,7 @@ fn a_run_tells_each_stage_and_compares() -> TestResult {
     assert!(text.contains("\nLimit: ") && text.contains("\nBound: "), "{text}");
     assert!(text.lines().skip(1).take(8).all(|line| line.chars().count() <= 80), "{text}");
     assert_refused(&["chain", "run", "--workload", "nfts"], &["nfts"])?;
+    assert_refused(&["chain", "run", "--seed", "-1"], &["'-1'", "--seed", "not in 0.."])?;
     assert_refused(&["chain", "run", "--blocks", "1000", "--txns", "5000"], &["1000000"])
 }
 
