@@ -18,14 +18,11 @@ use block_stm_evm::{
     execute_sequential, steps::execute_observed,
 };
 
-use super::{BlockError, decode, lists, ommers::check_ommers};
-use crate::{
-    ForkSchedule, HeaderCheck, HeaderChecks, check_header,
-    import::{
-        block_size::{MAX_BLOCK_BYTES, is_too_long},
-        chain_block_from,
-    },
+use super::{
+    BlockError, decode, lists,
+    unexecuted::{Ancestor, check_unexecuted},
 };
+use crate::{ForkSchedule, HeaderCheck, HeaderChecks, import::chain_block_from};
 
 /// So many headers are kept: those that ommers are checked against, and as many blocks as can be
 /// taken back.
@@ -47,15 +44,21 @@ const KEPT: usize = 256;
 pub struct Line {
     schedule: ForkSchedule,
     /// The newest last; never empty.
-    known: VecDeque<Ancestor>,
+    known: VecDeque<Recent>,
 }
 
 #[derive(Clone, Debug)]
-struct Ancestor {
+struct Recent {
     hash: B256,
     header: Header,
     ommers: Vec<B256>,
     total_difficulty: U256,
+}
+
+impl Recent {
+    fn ancestor(&self) -> Ancestor<'_> {
+        (&self.header, &self.ommers, self.total_difficulty)
+    }
 }
 
 /// A block that is right as far as can be said without the state.
@@ -120,7 +123,7 @@ impl Line {
         self.known.iter().any(|known| known.hash == *hash)
     }
 
-    fn newest(&self) -> &Ancestor {
+    fn newest(&self) -> &Recent {
         self.known.back().expect("a line is never empty")
     }
 
@@ -148,23 +151,17 @@ impl Line {
 
     fn prepare(&self, rlp: &[u8], senders: Option<Vec<Address>>) -> Result<Prepared, BlockError> {
         let sealed = decode(rlp)?;
-        let hash = sealed.hash();
-        let header = sealed.inner().header.clone();
-        let spec = self.schedule.spec_of(header.number, header.timestamp, header.difficulty);
-        if is_too_long(rlp.len(), spec) {
-            return Err(BlockError::Size { bytes: rlp.len(), max: MAX_BLOCK_BYTES });
-        }
-        let parent = self.newest();
-        if header.parent_hash != parent.hash {
-            return Err(BlockError::UnknownParent(header.parent_hash));
-        }
-        check_header(&header, &parent.header, parent.total_difficulty, &self.schedule)?;
-        let ommers = &sealed.inner().body.ommers;
-        check_ommers(ommers, (hash, parent.hash), &self.schedule, |hash| {
-            let known = self.known.iter().rev().find(|known| known.hash == *hash)?;
-            Some((&known.header, known.ommers.as_slice(), known.total_difficulty))
-        })?;
-        let ommers = ommers.iter().map(Header::hash_slow).collect();
+        let (hash, header) = (sealed.hash(), sealed.inner().header.clone());
+        let ommers = check_unexecuted(
+            (&sealed, rlp.len()),
+            &self.schedule,
+            |header| {
+                let newest = Some(self.newest()).filter(|it| it.hash == header.parent_hash);
+                let newest = newest.ok_or(BlockError::UnknownParent(header.parent_hash))?;
+                Ok(newest.ancestor())
+            },
+            |hash| self.known.iter().rev().find(|it| it.hash == *hash).map(Recent::ancestor),
+        )?;
         let block = chain_block_from(sealed, senders, &self.schedule)?;
         let (claims, txns) = (block.header, block.txn_hashes);
         Ok(Prepared { hash, header, txns, block: block.block, claims, ommers })
@@ -174,7 +171,7 @@ impl Line {
         if self.known.len() == KEPT {
             self.known.pop_front();
         }
-        self.known.push_back(Ancestor { hash, header, ommers, total_difficulty });
+        self.known.push_back(Recent { hash, header, ommers, total_difficulty });
     }
 
     /// Makes the block `number` the newest one again; `false` if it is not one of the newest, and

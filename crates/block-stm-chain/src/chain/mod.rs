@@ -31,9 +31,10 @@ mod line;
 mod lists;
 mod ommers;
 mod tree;
+mod unexecuted;
 mod witness;
 
-use alloy_consensus::{Block as RlpBlock, Header};
+use alloy_consensus::Block as RlpBlock;
 use alloy_primitives::{B256, Sealed};
 use block_stm_evm::block_stm::Engine;
 use block_stm_evm::{
@@ -47,13 +48,10 @@ pub use genesis::Genesis;
 pub use line::{Line, Prepared};
 pub use tree::{Chain, GenesisError};
 
+use self::{tree::Known, unexecuted::check_unexecuted};
 use crate::{
-    HeaderCheck, HeaderChecks, StateTrie, check_header,
-    import::{
-        AssembleError, SignedTxn,
-        block_size::{MAX_BLOCK_BYTES, is_too_long},
-        chain_block, chain_block_any_txns,
-    },
+    HeaderCheck, HeaderChecks, StateTrie,
+    import::{AssembleError, SignedTxn, chain_block, chain_block_any_txns},
 };
 
 fn decode(mut rlp: &[u8]) -> Result<Sealed<RlpBlock<SignedTxn>>, BlockError> {
@@ -149,18 +147,14 @@ impl Chain {
         if self.blocks.contains_key(&hash) {
             return Ok(imported(self.head() == hash));
         }
-        let spec = self.schedule.spec_of(header.number, header.timestamp, header.difficulty);
-        if is_too_long(rlp.len(), spec) {
-            return Err(BlockError::Size { bytes: rlp.len(), max: MAX_BLOCK_BYTES });
-        }
-        let parent_hash = header.parent_hash;
-        let parent = self.parent_of(&header)?;
-        check_header(&header, &parent.header, parent.total_difficulty, &self.schedule)?;
-        let ommers = &sealed.inner().body.ommers;
-        self.check_ommers(ommers, hash, parent_hash)?;
-        let ommers: Vec<_> = ommers.iter().map(Header::hash_slow).collect();
+        let ommers = check_unexecuted(
+            (&sealed, rlp.len()),
+            &self.schedule,
+            |header| self.parent_of(header).map(Known::ancestor),
+            |hash| self.blocks.get(hash).map(Known::ancestor),
+        )?;
         let block = chain_block(sealed, &self.schedule)?;
-        self.move_to(parent_hash);
+        self.move_to(header.parent_hash);
         let result = self.execute(&block.block, &block.header, list, engine)?;
         let is_head = self.add(hash, header, ommers, result.state);
         Ok(imported(is_head))

@@ -3,33 +3,15 @@
 use std::collections::HashSet;
 
 use alloy_consensus::Header;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 
-use super::{Chain, OmmerFault};
+use super::{OmmerFault, unexecuted::Ancestor};
 use crate::{ForkSchedule, check_header};
 
 /// So many generations above a block hold ancestors, ommers of theirs, and parents of its own
 /// ommers.
 pub(super) const GENERATIONS: u64 = 7;
 const OMMERS_MAX: usize = 2;
-
-/// What is known of an ancestor: its header, the hashes of its ommers, the total difficulty.
-pub(super) type Ancestor<'a> = (&'a Header, &'a [B256], U256);
-
-impl Chain {
-    /// Checks the ommers of a block `hash` whose parent is `parent`.
-    pub(super) fn check_ommers(
-        &self,
-        ommers: &[Header],
-        hash: B256,
-        parent: B256,
-    ) -> Result<(), OmmerFault> {
-        check_ommers(ommers, (hash, parent), &self.schedule, |hash| {
-            let known = self.blocks.get(hash)?;
-            Some((&known.header, known.ommers.as_slice(), known.total_difficulty))
-        })
-    }
-}
 
 /// Checks the ommers of a block, given with the hash of its parent (yellow paper, section 11.1).
 /// `known` finds the blocks above it.

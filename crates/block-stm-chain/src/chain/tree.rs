@@ -7,7 +7,7 @@ use alloy_primitives::{B256, U256};
 use block_stm_evm::{PreState, StateChanges};
 use foldhash::fast::RandomState;
 
-use super::{Genesis, horizon::Horizon};
+use super::{Genesis, horizon::Horizon, unexecuted::Ancestor};
 use crate::{ForkSchedule, StateTrie};
 
 /// Blocks that descend from one genesis block, and the state after one of them.
@@ -38,6 +38,10 @@ pub(super) struct Known {
 }
 
 impl Known {
+    pub(super) fn ancestor(&self) -> Ancestor<'_> {
+        (&self.header, &self.ommers, self.total_difficulty)
+    }
+
     pub(super) fn forget_changes(&mut self) {
         (self.changes, self.inverse) = Default::default();
     }

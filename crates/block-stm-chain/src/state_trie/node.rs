@@ -82,14 +82,10 @@ impl Node {
                         child.reference(&mut Vec::new(), parallel - 1);
                     });
                 }
-                let mut references = Vec::with_capacity(children.len());
-                let mut mask = TrieMask::default();
-                for (nibble, child) in (0..).zip(children.iter_mut()) {
-                    if let Some(child) = child {
-                        references.push(child.reference(buffer, 0).clone());
-                        mask.set_bit(nibble);
-                    }
+                for child in children.iter_mut().flatten() {
+                    child.reference(buffer, 0);
                 }
+                let (references, mask) = references(children).expect("each was asked for");
                 buffer.clear();
                 let branch = BranchNodeRef::new(&references, mask).rlp(buffer);
                 if self.path.is_empty() {
@@ -127,8 +123,8 @@ pub(super) fn encoding_at(link: &Link, place: &Nibbles) -> Option<Vec<u8>> {
     Some(out)
 }
 
-#[cfg(feature = "import")]
-fn branch_encoding(children: &[Link; 16]) -> Option<Vec<u8>> {
+/// How a branch refers to its children, and where these are; `None` if that is not known of one.
+fn references(children: &[Link; 16]) -> Option<(Vec<RlpNode>, TrieMask)> {
     let (mut references, mut mask) = (Vec::with_capacity(children.len()), TrieMask::default());
     for (nibble, child) in (0..).zip(children) {
         if let Some(child) = child {
@@ -136,6 +132,12 @@ fn branch_encoding(children: &[Link; 16]) -> Option<Vec<u8>> {
             mask.set_bit(nibble);
         }
     }
+    Some((references, mask))
+}
+
+#[cfg(feature = "import")]
+fn branch_encoding(children: &[Link; 16]) -> Option<Vec<u8>> {
+    let (references, mask) = references(children)?;
     let mut out = Vec::new();
     BranchNodeRef::new(&references, mask).encode(&mut out);
     Some(out)
