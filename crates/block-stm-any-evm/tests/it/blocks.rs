@@ -1,6 +1,6 @@
 //! Random blocks and real ones.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, io::Write, path::PathBuf};
 
 use alloy_evm::{EthEvmFactory, revm::primitives::Address};
 use block_stm_chain::import::{import_chain, import_folder};
@@ -36,7 +36,8 @@ fn fixtures(test: &str, name: &str) -> Option<PathBuf> {
     let required = std::env::var_os("BLOCK_STM_REQUIRE_FIXTURES").is_some_and(|value| value == "1");
     let Some(root) = std::env::var_os("BLOCK_STM_FIXTURES") else {
         assert!(!required, "{test} requires BLOCK_STM_FIXTURES");
-        println!("skipped: {test} needs BLOCK_STM_FIXTURES");
+        // Shown also where the test passes, as what `println!` prints is not.
+        let _ = writeln!(std::io::stderr(), "skipped: {test} needs BLOCK_STM_FIXTURES");
         return None;
     };
     Some(PathBuf::from(root).join(name))

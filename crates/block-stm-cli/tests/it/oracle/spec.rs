@@ -30,7 +30,11 @@ impl Spec {
         let required = std::env::var_os("BLOCK_STM_REQUIRE_SPEC").is_some_and(|value| value == "1");
         let Some(python) = std::env::var_os("BLOCK_STM_SPEC_PYTHON") else {
             assert!(!required, "{test} requires BLOCK_STM_SPEC_PYTHON, see scripts/spec-python");
-            println!("skipped: {test} needs BLOCK_STM_SPEC_PYTHON, see scripts/spec-python");
+            // Shown also where the test passes, as what `println!` prints is not.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {test} needs BLOCK_STM_SPEC_PYTHON, see scripts/spec-python"
+            );
             return None;
         };
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/spec_t8n.py");
