@@ -85,6 +85,7 @@ mod receipts;
 mod result;
 mod sequential;
 mod session;
+mod share;
 mod sink;
 mod slot_feed;
 mod state_changes;

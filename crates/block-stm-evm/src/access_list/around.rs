@@ -17,7 +17,7 @@ use revm::{
 
 use super::{
     builder::ListBuilder,
-    touch::{Touch, code_bytes, fields, nothing},
+    touch::{Touch, code_bytes, fields, nothing, slots_of},
 };
 use crate::{
     Block, BlockState, ExecutionError, Receipt, StateRef, block_state::Fields,
@@ -72,7 +72,7 @@ impl StepLog {
             let Touch { before, .. } = &touch;
             StepAccount::new(before.clone())
         });
-        for slot in touch.slots() {
+        for slot in slots_of(account) {
             known.slots.entry(slot.key).or_insert((slot.before, slot.before));
         }
         if !account.is_touched() {
@@ -82,7 +82,7 @@ impl StepLog {
             known.wiped = true;
             known.slots.values_mut().for_each(|(_, after)| *after = U256::ZERO);
         }
-        for slot in touch.slots() {
+        for slot in slots_of(account) {
             known.slots.entry(slot.key).and_modify(|(_, after)| *after = slot.after);
         }
         known.removed |= touch.is_removed();

@@ -9,9 +9,9 @@ use super::{
     builder::ListBuilder,
     difference::{ListDifference, ListPart, first_difference, only_at},
     listed::ListedState,
-    touch::Touch,
+    touch::{Touch, slots_of},
 };
-use crate::block_state::Fields;
+use crate::{block_state::Fields, share::on_one_thread};
 
 /// Compares what happens at one index with the list, and leaves marks of what was looked at there.
 ///
@@ -35,7 +35,7 @@ impl<'a, DB> IndexCheck<'a, DB> {
             let touch = Touch::of(account);
             let place = self.state.place(address);
             self.fields(place, &touch.before, &touch.after);
-            for slot in touch.slots() {
+            for slot in slots_of(account) {
                 self.slot(place, slot.key, slot.change());
             }
             if let Some(place) = place {
@@ -114,7 +114,7 @@ impl<'a, DB> IndexCheck<'a, DB> {
         }
         let mut actual = ListBuilder::at(self.index);
         tell(&mut actual);
-        let actual = actual.finish();
+        let actual = actual.finish(&on_one_thread);
         // What is accessed and not listed, before all that has a value.
         for account in &actual {
             let unlisted = |part| ListDifference::unlisted(account.address, part, self.index);

@@ -84,5 +84,5 @@ pub(crate) use self::{
     builder::ListBuilder,
     listed::ListedState,
     parallel::{Committed, RunAccesses, tell},
-    touch::{Touch, code_bytes},
+    touch::{Touch, code_bytes, slots_of},
 };

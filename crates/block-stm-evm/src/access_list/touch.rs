@@ -38,20 +38,6 @@ impl<'a> Touch<'a> {
         code_bytes(&self.after, self.account.info.code.as_ref())
     }
 
-    /// The slots that were looked at, in no order. A destroyed account has lost what they held.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotTouch> + use<'a> {
-        let account = self.account;
-        account.storage.iter().map(move |(&key, slot)| SlotTouch {
-            key,
-            before: slot.original_value,
-            after: match () {
-                () if !account.is_touched() => slot.original_value,
-                () if account.is_selfdestructed() => U256::ZERO,
-                () => slot.present_value,
-            },
-        })
-    }
-
     /// Whether the account is not in the state any more, which touching an empty one brings about,
     /// too (EIP-161).
     pub(crate) fn is_removed(&self) -> bool {
@@ -64,6 +50,20 @@ impl<'a> Touch<'a> {
     pub(crate) fn is_wiped(&self) -> bool {
         self.is_removed() || (self.account.is_touched() && self.account.is_created())
     }
+}
+
+/// The slots of `account` that were looked at, in no order. A destroyed account has lost what they
+/// held.
+pub(crate) fn slots_of(account: &Account) -> impl Iterator<Item = SlotTouch> {
+    account.storage.iter().map(move |(&key, slot)| SlotTouch {
+        key,
+        before: slot.original_value,
+        after: match () {
+            () if !account.is_touched() => slot.original_value,
+            () if account.is_selfdestructed() => U256::ZERO,
+            () => slot.present_value,
+        },
+    })
 }
 
 impl SlotTouch {

@@ -18,7 +18,9 @@ use revm::{
 
 use crate::{
     Block, BlockResult, BlockSink, BlockState, ExecutionError, FinalTxn, ParallelOptions, StateRef,
-    access_list::Touch, execute_parallel_with, pre_block::prepare_state,
+    access_list::{Touch, slots_of},
+    execute_parallel_with,
+    pre_block::prepare_state,
 };
 
 /// The changes of a block's transactions over the state that they start from.
@@ -130,7 +132,7 @@ impl Changes {
         let code = account.info.code.clone();
         self.infos.push((txn, Some(AccountInfo { code, ..touch.after.info() })));
         // What a transaction changes after a wipe of its own comes after it.
-        for slot in touch.slots() {
+        for slot in slots_of(account) {
             if let Some(value) = slot.change() {
                 self.slots.entry(slot.key).or_default().push((txn, value));
             }

@@ -1,7 +1,7 @@
 //! What the transactions left: the state that the post-block steps start from, and the block's
 //! changes.
 
-use std::{collections::hash_map::Entry, ops::Range, sync::OnceLock};
+use std::{collections::hash_map::Entry, ops::Range};
 
 use alloy_primitives::{
     Address, B256, U256,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     AccountChange, SlotChange, StateChanges, StateRef,
     block_state::{BlockState, CachedAccount, Fields, Slot},
+    share::{self, Share},
 };
 
 /// The state after the transactions, as a database for the steps that follow.
@@ -191,9 +192,6 @@ impl<DB: StateRef> StateRef for AfterTxns<'_, DB> {
     }
 }
 
-/// Calls a function once with each number below one that is given.
-pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
-
 /// The changes of the whole block.
 ///
 /// Nearly all accounts were changed by transactions alone: their changes are taken straight from
@@ -220,13 +218,9 @@ pub(crate) fn changes<DB: StateRef + Sync>(
         special.insert(address, after.compose(address, None, Some(last))?);
     }
     let len = after.state.len();
-    let parts: Vec<_> = (0..len.div_ceil(PART)).map(|_| OnceLock::new()).collect();
-    share(parts.len(), &|part| {
-        let range = part * PART..len.min((part + 1) * PART);
-        let _ = parts[part].set(Part::collect(after, range, &special));
-    });
-    let parts = parts.into_iter().map(|part| part.into_inner().expect("each part was done"));
-    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    let ranges = (0..len).step_by(PART).map(|start| start..len.min(start + PART));
+    let parts = share::map(share, ranges, |range| Part::collect(after, range, &special));
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut slots = together(&parts);
     let mut changes = Vec::with_capacity(parts.len() + 1);
     for part in parts {

@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use block_stm::FinalState;
 
 use super::{
-    after::{self, AfterTxns, Share},
+    after::{self, AfterTxns},
     base::BlockBase,
     codes::Codes,
     location::Location,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Block, BlockState, ExecutionError, Receipt, Stage, StateChanges, StateRef,
     access_list::{self, Committed, ListBuilder},
+    share::Share,
 };
 
 /// Transactions that were all executed over one state.
@@ -38,7 +39,7 @@ impl<DB: StateRef + Sync> Conclusion<'_, DB> {
     /// An [`ExecutionError`] of the steps, or of a look at the state.
     pub(crate) fn make(
         &self,
-        committed: Vec<Committed>,
+        committed: &[Committed],
         mut list: Option<&mut ListBuilder>,
         share: &Share<'_>,
     ) -> Result<(StateChanges, Option<Requests>), ExecutionError<DB::Error>> {
@@ -47,7 +48,7 @@ impl<DB: StateRef + Sync> Conclusion<'_, DB> {
         if let Some(list) = list.as_deref_mut() {
             let base = BlockBase::new(db, pre_block, codes);
             let before = |address: &Address| base.account_before(state, address);
-            access_list::tell(list, committed, before, codes).map_err(failed)?;
+            access_list::tell(list, committed, before, codes, share).map_err(failed)?;
         }
         let after = AfterTxns::new(db, pre_block, state, codes);
         let (post_block, requests) =

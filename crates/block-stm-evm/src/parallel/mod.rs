@@ -90,6 +90,7 @@ use crate::{
     StateRef,
     access_list::{self, ListBuilder},
     alone::execute_alone,
+    share::on_one_thread,
 };
 
 /// How a block is executed in parallel. The default rejects invalid transactions and has no limits.
@@ -445,7 +446,7 @@ impl Backend<'_> {
     fn share(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
         match self {
             Self::Engine(engine) => engine.share(parts, work),
-            Self::Oracle => (0..parts).for_each(work),
+            Self::Oracle => on_one_thread(parts, work),
         }
     }
 }
@@ -480,9 +481,9 @@ fn execute<DB: StateRef + Sync>(
         receipts: record.receipts(),
     };
     let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
-    let (state, requests) = concluded.make(executed.accesses, list.as_mut(), &share)?;
+    let (state, requests) = concluded.make(&executed.accesses, list.as_mut(), &share)?;
     let mut result = record.finish(requests, state);
-    result.access_list = list.map(ListBuilder::finish);
+    result.access_list = list.map(|list| list.finish(&share));
     Ok(ParallelResult {
         result,
         cut: executed.cut,

@@ -24,6 +24,7 @@ use crate::{
         are_for_one, fold, undo,
     },
     result::RecordMark,
+    share::Share,
 };
 
 /// What the session's thread works with.
@@ -302,11 +303,13 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
     /// What follows the transactions, over a state that has all of them.
     fn conclude(
         &mut self,
-        committed: Vec<Committed>,
+        committed: &[Committed],
         mut list: Option<&mut ListBuilder>,
+        share: &Share<'_>,
     ) -> Result<(StateChanges, Option<Requests>), Failure<DB>> {
         if let Some(list) = list.as_deref_mut() {
-            access_list::tell(list, committed, |a: &_| self.account_before(a), &self.codes)?;
+            let before = |address: &_| self.account_before(address);
+            access_list::tell(list, committed, before, &self.codes, share)?;
         }
         let Task { block, db, .. } = self.task;
         let state = std::mem::replace(&mut self.state, BlockState::new(db));
@@ -332,15 +335,15 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
                 codes: &self.codes,
                 receipts: self.record.receipts(),
             }
-            .make(committed, list.as_mut(), &share)?,
+            .make(&committed, list.as_mut(), &share)?,
             _ => {
                 self.grow()?;
-                self.conclude(committed, list.as_mut())?
+                self.conclude(&committed, list.as_mut(), &share)?
             }
         };
         let Self { record, txns, batches, executions, attempts_stood, .. } = self;
         let mut result = record.finish(requests, state);
-        result.access_list = list.map(ListBuilder::finish);
+        result.access_list = list.map(|list| list.finish(&share));
         let settled = queue.all_settled().into_iter();
         let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();
         Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })
