@@ -26,7 +26,6 @@ use crate::{
     creation::CreationJournal,
     keccak::{HasKeccaks, Keccaks, keccak_of_memory},
     payment::{Payment, PaymentState},
-    share::on_one_thread,
     state_ref::State,
 };
 
@@ -60,7 +59,7 @@ pub(crate) fn execute_alone<DB: StateRef>(
     let (state, requests) = access_list::finish(block, record.receipts(), state, list.as_mut())?;
     let result = record.finish(requests, state.into_changes());
     Ok(match list {
-        Some(list) => result.access_list(list.finish(&on_one_thread)),
+        Some(list) => result.access_list(list.finish()),
         None => result,
     })
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
 use revm::{
@@ -16,7 +17,7 @@ use revm::{
 };
 
 use super::{
-    builder::ListBuilder,
+    builder::{Account as ListedAccount, ListBuilder, Shard, shard_of},
     touch::{Touch, code_bytes, fields, nothing, slots_of},
 };
 use crate::{
@@ -49,12 +50,17 @@ impl StepLog {
 
     /// Tells `list` of it all.
     pub(crate) fn tell(&self, list: &mut ListBuilder) {
-        for (&address, account) in &self.0 {
-            list.fields(address, &account.before, &account.after, || {
-                code_bytes(&account.after, account.new_code.as_ref())
-            });
-            for (&key, &(before, after)) in &account.slots {
-                list.slot(address, key, (before != after).then_some(after));
+        let index = list.index();
+        for (address, account) in &self.0 {
+            account.tell(list.account(*address), index);
+        }
+    }
+
+    /// Tells the shard with this number of what lies in it.
+    pub(crate) fn tell_shard(&self, number: usize, shard: &mut Shard, index: BlockAccessIndex) {
+        for (address, account) in &self.0 {
+            if shard_of(address) == number {
+                account.tell(shard.account(*address), index);
             }
         }
     }
@@ -103,6 +109,15 @@ impl StepAccount {
             wiped: false,
             slots: BTreeMap::new(),
         }
+    }
+
+    fn tell(&self, listed: &mut ListedAccount, index: BlockAccessIndex) {
+        listed.fields(index, &self.before, &self.after, || {
+            code_bytes(&self.after, self.new_code.as_ref())
+        });
+        let change = |before, after| (before != after).then_some(after);
+        let slots = self.slots.iter();
+        listed.slots(index, slots.map(|(&key, &(before, after))| (key, change(before, after))));
     }
 }
 
@@ -186,6 +201,19 @@ pub(crate) fn finish_logged<DB: StateRef>(
 ) -> Result<(Finished<DB>, StepLog), ExecutionError<DB::Error>> {
     let (Watched { db, log }, requests) = finish_state(block, receipts, Watched::new(state))?;
     Ok(((db, requests), log))
+}
+
+/// [`finish_logged`] where there is a list, else without a log.
+pub(crate) fn finish_as_asked<DB: StateRef>(
+    block: &Block,
+    receipts: &[Receipt],
+    state: BlockState<DB>,
+    list: &Option<ListBuilder>,
+) -> Result<(Finished<DB>, StepLog), ExecutionError<DB::Error>> {
+    match list {
+        Some(_) => finish_logged(block, receipts, state),
+        None => Ok((finish_state(block, receipts, state)?, StepLog::default())),
+    }
 }
 
 /// [`prepare_state`], telling `list` of it if there is one.

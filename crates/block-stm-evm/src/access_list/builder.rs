@@ -11,10 +11,7 @@ use foldhash::fast::RandomState;
 use revm::state::EvmState;
 
 use super::touch::{Touch, slots_of};
-use crate::{
-    block_state::Fields,
-    share::{self, Share},
-};
+use crate::block_state::Fields;
 
 /// A list has so many shards.
 pub(crate) const SHARDS: usize = 16;
@@ -59,9 +56,13 @@ impl ListBuilder {
         self.index.increment();
     }
 
+    pub(crate) fn index(&self) -> BlockAccessIndex {
+        self.index
+    }
+
     /// The current index, and all shards.
-    pub(crate) fn shards(&mut self) -> (BlockAccessIndex, &mut [Shard; SHARDS]) {
-        (self.index, &mut self.shards)
+    pub(crate) fn into_shards(self) -> (BlockAccessIndex, [Shard; SHARDS]) {
+        (self.index, self.shards)
     }
 
     /// The account was looked at, and had the one fields before, the other ones after. What is
@@ -77,12 +78,6 @@ impl ListBuilder {
         self.account(address).fields(index, before, after, new_code);
     }
 
-    /// A slot was looked at, and changed if there is a new value.
-    pub(crate) fn slot(&mut self, address: Address, key: U256, change: Option<U256>) {
-        let index = self.index;
-        self.account(address).slots(index, [(key, change)]);
-    }
-
     /// All that a run did.
     pub(crate) fn run(&mut self, state: &EvmState) {
         let index = self.index;
@@ -94,13 +89,14 @@ impl ListBuilder {
         }
     }
 
-    fn account(&mut self, address: Address) -> &mut Account {
+    /// The account was looked at.
+    pub(crate) fn account(&mut self, address: Address) -> &mut Account {
         self.shards[shard_of(&address)].account(address)
     }
 
     /// The list in canonical order.
-    pub(crate) fn finish(self, share: &Share<'_>) -> BlockAccessList {
-        share::map(share, self.shards, Shard::finish).into_iter().flatten().collect()
+    pub(crate) fn finish(self) -> BlockAccessList {
+        self.shards.into_iter().flat_map(Shard::finish).collect()
     }
 }
 
@@ -110,7 +106,8 @@ impl Shard {
         self.0.entry(address).or_default()
     }
 
-    fn finish(self) -> BlockAccessList {
+    /// Its part of the list.
+    pub(crate) fn finish(self) -> BlockAccessList {
         let accounts = self.0.into_iter();
         let mut list: Vec<_> = accounts.map(|(address, account)| account.finish(address)).collect();
         list.sort_unstable_by_key(|account| account.address);

@@ -11,7 +11,7 @@ use super::{
     listed::ListedState,
     touch::{Touch, slots_of},
 };
-use crate::{block_state::Fields, share::on_one_thread};
+use crate::block_state::Fields;
 
 /// Compares what happens at one index with the list, and leaves marks of what was looked at there.
 ///
@@ -114,7 +114,7 @@ impl<'a, DB> IndexCheck<'a, DB> {
         }
         let mut actual = ListBuilder::at(self.index);
         tell(&mut actual);
-        let actual = actual.finish(&on_one_thread);
+        let actual = actual.finish();
         // What is accessed and not listed, before all that has a value.
         for account in &actual {
             let unlisted = |part| ListDifference::unlisted(account.address, part, self.index);

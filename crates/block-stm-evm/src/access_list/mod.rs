@@ -80,9 +80,9 @@ pub use execute::execute_with_access_list;
 pub use sequential::execute_sequential_with_list;
 
 pub(crate) use self::{
-    around::{finish, prepare},
+    around::{finish, finish_as_asked, prepare},
     builder::ListBuilder,
     listed::ListedState,
-    parallel::{Committed, RunAccesses, tell},
+    parallel::{Committed, RunAccesses, complete},
     touch::{Touch, code_bytes, slots_of},
 };

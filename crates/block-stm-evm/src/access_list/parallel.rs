@@ -5,11 +5,12 @@
 //! and payments are added up when they are committed, without a look at what they are added to.
 //! They come from the committed writes.
 
-use alloy_eip7928::BlockAccessIndex;
+use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::state::EvmState;
 
 use super::{
+    around::StepLog,
     builder::{ListBuilder, SHARDS, Shard, shard_of},
     touch::{nothing, slots_of},
 };
@@ -69,32 +70,45 @@ pub(crate) struct Committed {
     pub(crate) accounts: Vec<(Address, AccountState)>,
 }
 
-/// Tells `list` of the transactions, in order. `before` knows accounts before the first one,
-/// `codes` the code that the transactions deployed.
+/// The list of a block of which `list` has what came before the transactions. `steps` came after
+/// them. `before` knows accounts before the first one, `codes` the code that they deployed.
 ///
 /// # Errors
 ///
 /// What `before` returns, for the first transaction for which it returns an error.
-pub(crate) fn tell<E: Send>(
-    list: &mut ListBuilder,
+pub(crate) fn complete<E: Send>(
+    list: ListBuilder,
     txns: &[Committed],
+    steps: &StepLog,
     before: impl Fn(&Address) -> Result<AccountState, E> + Sync,
     codes: &Codes,
     share: &Share<'_>,
-) -> Result<(), E> {
-    let (index, shards) = list.shards();
-    let parts = shards.iter_mut().zip(Part::all(txns)).enumerate();
-    let told = share::map(share, parts, |(number, (shard, part))| {
-        Teller { number, shard, txns, index, before: &before, codes }.tell(part)
+) -> Result<BlockAccessList, E> {
+    let (index, shards) = list.into_shards();
+    let parts = shards.into_iter().zip(Part::all(txns)).enumerate();
+    let finished = share::map(share, parts, |(number, (mut shard, part))| {
+        let before = &before;
+        Teller { number, shard: &mut shard, txns, index, before, codes }.tell(part)?;
+        steps.tell_shard(number, &mut shard, index_after(index, txns.len()));
+        Ok(shard.finish())
     });
-    let failed = told.into_iter().filter_map(Result::err);
-    match failed.min_by_key(|(txn, _)| *txn) {
-        Some((_, error)) => Err(error),
-        None => {
-            txns.iter().for_each(|_| list.next_index());
-            Ok(())
+    let mut whole = Vec::new();
+    let mut failed: Option<(usize, E)> = None;
+    for part in finished {
+        match part {
+            Ok(part) => whole.extend(part),
+            Err((txn, error)) if failed.as_ref().is_none_or(|(first, _)| txn < *first) => {
+                failed = Some((txn, error));
+            }
+            Err(_) => {}
         }
     }
+    failed.map_or(Ok(whole), |(_, error)| Err(error))
+}
+
+/// The index so many transactions after `first`.
+fn index_after(first: BlockAccessIndex, txns: usize) -> BlockAccessIndex {
+    BlockAccessIndex::new(first.get() + txns as u64)
 }
 
 /// Where the transactions have something of one shard, in their order.
@@ -145,7 +159,7 @@ impl<E, B: Fn(&Address) -> Result<AccountState, E>> Teller<'_, B> {
     fn tell(mut self, part: Part) -> Result<(), (usize, E)> {
         for (txn, place) in part.visits {
             let (address, slots) = self.txns[txn].accesses.account(place);
-            let index = self.index_of(txn);
+            let index = index_after(self.index, txn);
             self.shard.account(address).slots(index, slots.iter().copied());
         }
         let mut known = AddressMap::<AccountState>::default();
@@ -180,7 +194,7 @@ impl<E, B: Fn(&Address) -> Result<AccountState, E>> Teller<'_, B> {
         for (address, after) in changed.drain(..) {
             let before = self.fields(&self.now(known, &address)?);
             known.insert(address, after);
-            let (index, after) = (self.index_of(txn), self.fields(&after));
+            let (index, after) = (index_after(self.index, txn), self.fields(&after));
             let new_code = || self.codes.bytes(&after);
             self.shard.account(address).fields(index, &before, &after, new_code);
         }
@@ -189,10 +203,6 @@ impl<E, B: Fn(&Address) -> Result<AccountState, E>> Teller<'_, B> {
 
     fn now(&self, known: &AddressMap<AccountState>, address: &Address) -> Result<AccountState, E> {
         known.get(address).map_or_else(|| (self.before)(address), |account| Ok(*account))
-    }
-
-    fn index_of(&self, txn: usize) -> BlockAccessIndex {
-        BlockAccessIndex::new(self.index.get() + txn as u64)
     }
 
     fn fields(&self, account: &AccountState) -> Fields {

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     Block, BlockRecord, BlockResult, BlockState, ExecutionError, InvalidTxn, StateRef,
     sequential::{evm_for, execute_txn_with},
-    share::on_one_thread,
 };
 
 /// [`execute_sequential`](crate::execute_sequential) with the block's access list (EIP-7928) in the
@@ -59,5 +58,5 @@ pub fn execute_sequential_with_list<DB: StateRef>(
     let state = std::mem::replace(evm.ctx.db_mut(), BlockState::new(db));
     let (state, requests) = finish(block, record.receipts(), state, Some(&mut list))?;
     let result = record.finish(requests, state.into_changes());
-    Ok(result.access_list(list.finish(&on_one_thread)))
+    Ok(result.access_list(list.finish()))
 }

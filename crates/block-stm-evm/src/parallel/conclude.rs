@@ -1,5 +1,6 @@
 //! What follows the transactions of a block: its list, the steps after them, its changes.
 
+use alloy_eip7928::BlockAccessList;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::Address;
 use block_stm::FinalState;
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     Block, BlockState, ExecutionError, Receipt, Stage, StateChanges, StateRef,
-    access_list::{self, Committed, ListBuilder},
+    access_list::{Committed, ListBuilder, complete, finish_as_asked},
     share::Share,
 };
 
@@ -30,9 +31,9 @@ pub(crate) struct Conclusion<'a, DB> {
 }
 
 impl<DB: StateRef + Sync> Conclusion<'_, DB> {
-    /// Makes the steps after the transactions, and tells `list` of all that happened since those
-    /// before them; `committed` is what the transactions looked at. The block's changes, and its
-    /// requests.
+    /// Makes the steps after the transactions, and completes `list`, which has what came before
+    /// them; `committed` is what they looked at. What is computed in parts comes last and in a row,
+    /// so that it finds other threads awake.
     ///
     /// # Errors
     ///
@@ -40,20 +41,25 @@ impl<DB: StateRef + Sync> Conclusion<'_, DB> {
     pub(crate) fn make(
         &self,
         committed: &[Committed],
-        mut list: Option<&mut ListBuilder>,
+        list: Option<ListBuilder>,
         share: &Share<'_>,
-    ) -> Result<(StateChanges, Option<Requests>), ExecutionError<DB::Error>> {
+    ) -> Result<Concluded, ExecutionError<DB::Error>> {
         let Self { block, db, pre_block, state, codes, receipts } = *self;
         let failed = |source| ExecutionError::Database { stage: Stage::PostBlock, source };
-        if let Some(list) = list.as_deref_mut() {
-            let base = BlockBase::new(db, pre_block, codes);
-            let before = |address: &Address| base.account_before(state, address);
-            access_list::tell(list, committed, before, codes, share).map_err(failed)?;
-        }
-        let after = AfterTxns::new(db, pre_block, state, codes);
-        let (post_block, requests) =
-            access_list::finish(block, receipts, BlockState::new(after), list)?;
+        let after = BlockState::new(AfterTxns::new(db, pre_block, state, codes));
+        let ((post_block, requests), steps) = finish_as_asked(block, receipts, after, &list)?;
+        let list = match list {
+            None => None,
+            Some(list) => {
+                let base = BlockBase::new(db, pre_block, codes);
+                let before = |address: &Address| base.account_before(state, address);
+                Some(complete(list, committed, &steps, before, codes, share).map_err(failed)?)
+            }
+        };
         let changes = after::changes(pre_block, post_block, share).map_err(failed)?;
-        Ok((changes, requests))
+        Ok((changes, requests, list))
     }
 }
+
+/// A block's changes, requests and access list.
+pub(crate) type Concluded = (StateChanges, Option<Requests>, Option<BlockAccessList>);

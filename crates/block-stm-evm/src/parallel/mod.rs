@@ -77,7 +77,7 @@ pub use attempts::Attempts;
 pub(crate) use base::Base;
 pub(crate) use batch::{Batch, BatchDone};
 pub(crate) use codes::{Codes, WorkerCodes};
-pub(crate) use conclude::Conclusion;
+pub(crate) use conclude::{Concluded, Conclusion};
 pub(crate) use fold::{Undo, fold, undo};
 pub(crate) use item::Item;
 pub use location::Location;
@@ -481,9 +481,9 @@ fn execute<DB: StateRef + Sync>(
         receipts: record.receipts(),
     };
     let share = |parts, work: &(dyn Fn(usize) + Sync)| backend.share(parts, work);
-    let (state, requests) = concluded.make(&executed.accesses, list.as_mut(), &share)?;
+    let (state, requests, list) = concluded.make(&executed.accesses, list, &share)?;
     let mut result = record.finish(requests, state);
-    result.access_list = list.map(|list| list.finish(&share));
+    result.access_list = list;
     Ok(ParallelResult {
         result,
         cut: executed.cut,

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, I256, U256, map::AddressMap};
 use block_stm::{CancelToken, Cut, Engine, FinalState, Limits};
 use revm::{DatabaseRef, context::TxEnv};
@@ -15,13 +14,13 @@ use super::{
     reads::Remembered,
 };
 use crate::{
-    Block, BlockRecord, BlockState, ExecutionError, Location, Stage, StateChanges, StateRef,
-    access_list::{self, Committed, ListBuilder},
+    Block, BlockRecord, BlockState, ExecutionError, Location, Stage, StateRef,
+    access_list::{self, Committed, ListBuilder, complete, finish_as_asked},
     alone::execute_each,
     block_state::{CachedAccount, Fields},
     parallel::{
-        AccountState, Batch, BatchDone, Codes, Conclusion, Item, Rules, StateValue, Undo,
-        are_for_one, fold, undo,
+        AccountState, Batch, BatchDone, Codes, Concluded, Conclusion, Item, Rules, StateValue,
+        Undo, are_for_one, fold, undo,
     },
     result::RecordMark,
     share::Share,
@@ -304,29 +303,32 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
     fn conclude(
         &mut self,
         committed: &[Committed],
-        mut list: Option<&mut ListBuilder>,
+        list: Option<ListBuilder>,
         share: &Share<'_>,
-    ) -> Result<(StateChanges, Option<Requests>), Failure<DB>> {
-        if let Some(list) = list.as_deref_mut() {
-            let before = |address: &_| self.account_before(address);
-            access_list::tell(list, committed, before, &self.codes, share)?;
-        }
+    ) -> Result<Concluded, Failure<DB>> {
         let Task { block, db, .. } = self.task;
         let state = std::mem::replace(&mut self.state, BlockState::new(db));
-        let (state, requests) = access_list::finish(block, self.record.receipts(), state, list)?;
-        Ok((state.into_changes(), requests))
+        let receipts = self.record.receipts();
+        let ((state, requests), steps) = finish_as_asked(block, receipts, state, &list)?;
+        // It has what was before each account that it knows.
+        self.state = state;
+        let before = |address: &_| self.account_before(address);
+        let complete = |list| complete(list, committed, &steps, before, &self.codes, share);
+        let list = list.map(complete).transpose()?;
+        let state = std::mem::replace(&mut self.state, BlockState::new(db));
+        Ok((state.into_changes(), requests, list))
     }
 
     fn finish(
         mut self,
-        mut list: Option<ListBuilder>,
+        list: Option<ListBuilder>,
         cut: Option<Cut>,
         queue: &Queue,
     ) -> Result<SessionBlock, Failure<DB>> {
         let engine = &self.task.engine;
         let share = |parts, work: &(dyn Fn(usize) + Sync)| engine.share(parts, work);
         let committed = std::mem::take(&mut self.committed);
-        let (state, requests) = match &self.last {
+        let (state, requests, list) = match &self.last {
             Some(last) if !self.has_grown => Conclusion {
                 block: &self.task.block,
                 db: &self.task.db,
@@ -335,15 +337,15 @@ impl<'t, DB: StateRef + Sync> Grown<'t, DB> {
                 codes: &self.codes,
                 receipts: self.record.receipts(),
             }
-            .make(&committed, list.as_mut(), &share)?,
+            .make(&committed, list, &share)?,
             _ => {
                 self.grow()?;
-                self.conclude(&committed, list.as_mut(), &share)?
+                self.conclude(&committed, list, &share)?
             }
         };
         let Self { record, txns, batches, executions, attempts_stood, .. } = self;
         let mut result = record.finish(requests, state);
-        result.access_list = list.map(|list| list.finish(&share));
+        result.access_list = list;
         let settled = queue.all_settled().into_iter();
         let settled = settled.map(|(number, settled)| (Ticket(number), settled)).collect();
         Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })

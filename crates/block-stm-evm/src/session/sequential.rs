@@ -19,7 +19,6 @@ use crate::{
     access_list::{self, ListBuilder},
     parallel::Item,
     sequential::evm_for,
-    share::on_one_thread,
 };
 
 /// The block that a session makes of `pushes`, by a plain loop on the calling thread.
@@ -82,7 +81,7 @@ pub fn build_sequential<DB: StateRef>(
     let state = evm.ctx.journaled_state.into_database();
     let (state, requests) = access_list::finish(block, record.receipts(), state, list.as_mut())?;
     let mut result = record.finish(requests, state.into_changes());
-    result.access_list = list.map(|list| list.finish(&on_one_thread));
+    result.access_list = list.map(ListBuilder::finish);
     let executions = result.outcomes.len() as u64;
     let (cut, batches, attempts_stood) = (None, 1, 0);
     Ok(SessionBlock { result, txns, settled, cut, batches, executions, attempts_stood })

@@ -2,6 +2,7 @@
 
 mod failures;
 mod same;
+mod stored;
 mod wrong;
 
 use std::{num::NonZeroUsize, path::Path};
