@@ -102,6 +102,14 @@ pub(crate) enum CliError {
     /// The threads of the stages could not be started.
     #[error(transparent)]
     Workers(#[from] WorkersError),
+    /// The address of a server.
+    #[error("can't listen on {addr}: {source}")]
+    Listen {
+        /// Which address.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Options that do not go together, beyond what the parser of the command line knows.
     #[error("{0}")]
     Usage(&'static str),

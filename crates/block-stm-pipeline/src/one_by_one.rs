@@ -72,7 +72,7 @@ fn block(
     watch: &dyn Watch,
     outcome: &mut Outcome,
 ) -> Result<(), Failed> {
-    let World { state, trie, line } = world;
+    let World { state, prover, line } = world;
     let begins = |stage| watch.begins(stage, number).map_err(Cause::Host).map_err(at(stage));
     begins(Stage::Prepare)?;
     let ready = timed(outcome, Stage::Prepare, || ready(line, task));
@@ -83,7 +83,7 @@ fn block(
     });
     let mut executed = executed.map_err(Cause::from).map_err(at(Stage::Execute))?;
     begins(Stage::Root)?;
-    let checked = timed(outcome, Stage::Root, || executed.check(trie));
+    let checked = timed(outcome, Stage::Root, || executed.check(prover));
     checked.map_err(Cause::from).map_err(at(Stage::Root))?;
     begins(Stage::Log)?;
     let durable = timed(outcome, Stage::Log, || {

@@ -25,8 +25,8 @@ use block_stm_store::{FullBlock, Store};
 use parking_lot::Mutex;
 
 use crate::{
-    BoxError, Cause, Durable, Outcome, PipelineError, PipelineOptions, Stage, StageStats, Task,
-    Watch, Workers, World,
+    BoxError, Cause, Durable, Outcome, PipelineError, PipelineOptions, Prover, Stage, StageStats,
+    Task, Watch, Workers, World,
     queue::{Closing, Queue},
     record::record,
     world::BLOCK_HASHES,
@@ -109,13 +109,13 @@ pub(crate) fn run(
         durable: Queue::new(2 * flush),
     };
     let mut outcome = Outcome::default();
-    let World { state, trie, line } = world;
+    let World { state, prover, line } = world;
     let undo = thread::scope(|scope| {
         let (progress, queues) = (&progress, &queues);
         let prepare =
             spawn(scope, "prepare", move || prepare(plan, progress, queues, line, blocks));
         let execute = spawn(scope, "execute", move || execute(plan, progress, queues, state));
-        let root = spawn(scope, "root", move || root(plan, progress, queues, trie));
+        let root = spawn(scope, "root", move || root(plan, progress, queues, prover));
         let flat = spawn(scope, "flat", move || flat(plan, progress, queues));
         // The log is this thread's: it sees the end.
         let log = log(plan, progress, queues, &mut outcome);
@@ -159,12 +159,15 @@ fn join<R>(stage: thread::ScopedJoinHandle<'_, R>) -> R {
 fn take_back(world: &mut World, durable: u64, (undo, rooted): (Undo, u64)) {
     let is_gone = world.line.go_back(durable);
     debug_assert!(is_gone, "as many headers are kept as blocks can be under way");
-    for (number, inverse) in undo.iter().rev().filter(|(number, _)| *number > durable) {
-        world.state.apply(inverse);
-        if *number <= rooted {
-            world.trie.apply(inverse);
+    let World { state, prover, line } = world;
+    prover.take_back(line.head(), |trie| {
+        for (number, inverse) in undo.iter().rev().filter(|(number, _)| *number > durable) {
+            state.apply(inverse);
+            if *number <= rooted {
+                trie.apply(inverse);
+            }
         }
-    }
+    });
 }
 
 fn prepare(
@@ -275,7 +278,7 @@ fn root(
     plan: Plan<'_>,
     progress: &Progress,
     queues: &Queues,
-    trie: &mut StateTrie,
+    prover: &Prover,
 ) -> (StageStats, u64) {
     let _closing = (Closing(&queues.checked), Closing(&queues.executed));
     let mut stats = StageStats::default();
@@ -287,7 +290,7 @@ fn root(
             break;
         }
         rooted = number;
-        let checked = stats.work(|| plan.workers.install(|| executed.check(trie)));
+        let checked = stats.work(|| plan.workers.install(|| executed.check(prover)));
         if let Err(error) = checked {
             progress.fail(number, Stage::Root, error);
             break;
@@ -306,7 +309,12 @@ impl Executed {
     }
 
     /// The third stage: the trie becomes that after the block, whether the block is right or not.
-    pub(crate) fn check(&mut self, trie: &mut StateTrie) -> Result<(), BlockError> {
+    pub(crate) fn check(&mut self, prover: &Prover) -> Result<(), BlockError> {
+        let block = (self.number(), self.ready.prepared.hash);
+        prover.advance(block, |trie| self.check_on(trie))
+    }
+
+    fn check_on(&mut self, trie: &mut StateTrie) -> Result<(), BlockError> {
         let roots: Vec<B256> = self
             .within
             .iter()

@@ -10,7 +10,7 @@ use block_stm_evm::{
 };
 use block_stm_store::{Options, Snapshot, Store, StoredBlock, disk::Disk};
 
-use crate::{error::OpenError, record::genesis_record};
+use crate::{Prover, error::OpenError, record::genesis_record};
 
 /// So many headers are read again: those that ommers are checked against.
 const ANCESTORS: u64 = 8;
@@ -18,10 +18,10 @@ const ANCESTORS: u64 = 8;
 pub(crate) const BLOCK_HASHES: u64 = 256;
 
 /// State, trie and newest headers of a chain, after its newest block.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct World {
     pub(crate) state: PreState,
-    pub(crate) trie: StateTrie,
+    pub(crate) prover: Prover,
     pub(crate) line: Line,
 }
 
@@ -36,7 +36,8 @@ impl World {
         let mut trie = StateTrie::from(&state);
         header.state_root = trie.root();
         state.insert_block_hash(header.number, header.hash_slow());
-        Self { state, trie, line: Line::new(schedule, header) }
+        let line = Line::new(schedule, header);
+        Self { state, prover: Prover::new(trie, line.head()), line }
     }
 
     /// Opens the store of the chain that begins with `genesis`, or makes one, and reads what the
@@ -84,7 +85,7 @@ impl World {
             let what = format!("its header names the state root {claimed}, the state has {root}");
             return Err(OpenError::Block { number, what });
         }
-        Ok(Self { state, trie, line })
+        Ok(Self { state, prover: Prover::new(trie, line.head()), line })
     }
 
     /// Number and hash of the newest block.
@@ -95,6 +96,12 @@ impl World {
     /// The header of the newest block.
     pub fn head_header(&self) -> &Header {
         self.line.head_header()
+    }
+
+    /// Proofs of the newest block's state, from any thread, also while blocks go through a
+    /// [`Pipeline`](crate::Pipeline).
+    pub fn prover(&self) -> Prover {
+        self.prover.clone()
     }
 
     /// The state after the newest block.

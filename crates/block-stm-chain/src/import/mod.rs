@@ -10,6 +10,7 @@ pub(crate) mod files;
 mod folder;
 mod json_header;
 pub(crate) mod json_txn;
+mod known;
 pub(crate) mod number;
 pub(crate) mod quantity;
 pub(crate) mod senders;
@@ -41,6 +42,7 @@ pub use chain::{
 pub use error::{ImportError, TxnError};
 pub use files::{MAX_FILE_BYTES, MemoryFiles};
 pub use folder::{BLOCK_FILES, ImportedBlock, import_files, import_folder};
+pub use known::{block_without_body, known_block};
 
 /// A transaction as it is in a block: without blobs.
 pub(crate) type SignedTxn = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::{
     JsonArgs,
     parsers::{default_threads, size_parser, threads_parser},
+    serve::ChainServeArgs,
     shape::{ShapeArgs, workload_parser},
 };
 
@@ -19,12 +20,13 @@ all that was built on it; what is before it is durable.
 
 `run` makes a chain of generated blocks, each executed sequentially to know its header, and times \
 its import. `import` imports files of blocks; it goes on where the store is, whatever ended the \
-run before.
+run before. `serve` answers JSON-RPC for a store, and imports files meanwhile.
 
 Examples:
   block-stm chain run --workload erc20 --blocks 20 --accounts 100000
   block-stm chain run --workload mixed --recover --compare --store store
   block-stm chain import --genesis genesis.json --store store chain.rlp
+  block-stm chain serve --genesis genesis.json --store store
   block-stm db check store";
 
 /// Options of `chain`.
@@ -42,6 +44,9 @@ pub(crate) enum ChainCommand {
     Run(ChainRunArgs),
     /// Import blocks of files into a store; goes on where the store is
     Import(ChainImportArgs),
+    /// Answer JSON-RPC for the chain in a store, and import files meanwhile
+    #[command(after_help = super::serve::SERVE_EXAMPLES)]
+    Serve(ChainServeArgs),
 }
 
 /// Options of `chain run`.

@@ -18,6 +18,7 @@ mod parsers;
 mod replay;
 mod run;
 mod scenario;
+mod serve;
 mod shape;
 mod sim;
 mod sweep;
@@ -48,6 +49,7 @@ pub(crate) use self::{
     replay::ReplayArgs,
     run::{CommonArgs, RunArgs, WorkloadArgs},
     scenario::{ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioShowArgs},
+    serve::ChainServeArgs,
     sim::SimArgs,
     sweep::{SweepArgs, SweepVm, sorted},
     t8n_input::T8nInputArgs,
@@ -77,6 +79,7 @@ Examples:
   block-stm bal build blocks/17034870          a block's access list (EIP-7928)
   block-stm trace-block blocks/17034870        its traces, in parallel
   block-stm chain run --workload erc20         blocks made durable, under load
+  block-stm chain serve --genesis genesis.json --store store  JSON-RPC over it
   block-stm db check store                     whether a store is whole
   block-stm t8n --state.fork Prague            alloc, env and txs to a result
   block-stm batch --out batch                  the same with a witness
@@ -161,7 +164,7 @@ pub(crate) enum Command {
     /// Import a chain from its genesis, and check every block in full
     #[command(after_help = import::IMPORT_EXAMPLES)]
     Import(ImportArgs),
-    /// Import blocks into a store, several at the same time: generated ones, or those of files
+    /// Import blocks into a store, several at the same time, and answer JSON-RPC for it
     #[command(after_help = chain::CHAIN_EXAMPLES)]
     Chain(ChainArgs),
     /// Check, describe, compact and export stores of chains

@@ -1,9 +1,11 @@
-//! `block-stm chain`: blocks through the pipeline, into a store.
+//! `block-stm chain`: blocks through the pipeline, into a store, and out of it to clients.
 
+mod feed;
 mod import;
 mod made;
 mod report;
 mod run;
+mod serve;
 mod watch;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     exit::Exit,
 };
 
-/// Imports generated blocks or those of files.
+/// Imports generated blocks or those of files, or answers for a chain.
 ///
 /// # Errors
 ///
@@ -21,5 +23,6 @@ pub(crate) fn chain(args: &ChainArgs) -> Result<Exit, CliError> {
     match &args.command {
         ChainCommand::Run(args) => run::run(args),
         ChainCommand::Import(args) => import::import(args),
+        ChainCommand::Serve(args) => serve::serve(args),
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Report<'a> {
 }
 
 /// Transactions a second.
-fn rate(outcome: &Outcome) -> f64 {
+pub(super) fn rate(outcome: &Outcome) -> f64 {
     per_second(outcome.txns, outcome.elapsed)
 }
 
