@@ -1,6 +1,6 @@
 //! A stored state as a database for execution.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use block_stm_evm::{
     StateRef,
     revm::{
@@ -69,6 +69,9 @@ impl DatabaseRef for StoredState {
     }
 
     fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Self::Error> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
         let code = self.0.code(&hash)?.ok_or(StoredStateError::NoCode(hash))?;
         Bytecode::new_raw_checked(code)
             .map_err(|error| StoredStateError::BadCode { hash, reason: error.to_string() })

@@ -19,6 +19,7 @@ use block_stm_evm::{
     },
     steps::context_for,
 };
+use block_stm_pipeline::StoredState;
 use block_stm_store::Snapshot;
 use serde_json::Value;
 
@@ -26,7 +27,6 @@ use crate::{
     answer::{Answer, Args, answer},
     fault::Fault,
     node::{Node, unreadable},
-    state::State,
 };
 
 /// After so many instructions the clock is read.
@@ -65,7 +65,7 @@ struct Call<'a> {
 
 pub(crate) fn call(node: &Node, args: &mut Args<'_>) -> Result<Answer, Fault> {
     let (state, call) = Call::read(node, args)?;
-    let output = match call.run(&State(state), call.txn.gas_limit)? {
+    let output = match call.run(&StoredState::new(state), call.txn.gas_limit)? {
         ExecutionResult::Success { output, .. } => output.into_data(),
         failed => return Err(why(failed)),
     };
@@ -75,7 +75,7 @@ pub(crate) fn call(node: &Node, args: &mut Args<'_>) -> Result<Answer, Fault> {
 /// The least gas with which the call does not fail.
 pub(crate) fn estimate_gas(node: &Node, args: &mut Args<'_>) -> Result<Answer, Fault> {
     let (state, call) = Call::read(node, args)?;
-    let state = State(state);
+    let state = StoredState::new(state);
     let mut high = call.txn.gas_limit;
     let used = match call.run(&state, high)? {
         result @ ExecutionResult::Success { .. } => result.tx_gas_used(),
@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
         Ok((state, Self { node, block, txn, deadline: node.deadline() }))
     }
 
-    fn run(&self, state: &State, gas: u64) -> Result<ExecutionResult, Fault> {
+    fn run(&self, state: &StoredState, gas: u64) -> Result<ExecutionResult, Fault> {
         let mut context = context_for(&self.block, CacheDB::new(state));
         // What a transaction may have at the most (EIP-7825) does not bind a call.
         context.cfg.tx_gas_limit_cap = Some(u64::MAX);
@@ -138,7 +138,7 @@ impl<'a> Call<'a> {
         }
         self.node.in_time(self.deadline)?;
         result.map_err(|error| match error {
-            EVMError::Database(error) => error.0.into(),
+            EVMError::Database(error) => error.into(),
             error => Fault::Call(error.to_string()),
         })
     }

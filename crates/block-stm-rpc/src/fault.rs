@@ -1,6 +1,7 @@
 //! Why a request has no answer, as JSON-RPC errors with the codes that nodes use.
 
 use alloy_primitives::Bytes;
+use block_stm_pipeline::StoredStateError;
 use block_stm_store::StoreError;
 use jsonrpsee::types::{ErrorObjectOwned, error::INVALID_PARAMS_CODE};
 
@@ -54,6 +55,21 @@ impl From<StoreError> for Fault {
             )),
             StoreError::Unknown { .. } => Self::UnknownBlock,
             // With the file and the place, which are the host's own to know.
+            error => {
+                tracing::error!("{error}");
+                Self::Store("the store can't be read".to_owned())
+            }
+        }
+    }
+}
+
+impl From<StoredStateError> for Fault {
+    fn from(error: StoredStateError) -> Self {
+        match error {
+            StoredStateError::Store(error) => error.into(),
+            StoredStateError::NoBlock(number) => {
+                Self::Pruned(format!("block {number} is not kept"))
+            }
             error => {
                 tracing::error!("{error}");
                 Self::Store("the store can't be read".to_owned())

@@ -9,7 +9,7 @@ use alloy_rlp::Decodable;
 use block_stm_chain::ForkSchedule;
 use block_stm_evm::block_stm::Engine;
 use block_stm_pipeline::Prover;
-use block_stm_store::{Snapshot, Store, StoreError, StoredBlock};
+use block_stm_store::{Snapshot, Store, StoredBlock};
 
 use crate::{Limits, fault::Fault};
 
@@ -148,10 +148,3 @@ pub(crate) fn unreadable(number: u64, error: impl std::fmt::Display) -> Fault {
     tracing::error!("block {number}: {error}");
     Fault::Store(format!("what the store has of block {number} can't be read"))
 }
-
-/// A failure of the store, as revm hands it on.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct StateError(#[from] pub(crate) StoreError);
-
-impl block_stm_evm::revm::database_interface::DBErrorMarker for StateError {}

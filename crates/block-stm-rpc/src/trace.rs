@@ -5,6 +5,7 @@ use std::io::Write;
 use alloy_eips::BlockNumberOrTag;
 use block_stm_chain::import::known_block;
 use block_stm_evm::{ExecutionError, block_stm::Flow};
+use block_stm_pipeline::StoredState;
 use block_stm_store::Snapshot;
 use block_stm_trace::{
     TracedBlock, Tracer, TxnTrace, alloy_rpc_types_trace::geth::GethTrace, default_in_flight,
@@ -16,7 +17,6 @@ use crate::{
     answer::{Answer, Args, Bounded},
     fault::Fault,
     node::{Known, Node, unreadable},
-    state::State,
 };
 
 pub(crate) fn by_number(node: &Node, args: &mut Args<'_>) -> Result<Answer, Fault> {
@@ -73,7 +73,7 @@ fn traced(node: &Node, head: Snapshot, number: u64, tracer: &Tracer) -> Result<A
     let Some(parent) = number.checked_sub(1).filter(|_| stored.hash != node.store.genesis()) else {
         return Err(Fault::Params("the genesis block has no transactions to trace".to_owned()));
     };
-    let state = State(node.state_after(head, parent)?);
+    let state = StoredState::new(node.state_after(head, parent)?);
     let block = known_block(stored.hash, header, body, &node.schedule);
     let block = block.map_err(|error| unreadable(number, error))?;
     let traced = TracedBlock::new(&block).hash(stored.hash).txn_hashes(&stored.txns);
@@ -95,7 +95,7 @@ fn traced(node: &Node, head: Snapshot, number: u64, tracer: &Tracer) -> Result<A
     let result = trace_block(&node.engine, &traced, &state, tracer, in_flight, render, &mut take);
     if let Err(error) = result {
         return Err(match error {
-            ExecutionError::Database { source, .. } => source.0.into(),
+            ExecutionError::Database { source, .. } => source.into(),
             error => unreadable(number, error),
         });
     }
