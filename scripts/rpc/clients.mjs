@@ -33,7 +33,8 @@ const url = await new Promise((resolve, reject) => {
 });
 
 // While blocks are imported: the head only grows, and each block is the child of the one before it.
-const viem = createPublicClient({ transport: http(url) });
+// All logs of this chain together are more than viem takes by itself.
+const viem = createPublicClient({ transport: http(url, { maxResponseBodySize: 64 << 20 }) });
 let head = -1n;
 for (let same = 0; same < 20; ) {
   const block = await viem.getBlock({ blockTag: "latest" });
@@ -78,7 +79,7 @@ console.log(`viem: ${head} blocks, ${txns} transactions, ${logs} logs`);
 
 function cast(...args) {
   const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, "node_modules/.bin/cast"), args,
-    { encoding: "utf8", env: { ...process.env, ETH_RPC_URL: url } });
+    { encoding: "utf8", maxBuffer: 256 << 20, env: { ...process.env, ETH_RPC_URL: url } });
   check(status === 0, `cast ${args.join(" ")}: ${stderr}`);
   return stdout.trim();
 }
@@ -108,7 +109,8 @@ function blockStm(...args) {
   check(status === 0, `block-stm ${args.join(" ")}`);
 }
 const blocks = join(folder, "blocks");
-blockStm("fetch", "--rpc", url, `${head - 9n}..${head}`, "--out", blocks);
+const genesis = ["--genesis", join(chain, "genesis.json")];
+blockStm("fetch", "--rpc", url, ...genesis, `${head - 9n}..${head}`, "--out", blocks);
 blockStm("replay", blocks, "--repeat", "1");
 
 server.removeAllListeners("exit");

@@ -6,6 +6,7 @@ use jsonrpsee::{
     RpcModule,
     types::{ErrorObjectOwned, Params},
 };
+use serde::de::IgnoredAny;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -27,9 +28,26 @@ enum Weight {
     Light,
     /// It executes, hashes, recovers signatures, or goes over many blocks.
     Heavy,
+    /// It shows a block: heavy with its transactions, whose senders are recovered.
+    Block,
 }
 
-use Weight::{Heavy, Light};
+impl Weight {
+    /// Whether a request with these parameters is heavy.
+    fn is_heavy(self, params: &Params<'_>) -> bool {
+        match self {
+            Self::Light => false,
+            Self::Heavy => true,
+            Self::Block => {
+                let mut params = params.sequence();
+                let block = params.next::<IgnoredAny>();
+                block.is_ok() && matches!(params.optional_next::<bool>(), Ok(Some(true)))
+            }
+        }
+    }
+}
+
+use Weight::{Block, Heavy, Light};
 
 const METHODS: [(&str, Weight, Method); 24] = [
     ("web3_clientVersion", Light, chain::version),
@@ -37,8 +55,8 @@ const METHODS: [(&str, Weight, Method); 24] = [
     ("eth_chainId", Light, chain::chain_id),
     ("eth_blockNumber", Light, chain::block_number),
     ("eth_syncing", Light, chain::syncing),
-    ("eth_getBlockByNumber", Heavy, blocks::block_by_number),
-    ("eth_getBlockByHash", Heavy, blocks::block_by_hash),
+    ("eth_getBlockByNumber", Block, blocks::block_by_number),
+    ("eth_getBlockByHash", Block, blocks::block_by_hash),
     ("eth_getBlockTransactionCountByNumber", Light, blocks::txn_count_by_number),
     ("eth_getBlockTransactionCountByHash", Light, blocks::txn_count_by_hash),
     ("eth_getTransactionByHash", Light, blocks::txn_by_hash),
@@ -80,7 +98,7 @@ impl Gate {
         (weight, method): (Weight, Method),
         params: Params<'static>,
     ) -> Result<Answer, ErrorObjectOwned> {
-        let semaphore = if weight == Light { &self.light } else { &self.heavy };
+        let semaphore = if weight.is_heavy(&params) { &self.heavy } else { &self.light };
         let turn = Arc::clone(semaphore).acquire_owned();
         let Ok(Ok(permit)) = tokio::time::timeout(self.patience, turn).await else {
             return Err(Fault::Limit("the server is busy: ask again".to_owned()).into());

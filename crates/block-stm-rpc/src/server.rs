@@ -27,6 +27,8 @@ use crate::{Limits, methods::module, node::Node};
 
 /// Threads that read requests and write answers; those that work on them are others.
 const REACTOR_THREADS: usize = 2;
+/// What stands around an answer.
+const ENVELOPE_BYTES: u32 = 1_024;
 /// How long the end waits for requests under way.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -69,7 +71,7 @@ impl Server {
         let config = ServerConfig::builder()
             .http_only()
             .max_request_body_size(limits.request_bytes)
-            .max_response_body_size(limits.answer_bytes)
+            .max_response_body_size(limits.answer_bytes.saturating_add(ENVELOPE_BYTES))
             .max_connections(u32::try_from(limits.connections).unwrap_or(u32::MAX))
             .set_batch_request_config(BatchRequestConfig::Limit(limits.batch))
             .build();

@@ -22,6 +22,7 @@ mod page;
 mod replay;
 mod run;
 mod scenario;
+mod serve;
 mod sim;
 mod sweep;
 mod t8n;

@@ -30,11 +30,9 @@ fn chain() -> Result<Truth, AnyError> {
     Truth::made_with(Workload::Transfers, 2, |state: &mut PreState| {
         for (at, code) in [ANSWERS, REVERTS, LOOPS, INVALID] {
             let bytes = alloy_primitives::hex::decode(code.replace(' ', "")).expect("hex");
-            let code = Bytecode::new_raw(bytes.into());
-            let address = Address::repeat_byte(at);
-            let info = AccountInfo { nonce: 1, ..AccountInfo::default() };
-            state.insert_account(address, AccountInfo { code_hash: code.hash_slow(), ..info });
-            state.insert_code(code);
+            let code = Some(Bytecode::new_raw(bytes.into()));
+            let info = AccountInfo { nonce: 1, code, ..AccountInfo::default() };
+            state.insert_account(Address::repeat_byte(at), info);
         }
         state.insert_storage(Address::repeat_byte(0x71), U256::ONE, U256::from(42));
     })

@@ -77,6 +77,8 @@ impl Client {
     fn new(addr: SocketAddr) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // The server may end a connection that a refused request came by.
+            .max_idle_connections(0)
             .timeout_global(Some(Duration::from_secs(60)));
         Self { addr, agent: config.build().into() }
     }

@@ -7,6 +7,7 @@ mod wrong;
 
 use std::{num::NonZeroUsize, path::Path};
 
+use alloy_primitives::{Address, keccak256};
 use block_stm_pipeline::{
     BoxError, Draft, Maker, Outcome, Pipeline, PipelineError, PipelineOptions, Task, Watch,
     Workers, World,
@@ -74,4 +75,11 @@ pub(crate) fn assert_at(world: &World, store: &Store, made: &Made, blocks: u64) 
     assert_eq!((store.head(), store.durable()), (world.head(), number));
     let root = StateTrie::from(world.state()).root();
     assert_eq!(root, world.head_header().state_root, "block {number}");
+    // Proofs are of that block, also where others were taken back.
+    let prover = world.prover();
+    assert_eq!(prover.block(), Some(world.head()));
+    let (_, _, proof) = prover.prove(&Address::ZERO, &[]).expect("the block is right");
+    assert_eq!(proof.proof.first().map(keccak256), Some(root), "block {number}");
+    assert!(prover.prove_at(&world.head().1, &Address::ZERO, &[]).is_some());
+    assert!(prover.prove_at(&world.head_header().parent_hash, &Address::ZERO, &[]).is_none());
 }
