@@ -77,8 +77,8 @@ pub(super) fn results(
 pub(super) fn text(world: &World, before: u64, outcome: &Outcome) -> String {
     let (number, hash) = world.head();
     format!(
-        "{} imported after block {} in {}: {}, {} txns/s, {} gas.\nHead: block {} {hash}, durable with all \
-         before it\n",
+        "{} imported after block {} in {}: {}, {} txns/s, {} gas.\n\
+         Head: block {} {hash}, durable with all before it\n",
         count(outcome.blocks as usize, "block"),
         grouped(before),
         time(outcome.elapsed),
