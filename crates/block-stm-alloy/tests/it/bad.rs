@@ -119,12 +119,13 @@ fn whichever_read_fails_the_error_is_the_databases_own() {
                         let said = says.iter().any(|words| error.contains(words));
                         assert!(said, "read {fails_at}: {error}");
                         assert!(right.hooked.starts_with(&came.hooked), "read {fails_at}");
-                        failed += 1;
+                        // With more threads, a read that fails ahead of its turn may fail no block.
+                        failed += usize::from(engine.threads() == 1);
                     }
                 }
             }
         }
-        assert!(failed > 20, "only {failed} blocks failed");
+        assert!(failed > 20, "only {failed} blocks failed on one thread");
     })
     .expect("no hang");
 }

@@ -60,6 +60,7 @@
 //! A list is untrusted: what is allocated is bounded by its length, its form is checked before
 //! anything else.
 
+mod ahead;
 mod around;
 mod builder;
 mod check;

@@ -203,11 +203,12 @@ fn whichever_call_fails_the_error_is_the_handles_own() {
                     Ok(Ok(executed)) => assert_eq!(executed.result, right, "call {wrong}"),
                     Ok(Err(ExecutionError::Database { source, .. })) => {
                         assert!(!panics && source == Fault::OnFire, "call {wrong}");
-                        failed += 1;
+                        // With more threads, a read that fails ahead of its turn may fail no block.
+                        failed += usize::from(engine.threads() == 1);
                     }
                     Ok(Err(ExecutionError::Panicked { message, .. })) => {
                         assert!(panics && message == "handle exploded", "call {wrong}");
-                        failed += 1;
+                        failed += usize::from(engine.threads() == 1);
                     }
                     Ok(Err(error)) => panic!("call {wrong}: {error}"),
                     // Before and after the transactions, panics are the caller's.
@@ -223,6 +224,6 @@ fn whichever_call_fails_the_error_is_the_handles_own() {
                 assert_eq!(again.expect("whole again").result, right, "after call {wrong}");
             }
         }
-        assert!(failed > 40, "only {failed} calls failed a block");
+        assert!(failed > 20, "only {failed} calls failed a block on one thread");
     });
 }
